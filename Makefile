@@ -1,0 +1,70 @@
+# leukodiff: `make demo` shows it, `make test` checks everything. Each sets itself up.
+# Paths are relative throughout, so that the folder may have a space in its name.
+
+UV_VERSION := 0.13.9
+RUN_ENV := .venv
+TEST_ENV := .venv-test
+DEMO_OUT := demo-out
+
+# The first Python of 3.11 or newer; `make PYTHON=/path/to/python` overrides.
+PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
+	"$$p" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo "$$p" && break; done)
+
+ROOMS := classifier datasets detector pipeline runtime
+SOURCES := $(ROOMS) tests benchmarks
+
+.PHONY: help demo run-env test-env test lint format lock clean
+
+help:
+	@echo "make demo    a smear, its analysis and the differential; installs what it needs, no torch"
+	@echo "make test    style, types, import rules and all tests; installs torch (5 GB)"
+	@echo "make lint    style, types and import rules alone"
+	@echo "make format  let ruff mend the style"
+	@echo "make lock    resolve requirements.lock again"
+	@echo "make clean   remove the environments and what the tools left"
+
+demo: $(RUN_ENV)/ready
+	@$(RUN_ENV)/bin/leukodiff demo --out $(DEMO_OUT)
+
+run-env: $(RUN_ENV)/ready
+test-env: $(TEST_ENV)/ready
+
+test: lint
+	$(TEST_ENV)/bin/pytest
+
+lint: $(TEST_ENV)/ready
+	$(TEST_ENV)/bin/ruff check $(SOURCES)
+	$(TEST_ENV)/bin/ruff format --check $(SOURCES)
+	$(TEST_ENV)/bin/mypy typings/leukodiff tests benchmarks
+	$(TEST_ENV)/bin/lint-imports --no-logo
+
+format: $(TEST_ENV)/ready
+	$(TEST_ENV)/bin/ruff check --fix $(SOURCES)
+	$(TEST_ENV)/bin/ruff format $(SOURCES)
+
+# The lock pins every extra on every platform; one environment takes from it what it needs.
+lock: $(RUN_ENV)/uv
+	$(RUN_ENV)/bin/uv pip compile pyproject.toml --upgrade --universal --all-extras \
+		--python-version 3.11 --fork-strategy fewest --no-emit-index-url --no-annotate \
+		--custom-compile-command "make lock" --quiet --output-file requirements.lock
+
+clean:
+	rm -rf $(RUN_ENV) $(TEST_ENV) $(DEMO_OUT) build dist leukodiff.egg-info
+	rm -rf .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+
+# An environment is ready when everything in it is installed; a broken one is made anew.
+%/ready: %/uv requirements.lock pyproject.toml
+	$*/bin/uv pip install --python $*/bin/python --constraints requirements.lock \
+		--build-constraints requirements.lock --editable '.$(EXTRAS)'
+	@touch "$@"
+
+$(TEST_ENV)/ready: EXTRAS = [train,dev]
+
+%/uv:
+	@test -n "$(PYTHON)" || { echo "leukodiff needs Python 3.11 or newer; none was found"; exit 1; }
+	@echo "setting up $* with $(PYTHON) (once)"
+	@"$(PYTHON)" -m venv --clear $*
+	@$*/bin/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+	@touch "$@"
+
+.PRECIOUS: %/uv %/ready

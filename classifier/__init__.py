@@ -1,0 +1,1 @@
+"""Crops of white cells in, calibrated cell types out."""

@@ -1,0 +1,64 @@
+"""How far a probability may be believed, and below which one the classifier should be silent."""
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import minimize_scalar
+
+from leukodiff.classifier.infer import softmax
+
+
+def fit_temperature(logits: NDArray[np.float32], class_id: NDArray[np.int64]) -> float:
+    """The temperature of least negative log-likelihood (Guo et al., ICML 2017), 0.05-20.
+
+    Args:
+        logits: (N, K) of validation cells, never of the test split.
+        class_id: (N,) true classes.
+    """
+
+    def loss(log_temperature: float) -> float:
+        probabilities = softmax(logits, float(np.exp(log_temperature)))
+        return -float(np.log(probabilities[np.arange(len(class_id)), class_id] + 1e-12).mean())
+
+    found = minimize_scalar(loss, bounds=(np.log(0.05), np.log(20)), method="bounded")
+    return float(np.exp(found.x))
+
+
+def expected_calibration_error(
+    confidence: NDArray[np.float32], right: NDArray[np.bool_], bins: int = 15
+) -> float:
+    """Mean gap between confidence and share right over equal-width bins, 0-1 (Naeini 2015)."""
+    if not len(right):
+        return 0.0
+    return float(sum(share * abs(mean - hit) for mean, hit, share in bin_table(confidence, right, bins)))
+
+
+def bin_table(
+    confidence: NDArray[np.float32], right: NDArray[np.bool_], bins: int = 15
+) -> list[tuple[float, float, float]]:
+    """Mean confidence, share right and share of all cells of each bin that holds any, 0-1."""
+    bin_of = np.minimum((confidence * bins).astype(int), bins - 1)
+    return [
+        (float(confidence[at].mean()), float(right[at].mean()), float(at.mean()))
+        for at in (bin_of == b for b in range(bins))
+        if at.any()
+    ]
+
+
+def reject_threshold(
+    confidence: NDArray[np.float32],
+    right: NDArray[np.bool_],
+    target: float = 0.99,
+    most_rejected: float = 0.03,
+) -> float:
+    """The lowest confidence from which on named cells are right often enough, 0-1.
+
+    Of the validation cells at or above it at least `target` are right; it never leaves more than
+    `most_rejected` of them unnamed, even if the target is missed.
+    """
+    if not len(right):
+        return 0.0
+    order = np.argsort(-confidence, kind="stable")
+    share_right = np.cumsum(right[order]) / np.arange(1, len(order) + 1)
+    enough = np.flatnonzero(share_right >= target)
+    named = max(int(enough[-1]) + 1 if len(enough) else 0, int(np.ceil(len(order) * (1 - most_rejected))))
+    return 0.0 if named == len(order) else float(confidence[order[named - 1]])

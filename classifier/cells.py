@@ -1,0 +1,54 @@
+"""Labelled fields in, crops with labels out: what the classifier learns from and is judged on."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from leukodiff.classifier.augment import MARGIN
+from leukodiff.classifier.crops import CropSettings, cut_crops
+from leukodiff.datasets.fields import LabelledField
+from leukodiff.datasets.images import read_rgb
+from leukodiff.runtime.errors import DataError
+
+
+@dataclass(frozen=True)
+class LabelledCells:
+    """Crops (N, S, S, 3) uint8 RGB, their class index (N,), and the source of each."""
+
+    crops: NDArray[np.uint8]
+    class_id: NDArray[np.int64]
+    source: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.class_id)
+
+
+def wide(settings: CropSettings) -> CropSettings:
+    """The crop that training augments: the same scale, `MARGIN` times the side."""
+    return replace(
+        settings,
+        window_um=settings.window_um * MARGIN,
+        size_px=round(settings.size_px * MARGIN),
+    )
+
+
+def labelled_cells(
+    fields: Iterable[LabelledField], classes: Sequence[str], settings: CropSettings
+) -> LabelledCells:
+    """Cuts every cell whose type is one of `classes`; other boxes are left out."""
+    crops, class_id, source = [], [], []
+    for field in fields:
+        wanted = [i for i, name in enumerate(field.cell_types) if name in classes]
+        if not wanted:
+            continue
+        if field.um_per_px is None:
+            raise DataError(f"{field.path}: its scale (um/px) is unknown; give the dataset one")
+        cells = field.keep(wanted)
+        crops.append(cut_crops(read_rgb(field.path), cells.xyxy, field.um_per_px, settings))
+        class_id += [classes.index(name) for name in cells.cell_types]
+        source += [field.source] * len(wanted)
+    if not crops:
+        raise DataError("no labelled cell of the classes asked for in the datasets given")
+    return LabelledCells(np.concatenate(crops), np.array(class_id, np.int64), tuple(source))

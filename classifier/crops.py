@@ -1,0 +1,112 @@
+"""Cuts cells out of a field at a fixed physical size, with the slide's own background made white.
+
+Size is information (a lymphocyte is small, a monocyte large), so a crop always spans the same
+number of micrometres, whatever the cell's box.
+"""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+Image = NDArray[np.uint8]
+
+BACKGROUND_WINDOW_UM = 36.0
+"""Side of the neighbourhood whose brightest pixels are taken for empty glass, um."""
+BRIGHTEST_SHARE = 0.1
+"""Share of that neighbourhood taken for empty glass, 0-1."""
+WHITE = 245.0
+"""What empty glass becomes in every channel, 0-255: a little headroom above it."""
+
+
+@dataclass(frozen=True)
+class CropSettings:
+    """How a crop is cut: `window_um` is its side on the glass in um, `size_px` in pixels."""
+
+    window_um: float = 24.0
+    size_px: int = 128
+
+    @property
+    def um_per_px(self) -> float:
+        """The scale of a crop, um/px."""
+        return self.window_um / self.size_px
+
+
+def cut_crops(
+    image: Image, xyxy: NDArray[np.float32], um_per_px: float, settings: CropSettings
+) -> Image:
+    """Cuts one crop a box, centred on the box, white-balanced by its own neighbourhood.
+
+    Args:
+        image: (H, W, 3) uint8 RGB at full resolution.
+        xyxy: (N, 4) boxes, px of the image.
+        um_per_px: scale of the image.
+        settings: side of the crop in um and in px.
+
+    Returns:
+        (N, S, S, 3) uint8 RGB; what lies outside the field is white.
+    """
+    crops = np.empty((len(xyxy), settings.size_px, settings.size_px, 3), np.uint8)
+    for crop, (x0, y0, x1, y1) in zip(crops, xyxy, strict=True):
+        centre = (float(x0 + x1) / 2, float(y0 + y1) / 2)
+        background = background_colour(image, centre, BACKGROUND_WINDOW_UM / um_per_px)
+        cut = _cut(image, centre, settings.window_um / um_per_px, settings.size_px, background)
+        crop[:] = white_balance(cut, background)
+    return crops
+
+
+def background_colour(
+    image: Image, centre: tuple[float, float], side_px: float
+) -> NDArray[np.float32]:
+    """The colour of empty glass around a point: median of its brightest tenth, (3,) RGB 1-255."""
+    left, top, right, bottom = _window(centre, side_px)
+    height, width = image.shape[:2]
+    around = image[max(top, 0) : min(bottom, height), max(left, 0) : min(right, width)]
+    step = max(1, int(side_px) // 48)
+    pixels = around[::step, ::step].reshape(-1, 3)
+    if not len(pixels):
+        return np.full(3, 255, np.float32)
+    # Green: haemoglobin and every Romanowsky dye absorb it, glass does not.
+    n = max(1, int(len(pixels) * BRIGHTEST_SHARE))
+    brightest = np.argpartition(pixels[:, 1], -n)[-n:]
+    return np.maximum(np.median(pixels[brightest], axis=0), 1).astype(np.float32)
+
+
+def white_balance(crop: Image, background: NDArray[np.float32]) -> Image:
+    """Scales each channel so that `background` (3,) becomes white; (..., 3) uint8 in and out."""
+    levels = np.arange(256, dtype=np.float32)[:, None] * (WHITE / background)
+    table = np.clip(np.rint(levels), 0, 255).astype(np.uint8)
+    return np.asarray(cv2.LUT(crop, table.reshape(1, 256, 3)), np.uint8)
+
+
+def _window(centre: tuple[float, float], side_px: float) -> tuple[int, int, int, int]:
+    """Left, top, right, bottom of a square window, rounded to whole pixels, at least 1 px wide."""
+    side = max(1, round(side_px))
+    left, top = round(centre[0] - side / 2), round(centre[1] - side / 2)
+    return left, top, left + side, top + side
+
+
+def _cut(
+    image: Image,
+    centre: tuple[float, float],
+    side_px: float,
+    size_px: int,
+    fill: NDArray[np.float32],
+) -> Image:
+    left, top, right, bottom = _window(centre, side_px)
+    height, width = image.shape[:2]
+    inside = image[max(top, 0) : min(bottom, height), max(left, 0) : min(right, width)]
+    if inside.shape[:2] != (bottom - top, right - left):
+        inside = cv2.copyMakeBorder(
+            inside,
+            min(max(-top, 0), bottom - top),
+            min(max(bottom - height, 0), bottom - top),
+            min(max(-left, 0), right - left),
+            min(max(right - width, 0), right - left),
+            cv2.BORDER_CONSTANT,
+            value=[float(v) for v in fill],
+        )
+    shrinking = inside.shape[0] > size_px
+    method = cv2.INTER_AREA if shrinking else cv2.INTER_LINEAR
+    return np.asarray(cv2.resize(inside, (size_px, size_px), interpolation=method), np.uint8)

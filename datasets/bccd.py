@@ -1,0 +1,90 @@
+"""BCCD: 364 fields of 640x480 px with boxes of white cells, red cells and platelets."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from leukodiff.runtime.errors import DataError
+
+from .bccd_erratum import Erratum, corrected, load_erratum
+from .fields import LabelledField
+from .layout import cleaned, has_area, inner_root, name_of, read_table, voc_to_xyxy
+from .splits import SPLITS
+from .vocabulary import WHITE_CELL
+
+LABELS: Mapping[str, str] = {"WBC": WHITE_CELL, "RBC": "red_cell", "Platelets": "platelet"}
+
+WHITE_CELL_LABELS: Mapping[str, str] = {
+    "NEUTROPHIL": "neutrophil",
+    "EOSINOPHIL": "eosinophil",
+    "LYMPHOCYTE": "lymphocyte",
+    "MONOCYTE": "monocyte",
+    "BASOPHIL": "basophil",
+}
+
+UM_PER_PX = 0.073
+"""From the red cells: their boxes are 102 px in the median, and a red cell is about 7.5 um."""
+
+
+def load_bccd(root: Path, erratum: bool = True) -> list[LabelledField]:
+    """The fields in their official split, boxes clipped and those without area left out.
+
+    A white cell has its type where the field has one white cell and the table one label for it.
+    With `erratum` the known errors of the official boxes are mended first (`bccd_erratum.csv`).
+    """
+    return [cleaned(field) for field in read_bccd(root, load_erratum() if erratum else {})]
+
+
+def read_bccd(
+    root: Path, erratum: Mapping[str, Sequence[Erratum]] | None = None
+) -> list[LabelledField]:
+    """The fields with the boxes as they are published, but for those that `erratum` mends."""
+    home = inner_root(root, "ImageSets/Main", "BCCD", "BCCD_Dataset-master/BCCD")
+    types = _white_cell_types(home)
+    mended = erratum or {}
+    return [
+        _read_field(home, image_id, split, types.get(image_id, ""), mended.get(image_id, ()))
+        for split in SPLITS
+        for image_id in _image_ids(home / "ImageSets" / "Main" / f"{split}.txt")
+    ]
+
+
+def _image_ids(path: Path) -> list[str]:
+    try:
+        return path.read_text().split()
+    except OSError as error:
+        raise DataError(f"{path}: the official split is missing ({error.strerror})") from error
+
+
+def _white_cell_types(home: Path) -> dict[str, str]:
+    """Image id -> the one type in the table; images with no label or with two are left out."""
+    found = [p for p in (home / "labels.csv", home.parent / "labels.csv") if p.is_file()]
+    rows = read_table(found[0], ("Image", "Category")) if found else ()
+    labels = {f"BloodImage_{int(row['Image']):05d}": row["Category"].strip() for row in rows}
+    return {
+        image_id: name_of(label, WHITE_CELL_LABELS, found[0])
+        for image_id, label in labels.items()
+        if label and "," not in label
+    }
+
+
+def _read_field(
+    home: Path, image_id: str, split: str, white_cell_type: str, errata: Sequence[Erratum]
+) -> LabelledField:
+    xyxy, cell_types = voc_to_xyxy(home / "Annotations" / f"{image_id}.xml", LABELS)
+    field = LabelledField(
+        home / "JPEGImages" / f"{image_id}.jpg", xyxy, cell_types, split, "bccd", image_id, UM_PER_PX
+    )
+    return _typed(corrected(field, errata), white_cell_type)
+
+
+def _typed(field: LabelledField, white_cell_type: str) -> LabelledField:
+    real = has_area(field.xyxy)
+    white = [i for i, name in enumerate(field.cell_types) if name == WHITE_CELL and real[i]]
+    if len(white) != 1 or not white_cell_type:
+        return field
+    types = np.array(field.cell_types, object)
+    types[white[0]] = white_cell_type
+    return replace(field, cell_types=tuple(types))

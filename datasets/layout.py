@@ -1,0 +1,145 @@
+"""Where a dataset's files lie, and the label formats they come in, made into our boxes."""
+
+import csv
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from xml.etree import ElementTree
+
+import numpy as np
+from PIL import Image, UnidentifiedImageError
+
+from leukodiff.runtime.errors import DataError
+
+from .fields import Boxes, LabelledField, no_boxes
+
+IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff"})
+
+
+def inner_root(root: Path, marker: str, *folders: str) -> Path:
+    """The folder at or under `root` that holds `marker`, the file or folder a layout is known by.
+
+    A download unpacks into folders of its own: `root` itself is tried first, then each of `folders`.
+
+    Raises:
+        DataError: none of them holds `marker`.
+    """
+    for folder in (".", *folders):
+        if (root / folder / marker).exists():
+            return (root / folder).resolve() if folder != "." else root
+    raise DataError(f"{root}: expected {marker} in it, or in {' or '.join(folders) or 'it'}")
+
+
+def image_files(folder: Path) -> list[Path]:
+    """The images of a folder in the order of their names; its sub-folders are left out."""
+    return sorted(p for p in folder.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES)
+
+
+def image_size(path: Path) -> tuple[int, int]:
+    """Width and height in px, from the image's header alone.
+
+    Raises:
+        DataError: the file is missing or no image.
+    """
+    try:
+        with Image.open(path) as image:
+            return image.size
+    except (OSError, UnidentifiedImageError) as error:
+        raise DataError(f"{path}: not a readable image ({error})") from error
+
+
+def whole_image(path: Path) -> Boxes:
+    """One box that covers the image, shape (1, 4): for labels that name the image, not a place."""
+    width, height = image_size(path)
+    return np.array([[0, 0, width, height]], np.float32)
+
+
+def to_boxes(rows: Sequence[Sequence[float]]) -> Boxes:
+    """Rows of x_min, y_min, x_max, y_max as an array of shape (N, 4), N = 0 included."""
+    return np.asarray(rows, np.float32).reshape(-1, 4) if rows else no_boxes()
+
+
+def name_of(label: str, label_map: Mapping[str, str], path: Path) -> str:
+    """Our name of a dataset's own label.
+
+    Raises:
+        DataError: the label is not one the dataset is published with.
+    """
+    try:
+        return label_map[label]
+    except KeyError:
+        expected = ", ".join(label_map)
+        raise DataError(f"{path}: expected a label among {expected}, found {label!r}") from None
+
+
+def voc_to_xyxy(path: Path, label_map: Mapping[str, str]) -> tuple[Boxes, tuple[str, ...]]:
+    """Boxes and cell types of a Pascal VOC annotation, as published: nothing clipped or dropped.
+
+    Raises:
+        DataError: the file is missing, no XML, or lacks a coordinate.
+    """
+    try:
+        # The annotations come with the images that the user chose to read.
+        objects = ElementTree.parse(path).getroot().iter("object")  # noqa: S314
+        rows = [_voc_object(item) for item in objects]
+    except (OSError, ElementTree.ParseError, ValueError) as error:
+        raise DataError(f"{path}: not a Pascal VOC annotation ({error})") from error
+    return to_boxes([box for _, box in rows]), tuple(
+        name_of(label, label_map, path) for label, _ in rows
+    )
+
+
+def _voc_object(item: ElementTree.Element) -> tuple[str, list[float]]:
+    corners = [item.findtext(f"bndbox/{edge}", "") for edge in ("xmin", "ymin", "xmax", "ymax")]
+    return item.findtext("name", ""), [float(corner) for corner in corners]
+
+
+def yolo_to_xyxy(
+    path: Path, size: tuple[int, int], names: Sequence[str]
+) -> tuple[Boxes, tuple[str, ...]]:
+    """Boxes and cell types of a YOLO label file, as published: nothing clipped or dropped.
+
+    A line is `class x y w h`: the centre and the size as fractions of the image's `size` (px).
+    An empty file is a field without cells.
+
+    Raises:
+        DataError: the file is missing, or a line is not five numbers with a known class.
+    """
+    try:
+        rows = np.loadtxt(path, dtype=np.float64, ndmin=2) if path.stat().st_size else np.empty(0)
+        rows = rows.reshape(-1, 5)
+        types = tuple(names[int(index)] for index in rows[:, 0])
+    except (OSError, ValueError, IndexError) as error:
+        raise DataError(f"{path}: not a YOLO label file ({error})") from error
+    centre, half = rows[:, 1:3], rows[:, 3:5] / 2
+    scale = np.array([*size, *size], np.float64)
+    return (np.hstack([centre - half, centre + half]) * scale).astype(np.float32), types
+
+
+def cleaned(field: LabelledField) -> LabelledField:
+    """The field with its boxes clipped to the image, and those without area left out."""
+    width, height = image_size(field.path)
+    limits = np.array([width, height, width, height], np.float32)
+    xyxy = np.clip(field.xyxy, 0, limits)
+    return replace(field, xyxy=xyxy).keep(np.flatnonzero(has_area(xyxy)).tolist())
+
+
+def has_area(xyxy: Boxes) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+    """Which of the boxes (N, 4) are wider and higher than nothing, shape (N,)."""
+    return (xyxy[:, 2] > xyxy[:, 0]) & (xyxy[:, 3] > xyxy[:, 1])
+
+
+def read_table(path: Path, columns: Iterable[str]) -> Iterator[dict[str, str]]:
+    """The rows of a CSV table that must hold `columns`; a missing or empty file has no rows.
+
+    Raises:
+        DataError: a column is missing.
+    """
+    if not path.is_file():
+        return
+    with path.open(newline="", encoding="utf-8-sig") as file:
+        reader = csv.DictReader(file)
+        missing = sorted(set(columns) - set(reader.fieldnames or columns))
+        if missing:
+            raise DataError(f"{path}: expected the columns {', '.join(missing)}")
+        yield from reader

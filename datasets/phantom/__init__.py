@@ -1,0 +1,21 @@
+"""A rendered blood smear with exact boxes and types: a test object, not evidence of accuracy."""
+
+from .layout import Placement, place
+from .render import Phantom, render, render_region
+from .settings import ADULT_DIFFERENTIAL, PhantomSettings, allot
+from .smear import render_smear
+from .stain import STAINS, Stain
+
+__all__ = [
+    "ADULT_DIFFERENTIAL",
+    "STAINS",
+    "Phantom",
+    "PhantomSettings",
+    "Placement",
+    "Stain",
+    "allot",
+    "place",
+    "render",
+    "render_region",
+    "render_smear",
+]

@@ -1,0 +1,1 @@
+"""Pixels of a field in, boxes of its cells out."""

@@ -1,0 +1,61 @@
+"""A field's pixels brought to the detector's scale: the same way in training and in detection."""
+
+import math
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from leukodiff.runtime.errors import DataError
+
+Image = NDArray[np.uint8]
+
+PAD_GREY = 114
+"""What fills a canvas beside the field."""
+
+STRIDE = 32
+"""A canvas' sides are multiples of this (px): the coarsest grid of a YOLO."""
+
+MARGIN = 16
+"""Grey that is left round a field (px): cells cut by the field's edge are found and boxed better for it
+(BCCD, YOLO11n at 0.112 um/px: AP50-95 of red cells 0.595 with it, 0.554 without; white cells 0.752, 0.736)."""
+
+
+def resized(image: Image, width: int, height: int) -> Image:
+    """An image at another size (px): averaged over areas when shrinking, linear when growing."""
+    if (width, height) == (image.shape[1], image.shape[0]):
+        return image
+    how = cv2.INTER_AREA if width < image.shape[1] else cv2.INTER_LINEAR
+    return np.asarray(cv2.resize(image, (width, height), interpolation=how), np.uint8)
+
+
+def padded(
+    image: Image, width: int, height: int, corner: tuple[int, int] = (0, 0)
+) -> Image:
+    """An image with its top left at `corner` (x, y) of a grey canvas of `width` by `height` px."""
+    left, top = corner
+    right, below = width - image.shape[1] - left, height - image.shape[0] - top
+    if not (left or top or right or below):
+        return image
+    grey = (PAD_GREY, PAD_GREY, PAD_GREY)
+    canvas = cv2.copyMakeBorder(image, top, below, left, right, cv2.BORDER_CONSTANT, value=grey)
+    return np.asarray(canvas, np.uint8)
+
+
+def on_canvas(image: Image, margin: int = MARGIN) -> tuple[Image, tuple[int, int]]:
+    """An image in the middle of a canvas that a YOLO takes, and where (x, y) its top left lies there.
+
+    The canvas is the smallest whose sides are multiples of `STRIDE` with `margin` px left all round.
+    """
+    height, width = (math.ceil((side + 2 * margin) / STRIDE) * STRIDE for side in image.shape[:2])
+    corner = (width - image.shape[1]) // 2, (height - image.shape[0]) // 2
+    return padded(image, width, height, corner), corner
+
+
+def read_rgb(path: Path) -> Image:
+    """A labelled field's pixels as (H, W, 3) uint8 RGB."""
+    image = cv2.imread(str(path), cv2.IMREAD_COLOR)
+    if image is None:
+        raise DataError(f"{path}: can't be read as an image")
+    return np.asarray(image[..., ::-1], np.uint8)

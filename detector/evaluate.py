@@ -1,0 +1,298 @@
+"""How well a detector finds the labelled cells of a set of fields."""
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from leukodiff.datasets.fields import LabelledField
+from leukodiff.runtime.errors import DataError
+
+from .canvas import read_rgb
+from .detections import Detections
+from .infer import Detector
+from .matching import IOU_LEVELS, match_detections
+from .yolo_tree import detector_class
+
+FLOOR = 0.001
+"""Average precision is taken over every detection at least this sure (0-1), as ultralytics does."""
+
+
+@dataclass(frozen=True)
+class ClassFigures:
+    """How one class is found. Fractions 0-1; `nan` where there is nothing to divide by.
+
+    `precision` and `recall` are at the shipped `threshold` with an overlap (IoU) of 0.5 or more, each with
+    the 95 % interval of Clopper and Pearson (Biometrika 1934). `best_threshold` has the largest F1.
+    """
+
+    name: str
+    n_labels: int
+    ap50: float
+    ap50_95: float
+    threshold: float
+    precision: float
+    precision_low: float
+    precision_high: float
+    recall: float
+    recall_low: float
+    recall_high: float
+    n_right: int
+    n_extra: int
+    n_missed: int
+    best_threshold: float
+
+
+@dataclass(frozen=True)
+class Disagreement:
+    """A labelled cell that was missed, or a detection that no label stands for, at the shipped threshold.
+
+    `confidence` is `None` for a missed cell.
+    """
+
+    field_id: str
+    kind: str
+    class_name: str
+    xyxy: tuple[float, float, float, float]
+    confidence: float | None
+
+
+@dataclass(frozen=True)
+class DetectorEvaluation:
+    """A detector's figures over some fields.
+
+    `map50` and `map50_95` are means over the classes that have labels. Average precision is COCO's
+    101-point interpolation as ultralytics computes it (`ultralytics.utils.metrics.ap_per_class`), which is
+    how the published figures on BCCD were made; one class an anchor, as in the pipeline. `curves` has
+    each class's (recall, precision) at an overlap of 0.5.
+    """
+
+    model: str
+    sha256: str
+    um_per_px: float
+    n_fields: int
+    map50: float
+    map50_95: float
+    classes: tuple[ClassFigures, ...]
+    disagreements: tuple[Disagreement, ...] = ()
+    curves: Mapping[str, tuple[NDArray[np.float64], NDArray[np.float64]]] = field(
+        default_factory=dict
+    )
+
+    def of(self, class_name: str) -> ClassFigures:
+        """The figures of one class."""
+        return next(figures for figures in self.classes if figures.name == class_name)
+
+    def as_dict(self) -> dict[str, Any]:
+        """The figures, without curves and disagreements, ready for JSON (`null` for no value)."""
+        facts = {
+            name: getattr(self, name)
+            for name in ("model", "sha256", "um_per_px", "n_fields", "map50", "map50_95")
+        }
+        rows = [asdict(figures) for figures in self.classes]
+        return _without_nan({**facts, "classes": rows})
+
+    def save(self, folder: Path) -> None:
+        """Write `evaluation.json`, `classes.csv`, `pr_curves.csv`, `disagreements.csv`, `pr_curves.png`."""
+        from .plots import save_pr_curves
+
+        folder.mkdir(parents=True, exist_ok=True)
+        text = json.dumps(self.as_dict(), indent=2, allow_nan=False)
+        (folder / "evaluation.json").write_text(text + "\n", encoding="utf-8")
+        _write_tables(self, folder)
+        save_pr_curves(self.curves, {c.name: c.ap50 for c in self.classes}, folder / "pr_curves.png")
+
+
+def evaluate_detector(
+    detector: Detector, fields: Sequence[LabelledField], um_per_px: float | None = None
+) -> DetectorEvaluation:
+    """Detect in every field and set what is found against its labels.
+
+    Every cell of a field must be labelled, or right detections count as wrong. `um_per_px` stands in where
+    a field's own scale is not known.
+
+    Raises:
+        DataError: there is no field, or a field's scale is not known.
+    """
+    if not fields:
+        raise DataError("no field to evaluate on")
+    return figures(detector, [(one, _detect(detector, one, um_per_px)) for one in fields])
+
+
+def figures(
+    detector: Detector, pairs: Sequence[tuple[LabelledField, Detections]]
+) -> DetectorEvaluation:
+    """The figures of detections made down to `FLOOR`, each beside its field."""
+    names = detector.metadata.classes
+    thresholds = {name: detector.metadata.thresholds.get(name, 0.25) for name in names}
+    tally = _tally(pairs)
+    by_class = {name: _average_precision(tally, i) for i, name in enumerate(names)}
+    classes = tuple(
+        _class_figures(tally, (i, name), thresholds[name], by_class[name][0])
+        for i, name in enumerate(names)
+    )
+    labelled = [one for one in classes if one.n_labels]
+    return DetectorEvaluation(
+        model=f"{detector.metadata.name} {detector.metadata.version}",
+        sha256=detector.metadata.sha256,
+        um_per_px=detector.um_per_px,
+        n_fields=len(pairs),
+        map50=float(np.mean([one.ap50 for one in labelled])) if labelled else float("nan"),
+        map50_95=float(np.mean([one.ap50_95 for one in labelled])) if labelled else float("nan"),
+        classes=classes,
+        disagreements=tuple(_disagreements(pairs, thresholds)),
+        curves={name: curve for name, (_, curve) in by_class.items()},
+    )
+
+
+def labels_of(labelled: LabelledField) -> NDArray[np.int64]:
+    """The detector's class of each labelled cell, (N,)."""
+    return np.array([detector_class(name) for name in labelled.cell_types], np.int64)
+
+
+def _detect(detector: Detector, labelled: LabelledField, um_per_px: float | None) -> Detections:
+    scale = labelled.um_per_px or um_per_px
+    if scale is None:
+        raise DataError(f"{labelled.path}: its scale is not known; give um_per_px")
+    floor = dict.fromkeys(detector.metadata.classes, FLOOR)
+    return detector.detect(read_rgb(labelled.path), scale, floor)
+
+
+@dataclass(frozen=True)
+class _Tally:
+    right: NDArray[np.bool_]
+    confidence: NDArray[np.float32]
+    class_id: NDArray[np.int64]
+    label_class_id: NDArray[np.int64]
+
+
+def _tally(pairs: Iterable[tuple[LabelledField, Detections]]) -> _Tally:
+    right, confidence, class_id, label_class_id = [], [], [], []
+    for labelled, found in pairs:
+        labels = labels_of(labelled)
+        right.append(match_detections(found, labelled.xyxy, labels).right)
+        confidence.append(found.confidence)
+        class_id.append(found.class_id)
+        label_class_id.append(labels)
+    return _Tally(
+        np.concatenate(right),
+        np.concatenate(confidence),
+        np.concatenate(class_id),
+        np.concatenate(label_class_id),
+    )
+
+
+Curve = tuple[NDArray[np.float64], NDArray[np.float64]]
+
+
+def _average_precision(tally: _Tally, class_id: int) -> tuple[NDArray[np.float64], Curve]:
+    from .yolo import prepare_ultralytics
+
+    prepare_ultralytics()
+    from ultralytics.utils.metrics import ap_per_class
+
+    mine, labels = tally.class_id == class_id, tally.label_class_id == class_id
+    if not labels.any():
+        nothing = np.zeros(0)
+        return np.full(len(IOU_LEVELS), np.nan), (nothing, nothing)
+    results = ap_per_class(
+        tally.right[mine], tally.confidence[mine], tally.class_id[mine], tally.label_class_id[labels]
+    )
+    return np.asarray(results[5][0]), (np.asarray(results[10]), np.asarray(results[11][0]))
+
+
+def _class_figures(
+    tally: _Tally, which: tuple[int, str], threshold: float, ap: NDArray[np.float64]
+) -> ClassFigures:
+    class_id, name = which
+    mine = tally.class_id == class_id
+    sure = mine & (tally.confidence >= threshold)
+    n_labels = int((tally.label_class_id == class_id).sum())
+    n_right = int(tally.right[sure, 0].sum())
+    n_found = int(sure.sum())
+    precision, recall = _fraction(n_right, n_found), _fraction(n_right, n_labels)
+    return ClassFigures(
+        name,
+        n_labels,
+        float(ap[0]),
+        float(ap.mean()),
+        threshold,
+        *precision,
+        *recall,
+        n_right,
+        n_found - n_right,
+        n_labels - n_right,
+        _best_threshold(tally.right[mine, 0], tally.confidence[mine], n_labels),
+    )
+
+
+def _fraction(right: int, n: int) -> tuple[float, float, float]:
+    from scipy.stats import binomtest
+
+    if not n:
+        return float("nan"), float("nan"), float("nan")
+    interval = binomtest(right, n).proportion_ci(0.95, "exact")
+    return right / n, float(interval.low), float(interval.high)
+
+
+def _best_threshold(
+    right: NDArray[np.bool_], confidence: NDArray[np.float32], n_labels: int
+) -> float:
+    if not len(right) or not n_labels:
+        return float("nan")
+    order = np.argsort(-confidence, kind="stable")
+    n_right = right[order].cumsum()
+    f1 = 2 * n_right / (np.arange(1, len(order) + 1) + n_labels)
+    return round(float(confidence[order][int(f1.argmax())]), 3)
+
+
+def _disagreements(
+    pairs: Iterable[tuple[LabelledField, Detections]], thresholds: Mapping[str, float]
+) -> Iterator[Disagreement]:
+    for labelled, found in pairs:
+        names = found.class_names
+        least = np.array([thresholds[name] for name in names])
+        sure = found.select(found.confidence >= least[found.class_id])
+        labels = labels_of(labelled)
+        label_of = match_detections(sure, labelled.xyxy, labels).label_of
+        for i in np.flatnonzero(label_of < 0):
+            confidence = round(float(sure.confidence[i]), 4)
+            name = names[sure.class_id[i]]
+            yield Disagreement(labelled.field_id, "extra", name, _corners(sure.xyxy[i]), confidence)
+        for i in np.setdiff1d(np.arange(len(labels)), label_of):
+            name = names[labels[i]]
+            yield Disagreement(labelled.field_id, "missed", name, _corners(labelled.xyxy[i]), None)
+
+
+def _corners(box: NDArray[np.float32]) -> tuple[float, float, float, float]:
+    x_min, y_min, x_max, y_max = (round(float(v), 1) for v in box)
+    return x_min, y_min, x_max, y_max
+
+
+def _without_nan(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _without_nan(one) for key, one in value.items()}
+    if isinstance(value, list):
+        return [_without_nan(one) for one in value]
+    return None if isinstance(value, float) and np.isnan(value) else value
+
+
+def _write_tables(evaluation: DetectorEvaluation, folder: Path) -> None:
+    import pandas as pd
+
+    rows = [asdict(one) for one in evaluation.classes]
+    pd.DataFrame(rows).to_csv(folder / "classes.csv", index=False, float_format="%.4f")
+    columns = ["field_id", "kind", "class_name", "x_min", "y_min", "x_max", "y_max", "confidence"]
+    cells = [
+        (d.field_id, d.kind, d.class_name, *d.xyxy, d.confidence) for d in evaluation.disagreements
+    ]
+    pd.DataFrame(cells, columns=columns).to_csv(folder / "disagreements.csv", index=False)
+    curves = [
+        pd.DataFrame({"class_name": name, "recall": recall, "precision": precision})
+        for name, (recall, precision) in evaluation.curves.items()
+    ]
+    pd.concat(curves).to_csv(folder / "pr_curves.csv", index=False, float_format="%.4f")

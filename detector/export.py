@@ -1,0 +1,128 @@
+"""A trained checkpoint, written as the ONNX file and the metadata that the detector loads."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from leukodiff.datasets.vocabulary import DETECTOR_CLASSES, WHITE_CELL
+from leukodiff.runtime.checksum import sha256_of
+from leukodiff.runtime.errors import InputError, ModelFileError
+from leukodiff.runtime.metadata import ModelMetadata, metadata_path, write_metadata
+from leukodiff.runtime.onnx_export import export_onnx
+
+from .yolo import load_yolo
+
+THRESHOLDS: Mapping[str, float] = {WHITE_CELL: 0.4, "red_cell": 0.35, "platelet": 0.35}
+"""Confidences (0-1) that a detection must reach, where no evaluation has chosen others."""
+
+NMS_IOU = 0.6
+"""Of two boxes of one class that overlap more than this (IoU), the less sure one is dropped."""
+
+
+@dataclass(frozen=True)
+class DetectorExport:
+    """What an exported detector says of itself.
+
+    `um_per_px` and `canvas_px` are the working scale and canvas; `None` reads them from the
+    `training.json` of the run that the checkpoint lies in. Thresholds are 0-1, by class.
+    """
+
+    name: str = "leukodiff-detector"
+    version: str = "1"
+    um_per_px: float | None = None
+    canvas_px: int | None = None
+    thresholds: Mapping[str, float] = field(default_factory=lambda: dict(THRESHOLDS))
+    nms_iou: float = NMS_IOU
+    training_data: tuple[Mapping[str, str], ...] | None = None
+    metrics: Mapping[str, Any] = field(default_factory=dict)
+    command: str = ""
+    licence: str = "AGPL-3.0-or-later"
+
+
+def export_detector(checkpoint: Path, out: Path, settings: DetectorExport) -> ModelMetadata:
+    """Write `out` (ONNX) and the metadata beside it from an ultralytics checkpoint.
+
+    The graph takes `images`, uint8 (N, H, W, 3) RGB with H and W multiples of 32, and gives
+    `predictions`, float32 (N, A, 4 + C): cx, cy, w, h in px, then the classes' probabilities (0-1).
+    """
+    yolo = load_yolo(str(checkpoint))
+    n_classes = len(yolo.names)
+    if n_classes != len(DETECTOR_CLASSES):
+        raise InputError(
+            f"{checkpoint}: has {n_classes} classes, a detector of ours has {len(DETECTOR_CLASSES)}"
+        )
+    _write_graph(yolo.model, out)
+    metadata = _metadata(checkpoint, out, settings)
+    write_metadata(metadata_path(out), metadata)
+    return metadata
+
+
+def detector_module(yolo_model: Any) -> Any:
+    """A torch module from uint8 (N, H, W, 3) RGB to (N, A, 4 + C), round a YOLO's network."""
+    import copy
+
+    import torch
+
+    network = copy.deepcopy(yolo_model).float().cpu().eval().fuse(verbose=False)
+    head = network.model[-1]
+    head.export, head.format, head.dynamic, head.shape = True, "onnx", True, None
+
+    class DetectorModule(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.network = network
+
+        def forward(self, images: torch.Tensor) -> torch.Tensor:
+            pixels = images.permute(0, 3, 1, 2).float() / 255.0
+            predictions: torch.Tensor = self.network(pixels).permute(0, 2, 1)
+            return predictions
+
+    return DetectorModule().eval()
+
+
+def _write_graph(yolo_model: Any, out: Path) -> None:
+    import torch
+
+    axes = {
+        "images": {0: "n", 1: "height", 2: "width"},
+        "predictions": {0: "n", 1: "anchors"},
+    }
+    example = torch.zeros((2, 96, 64, 3), dtype=torch.uint8)
+    export_onnx(detector_module(yolo_model), example, out, ["predictions"], axes)
+
+
+def _metadata(checkpoint: Path, out: Path, settings: DetectorExport) -> ModelMetadata:
+    run = _training_record(checkpoint)
+    chosen = run.get("settings", {})
+    um_per_px = settings.um_per_px or chosen.get("um_per_px")
+    canvas_px = settings.canvas_px or chosen.get("canvas_px")
+    if um_per_px is None or canvas_px is None:
+        raise ModelFileError(f"{checkpoint}: no training.json above it; give um_per_px and canvas_px")
+    data = settings.training_data
+    return ModelMetadata(
+        name=settings.name,
+        version=settings.version,
+        kind="detector",
+        classes=DETECTOR_CLASSES,
+        input_px=canvas_px,
+        um_per_px=um_per_px,
+        sha256=sha256_of(out),
+        thresholds=dict(settings.thresholds),
+        calibration={"nms_iou": settings.nms_iou},
+        training_data=tuple(run.get("data", ())) if data is None else data,
+        metrics=dict(settings.metrics),
+        command=settings.command,
+        licence=settings.licence,
+    )
+
+
+def _training_record(checkpoint: Path) -> dict[str, Any]:
+    # A run's checkpoints lie in <run>/run/weights, its record in <run>.
+    for folder in checkpoint.resolve().parents[:3]:
+        record = folder / "training.json"
+        if record.is_file():
+            facts: dict[str, Any] = json.loads(record.read_text(encoding="utf-8"))
+            return facts
+    return {}

@@ -1,0 +1,194 @@
+"""Fine-tune a YOLO detector on labelled fields, at one physical scale."""
+
+import json
+import shutil
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from leukodiff.datasets.fields import LabelledField
+from leukodiff.datasets.vocabulary import DETECTOR_CLASSES
+from leukodiff.runtime.errors import DataError, InputError
+
+from .yolo import load_yolo
+from .yolo_tree import canvas_side, labelled_fields_to_yolo
+
+AUGMENTATION: Mapping[str, float] = {
+    # A smear has no up or down; stain and lamp differ from lab to lab; the scale is known but not exactly.
+    "flipud": 0.5,
+    "fliplr": 0.5,
+    "hsv_h": 0.02,
+    "hsv_s": 0.6,
+    "hsv_v": 0.4,
+    "scale": 0.4,
+    "translate": 0.1,
+    "mosaic": 1.0,
+    "close_mosaic": 10,
+}
+"""Ultralytics' augmentation settings that we set ourselves; the rest are its defaults."""
+
+
+@dataclass(frozen=True)
+class DetectorTraining:
+    """How to train a detector.
+
+    `out` is the run's folder. `weights` is a published checkpoint's name or a path. `um_per_px` is the
+    working scale that every field is resized to, `canvas_px` the side of the training canvas there
+    (`None`: as small as holds the largest field, at most 640). `device` as torch names it (`None`: a GPU
+    if there is one). `precision` is `fp32`, `bf16`, or `auto`: bf16 on a GPU that has it, else fp32.
+    `options` go to ultralytics as they are (learning rate, optimizer, other augmentation).
+    """
+
+    out: Path
+    um_per_px: float = 0.112
+    canvas_px: int | None = None
+    weights: str = "yolo11n.pt"
+    epochs: int = 100
+    batch: int = 16
+    seed: int = 0
+    device: str | None = None
+    precision: str = "auto"
+    workers: int = 2
+    patience: int = 100
+    resume: bool = False
+    augmentation: Mapping[str, float] = field(default_factory=lambda: dict(AUGMENTATION))
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class TrainedDetector:
+    """Where a run left its checkpoints: the best on the validation split, and the last."""
+
+    best: Path
+    last: Path
+    record: Path
+
+
+def train_detector(fields: Sequence[LabelledField], settings: DetectorTraining) -> TrainedDetector:
+    """Train on the fields whose split is `train`, validating on `val`; others are left alone.
+
+    The run's folder holds `fields/` (the YOLO tree), `run/` (ultralytics' own output), and
+    `training.json` (settings, data and scale: what the export reads). With `resume` a run that was cut
+    short goes on from its last epoch, and one that is whole is returned as it is.
+
+    Raises:
+        DataError: a split is empty, or a field's scale is not known.
+        InputError: the folder holds another run.
+    """
+    chosen = [one for one in fields if one.split in ("train", "val")]
+    _require_both_splits(chosen)
+    side = settings.canvas_px or canvas_side(chosen, settings.um_per_px)
+    settings = replace(settings, canvas_px=side)
+    trained = _paths(settings.out)
+    if trained.record.exists():
+        _require_same_run(trained.record, settings)
+        if json.loads(trained.record.read_text())["finished"]:
+            return trained
+    else:
+        _start_run(chosen, settings, trained)
+    _fit(settings, trained)
+    _write_record(trained.record, {**json.loads(trained.record.read_text()), "finished": True})
+    return trained
+
+
+def _paths(out: Path) -> TrainedDetector:
+    weights = out / "run" / "weights"
+    return TrainedDetector(weights / "best.pt", weights / "last.pt", out / "training.json")
+
+
+def _require_both_splits(fields: Sequence[LabelledField]) -> None:
+    counts = Counter(one.split for one in fields)
+    for split in ("train", "val"):
+        if not counts[split]:
+            raise DataError(f"no field is in the split {split!r}; training needs train and val")
+
+
+def _start_run(
+    fields: Sequence[LabelledField], settings: DetectorTraining, trained: TrainedDetector
+) -> None:
+    assert settings.canvas_px is not None  # noqa: S101 - filled in by the caller, said for the type checker
+    if trained.last.exists():
+        raise InputError(f"{settings.out}: holds an unknown run; choose another folder")
+    tree = settings.out / "fields"
+    shutil.rmtree(tree, ignore_errors=True)
+    tree.mkdir(parents=True, exist_ok=True)
+    labelled_fields_to_yolo(fields, tree, settings.um_per_px, settings.canvas_px)
+    _write_record(trained.record, _record(fields, settings))
+
+
+def _record(fields: Sequence[LabelledField], settings: DetectorTraining) -> dict[str, Any]:
+    sources = Counter((one.source, one.split) for one in fields)
+    data = [
+        {"name": source, "split": split, "fields": str(n)} for (source, split), n in sources.items()
+    ]
+    return {
+        "classes": list(DETECTOR_CLASSES),
+        "settings": _comparable(settings),
+        "data": data,
+        "finished": False,
+    }
+
+
+def _comparable(settings: DetectorTraining) -> dict[str, Any]:
+    # What may differ when a run goes on elsewhere is left out.
+    facts = asdict(settings)
+    for name in ("out", "device", "workers", "resume", "precision"):
+        del facts[name]
+    return facts
+
+
+def _require_same_run(record: Path, settings: DetectorTraining) -> None:
+    if not settings.resume:
+        raise InputError(f"{settings.out}: holds an earlier run; resume it or choose another folder")
+    before, now = json.loads(record.read_text())["settings"], _comparable(settings)
+    changed = sorted(name for name in now if now[name] != before.get(name))
+    if changed:
+        raise InputError(f"{settings.out}: was begun with other settings ({', '.join(changed)})")
+
+
+def _write_record(path: Path, record: Mapping[str, Any]) -> None:
+    path.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+
+
+def _fit(settings: DetectorTraining, trained: TrainedDetector) -> None:
+    device = settings.device or _best_device()
+    if trained.last.exists():
+        here = {"device": device, "workers": settings.workers}
+        load_yolo(str(trained.last)).train(resume=True, **here)
+        return
+    model = load_yolo(settings.weights)
+    model.train(
+        data=str(settings.out / "fields" / "data.yaml"),
+        imgsz=settings.canvas_px,
+        epochs=settings.epochs,
+        batch=settings.batch,
+        seed=settings.seed,
+        patience=settings.patience,
+        device=device,
+        amp=_precision(settings.precision, device),
+        workers=settings.workers,
+        project=str(settings.out.resolve()),
+        name="run",
+        exist_ok=True,
+        plots=False,
+        cache="ram",
+        **{**settings.augmentation, **settings.options},
+    )
+
+
+def _best_device() -> str:
+    import torch
+
+    return "0" if torch.cuda.is_available() else "cpu"
+
+
+def _precision(wanted: str, device: str) -> str | bool:
+    # Ultralytics' own "true" (fp16) first fetches another model to check the GPU with; bf16 does not.
+    import torch
+
+    if wanted == "bf16":
+        return "bf16"
+    has_bf16 = device != "cpu" and torch.cuda.is_available() and torch.cuda.is_bf16_supported()
+    return "bf16" if wanted == "auto" and has_bf16 else False

@@ -1,0 +1,1 @@
+"""A slide in, a smear report and its exports out."""

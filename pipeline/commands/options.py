@@ -1,0 +1,116 @@
+"""Options that several commands share, and what is made of them."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from leukodiff.datasets.fields import LabelledField
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+FILE = click.Path(path_type=Path, dir_okay=False)
+FOLDER = click.Path(path_type=Path, file_okay=False)
+
+SPLITS = ("train", "val", "test")
+ENGINES = ("openvino", "onnxruntime")
+
+
+def out_option(what: str) -> Callable[[Command], Command]:
+    """`--out`, the folder that a command writes."""
+    return click.option("--out", type=FOLDER, required=True, help=what)
+
+
+def detector_option(command: Command) -> Command:
+    """`--detector`, a model file."""
+    return click.option("--detector", type=FILE, help="Detector (ONNX).  [default: the shipped one]")(
+        command
+    )
+
+
+def classifier_option(command: Command) -> Command:
+    """`--classifier`, a model file."""
+    text = "Classifier (ONNX).  [default: the shipped one]"
+    return click.option("--classifier", type=FILE, help=text)(command)
+
+
+def engine_options(command: Command) -> Command:
+    """`--engine` and `--threads`: what runs the models, and on how many cores."""
+    threads = click.option(
+        "--threads", type=click.IntRange(min=1), help="Cores to use.  [default: all]"
+    )
+    engine = click.option(
+        "--engine",
+        type=click.Choice(ENGINES),
+        default=ENGINES[0],
+        show_default=True,
+        help="What runs the models: openvino on a CPU, onnxruntime on a GPU.",
+    )
+    return engine(threads(command))
+
+
+def data_options(*defaults: str) -> Callable[[Command], Command]:
+    """`--data` and `--official-labels`: the labelled fields a command works on."""
+
+    def decorate(command: Command) -> Command:
+        official = click.option(
+            "--official-labels", is_flag=True, help="BCCD's labels as published, without the erratum."
+        )
+        data = click.option(
+            "--data",
+            multiple=True,
+            default=defaults,
+            show_default=True,
+            metavar="NAME[=FOLDER]",
+            help="A dataset of `data list`, or `table=FOLDER` for your own; may be repeated.",
+        )
+        return data(official(command))
+
+    return decorate
+
+
+def json_option(command: Command) -> Command:
+    """`--json`, a file for the figures."""
+    return click.option("--json", "json_file", type=FILE, help="Write the figures here too.")(command)
+
+
+def split_option(command: Command) -> Command:
+    """`--split`, the part of each dataset to look at."""
+    text = "The part of each dataset to measure on."
+    return click.option(
+        "--split", type=click.Choice(SPLITS), default="test", show_default=True, help=text
+    )(command)
+
+
+def labelled_fields(
+    data: Sequence[str], official_labels: bool = False, split: str | None = None
+) -> list[LabelledField]:
+    """The fields of each `NAME` or `NAME=FOLDER`, all of them or those of one split."""
+    fields = []
+    for text in data:
+        name, _, folder = text.partition("=")
+        fields += _load(name, Path(folder) if folder else None, official_labels)
+    return [field for field in fields if split in (None, field.split)]
+
+
+def command_line() -> str:
+    """The command as it was typed, for the record of what it makes."""
+    return shlex.join(["leukodiff", *sys.argv[1:]])
+
+
+def _load(name: str, root: Path | None, official_labels: bool) -> list[LabelledField]:
+    from leukodiff.datasets.bccd import load_bccd
+    from leukodiff.datasets.registry import dataset_root, load_dataset
+    from leukodiff.datasets.table import load_table
+
+    if name == "table":
+        return load_table(root or Path())
+    if name == "bccd" and official_labels:
+        return load_bccd(dataset_root(name, root), erratum=False)
+    return load_dataset(name, root)

@@ -1,0 +1,52 @@
+"""Cells as a GeoJSON FeatureCollection (RFC 7946) with the properties that QuPath reads."""
+
+import json
+import uuid
+
+from leukodiff.datasets.vocabulary import BY_NAME
+
+from ..report import Cell, SmearReport
+
+_NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "leukodiff/cells.geojson")
+
+
+def cells_geojson(report: SmearReport) -> str:
+    """A rectangle a cell, in px of its field, with its class, colour and measurements.
+
+    QuPath opens one image at a time and a slide may have many: `field_id` tells the cells apart.
+    """
+    features = [_feature(report, cell) for cell in report.cells]
+    return json.dumps({"type": "FeatureCollection", "features": features}, separators=(",", ":"))
+
+
+def _feature(report: SmearReport, cell: Cell) -> dict[str, object]:
+    kind = BY_NAME[cell.counted_as]
+    chances = zip(report.class_names, cell.probabilities, strict=True)
+    return {
+        "type": "Feature",
+        "id": str(uuid.uuid5(_NAMESPACE, f"{report.slide_id}/{cell.cell_id}")),
+        "geometry": {"type": "Polygon", "coordinates": [_ring(cell)]},
+        "properties": {
+            "objectType": "annotation",
+            "name": cell.cell_id,
+            "field_id": cell.field_id,
+            "classification": {"name": kind.title, "color": rgb(kind.colour)},
+            "measurements": {
+                "detection confidence": round(cell.detection_confidence, 4),
+                "confidence": round(cell.confidence, 4),
+                **{f"p {name}": round(p, 4) for name, p in chances},
+            },
+        },
+    }
+
+
+def rgb(colour: str) -> tuple[int, int, int]:
+    """`#rrggbb` as three numbers, 0-255."""
+    red, green, blue = bytes.fromhex(colour[1:])
+    return red, green, blue
+
+
+def _ring(cell: Cell) -> list[tuple[float, float]]:
+    """A closed ring, counter-clockwise where y grows upwards, as RFC 7946 asks."""
+    x0, y0, x1, y1 = cell.x_min, cell.y_min, cell.x_max, cell.y_max
+    return [(x0, y0), (x1, y0), (x1, y1), (x0, y1), (x0, y0)]

@@ -1,0 +1,60 @@
+"""Words as small pictures: the labels and legends that overlays are put together from."""
+
+import threading
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
+
+from .geojson import rgb
+
+Rgb = NDArray[np.uint8]
+Colour = tuple[int, int, int]
+
+WHITE: Colour = (255, 255, 255)
+INK: Colour = (34, 34, 34)
+
+_fonts = threading.Lock()
+
+
+@lru_cache(maxsize=4096)
+def plate(text: str, size: int, ink: Colour, ground: Colour) -> Rgb:
+    """A line of text on a plain ground, (h, w, 3) uint8 RGB; the same array for the same words.
+
+    `size` is the letters' size in px. The height depends on `size` alone, so plates line up.
+    """
+    with _fonts:  # a FreeType face may not be used by two threads at once
+        font = _font(size)
+        width = round(font.getlength(text)) + 2 * margin(size)
+        height = round(size * 1.15) + 2 * margin(size)
+        picture = Image.new("RGB", (width, height), ground)
+        baseline = margin(size) + round(size * 0.95)
+        ImageDraw.Draw(picture).text((margin(size), baseline), text, ink, font, anchor="ls")
+    made = np.array(picture, np.uint8)
+    made.setflags(write=False)
+    return made
+
+
+def label(text: str, size: int, colour: str) -> Rgb:
+    """White letters on a class's colour (`#rrggbb`)."""
+    return plate(text, size, WHITE, rgb(colour))
+
+
+def margin(size: int) -> int:
+    """The room around letters of a size, px."""
+    return max(1, size // 6)
+
+
+def paste(canvas: Rgb, picture: Rgb, x: int, y: int) -> None:
+    """Lays a picture on a canvas with its top left at (x, y), cut at the canvas' edges."""
+    height, width = canvas.shape[:2]
+    left, top = max(x, 0), max(y, 0)
+    right, bottom = min(x + picture.shape[1], width), min(y + picture.shape[0], height)
+    if left < right and top < bottom:
+        canvas[top:bottom, left:right] = picture[top - y : bottom - y, left - x : right - x]
+
+
+@lru_cache(maxsize=16)
+def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+    return ImageFont.load_default(size)

@@ -1,0 +1,176 @@
+"""The CSV files: cells, fields, counts, slides. Column by column they are docs/output.md's contract."""
+
+import csv
+import io
+from collections.abc import Iterable, Mapping, Sequence
+
+from ..differential import BESIDE, COUNTED
+from ..reference import flag
+from ..report import BOX_DECIMALS, PROBABILITY_DECIMALS, Cell, SmearReport
+
+CELL_COLUMNS = (
+    "slide_id",
+    "field_id",
+    "cell_id",
+    "x_min",
+    "y_min",
+    "x_max",
+    "y_max",
+    "detection_confidence",
+    "cell_type",
+    "confidence",
+    "reviewed_as",
+)
+"""Then one `p_<type>` for each class of the classifier."""
+
+FIELD_COLUMNS = (
+    "field_id",
+    "width",
+    "height",
+    "n_wbc",
+    "n_rbc",
+    "n_platelet",
+    "status",
+    "error",
+)
+COUNT_COLUMNS = (
+    "slide_id",
+    "cell_type",
+    "count",
+    "percent",
+    "percent_low",
+    "percent_high",
+    "reference_low",
+    "reference_high",
+    "flag",
+    "per_100_wbc",
+)
+SLIDE_COLUMNS = (
+    "slide_id",
+    "status",
+    "n_fields",
+    "n_cells",
+    "um_per_px",
+    "um_per_px_source",
+    "seconds",
+    "flags",
+    "error",
+)
+
+PERCENT_DECIMALS = 2
+Row = Mapping[str, object]
+
+
+def cells_csv(report: SmearReport) -> str:
+    """A row a cell, in the order of the fields."""
+    probabilities = [f"p_{name}" for name in report.class_names]
+    rows = (_cell_row(report.slide_id, cell, probabilities) for cell in report.cells)
+    return to_csv([*CELL_COLUMNS, *probabilities], rows)
+
+
+def fields_csv(report: SmearReport) -> str:
+    """A row a field, failed ones too."""
+    return to_csv(
+        FIELD_COLUMNS, ({name: getattr(f, name) for name in FIELD_COLUMNS} for f in report.fields)
+    )
+
+
+def counts_csv(reports: Iterable[SmearReport]) -> str:
+    """A row a slide and cell type."""
+    return to_csv(COUNT_COLUMNS, (row for report in reports for row in count_rows(report)))
+
+
+def slides_csv(rows: Iterable[Row]) -> str:
+    """A row a slide, as `slide_row` makes them; failed slides too."""
+    return to_csv(SLIDE_COLUMNS, rows)
+
+
+def count_rows(report: SmearReport) -> list[Row]:
+    """The differential with its reference ranges and flags, then what is counted beside it.
+
+    Platelets and red cells are those of the fields that were shown, not per volume of blood.
+    """
+    found = report.differential
+    rows: list[Row] = []
+    for row in found.rows:
+        if row.cell_type not in (*COUNTED, *BESIDE):
+            continue
+        usual = report.ranges.get(row.cell_type)
+        nucleated = row.cell_type == "erythroblast"
+        rows.append(
+            {
+                "slide_id": report.slide_id,
+                "cell_type": row.cell_type,
+                "count": row.count,
+                "percent": fixed(row.percent, PERCENT_DECIMALS),
+                "percent_low": fixed(row.percent_low, PERCENT_DECIMALS),
+                "percent_high": fixed(row.percent_high, PERCENT_DECIMALS),
+                "reference_low": usual.low if usual else None,
+                "reference_high": usual.high if usual else None,
+                "flag": flag(row, usual) if usual else "",
+                "per_100_wbc": fixed(found.erythroblasts_per_100_wbc, 2) if nucleated else None,
+            }
+        )
+    beside = (("platelet", "n_platelet"), ("red_cell", "n_rbc"))
+    return rows + [
+        {"slide_id": report.slide_id, "cell_type": name, "count": report.total(column)}
+        for name, column in beside
+    ]
+
+
+def slide_row(report: SmearReport) -> dict[str, object]:
+    """A slide's row of slides.csv."""
+    return {
+        "slide_id": report.slide_id,
+        "status": report.status,
+        "n_fields": len(report.fields),
+        "n_cells": len(report.cells),
+        "um_per_px": fixed(report.um_per_px, 5),
+        "um_per_px_source": report.um_per_px_source,
+        "seconds": fixed(report.provenance.seconds, 2),
+        "flags": "; ".join(report.remarks),
+        "error": "; ".join(f"{f.field_id}: {f.error}" for f in report.failures[:5]),
+    }
+
+
+def to_csv(columns: Sequence[str], rows: Iterable[Row]) -> str:
+    """Rows as CSV text; what a row lacks is empty, and text can't run as a formula."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows([_plain(row.get(name)) for name in columns] for row in rows)
+    return text.getvalue()
+
+
+def fixed(value: float | None, decimals: int) -> str | None:
+    """A number with a set number of decimals; `None` stays `None`."""
+    return None if value is None else f"{value:.{decimals}f}"
+
+
+def without_formula(text: str) -> str:
+    """Text that a spreadsheet shows instead of running.
+
+    An apostrophe goes before text that starts as a formula does: with = + - @, a tab or a line
+    break, as OWASP advises on CSV injection. Numbers are not text: they pass by `_plain`.
+    """
+    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r", "\n")) else text
+
+
+def _plain(value: object) -> object:
+    return without_formula(value) if isinstance(value, str) else value
+
+
+def _cell_row(slide_id: str, cell: Cell, probabilities: Sequence[str]) -> Row:
+    sides = ("x_min", "y_min", "x_max", "y_max")
+    shares = (fixed(p, PROBABILITY_DECIMALS) for p in cell.probabilities)
+    return {
+        "slide_id": slide_id,
+        "field_id": cell.field_id,
+        "cell_id": cell.cell_id,
+        **{name: fixed(getattr(cell, name), BOX_DECIMALS) for name in sides},
+        "detection_confidence": fixed(cell.detection_confidence, PROBABILITY_DECIMALS),
+        "cell_type": cell.cell_type,
+        "confidence": fixed(cell.confidence, PROBABILITY_DECIMALS),
+        "reviewed_as": cell.reviewed_as,
+        **dict(zip(probabilities, shares, strict=True)),
+    }
