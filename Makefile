@@ -10,6 +10,10 @@ DEMO_OUT := demo-out
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
 	"$$p" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo "$$p" && break; done)
 
+# Behind a hospital's or a company's proxy only the system knows the certificate; a bare image may have none.
+CERTIFICATES := $(wildcard /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/ca-bundle.crt /etc/ssl/cert.pem)
+UV_OPTIONS := $(if $(CERTIFICATES),--system-certs)
+
 ROOMS := classifier datasets detector pipeline runtime
 SOURCES := $(ROOMS) tests benchmarks
 
@@ -44,7 +48,7 @@ format: $(TEST_ENV)/ready
 
 # The lock pins every extra on every platform; one environment takes from it what it needs.
 lock: $(RUN_ENV)/uv
-	$(RUN_ENV)/bin/uv pip compile pyproject.toml --upgrade --universal --all-extras \
+	$(RUN_ENV)/bin/uv $(UV_OPTIONS) pip compile pyproject.toml --upgrade --universal --all-extras \
 		--python-version 3.11 --fork-strategy fewest --no-emit-index-url --no-annotate \
 		--custom-compile-command "make lock" --quiet --output-file requirements.lock
 
@@ -54,7 +58,7 @@ clean:
 
 # An environment is ready when everything in it is installed; a broken one is made anew.
 %/ready: %/uv requirements.lock pyproject.toml
-	$*/bin/uv pip install --python $*/bin/python --constraints requirements.lock \
+	@$*/bin/uv $(UV_OPTIONS) pip install --python $*/bin/python --constraints requirements.lock \
 		--build-constraints requirements.lock --editable '.$(EXTRAS)'
 	@touch "$@"
 

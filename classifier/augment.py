@@ -90,9 +90,7 @@ def _place(images: Tensor, size_px: int, settings: Augmentation, rng: torch.Gene
     return functional.grid_sample(images, grid, padding_mode="border", align_corners=False)
 
 
-def _stain(
-    views: Tensor, settings: Augmentation, strength: Tensor, rng: torch.Generator
-) -> Tensor:
+def _stain(views: Tensor, settings: Augmentation, strength: Tensor, rng: torch.Generator) -> Tensor:
     """Other dye, other lamp: gains, mixing and an offset in optical density (Beer-Lambert)."""
     n = len(views)
     density = -torch.log(views.clamp(min=1 / 255))

@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
 
-from leukodiff.classifier.infer import softmax
+from .infer import softmax
 
 
 def fit_temperature(logits: NDArray[np.float32], class_id: NDArray[np.int64]) -> float:
@@ -29,7 +29,9 @@ def expected_calibration_error(
     """Mean gap between confidence and share right over equal-width bins, 0-1 (Naeini 2015)."""
     if not len(right):
         return 0.0
-    return float(sum(share * abs(mean - hit) for mean, hit, share in bin_table(confidence, right, bins)))
+    return float(
+        sum(share * abs(mean - hit) for mean, hit, share in bin_table(confidence, right, bins))
+    )
 
 
 def bin_table(
@@ -60,5 +62,7 @@ def reject_threshold(
     order = np.argsort(-confidence, kind="stable")
     share_right = np.cumsum(right[order]) / np.arange(1, len(order) + 1)
     enough = np.flatnonzero(share_right >= target)
-    named = max(int(enough[-1]) + 1 if len(enough) else 0, int(np.ceil(len(order) * (1 - most_rejected))))
+    named = max(
+        int(enough[-1]) + 1 if len(enough) else 0, int(np.ceil(len(order) * (1 - most_rejected)))
+    )
     return 0.0 if named == len(order) else float(confidence[order[named - 1]])

@@ -4,13 +4,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
-
-from leukodiff.classifier.augment import MARGIN
-from leukodiff.classifier.crops import CropSettings, cut_crops
 from leukodiff.datasets.fields import LabelledField
 from leukodiff.datasets.images import read_rgb
 from leukodiff.runtime.errors import DataError
+from numpy.typing import NDArray
+
+from .augment import MARGIN
+from .crops import CropSettings, cut_crops
 
 
 @dataclass(frozen=True)

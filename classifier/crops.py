@@ -70,7 +70,7 @@ def background_colour(
     # Green: haemoglobin and every Romanowsky dye absorb it, glass does not.
     n = max(1, int(len(pixels) * BRIGHTEST_SHARE))
     brightest = np.argpartition(pixels[:, 1], -n)[-n:]
-    return np.maximum(np.median(pixels[brightest], axis=0), 1).astype(np.float32)
+    return np.asarray(np.maximum(np.median(pixels[brightest], axis=0), 1), np.float32)
 
 
 def white_balance(crop: Image, background: NDArray[np.float32]) -> Image:
@@ -98,7 +98,7 @@ def _cut(
     height, width = image.shape[:2]
     inside = image[max(top, 0) : min(bottom, height), max(left, 0) : min(right, width)]
     if inside.shape[:2] != (bottom - top, right - left):
-        inside = cv2.copyMakeBorder(
+        padded = cv2.copyMakeBorder(
             inside,
             min(max(-top, 0), bottom - top),
             min(max(bottom - height, 0), bottom - top),
@@ -107,6 +107,7 @@ def _cut(
             cv2.BORDER_CONSTANT,
             value=[float(v) for v in fill],
         )
+        inside = np.asarray(padded, np.uint8)
     shrinking = inside.shape[0] > size_px
     method = cv2.INTER_AREA if shrinking else cv2.INTER_LINEAR
     return np.asarray(cv2.resize(inside, (size_px, size_px), interpolation=method), np.uint8)

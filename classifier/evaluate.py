@@ -9,15 +9,15 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from leukodiff.datasets.fields import LabelledField
 from numpy.typing import NDArray
 from scipy.stats import binomtest
 from sklearn.metrics import classification_report, confusion_matrix
 
-from leukodiff.classifier.calibration import bin_table, expected_calibration_error
-from leukodiff.classifier.cells import labelled_cells
-from leukodiff.classifier.infer import Classifier
-from leukodiff.classifier.predictions import Predictions
-from leukodiff.datasets.fields import LabelledField
+from .calibration import bin_table, expected_calibration_error
+from .cells import labelled_cells
+from .infer import Classifier
+from .predictions import Predictions
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class ClassifierEvaluation:
     @cached_property
     def right(self) -> NDArray[np.bool_]:
         """Whether each cell's likeliest class is the true one, (N,)."""
-        return self.chosen == self.truth
+        return np.asarray(self.chosen == self.truth)
 
     @cached_property
     def present(self) -> list[int]:
@@ -83,7 +83,7 @@ class ClassifierEvaluation:
 
     def save(self, out: Path) -> None:
         """Writes `classifier.json`, the report, the confusion matrix and both pictures."""
-        from leukodiff.classifier.plots import draw_confusion, draw_reliability
+        from .plots import draw_confusion, draw_reliability
 
         out.mkdir(parents=True, exist_ok=True)
         text = json.dumps(self.summary(), indent=2)

@@ -7,16 +7,18 @@ from typing import Any
 
 import numpy as np
 import torch
+from leukodiff.datasets.fields import LabelledField
+from leukodiff.runtime.checksum import sha256_of
+from leukodiff.runtime.errors import ModelFileError
+from leukodiff.runtime.metadata import ModelMetadata, metadata_path, write_metadata
+from leukodiff.runtime.onnx_export import export_onnx
 from torch import Tensor, nn
 
-from leukodiff.classifier.augment import Augmentation
-from leukodiff.classifier.calibration import fit_temperature, reject_threshold
-from leukodiff.classifier.crops import CropSettings
-from leukodiff.classifier.infer import softmax
-from leukodiff.classifier.train import ClassifierTraining, create_model, load_splits, predict
-from leukodiff.datasets.fields import LabelledField
-from leukodiff.runtime.errors import ModelFileError
-from leukodiff.runtime.metadata import ModelMetadata, sha256_of, write_metadata
+from .augment import Augmentation
+from .calibration import fit_temperature, reject_threshold
+from .crops import CropSettings
+from .infer import softmax
+from .train import ClassifierTraining, create_model, load_splits, predict
 
 
 class FromUint8(nn.Module):
@@ -55,6 +57,7 @@ def load_trained(checkpoint: Path) -> tuple[nn.Module, ClassifierTraining]:
         | {
             "out": checkpoint.parent,
             "device": "cpu",
+            "threads": 0,
             "classes": tuple(plain["classes"]),
             "crop": CropSettings(**plain["crop"]),
             "augmentation": Augmentation(**plain["augmentation"]),
@@ -102,19 +105,12 @@ def export_classifier(
         command=notes.command,
         licence="AGPL-3.0-or-later",
     )
-    write_metadata(out.with_suffix(".json"), metadata)
+    write_metadata(metadata_path(out), metadata)
     return metadata
 
 
 def write_onnx(model: nn.Module, size_px: int, out: Path) -> None:
     """Writes the network as ONNX, any number of crops at a time."""
-    torch.onnx.export(
-        FromUint8(model.to(memory_format=torch.contiguous_format)).eval(),
-        (torch.zeros(2, size_px, size_px, 3, dtype=torch.uint8),),
-        str(out),
-        input_names=["images"],
-        output_names=["logits"],
-        dynamic_axes={"images": {0: "n"}, "logits": {0: "n"}},
-        opset_version=17,
-        dynamo=False,
-    )
+    module = FromUint8(model.to(memory_format=torch.contiguous_format))
+    example = torch.zeros(2, size_px, size_px, 3, dtype=torch.uint8)
+    export_onnx(module, example, out, ["logits"], {"images": {0: "n"}, "logits": {0: "n"}})

@@ -4,12 +4,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
-
-from leukodiff.classifier.crops import CropSettings, Image, cut_crops
-from leukodiff.classifier.predictions import Predictions
 from leukodiff.runtime.metadata import ModelMetadata
 from leukodiff.runtime.model import Model, load_model
+from numpy.typing import NDArray
+
+from .crops import CropSettings, Image, cut_crops
+from .predictions import Predictions
 
 SHIPPED = Path(__file__).with_name("weights") / "leukodiff-classifier.onnx"
 
@@ -18,7 +18,7 @@ def softmax(logits: NDArray[np.float32], temperature: float = 1.0) -> NDArray[np
     """Probabilities (N, K) of logits (N, K) divided by a temperature (Guo et al., ICML 2017)."""
     scaled = logits.astype(np.float64) / temperature
     powers = np.exp(scaled - scaled.max(axis=1, keepdims=True, initial=-np.inf))
-    return (powers / powers.sum(axis=1, keepdims=True)).astype(np.float32)
+    return np.asarray(powers / powers.sum(axis=1, keepdims=True), np.float32)
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Classifier:
         Raises:
             ModelFileError: if the file is missing, damaged or not a classifier.
         """
-        return cls(load_model(path or SHIPPED, engine=engine, threads=threads, kind="classifier"))
+        return cls(load_model(path or SHIPPED, "classifier", engine=engine, threads=threads))
 
     @property
     def metadata(self) -> ModelMetadata:

@@ -9,7 +9,7 @@ import pandas as pd
 
 mpl.use("Agg")
 
-from matplotlib import pyplot as plt  # noqa: E402  (after the backend is chosen)
+from matplotlib import pyplot as plt
 
 
 def draw_confusion(counts: pd.DataFrame, path: Path) -> None:

@@ -3,9 +3,8 @@
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
-
 from leukodiff.datasets.vocabulary import UNIDENTIFIED
+from numpy.typing import NDArray
 
 
 @dataclass(frozen=True)

@@ -16,24 +16,25 @@ from typing import Any
 import numpy as np
 import timm
 import torch
+from leukodiff.datasets.fields import LabelledField
+from leukodiff.datasets.splits import TEST, apart_from
+from leukodiff.datasets.vocabulary import CLASSIFIER_CLASSES
+from leukodiff.runtime.errors import DataError
 from numpy.typing import NDArray
 from timm.utils import ModelEmaV3
 from torch import Tensor, nn
 
-from leukodiff.classifier.augment import Augmentation, augment, centre_views
-from leukodiff.classifier.cells import LabelledCells, labelled_cells, wide
-from leukodiff.classifier.crops import CropSettings
-from leukodiff.datasets.fields import LabelledField
-from leukodiff.datasets.vocabulary import CLASSIFIER_CLASSES
-from leukodiff.runtime.errors import DataError
+from .augment import Augmentation, augment, centre_views
+from .cells import LabelledCells, labelled_cells, wide
+from .crops import CropSettings
 
 
 @dataclass(frozen=True)
 class ClassifierTraining:
     """Everything a training run depends on.
 
-    `weights` is `hub` (the architecture's ImageNet weights by timm) or a path to a safetensors
-    file. `device` is a torch device; `threads` of 0 leaves torch's own choice.
+    `weights` is `hub` (the architecture's ImageNet weights by timm), `none` (random ones), or a
+    path to a safetensors file. `device` is a torch device; `threads` of 0 leaves torch's choice.
     """
 
     out: Path
@@ -71,13 +72,16 @@ def train_classifier(
     fields: Sequence[LabelledField],
     settings: ClassifierTraining,
     log: Callable[[str], None] = lambda line: None,
+    stop_after: int | None = None,
 ) -> Path:
     """Trains on the fields' `train` split, keeps the epoch best on their `val` split.
 
     Args:
-        fields: labelled fields of any number of sources; `test` fields are not looked at.
+        fields: labelled fields of any number of sources, `test` among them: those are not looked
+            at, and train and val fields that show the same cells are left out.
         settings: the run.
         log: receives one line an epoch.
+        stop_after: leave after this epoch, to be resumed later; `None` runs to the end.
 
     Returns:
         Path of `best.pt`: the averaged weights with the settings they were made with.
@@ -93,7 +97,7 @@ def train_classifier(
     steps = math.ceil(len(train) / settings.batch_size)
     run = _start(settings, steps)
     _resume(run, settings)
-    while run.epoch < settings.epochs:
+    while run.epoch < min(settings.epochs, stop_after or settings.epochs):
         began = time.monotonic()
         loss = _train_epoch(run, train, steps, settings)
         recall = recall_by_source(predict(run.average.module, val.crops, settings), val)
@@ -112,10 +116,14 @@ def train_classifier(
 def load_splits(
     fields: Sequence[LabelledField], settings: ClassifierTraining
 ) -> tuple[LabelledCells, LabelledCells]:
-    """The cells of the train and of the val split, cut at the training margin."""
+    """The cells of the train and of the val split, cut at the training margin.
+
+    What a `test` field shows is in neither, whatever data set or photograph it comes from.
+    """
     splits = []
+    unseen = apart_from(fields, [f for f in fields if f.split == TEST])
     for split in ("train", "val"):
-        chosen = [f for f in fields if f.split == split]
+        chosen = [f for f in unseen if f.split == split]
         if not chosen:
             raise DataError(f"the datasets given have no {split} split")
         splits.append(labelled_cells(chosen, settings.classes, wide(settings.crop)))
@@ -124,15 +132,15 @@ def load_splits(
 
 def create_model(settings: ClassifierTraining, pretrained: bool = True) -> nn.Module:
     """The network, its head sized for the classes."""
-    overlay = {} if settings.weights == "hub" else {"file": settings.weights}
+    overlay = {} if settings.weights in ("hub", "none") else {"file": settings.weights}
     model: nn.Module = timm.create_model(
         settings.architecture,
-        pretrained=pretrained,
+        pretrained=pretrained and settings.weights != "none",
         pretrained_cfg_overlay=overlay,
         num_classes=len(settings.classes),
         drop_rate=settings.dropout,
     )
-    return model.to(settings.device, memory_format=torch.channels_last)
+    return model.to(torch.device(settings.device)).to(memory_format=torch.channels_last)
 
 
 def normalise(views: Tensor) -> Tensor:
@@ -148,7 +156,9 @@ def predict(
     model.eval()
     logits = []
     margin = (crops.shape[1] - settings.crop.size_px) // 2
-    inner = crops[:, margin : margin + settings.crop.size_px, margin : margin + settings.crop.size_px]
+    inner = crops[
+        :, margin : margin + settings.crop.size_px, margin : margin + settings.crop.size_px
+    ]
     for start in range(0, len(crops), 64):
         batch = torch.from_numpy(np.ascontiguousarray(inner[start : start + 64]))
         views = centre_views(batch.to(settings.device), settings.crop.size_px)
@@ -226,7 +236,8 @@ def _record(path: Path, line: dict[str, float]) -> None:
 
 
 def _plain(settings: ClassifierTraining) -> dict[str, Any]:
-    return asdict(settings) | {"out": None}
+    # What may differ when a run goes on elsewhere is left out.
+    return asdict(settings) | {"out": None, "device": None, "threads": None}
 
 
 def _save_best(path: Path, run: _Run, settings: ClassifierTraining) -> None:
@@ -239,6 +250,7 @@ def _save_checkpoint(path: Path, run: _Run, settings: ClassifierTraining) -> Non
         "epoch": run.epoch,
         "best": run.best,
         "rng": run.rng.get_state(),
+        "dropout_rng": torch.get_rng_state(),
         **{name: getattr(run, name).state_dict() for name in _STATEFUL},
     }
     partial = path.with_suffix(".partial")
@@ -256,6 +268,7 @@ def _resume(run: _Run, settings: ClassifierTraining) -> None:
     for name in _STATEFUL:
         getattr(run, name).load_state_dict(state[name])
     run.rng.set_state(state["rng"])
+    torch.set_rng_state(state["dropout_rng"])
     run.epoch, run.best = state["epoch"], state["best"]
 
 

@@ -1,4 +1,4 @@
-"""The erratum of BCCD: boxes added, dropped or mended, each with its reason (`bccd_erratum.csv`)."""
+"""The erratum of BCCD: boxes added, dropped or mended, each with its reason."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace

@@ -16,23 +16,38 @@ from .fields import Boxes, LabelledField, no_boxes
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff"})
 
 
-def inner_root(root: Path, marker: str, *folders: str) -> Path:
+def inner_root(root: Path, marker: str) -> Path:
     """The folder at or under `root` that holds `marker`, the file or folder a layout is known by.
 
-    A download unpacks into folders of its own: `root` itself is tried first, then each of `folders`.
+    A download unpacks into folders of its own, whose names change with the branch and the tool:
+    `root` itself is tried first, then the folders in it, then theirs.
 
     Raises:
         DataError: none of them holds `marker`.
     """
-    for folder in (".", *folders):
-        if (root / folder / marker).exists():
-            return (root / folder).resolve() if folder != "." else root
-    raise DataError(f"{root}: expected {marker} in it, or in {' or '.join(folders) or 'it'}")
+    for pattern in (marker, f"*/{marker}", f"*/*/{marker}"):
+        for found in sorted(root.glob(pattern)):
+            return found.parents[len(Path(marker).parts) - 1]
+    raise DataError(f"{root}: expected {marker} in it, or in a folder of it")
 
 
 def image_files(folder: Path) -> list[Path]:
     """The images of a folder in the order of their names; its sub-folders are left out."""
     return sorted(p for p in folder.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES)
+
+
+def labelled_images(root: Path) -> list[tuple[Path, Path]]:
+    """Each image in a folder `images` under `root` with its `.txt` of the same name in a `labels`.
+
+    Raises:
+        DataError: there is no image, or one has no labels.
+    """
+    labels = {path.stem: path for path in root.rglob("labels/**/*.txt")}
+    images = sorted(p for p in root.rglob("images/**/*") if p.suffix.lower() in IMAGE_SUFFIXES)
+    lacking = [path.name for path in images if path.stem not in labels]
+    if lacking or not images:
+        raise DataError(f"{root}: expected images with labels; none for {lacking[:3] or 'any'}")
+    return [(path, labels[path.stem]) for path in images]
 
 
 def image_size(path: Path) -> tuple[int, int]:

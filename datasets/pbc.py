@@ -33,7 +33,7 @@ def load_pbc(root: Path) -> list[LabelledField]:
 
     Images that show the same cell share a group (`pbc_groups.csv`), and so the split.
     """
-    home = inner_root(root, "basophil", "PBC_dataset_normal_DIB")
+    home = inner_root(root, "basophil")
     missing = [folder for folder in LABELS if not (home / folder).is_dir()]
     if missing:
         raise DataError(f"{home}: expected a folder {', '.join(missing)}")

@@ -1,4 +1,4 @@
-"""The public datasets that leukodiff reads: what each is, whose it is, and how to load it."""
+"""The public datasets that leukodiff reads, by name."""
 
 import os
 from collections.abc import Callable, Mapping
@@ -7,20 +7,19 @@ from pathlib import Path
 
 from leukodiff.runtime.errors import DataError, InputError
 
-from .bccd import LABELS as BCCD_LABELS
-from .bccd import UM_PER_PX as BCCD_UM_PER_PX
-from .bccd import WHITE_CELL_LABELS, load_bccd
-from .chula import UM_PER_PX as CHULA_UM_PER_PX
-from .chula import load_chula
+from . import bccd, chula, kaggle_blood_cells, lisc, pbc, raabin, txl_pbc
 from .fields import LabelledField
-from .pbc import LABELS as PBC_LABELS
-from .pbc import UM_PER_PX as PBC_UM_PER_PX
-from .pbc import load_pbc
-from .txl_pbc import LABELS as TXL_PBC_LABELS
-from .txl_pbc import load_txl_pbc
 from .vocabulary import FIVE_PART
 
 Loader = Callable[[Path], list[LabelledField]]
+
+
+@dataclass(frozen=True)
+class Archive:
+    """A ZIP that a dataset is published as; `sha256` is `None` where its publisher states none."""
+
+    url: str
+    sha256: str | None = None
 
 
 @dataclass(frozen=True)
@@ -30,6 +29,7 @@ class DatasetInfo:
     `um_per_px` is the nominal scale of the images at full size, `None` where no source says it.
     `boxes` is `cells` where each labelled cell has its place, `image` where a label covers the
     image. `label_map` turns the published labels into ours. `files_hint` says what lies where.
+    `load` gives what to train on; `read` the boxes as published, nothing clipped or dropped.
     """
 
     name: str
@@ -44,9 +44,9 @@ class DatasetInfo:
     folder: str
     load: Loader
     read: Loader
+    archives: Mapping[str, Archive]
 
 
-DATASETS: dict[str, DatasetInfo] = {}
 _INFOS = (
     DatasetInfo(
         name="bccd",
@@ -54,13 +54,14 @@ _INFOS = (
         licence="MIT",
         citation="cosmicad, akshaylamba, Shenggan: BCCD Dataset, 2017-2019",
         address="https://github.com/Shenggan/BCCD_Dataset",
-        um_per_px=BCCD_UM_PER_PX,
+        um_per_px=bccd.UM_PER_PX,
         boxes="cells",
-        label_map={**BCCD_LABELS, **WHITE_CELL_LABELS},
-        files_hint="BCCD/ with Annotations, ImageSets/Main and JPEGImages; labels.csv beside it",
+        label_map={**bccd.LABELS, **bccd.WHITE_CELL_LABELS},
+        files_hint="its BCCD/ (Annotations, ImageSets/Main, JPEGImages)",
         folder="bccd",
-        load=load_bccd,
-        read=load_bccd,
+        load=bccd.load_bccd,
+        read=bccd.read_bccd,
+        archives={"bccd.zip": Archive("https://github.com/Shenggan/BCCD_Dataset/archive/HEAD.zip")},
     ),
     DatasetInfo(
         name="pbc",
@@ -68,27 +69,36 @@ _INFOS = (
         licence="CC BY 4.0",
         citation="Acevedo et al., Data in Brief 30 (2020) 105474, doi:10.1016/j.dib.2020.105474",
         address="https://data.mendeley.com/datasets/snkd93bnjr/1",
-        um_per_px=PBC_UM_PER_PX,
+        um_per_px=pbc.UM_PER_PX,
         boxes="image",
-        label_map=PBC_LABELS,
-        files_hint="PBC_dataset_normal_DIB/ with one folder a class",
+        label_map=pbc.LABELS,
+        files_hint="its PBC_dataset_normal_DIB/ (one folder a class)",
         folder="pbc",
-        load=load_pbc,
-        read=load_pbc,
+        load=pbc.load_pbc,
+        read=pbc.load_pbc,
+        archives={
+            "pbc.zip": Archive(
+                "https://data.mendeley.com/public-files/datasets/snkd93bnjr/files/"
+                "2fc38728-2ae7-4a62-a857-032af82334c3/file_downloaded"
+            )
+        },
     ),
     DatasetInfo(
         name="txl_pbc",
         title="TXL-PBC, cells of PBC with boxes",
         licence="MIT",
-        citation="Gan, Li and Wang: TXL-PBC, a freely accessible labeled dataset (2024)",
+        citation="Gan and Li: TXL-PBC, a freely accessible labeled dataset, arXiv:2407.13214",
         address="https://github.com/lugan113/TXL-PBC_Dataset",
-        um_per_px=PBC_UM_PER_PX,
+        um_per_px=pbc.UM_PER_PX,
         boxes="cells",
-        label_map=TXL_PBC_LABELS,
-        files_hint="images/ and labels/ (YOLO)",
+        label_map=txl_pbc.LABELS,
+        files_hint="its images/ and labels/ (YOLO)",
         folder="txl_pbc",
-        load=load_txl_pbc,
-        read=load_txl_pbc,
+        load=txl_pbc.load_txl_pbc,
+        read=txl_pbc.read_txl_pbc,
+        archives={
+            "txl_pbc.zip": Archive("https://github.com/lugan113/TXL-PBC_Dataset/archive/HEAD.zip")
+        },
     ),
     DatasetInfo(
         name="chula",
@@ -96,16 +106,65 @@ _INFOS = (
         licence="MIT",
         citation="Chulalongkorn University, Bangkok: WBC Dataset",
         address="https://github.com/singgihbekti/WBC_Dataset",
-        um_per_px=CHULA_UM_PER_PX,
+        um_per_px=chula.UM_PER_PX,
         boxes="cells",
         label_map={name: name for name in FIVE_PART},
-        files_hint="classes.txt, images/ and labels/ (YOLO)",
+        files_hint="its images/ and labels/ (YOLO)",
         folder="chula_wbc",
-        load=load_chula,
-        read=load_chula,
+        load=chula.load_chula,
+        read=chula.read_chula,
+        archives={
+            "chula.zip": Archive("https://github.com/singgihbekti/WBC_Dataset/archive/HEAD.zip")
+        },
+    ),
+    DatasetInfo(
+        name="kaggle_blood_cells",
+        title="Kaggle blood-cells, augmented copies of BCCD",
+        licence="MIT, as BCCD, of which it is made",
+        citation="Mooney, P.: Blood Cell Images, Kaggle, 2018",
+        address="https://www.kaggle.com/datasets/paultimothymooney/blood-cells",
+        um_per_px=kaggle_blood_cells.UM_PER_PX,
+        boxes="image",
+        label_map=kaggle_blood_cells.LABELS,
+        files_hint="its dataset2-master/ (images/TRAIN, TEST, TEST_SIMPLE)",
+        folder="kaggle_blood_cells",
+        load=kaggle_blood_cells.load_kaggle_blood_cells,
+        read=kaggle_blood_cells.load_kaggle_blood_cells,
+        archives={},
+    ),
+    DatasetInfo(
+        name="lisc",
+        title="LISC, leukocyte images for segmentation and classification",
+        licence="free for research with citation; none stated",
+        citation="Rezatofighi and Soltanian-Zadeh, Comput Med Imaging Graph 35 (2011) 333-343",
+        address="http://users.cecs.anu.edu.au/~hrezatofighi/Data/Leukocyte%20Data.htm",
+        um_per_px=None,
+        boxes="cells",
+        label_map=lisc.LABELS,
+        files_hint=f"its '{lisc.IMAGES}' and '{lisc.MASKS}'",
+        folder="lisc",
+        load=lisc.load_lisc,
+        read=lisc.load_lisc,
+        archives={},
+    ),
+    DatasetInfo(
+        name="raabin",
+        title="Raabin-WBC, double-labelled crops",
+        licence="free for research with citation; see its site",
+        citation="Kouzehkanan et al., Scientific Reports 12 (2022) 1123",
+        address="https://raabindata.com/free-data/",
+        um_per_px=None,
+        boxes="image",
+        label_map=raabin.LABELS,
+        files_hint="its unpacked Train/, TestA/ and TestB/",
+        folder="raabin",
+        load=raabin.load_raabin,
+        read=raabin.load_raabin,
+        archives={},
     ),
 )
-DATASETS.update({info.name: info for info in _INFOS})
+
+DATASETS: dict[str, DatasetInfo] = {info.name: info for info in _INFOS}
 
 
 def data_root() -> Path:
@@ -131,14 +190,15 @@ def dataset_root(name: str, root: Path | None = None) -> Path:
     """The folder of a dataset: `root` itself if given, else its own under `data_root()`.
 
     Raises:
+        InputError: no dataset has that name.
         DataError: the folder is missing.
     """
     info = dataset_info(name)
     folder = root if root is not None else data_root() / info.folder
     if not folder.is_dir():
         raise DataError(
-            f"{folder}: no {name} here; `leukodiff data fetch {name}`, or place it by hand "
-            f"({info.files_hint}; from {info.address})"
+            f"{folder}: no {name} here; run `leukodiff data fetch {name}`, or download it from "
+            f"{info.address} and place {info.files_hint} there"
         )
     return folder
 
@@ -151,3 +211,26 @@ def load_dataset(name: str, root: Path | None = None) -> list[LabelledField]:
         DataError: the files are missing or not laid out as published.
     """
     return dataset_info(name).load(dataset_root(name, root))
+
+
+def describe_datasets() -> list[dict[str, str]]:
+    """A row a dataset for a table: what it is, whose it is, where it lies if it does."""
+    return [
+        {
+            "name": info.name,
+            "title": info.title,
+            "labels": "a box a cell" if info.boxes == "cells" else "a label an image",
+            "um_per_px": "" if info.um_per_px is None else f"{info.um_per_px:.3g}",
+            "licence": info.licence,
+            "citation": info.citation,
+            "address": info.address,
+            "fetch": "yes" if info.archives else "by hand",
+            "folder": _place(info),
+        }
+        for info in _INFOS
+    ]
+
+
+def _place(info: DatasetInfo) -> str:
+    folder = data_root() / info.folder
+    return str(folder) if folder.is_dir() else ""

@@ -1,9 +1,15 @@
 """Which part of a dataset a group belongs to: decided by its name alone, so it never moves."""
 
 import hashlib
+from collections.abc import Iterable
+
+from .fields import LabelledField
 
 TRAIN, VAL, TEST = "train", "val", "test"
 SPLITS = (TRAIN, VAL, TEST)
+
+UNKNOWN = "unknown"
+"""What the group of a field begins with whose original is not known: never train on it."""
 
 
 def position(group: str) -> float:
@@ -23,3 +29,15 @@ def split_of(group: str, val: float = 0.1, test: float = 0.2) -> str:
     if place < test:
         return TEST
     return VAL if place < test + val else TRAIN
+
+
+def apart_from(
+    fields: Iterable[LabelledField], held_out: Iterable[LabelledField]
+) -> list[LabelledField]:
+    """The fields fit to train on beside `held_out`: no group of theirs, and none unknown."""
+    groups = {field.group for field in held_out}
+    return [
+        field
+        for field in fields
+        if field.group not in groups and not field.group.startswith(UNKNOWN)
+    ]

@@ -21,10 +21,10 @@ Rows = list[dict[str, str]]
 def load_table(root: Path) -> list[LabelledField]:
     """Every image of a folder as a field, with the cells that `truth.csv` or `cells.csv` gives it.
 
-    A row a cell: `field_id` (the image's file name), `cell_type`, `x_min`, `y_min`, `x_max`, `y_max`
-    (px). Optional: `reviewed_as` (goes before `cell_type`), `group` (slide or patient; default the
-    image), `split` (default: by group, 70/10/20), `um_per_px` (default: `truth.json`'s). An image
-    without a row is a field without cells.
+    A row a cell: `field_id` (the image's file name), `cell_type`, and `x_min`, `y_min`, `x_max`,
+    `y_max` (px). Optional: `reviewed_as` (goes before `cell_type`), `group` (slide or patient;
+    default the image), `split` (default: by group, 70/10/20), `um_per_px` (default:
+    `truth.json`'s). An image without a row is a field without cells.
 
     Raises:
         DataError: there is no table, or a row in it is wrong.

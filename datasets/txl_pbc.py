@@ -5,9 +5,10 @@ from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from .fields import LabelledField
-from .layout import cleaned, image_files, image_size, inner_root, read_table, yolo_to_xyxy
+from .layout import cleaned, image_size, labelled_images, read_table, yolo_to_xyxy
 from .pbc import LABELS as PBC_LABELS
 from .pbc import UM_PER_PX, pbc_group, pbc_split
+from .splits import UNKNOWN
 from .vocabulary import WHITE_CELL
 
 LABELS: Mapping[str, str] = {"WBC": WHITE_CELL, "RBC": "red_cell", "Platelets": "platelet"}
@@ -18,35 +19,30 @@ SOURCES_CSV = Path(__file__).with_name("txl_pbc_sources.csv")
 def load_txl_pbc(root: Path) -> list[LabelledField]:
     """The fields in the split and group of their twin in PBC, which also names the white cell.
 
-    The type is given where the field has one white cell. A field whose twin is not known has the
-    group `unknown:NAME` and the split `unknown`, so that no one trains or tests on it by mistake.
+    The type is given where the field has one white cell. A field whose twin is not known (a part of
+    TXL-PBC comes from BCCD and others) has the group `unknown:NAME` and the split `unknown`, so
+    that no one trains or tests on it by mistake.
     """
     return [cleaned(field) for field in read_txl_pbc(root)]
 
 
 def read_txl_pbc(root: Path) -> list[LabelledField]:
     """The fields with the boxes as they are published."""
-    home = inner_root(root, "labels", "TXL-PBC", "TXL-PBC_Dataset-master/TXL-PBC")
-    sources = _sources(home)
-    folders = [p for p in (home / "images").iterdir() if p.is_dir()] or [home / "images"]
-    images = [path for folder in sorted(folders) for path in image_files(folder)]
-    return [_read_field(home, path, sources.get(path.name, "")) for path in images]
+    sources = _sources(root)
+    return [_read_field(*pair, sources.get(pair[0].name, "")) for pair in labelled_images(root)]
 
 
-def _sources(home: Path) -> dict[str, str]:
+def _sources(root: Path) -> dict[str, str]:
     """Image name -> `class folder/file` in PBC, from the folder's own table or from ours."""
-    table = home / "source.csv"
+    table = root / "source.csv"
     rows = read_table(table if table.is_file() else SOURCES_CSV, ("image", "pbc_file"))
     return {row["image"]: row["pbc_file"] for row in rows}
 
 
-def _read_field(home: Path, path: Path, pbc_file: str) -> LabelledField:
-    folder = home / "labels" / path.parent.relative_to(home / "images")
-    label_file = folder / f"{path.stem}.txt"
+def _read_field(path: Path, label_file: Path, pbc_file: str) -> LabelledField:
     xyxy, cell_types = yolo_to_xyxy(label_file, image_size(path), tuple(LABELS.values()))
-    field = LabelledField(
-        path, xyxy, cell_types, "unknown", "txl_pbc", f"unknown:{path.stem}", UM_PER_PX
-    )
+    group = f"{UNKNOWN}:{path.stem}"
+    field = LabelledField(path, xyxy, cell_types, UNKNOWN, "txl_pbc", group, UM_PER_PX)
     return _as_twin(field, PurePosixPath(pbc_file)) if pbc_file else field
 
 

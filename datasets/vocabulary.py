@@ -48,7 +48,12 @@ BY_NAME: dict[str, CellType] = {cell_type.name: cell_type for cell_type in CELL_
 FIVE_PART: tuple[str, ...] = ("neutrophil", "lymphocyte", "monocyte", "eosinophil", "basophil")
 """The five white cells of a normal differential."""
 
-CLASSIFIER_CLASSES: tuple[str, ...] = (*FIVE_PART, "immature_granulocyte", "erythroblast", "platelet")
+CLASSIFIER_CLASSES: tuple[str, ...] = (
+    *FIVE_PART,
+    "immature_granulocyte",
+    "erythroblast",
+    "platelet",
+)
 """The eight classes of PBC, in the order the shipped classifier was trained with."""
 
 DETECTOR_CLASSES: tuple[str, ...] = (WHITE_CELL, "red_cell", "platelet")

@@ -18,8 +18,9 @@ STRIDE = 32
 """A canvas' sides are multiples of this (px): the coarsest grid of a YOLO."""
 
 MARGIN = 16
-"""Grey that is left round a field (px): cells cut by the field's edge are found and boxed better for it
-(BCCD, YOLO11n at 0.112 um/px: AP50-95 of red cells 0.595 with it, 0.554 without; white cells 0.752, 0.736)."""
+"""Grey that is left round a field (px): cells cut by the field's edge are found and boxed better
+for it (BCCD, YOLO11n at 0.112 um/px: AP50-95 of red cells 0.595 with it, 0.554 without; white cells
+0.752, 0.736)."""
 
 
 def resized(image: Image, width: int, height: int) -> Image:
@@ -30,9 +31,7 @@ def resized(image: Image, width: int, height: int) -> Image:
     return np.asarray(cv2.resize(image, (width, height), interpolation=how), np.uint8)
 
 
-def padded(
-    image: Image, width: int, height: int, corner: tuple[int, int] = (0, 0)
-) -> Image:
+def padded(image: Image, width: int, height: int, corner: tuple[int, int] = (0, 0)) -> Image:
     """An image with its top left at `corner` (x, y) of a grey canvas of `width` by `height` px."""
     left, top = corner
     right, below = width - image.shape[1] - left, height - image.shape[0] - top
@@ -44,9 +43,10 @@ def padded(
 
 
 def on_canvas(image: Image, margin: int = MARGIN) -> tuple[Image, tuple[int, int]]:
-    """An image in the middle of a canvas that a YOLO takes, and where (x, y) its top left lies there.
+    """An image in the middle of a canvas for a YOLO, and where (x, y) its top left lies there.
 
-    The canvas is the smallest whose sides are multiples of `STRIDE` with `margin` px left all round.
+    The canvas is the smallest whose sides are multiples of `STRIDE` with `margin` px left all
+    round.
     """
     height, width = (math.ceil((side + 2 * margin) / STRIDE) * STRIDE for side in image.shape[:2])
     corner = (width - image.shape[1]) // 2, (height - image.shape[0]) // 2

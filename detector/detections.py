@@ -32,7 +32,10 @@ class Detections:
     def empty(cls, class_names: tuple[str, ...]) -> "Detections":
         """No boxes."""
         return cls(
-            np.zeros((0, 4), np.float32), np.zeros(0, np.float32), np.zeros(0, np.int64), class_names
+            np.zeros((0, 4), np.float32),
+            np.zeros(0, np.float32),
+            np.zeros(0, np.int64),
+            class_names,
         )
 
     def select(self, chosen: NDArray[np.bool_] | NDArray[np.int64]) -> "Detections":

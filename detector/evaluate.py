@@ -26,8 +26,9 @@ FLOOR = 0.001
 class ClassFigures:
     """How one class is found. Fractions 0-1; `nan` where there is nothing to divide by.
 
-    `precision` and `recall` are at the shipped `threshold` with an overlap (IoU) of 0.5 or more, each with
-    the 95 % interval of Clopper and Pearson (Biometrika 1934). `best_threshold` has the largest F1.
+    `precision` and `recall` are at the shipped `threshold` with an overlap (IoU) of 0.5 or more,
+    each with the 95 % interval of Clopper and Pearson (Biometrika 1934). `best_threshold` has the
+    largest F1.
     """
 
     name: str
@@ -49,9 +50,10 @@ class ClassFigures:
 
 @dataclass(frozen=True)
 class Disagreement:
-    """A labelled cell that was missed, or a detection that no label stands for, at the shipped threshold.
+    """A labelled cell that was missed, or a detection that no label stands for.
 
-    `confidence` is `None` for a missed cell.
+    `kind` is `missed` or `extra`, at the shipped threshold. `confidence` is `None` for a missed
+    cell.
     """
 
     field_id: str
@@ -66,9 +68,9 @@ class DetectorEvaluation:
     """A detector's figures over some fields.
 
     `map50` and `map50_95` are means over the classes that have labels. Average precision is COCO's
-    101-point interpolation as ultralytics computes it (`ultralytics.utils.metrics.ap_per_class`), which is
-    how the published figures on BCCD were made; one class an anchor, as in the pipeline. `curves` has
-    each class's (recall, precision) at an overlap of 0.5.
+    101-point interpolation as ultralytics computes it (`ultralytics.utils.metrics.ap_per_class`),
+    which is how the published figures on BCCD were made; one class an anchor, as in the pipeline.
+    `curves` has each class's (recall, precision) at an overlap of 0.5.
     """
 
     model: str
@@ -94,17 +96,19 @@ class DetectorEvaluation:
             for name in ("model", "sha256", "um_per_px", "n_fields", "map50", "map50_95")
         }
         rows = [asdict(figures) for figures in self.classes]
-        return _without_nan({**facts, "classes": rows})
+        return {name: _without_nan(one) for name, one in {**facts, "classes": rows}.items()}
 
     def save(self, folder: Path) -> None:
-        """Write `evaluation.json`, `classes.csv`, `pr_curves.csv`, `disagreements.csv`, `pr_curves.png`."""
+        """Write `evaluation.json`, `classes.csv`, `disagreements.csv`, `pr_curves.csv`, `.png`."""
         from .plots import save_pr_curves
 
         folder.mkdir(parents=True, exist_ok=True)
         text = json.dumps(self.as_dict(), indent=2, allow_nan=False)
         (folder / "evaluation.json").write_text(text + "\n", encoding="utf-8")
         _write_tables(self, folder)
-        save_pr_curves(self.curves, {c.name: c.ap50 for c in self.classes}, folder / "pr_curves.png")
+        save_pr_curves(
+            self.curves, {c.name: c.ap50 for c in self.classes}, folder / "pr_curves.png"
+        )
 
 
 def evaluate_detector(
@@ -112,8 +116,8 @@ def evaluate_detector(
 ) -> DetectorEvaluation:
     """Detect in every field and set what is found against its labels.
 
-    Every cell of a field must be labelled, or right detections count as wrong. `um_per_px` stands in where
-    a field's own scale is not known.
+    Every cell of a field must be labelled, or right detections count as wrong. `um_per_px` stands
+    in where a field's own scale is not known.
 
     Raises:
         DataError: there is no field, or a field's scale is not known.
@@ -200,7 +204,10 @@ def _average_precision(tally: _Tally, class_id: int) -> tuple[NDArray[np.float64
         nothing = np.zeros(0)
         return np.full(len(IOU_LEVELS), np.nan), (nothing, nothing)
     results = ap_per_class(
-        tally.right[mine], tally.confidence[mine], tally.class_id[mine], tally.label_class_id[labels]
+        tally.right[mine],
+        tally.confidence[mine],
+        tally.class_id[mine],
+        tally.label_class_id[labels],
     )
     return np.asarray(results[5][0]), (np.asarray(results[10]), np.asarray(results[11][0]))
 

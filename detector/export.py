@@ -99,7 +99,9 @@ def _metadata(checkpoint: Path, out: Path, settings: DetectorExport) -> ModelMet
     um_per_px = settings.um_per_px or chosen.get("um_per_px")
     canvas_px = settings.canvas_px or chosen.get("canvas_px")
     if um_per_px is None or canvas_px is None:
-        raise ModelFileError(f"{checkpoint}: no training.json above it; give um_per_px and canvas_px")
+        raise ModelFileError(
+            f"{checkpoint}: no training.json above it; give um_per_px and canvas_px"
+        )
     data = settings.training_data
     return ModelMetadata(
         name=settings.name,

@@ -164,7 +164,7 @@ def _in_field(
 ) -> Detections:
     limits = np.array(field_size * 2, np.float32)
     factor = limits / np.array(tuple(working_size) * 2, np.float32)
-    xyxy = (found.xyxy - np.array(corner * 2, np.float32)) * factor
-    xyxy = np.clip(xyxy, 0, limits).astype(np.float32)
-    has_area = (xyxy[:, 2:] > xyxy[:, :2]).all(axis=1)
+    moved = (found.xyxy - np.array(corner * 2, np.float32)) * factor
+    xyxy = np.minimum(np.maximum(moved, 0), limits).astype(np.float32)
+    has_area: NDArray[np.bool_] = np.all(xyxy[:, 2:] > xyxy[:, :2], axis=1)
     return replace(found, xyxy=xyxy).select(has_area)

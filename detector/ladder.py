@@ -34,7 +34,7 @@ class Rung:
 def resolution_ladder(
     detectors: Sequence[Detector], fields: Sequence[LabelledField], out: Path | None = None
 ) -> list[Rung]:
-    """Evaluate detectors, finest working scale first; with `out`, save `ladder.csv` and `ladder.png`.
+    """Evaluate detectors, finest working scale first; with `out`, save the table and its picture.
 
     Give one detector a scale, each trained at its own; or one set of weights through
     `detector.at_scale(...)`, which shows what they bear rather than what the scale allows.
@@ -46,7 +46,7 @@ def resolution_ladder(
 
 
 def coarsest_without_loss(rungs: Sequence[Rung], slack: float = 0.0) -> Rung:
-    """The coarsest rung whose white-cell recall is the best rung's, or at most `slack` (0-1) below it."""
+    """The coarsest rung whose white-cell recall is the best one's, or at most `slack` below."""
     if not rungs:
         raise DataError("an empty ladder has no coarsest rung")
     best = max(rung.white_cell_recall for rung in rungs)

@@ -15,8 +15,9 @@ IOU_LEVELS: NDArray[np.float64] = np.linspace(0.5, 0.95, 10)
 class Match:
     """Detections set against the labels of one field.
 
-    `right` (N, 10): whether a detection is a labelled cell at each of `IOU_LEVELS`; `label_of` (N,): the
-    label it stands for at the first level, -1 for none. Detections are in their own order.
+    `right` (N, 10): whether a detection is a labelled cell at each of `IOU_LEVELS`; `label_of`
+    (N,): the label it stands for at the first level, -1 for none. Detections are in their own
+    order.
     """
 
     right: NDArray[np.bool_]
@@ -26,7 +27,10 @@ class Match:
 def iou_matrix(a: NDArray[np.float32], b: NDArray[np.float32]) -> NDArray[np.float64]:
     """Intersection over union (0-1) of each box in `a` (N, 4) with each in `b` (M, 4): (N, M)."""
     first, second = a.astype(np.float64)[:, None], b.astype(np.float64)[None]
-    low, high = np.maximum(first[..., :2], second[..., :2]), np.minimum(first[..., 2:], second[..., 2:])
+    low, high = (
+        np.maximum(first[..., :2], second[..., :2]),
+        np.minimum(first[..., 2:], second[..., 2:]),
+    )
     shared = np.prod(np.clip(high - low, 0, None), axis=2)
     areas = [np.prod(boxes[..., 2:] - boxes[..., :2], axis=2) for boxes in (first, second)]
     return np.asarray(shared / np.maximum(areas[0] + areas[1] - shared, 1e-12))
@@ -38,7 +42,8 @@ def match_detections(
     """Give each label to at most one detection of its class, the surest detection first.
 
     COCO's rule: a detection takes the free label that it overlaps most, if the overlap reaches the
-    level. `found` must be sorted by falling confidence, so that a subset above a threshold matches alike.
+    level. `found` must be sorted by falling confidence, so that a subset above a threshold matches
+    alike.
     """
     overlap = iou_matrix(found.xyxy, xyxy) * (found.class_id[:, None] == class_id[None])
     right = np.zeros((len(found), len(IOU_LEVELS)), bool)

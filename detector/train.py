@@ -16,7 +16,8 @@ from .yolo import load_yolo
 from .yolo_tree import canvas_side, labelled_fields_to_yolo
 
 AUGMENTATION: Mapping[str, float] = {
-    # A smear has no up or down; stain and lamp differ from lab to lab; the scale is known but not exactly.
+    # A smear has no up or down; stain and lamp differ from lab to lab; the scale is known but not
+    # exactly.
     "flipud": 0.5,
     "fliplr": 0.5,
     "hsv_h": 0.02,
@@ -34,11 +35,12 @@ AUGMENTATION: Mapping[str, float] = {
 class DetectorTraining:
     """How to train a detector.
 
-    `out` is the run's folder. `weights` is a published checkpoint's name or a path. `um_per_px` is the
-    working scale that every field is resized to, `canvas_px` the side of the training canvas there
-    (`None`: as small as holds the largest field, at most 640). `device` as torch names it (`None`: a GPU
-    if there is one). `precision` is `fp32`, `bf16`, or `auto`: bf16 on a GPU that has it, else fp32.
-    `options` go to ultralytics as they are (learning rate, optimizer, other augmentation).
+    `out` is the run's folder. `weights` is a published checkpoint's name or a path. `um_per_px` is
+    the working scale that every field is resized to, `canvas_px` the side of the training canvas
+    there (`None`: as small as holds the largest field, at most 640). `device` as torch names it
+    (`None`: a GPU if there is one). `precision` is `fp32`, `bf16`, or `auto`: bf16 on a GPU that
+    has it, else fp32. `options` go to ultralytics as they are (learning rate, optimizer, other
+    augmentation).
     """
 
     out: Path
@@ -70,8 +72,8 @@ def train_detector(fields: Sequence[LabelledField], settings: DetectorTraining) 
     """Train on the fields whose split is `train`, validating on `val`; others are left alone.
 
     The run's folder holds `fields/` (the YOLO tree), `run/` (ultralytics' own output), and
-    `training.json` (settings, data and scale: what the export reads). With `resume` a run that was cut
-    short goes on from its last epoch, and one that is whole is returned as it is.
+    `training.json` (settings, data and scale: what the export reads). With `resume` a run that was
+    cut short goes on from its last epoch, and one that is whole is returned as it is.
 
     Raises:
         DataError: a split is empty, or a field's scale is not known.
@@ -141,7 +143,9 @@ def _comparable(settings: DetectorTraining) -> dict[str, Any]:
 
 def _require_same_run(record: Path, settings: DetectorTraining) -> None:
     if not settings.resume:
-        raise InputError(f"{settings.out}: holds an earlier run; resume it or choose another folder")
+        raise InputError(
+            f"{settings.out}: holds an earlier run; resume it or choose another folder"
+        )
     before, now = json.loads(record.read_text())["settings"], _comparable(settings)
     changed = sorted(name for name in now if now[name] != before.get(name))
     if changed:
@@ -185,7 +189,8 @@ def _best_device() -> str:
 
 
 def _precision(wanted: str, device: str) -> str | bool:
-    # Ultralytics' own "true" (fp16) first fetches another model to check the GPU with; bf16 does not.
+    # Ultralytics' own "true" (fp16) first fetches another model to check the GPU with; bf16 does
+    # not.
     import torch
 
     if wanted == "bf16":

@@ -52,7 +52,8 @@ def prepare_ultralytics() -> None:
 
 
 def _place_font(path: Path) -> None:
-    # Ultralytics fetches this font for every dataset it opens, drawn with or not, unless it stands here.
+    # Ultralytics fetches this font for every dataset it opens, drawn with or not, unless it stands
+    # here.
     if not path.exists():
         import matplotlib
 
@@ -67,7 +68,9 @@ def _fetch(name: str) -> Path:
     kept.parent.mkdir(parents=True, exist_ok=True)
     try:
         return Path(attempt_download_asset(str(kept)))
-    except Exception as error:  # offline, refused, disk full: the downloader has no error of its own
+    except (
+        Exception
+    ) as error:  # offline, refused, disk full: the downloader has no error of its own
         raise InputError(
             f"{name}: can't be fetched ({error}); download it by hand and pass its path"
         ) from error

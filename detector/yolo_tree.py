@@ -21,7 +21,7 @@ KEPT_FRACTION = 0.3
 
 @dataclass(frozen=True)
 class Window:
-    """A canvas cut from a field: `image` (H, W, 3) RGB, boxes in its own pixels, class indices (N,)."""
+    """A part of a field: `image` (H, W, 3) RGB, boxes in its own pixels, class indices (N,)."""
 
     image: Image
     xyxy: NDArray[np.float64]
@@ -31,7 +31,8 @@ class Window:
 def detector_class(cell_type: str) -> int:
     """The index in `DETECTOR_CLASSES` of a labelled cell.
 
-    Every nucleated cell is a `white_cell` here, erythroblasts too: naming them is the classifier's work.
+    Every nucleated cell is a `white_cell` here, erythroblasts too: naming them is the classifier's
+    work.
     """
     if cell_type in DETECTOR_CLASSES:
         return DETECTOR_CLASSES.index(cell_type)
@@ -52,8 +53,9 @@ def labelled_fields_to_yolo(
     """Write fields at one scale in YOLO's layout under `root`; the path of its `data.yaml`.
 
     Each field is resized to `um_per_px`. One that is then longer than `side` (px) is cut into
-    overlapping windows; one that is shorter is padded, since the trainer stretches every image's longer
-    side to `side` and would lose the scale. Labels are `class cx cy w h`, as fractions of the window.
+    overlapping windows; one that is shorter is padded, since the trainer stretches every image's
+    longer side to `side` and would lose the scale. Labels are `class cx cy w h`, as fractions of
+    the window.
     """
     for number, field in enumerate(fields):
         for part, window in enumerate(field_windows(field, um_per_px, side)):
@@ -75,7 +77,7 @@ def field_windows(field: LabelledField, um_per_px: float, side: int) -> Iterator
 
 
 def window_starts(length: int, side: int, overlap: float = 0.25) -> list[int]:
-    """Where windows of `side` px begin so that they cover `length` px, neighbours sharing `overlap`."""
+    """Where windows of `side` px begin to cover `length` px, neighbours sharing `overlap` (0-1)."""
     if length <= side:
         return [0]
     n = math.ceil((length - side) / (side * (1 - overlap))) + 1

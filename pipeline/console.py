@@ -5,8 +5,15 @@ from contextlib import contextmanager
 
 import click
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task
-from rich.progress import TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TextColumn,
+    TimeRemainingColumn,
+)
 from rich.table import Table
 from rich.text import Text
 
@@ -21,7 +28,9 @@ def show_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[objec
     """Print a table; columns of numbers stand to the right, an absent value is blank."""
     table = Table(title=title or None, title_justify="left", title_style="bold")
     for i, column in enumerate(columns):
-        table.add_column(column, justify="right" if _is_numbers([row[i] for row in rows]) else "left")
+        table.add_column(
+            column, justify="right" if _is_numbers([row[i] for row in rows]) else "left"
+        )
     for row in rows:
         table.add_row(*(Text("" if value is None else str(value)) for value in row))
     console = Console()
@@ -65,5 +74,5 @@ class _Rate(ProgressColumn):
 
 
 def _is_numbers(values: Sequence[object]) -> bool:
-    texts = [str(value).rstrip("%") for value in values if value is not None]
+    texts = [str(value).rstrip("%") for value in values if value not in (None, "")]
     return bool(texts) and all(text.replace(".", "", 1).lstrip("-").isdigit() for text in texts)

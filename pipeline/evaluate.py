@@ -9,15 +9,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy.stats import binomtest
 
 from leukodiff.classifier.infer import Classifier
+from leukodiff.classifier.predictions import Predictions
 from leukodiff.datasets.fields import LabelledField
 from leukodiff.datasets.images import read_rgb
 from leukodiff.datasets.vocabulary import CLASSIFIER_CLASSES, WHITE_CELL
+from leukodiff.detector.detections import Detections
 from leukodiff.detector.infer import Detector
 from leukodiff.detector.matching import match_detections
 from leukodiff.runtime.errors import DataError, InputError
+
+from .differential import clopper_pearson
 
 MISSED = "missed"
 """What stands for a name where no detection met the cell."""
@@ -29,8 +32,9 @@ NAMED_TYPES = tuple(name for name in CLASSIFIER_CLASSES if name != "platelet")
 class NamedCell:
     """A labelled cell and what became of it.
 
-    It is found when a white-cell detection overlaps it by half (IoU 0.5). `likeliest` is the most probable type, `cell_type` what the pipeline calls it (`unidentified`
-    below the reject threshold); both are `missed` where it was not found. `confidence` is 0-1.
+    It is found when a white-cell detection overlaps it by half (IoU 0.5). `likeliest` is the most
+    probable type, `cell_type` what the pipeline calls it (`unidentified` below the reject
+    threshold); both are `missed` where it was not found. `confidence` is 0-1.
     """
 
     source: str
@@ -117,13 +121,8 @@ def share(hits: Sequence[bool]) -> dict[str, float | int | None]:
     """Share of hits, 0-1, with its exact 95 % interval (Clopper-Pearson); `None` of nothing."""
     if not hits:
         return {"n": 0, "share": None, "low": None, "high": None}
-    interval = binomtest(sum(hits), len(hits)).proportion_ci(method="exact")
-    return {
-        "n": len(hits),
-        "share": sum(hits) / len(hits),
-        "low": float(interval.low),
-        "high": float(interval.high),
-    }
+    low, high = clopper_pearson(sum(hits), len(hits))
+    return {"n": len(hits), "share": sum(hits) / len(hits), "low": low, "high": high}
 
 
 def _named_cells(
@@ -135,19 +134,30 @@ def _named_cells(
     known = [i for i, name in enumerate(field.cell_types) if name in NAMED_TYPES]
     truth = field.keep(known)
     _require_places(truth, image.shape[1], image.shape[0])
-    white = detector.metadata.classes.index(WHITE_CELL)
     found = detector.detect(image, field.um_per_px).of(WHITE_CELL)
     said = classifier.classify(image, found.xyxy, field.um_per_px)
-    likeliest = [said.class_names[i] for i in said.probabilities.argmax(axis=1)]
-    label_of = match_detections(found, truth.xyxy, np.full(len(known), white)).label_of
-    detection_of = {int(label): at for at, label in enumerate(label_of) if label >= 0}
-    cells = []
-    for label, true_type in enumerate(truth.cell_types):
-        at = detection_of.get(label)
-        names = (MISSED, MISSED) if at is None else (said.cell_types[at], likeliest[at])
-        confidence = None if at is None else round(float(said.confidence[at]), 4)
-        cells.append(NamedCell(field.source, field.field_id, true_type, *names, confidence))
-    return cells
+    detection_of = _detections_of(found, truth)
+    return [
+        _named(field, true_type, said, detection_of.get(label))
+        for label, true_type in enumerate(truth.cell_types)
+    ]
+
+
+def _detections_of(found: Detections, truth: LabelledField) -> dict[int, int]:
+    """For each labelled cell that was found, the detection that stands for it."""
+    white = found.class_names.index(WHITE_CELL)
+    classes = np.full(len(truth.cell_types), white, np.int64)
+    label_of = match_detections(found, truth.xyxy, classes).label_of
+    return {int(label): at for at, label in enumerate(label_of) if label >= 0}
+
+
+def _named(field: LabelledField, true_type: str, said: Predictions, at: int | None) -> NamedCell:
+    if at is None:
+        return NamedCell(field.source, field.field_id, true_type, MISSED, MISSED, None)
+    likeliest = said.class_names[int(said.probabilities[at].argmax())]
+    confidence = round(float(said.confidence[at]), 4)
+    name = said.cell_types[at]
+    return NamedCell(field.source, field.field_id, true_type, name, likeliest, confidence)
 
 
 def _require_places(field: LabelledField, width: int, height: int) -> None:

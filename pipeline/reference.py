@@ -1,4 +1,4 @@
-"""A differential and the reference ranges of healthy adults -> flags, with what each is seen with."""
+"""A differential and the reference ranges of healthy adults -> flags, and what they go with."""
 
 import tomllib
 from collections.abc import Mapping

@@ -44,6 +44,11 @@ class Cell:
         return self.reviewed_as or self.cell_type
 
     @property
+    def percent(self) -> int:
+        """The confidence in whole percent, rounded down: 99.7 % sure is not 100 %."""
+        return int(100 * self.confidence)
+
+    @property
     def is_white(self) -> bool:
         """Whether it is a white cell, named or not."""
         name = self.counted_as

@@ -4,6 +4,7 @@ import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 from leukodiff.runtime.errors import InputError
@@ -50,8 +51,8 @@ class Field:
 class Slide:
     """A smear: its fields in natural order of their names (2 before 10).
 
-    `slide_id` names its folder in the output. A slide without fields is one that failed to be found:
-    `problem` then says why.
+    `slide_id` names its folder in the output. A slide without fields can't be analyzed; `problem`
+    then says why.
     """
 
     slide_id: str
@@ -75,10 +76,10 @@ def find_slides(
 ) -> list[Slide]:
     """The slides in files and folders.
 
-    A file is a slide. A folder that holds images is a slide, each image a field. A folder of folders
-    is a slide per sub-folder, at any depth; an empty sub-folder is a slide with a `problem`, one that
-    holds other files only (labels, notes) is passed over. Hidden files, and folders that hold the
-    output of a run, are passed over too.
+    A file is a slide. A folder that holds images is a slide, each image a field. A folder of
+    folders is a slide per sub-folder, at any depth; an empty sub-folder is a slide with a
+    `problem`, one that holds other files only (labels, notes) is passed over. Hidden files, and
+    folders that hold the output of a run, are passed over too.
 
     Args:
         inputs: files and folders.
@@ -107,7 +108,9 @@ def _find(path: Path, leave_out: Path | None) -> list[_Found]:
     if not path.exists():
         raise InputError(f"{path}: no such file or folder")
     if path.suffix.lower() in WHOLE_SLIDE_SUFFIXES:
-        raise InputError(f"{path}: whole-slide files are not supported yet; export fields as images")
+        raise InputError(
+            f"{path}: whole-slide files are not supported yet; export fields as images"
+        )
     return [_Found(path.stem, path, (path,))]
 
 
@@ -179,7 +182,7 @@ def _unique_names(taken: Iterable[str]) -> Callable[..., str]:
     def unique(*candidates: str) -> str:
         clean = [name.rstrip(" .") or "slide" for name in candidates]
         numbered = (f"{clean[0]}-{i}" for i in range(2, len(seen) + 3))
-        name = next(n for n in (*clean, *numbered) if n.casefold() not in seen)
+        name = next(n for n in chain(clean, numbered) if n.casefold() not in seen)
         seen.add(name.casefold())
         return name
 

@@ -48,7 +48,8 @@ def load_model(
     """Load an ONNX file whose checksum is the one in the metadata beside it.
 
     `kind` is `detector` or `classifier`. `threads` is how many cores one engine may use in all
-    (`None`: every core); a batch runs on one of them, so calls from several threads fill the machine.
+    (`None`: every core); a batch runs on one of them, so calls from several threads fill the
+    machine.
 
     Raises:
         ModelFileError: the file or its metadata is missing, damaged, or of the other kind.

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 OPSET = 18
-"""The newest operator set of which ONNX Runtime's CUDA provider has every kernel that a YOLO needs."""
+"""The newest operator set of which ONNX Runtime's CUDA provider has all that a YOLO needs."""
 
 LARGE = 1024
 """Weights with at least this many numbers are stored in half precision."""
@@ -22,9 +22,9 @@ def export_onnx(
 ) -> None:
     """Trace a torch module with one input, `images`, and write it to `path`; whole or not at all.
 
-    `example` is an input tensor, uint8 (N, H, W, 3). `dynamic_axes` names the free axes of the input and
-    of each output, by axis number. Large weights are stored as float16 and cast when the file is loaded:
-    half the bytes, the arithmetic stays float32.
+    `example` is an input tensor, uint8 (N, H, W, 3). `dynamic_axes` names the free axes of the
+    input and of each output, by axis number. Large weights are stored as float16 and cast when the
+    file is loaded: half the bytes, the arithmetic stays float32.
     """
     import onnx
     import onnxslim
@@ -33,7 +33,8 @@ def export_onnx(
     partial = path.with_name(path.name + ".partial")
     path.parent.mkdir(parents=True, exist_ok=True)
     with warnings.catch_warnings(), torch.inference_mode():
-        # The tracer warns of every shape it reads; the parity tests are what shows that they are right.
+        # The tracer warns of every shape it reads; the parity tests are what shows that they are
+        # right.
         warnings.simplefilter("ignore")
         torch.onnx.export(
             module.eval(),
@@ -54,7 +55,7 @@ def export_onnx(
 
 
 def halve_weights(model: Any) -> None:
-    """Store an ONNX model's large float32 weights as float16, each followed by a cast to float32."""
+    """Store an ONNX model's large float32 weights as float16, each cast to float32 on loading."""
     import numpy as np
     from onnx import TensorProto, helper, numpy_helper
 

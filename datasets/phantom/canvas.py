@@ -20,14 +20,17 @@ class Canvas:
     """A patch of `shape` (rows, columns) px that holds one cell.
 
     `x_um` and `y_um` are the top left pixel's centre relative to the centre of the cell;
-    `reach_um` is the largest distance of the outline from it. `depth_um` is how far inside the
-    outline a pixel lies, negative outside, along the ray from the centre.
+    `radius_um` is the cell's mean radius and `reach_um` its largest, with a little room.
+    `distance_um` of each pixel is from the centre; `depth_um` is how far inside the outline it
+    lies along the ray from the centre, negative outside.
     """
 
     um_per_px: float
     x_um: float
     y_um: float
+    radius_um: float
     reach_um: float
+    distance_um: Plane
     depth_um: Plane
 
     @property
@@ -37,7 +40,7 @@ class Canvas:
         return rows, columns
 
     def positions_um(self) -> tuple[Plane, Plane]:
-        """x as (1, columns) and y as (rows, 1), um from the cell's centre."""
+        """X as (1, columns) and y as (rows, 1), um from the cell's centre."""
         rows, columns = self.shape
         x = (self.x_um + np.arange(columns) * self.um_per_px).astype(np.float32)
         y = (self.y_um + np.arange(rows) * self.um_per_px).astype(np.float32)
@@ -91,9 +94,45 @@ class Canvas:
         return result
 
 
-def spots_um(
-    rng: np.random.Generator, n: int, reach_um: float
-) -> tuple[Plane, Plane]:
+@dataclass(frozen=True)
+class Frame:
+    """The pixels of the field that hold one cell: a rectangle in px, and the scale."""
+
+    left: int
+    top: int
+    width: int
+    height: int
+    reach_um: float
+    um_per_px: float
+
+    @classmethod
+    def around(cls, centre_um: tuple[float, float], reach_um: float, um_per_px: float) -> "Frame":
+        """The smallest rectangle of whole pixels that holds a disc."""
+        left, top = (int(np.floor((c - reach_um) / um_per_px)) for c in centre_um)
+        right, bottom = (int(np.ceil((c + reach_um) / um_per_px)) for c in centre_um)
+        return cls(left, top, right - left, bottom - top, reach_um, um_per_px)
+
+    def canvas(
+        self, centre_um: tuple[float, float], radius_um: float, outline_um: Plane, fine: int
+    ) -> Canvas:
+        """A canvas with `fine` by `fine` pixels to each of the field's.
+
+        `outline_um` is the cell's radius in evenly spaced directions, from +x towards +y.
+        """
+        step = self.um_per_px / fine
+        x_um = (self.left + 0.5 / fine) * self.um_per_px - centre_um[0]
+        y_um = (self.top + 0.5 / fine) * self.um_per_px - centre_um[1]
+        x = (x_um + step * np.arange(self.width * fine)).astype(np.float32)
+        y = (y_um + step * np.arange(self.height * fine)).astype(np.float32)
+        grid_x, grid_y = np.meshgrid(x, y)
+        distance, angle = (np.asarray(a, np.float32) for a in cv2.cartToPolar(grid_x, grid_y))
+        n = len(outline_um)
+        direction = (angle * np.float32(n / (2 * np.pi)) + np.float32(0.5)).astype(np.int32) % n
+        depth = outline_um[direction] - distance
+        return Canvas(step, x_um, y_um, radius_um, self.reach_um, distance, depth)
+
+
+def spots_um(rng: np.random.Generator, n: int, reach_um: float) -> tuple[Plane, Plane]:
     """`n` places spread evenly at random over a disc of radius `reach_um`, um."""
     distance = reach_um * np.sqrt(rng.uniform(0, 1, n))
     angle = rng.uniform(0, 2 * np.pi, n)

@@ -7,10 +7,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from .canvas import Canvas, Plane, spots_um
-from .layout import ANGLES, Placement
+from .canvas import Canvas, Frame, Plane, spots_um
+from .layout import Placement
 from .recipes import WHITE_CELL_RECIPES, Chromatin, Granules, WhiteCellRecipe
 from .stain import Density, Stain
+
+Colours = NDArray[np.float32]
 
 FINE_UM = 0.12
 """Cells with an inner structure are drawn at about this many um/px or finer, then averaged."""
@@ -20,7 +22,7 @@ FINE_UM = 0.12
 class Patch:
     """Optical density (rows, columns, 3) float32 with its top left pixel in the field, px."""
 
-    density: NDArray[np.float32]
+    density: Colours
     left: int
     top: int
 
@@ -28,94 +30,75 @@ class Patch:
 def draw_cell(
     placement: Placement, index: int, outline_um: Plane, um_per_px: float, stain: Stain
 ) -> Patch:
-    """One cell of a placement; `outline_um` is its radius at `ANGLES`."""
+    """One cell of a placement; `outline_um` is its radius in 256 directions."""
     name = placement.cell_types[index]
-    rng = np.random.default_rng([placement.seed, 7, index])
-    centre = (float(placement.x_um[index]), float(placement.y_um[index]))
-    reach_um = float(outline_um.max()) + 0.3
-    left, top = (int(np.floor((c - reach_um) / um_per_px)) for c in centre)
-    right, bottom = (int(np.ceil((c + reach_um) / um_per_px)) for c in centre)
     fine = 1 if name == "red_cell" else max(1, round(um_per_px / FINE_UM))
-    step = um_per_px / fine
-    x_um, y_um = (left + 0.5 / fine) * um_per_px - centre[0], (top + 0.5 / fine) * um_per_px - centre[1]
-    shape = ((bottom - top) * fine, (right - left) * fine)
-    distance, depth = _polar(shape, x_um, y_um, step, outline_um)
-    canvas = Canvas(step, x_um, y_um, reach_um, depth)
-    density = _paint(name, rng, canvas, distance, float(placement.radius_um[index]), stain)
+    centre_um = float(placement.x_um[index]), float(placement.y_um[index])
+    frame = Frame.around(centre_um, float(outline_um.max()) + 0.3, um_per_px)
+    canvas = frame.canvas(centre_um, float(placement.radius_um[index]), outline_um, fine)
+    density = _paint(name, np.random.default_rng([placement.seed, 7, index]), canvas, stain)
     if fine > 1:
-        size = (right - left, bottom - top)
+        size = (frame.width, frame.height)
         density = np.asarray(cv2.resize(density, size, interpolation=cv2.INTER_AREA), np.float32)
-    return Patch(density, left, top)
+    return Patch(density, frame.left, frame.top)
 
 
-def _polar(
-    shape: tuple[int, int], x_um: float, y_um: float, step_um: float, outline_um: Plane
-) -> tuple[Plane, Plane]:
-    """Distance from the centre, and depth inside the outline, of each pixel, um."""
-    x = np.broadcast_to(x_um + step_um * np.arange(shape[1], dtype=np.float32), shape)
-    y = np.broadcast_to((y_um + step_um * np.arange(shape[0], dtype=np.float32))[:, None], shape)
-    distance, angle = cv2.cartToPolar(np.ascontiguousarray(x), np.ascontiguousarray(y))
-    direction = (angle * np.float32(len(ANGLES) / (2 * np.pi)) + 0.5).astype(np.int32) % len(ANGLES)
-    depth: Plane = outline_um.astype(np.float32)[direction] - distance
-    return np.asarray(distance, np.float32), depth
-
-
-def _paint(
-    name: str, rng: np.random.Generator, canvas: Canvas, distance: Plane, radius: float, stain: Stain
-) -> NDArray[np.float32]:
+def _paint(name: str, rng: np.random.Generator, canvas: Canvas, stain: Stain) -> Colours:
     if name == "red_cell":
-        return _red_cell(rng, canvas, distance, stain)
+        return _red_cell(rng, canvas, stain)
     if name == "platelet":
         return _platelet(rng, canvas, stain)
-    return _white_cell(rng, canvas, radius, WHITE_CELL_RECIPES[name], stain)
+    return _white_cell(rng, canvas, WHITE_CELL_RECIPES[name], stain)
 
 
-def _coloured(plane: Plane, density: Density) -> NDArray[np.float32]:
-    result: NDArray[np.float32] = plane[..., None] * np.asarray(density, np.float32)
+def _coloured(plane: Plane, density: Density) -> Colours:
+    result: Colours = plane[..., None] * np.asarray(density, np.float32)
     return result
 
 
-def _red_cell(
-    rng: np.random.Generator, canvas: Canvas, distance: Plane, stain: Stain
-) -> NDArray[np.float32]:
+def _red_cell(rng: np.random.Generator, canvas: Canvas, stain: Stain) -> Colours:
     """A disc, paler in its middle third, a little darker along the edge."""
-    pallor = float(np.clip(rng.normal(0.6, 0.24), 0, 0.92))
-    width = rng.uniform(0.34, 0.52)
+    pallor = float(np.clip(rng.normal(0.7, 0.22), 0, 0.95))
+    width = rng.uniform(0.38, 0.6)
     weight = rng.normal(1.0, 0.09)
-    part = distance / np.maximum(distance + canvas.depth_um, 0.1)
-    middle = np.exp(-((part / width) ** 2) ** 1.5)
+    part = canvas.distance_um / np.maximum(canvas.distance_um + canvas.depth_um, 0.1)
+    middle = np.exp(-(((part / width) ** 2) ** 1.8))
     edge = np.exp(-(((canvas.depth_um - 0.25) / 0.3) ** 2))
     body = canvas.soft_step(canvas.depth_um, 0.35)
-    return _coloured(weight * body * (1 - pallor * middle + 0.12 * edge), stain.red_cell)
+    return _coloured(weight * body * (1 - pallor * middle + 0.15 * edge), stain.red_cell)
 
 
-def _platelet(rng: np.random.Generator, canvas: Canvas, stain: Stain) -> NDArray[np.float32]:
+def _platelet(rng: np.random.Generator, canvas: Canvas, stain: Stain) -> Colours:
     """Pale blue hyalomere round a purple, grainy middle."""
     body = canvas.soft_step(canvas.depth_um, 0.25)
-    clumps = canvas.texture(rng, 0.35)
-    middle = canvas.soft_step(canvas.depth_um - 0.35, 0.7)
-    grainy = rng.uniform(0.75, 1.1) * middle * np.clip(0.75 + 0.3 * clumps, 0.2, 1.4)
+    clumps = canvas.texture(rng, 0.3)
+    middle = canvas.soft_step(canvas.depth_um - 0.3, 0.8)
+    grainy = rng.uniform(0.75, 1.1) * middle * np.clip(0.75 + 0.2 * clumps, 0.3, 1.2)
     pale = _coloured(body * 0.8, stain.materials["clear_cytoplasm"])
     return pale + _coloured(grainy, stain.materials["platelet_granule"])
 
 
 def _white_cell(
-    rng: np.random.Generator, canvas: Canvas, radius: float, recipe: WhiteCellRecipe, stain: Stain
-) -> NDArray[np.float32]:
+    rng: np.random.Generator, canvas: Canvas, recipe: WhiteCellRecipe, stain: Stain
+) -> Colours:
     """Cytoplasm, then vacuoles, the nucleus over both, and the grains."""
-    body = canvas.soft_step(canvas.depth_um, 0.2)
+    ruffle = recipe.ruffle_um * np.abs(canvas.texture(rng, 0.45))
+    body = canvas.soft_step(canvas.depth_um - ruffle, 0.2)
     weights = [weight for _, weight in recipe.nuclei]
     make, _ = recipe.nuclei[int(rng.choice(len(weights), p=weights))]
-    nucleus_depth = canvas.discs_depth_um(make(rng, radius)) + 0.12 * canvas.texture(rng, 1.1)
+    nucleus_depth = canvas.discs_depth_um(make(rng, canvas.radius_um))
+    nucleus_depth += recipe.chromatin.edge_um * canvas.texture(rng, 1.1)
     inside = np.minimum(nucleus_depth, canvas.depth_um - 0.25)
     nucleus = canvas.soft_step(inside, 0.15)
-    vacuoles = _vacuoles(rng, canvas, radius, recipe.vacuoles)
+    vacuoles = _vacuoles(rng, canvas, recipe.vacuoles)
     cytoplasm = body * _cytoplasm(rng, canvas, recipe) * (1 - 0.85 * vacuoles)
     density = _coloured(cytoplasm * (1 - nucleus), stain.materials[recipe.cytoplasm])
     chromatin = nucleus * _chromatin(rng, canvas, inside, recipe.chromatin, stain)
-    density += _coloured(chromatin * (1 - 0.35 * vacuoles), stain.materials[recipe.chromatin.material])
+    density += _coloured(
+        chromatin * (1 - 0.35 * vacuoles), stain.materials[recipe.chromatin.material]
+    )
     for granules in recipe.granules:
-        grain = _granules(rng, canvas, radius, granules) * body
+        grain = _granules(rng, canvas, granules) * body
         hidden = 1 - (1 - granules.over_nucleus) * nucleus
         shown = grain * hidden * (1 - vacuoles)
         # A grain takes the place of what lies under it, so grains don't pile up to black.
@@ -135,36 +118,34 @@ def _chromatin(
     rng: np.random.Generator, canvas: Canvas, depth_um: Plane, chromatin: Chromatin, stain: Stain
 ) -> Plane:
     """Clumps with light gaps between them, and a darker membrane."""
-    clumps = 0.75 * canvas.texture(rng, chromatin.grain_um)
-    clumps += 0.5 * canvas.texture(rng, 0.5 * chromatin.grain_um)
+    clumps = 0.7 * canvas.texture(rng, chromatin.grain_um)
+    clumps += 0.6 * canvas.texture(rng, 0.5 * chromatin.grain_um)
     clumps += 0.35 * canvas.texture(rng, 3 * chromatin.grain_um)
     contrast = chromatin.contrast * stain.chromatin_contrast
     membrane = chromatin.membrane * np.exp(-(((depth_um - 0.15) / 0.25) ** 2))
-    result: Plane = np.clip(1 + contrast * clumps + membrane, 0.35, 1.45)
+    result: Plane = np.clip(1 + contrast * clumps + membrane, 0.4, 1.27)
     return result
 
 
-def _vacuoles(rng: np.random.Generator, canvas: Canvas, radius: float, mean: float) -> Plane:
+def _vacuoles(rng: np.random.Generator, canvas: Canvas, mean: float) -> Plane:
     n = int(rng.poisson(mean)) if mean else 0
-    x, y = spots_um(rng, n, 0.9 * radius)
+    x, y = spots_um(rng, n, 0.9 * canvas.radius_um)
     sizes = rng.uniform(0.25, 0.75, n).astype(np.float32)
     plane = canvas.grains(x, y, sizes, np.ones(n, np.float32))
     return _softened(plane, 0.12 / canvas.um_per_px)
 
 
-def _granules(
-    rng: np.random.Generator, canvas: Canvas, radius: float, granules: Granules
-) -> Plane:
-    n = int(granules.per_um2 * np.pi * radius**2)
-    x, y = spots_um(rng, n, 1.02 * radius)
+def _granules(rng: np.random.Generator, canvas: Canvas, granules: Granules) -> Plane:
+    n = int(granules.per_um2 * np.pi * canvas.radius_um**2)
+    x, y = spots_um(rng, n, 1.02 * canvas.radius_um)
     sizes = rng.normal(*granules.radius_um, n).clip(0.08, None).astype(np.float32)
-    strength = rng.uniform(0.45, 1.0, n).astype(np.float32)
+    strength = rng.uniform(0.6, 1.0, n).astype(np.float32)
     plane = canvas.grains(x, y, sizes, strength)
     if granules.core:
         plane -= granules.core * canvas.grains(x, y, 0.45 * sizes, strength)
     if granules.patchiness:
         plane *= np.clip(1 + granules.patchiness * canvas.texture(rng, 1.3), 0, 1)
-    return _softened(plane, 0.06 / canvas.um_per_px)
+    return _softened(plane, 0.04 / canvas.um_per_px)
 
 
 def _softened(plane: Plane, sigma_px: float) -> Plane:

@@ -4,11 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
-from scipy.spatial import cKDTree
-
 from leukodiff.datasets.fields import Boxes
 from leukodiff.runtime.errors import InputError
+from numpy.typing import NDArray
+from scipy.spatial import cKDTree
 
 from .recipes import WHITE_CELL_RECIPES
 from .settings import PhantomSettings, allot
@@ -17,12 +16,14 @@ Floats = NDArray[np.float64]
 
 RED_CELL_UM = (7.5, 0.45)
 """Diameter on a dried film, mean and standard deviation, um (Bain 2015: 6.0 to 8.5)."""
-PLATELET_UM = (2.8, 0.5)
+PLATELET_UM = (3.0, 0.5)
 """Diameter, mean and standard deviation, um (Bain 2015: 1 to 4)."""
 WHITE_CELL_PITCH_UM = 21.0
 """The least distance of two white cells' centres along x or y; no white cells touch."""
-WHITE_CELL_MARGIN_UM = 11.0
-"""Keeps the largest white cell inside the field."""
+WHITE_CELL_REACH_UM = 10.4
+"""No white cell's outline is further from its centre: two never touch, one fits the margin."""
+WHITE_CELL_MARGIN_UM = 10.8
+"""Keeps a white cell inside the field."""
 WAVES = np.arange(2, 9)
 """Wave numbers of an outline; 2 makes it oval, the high ones rough."""
 ANGLES = np.linspace(0, 2 * np.pi, 256, endpoint=False)
@@ -49,10 +50,7 @@ class Placement:
 
     def outlines_um(self, indices: Sequence[int] | NDArray[np.intp]) -> Floats:
         """Radii of the outlines at `ANGLES`, (len(indices), 256), um."""
-        waves = self.waves[indices]
-        turns = WAVES[:, None] * ANGLES
-        wobble = waves[:, 0] @ np.cos(turns) + waves[:, 1] @ np.sin(turns)
-        result: Floats = self.radius_um[indices, None] * (1 + wobble)
+        result: Floats = self.radius_um[indices, None] * outline_parts(self.waves[indices])
         return result
 
     def boxes_um(self) -> Floats:
@@ -67,6 +65,13 @@ class Placement:
         return boxes
 
 
+def outline_parts(waves: Floats) -> Floats:
+    """Outlines (N, 256) at `ANGLES` as parts of the radius: 1 + sum a cos(k t) + b sin(k t)."""
+    turns = WAVES[:, None] * ANGLES
+    result: Floats = 1 + waves[:, 0] @ np.cos(turns) + waves[:, 1] @ np.sin(turns)
+    return result
+
+
 def visible_boxes(
     placement: Placement, settings: PhantomSettings
 ) -> tuple[Boxes, tuple[str, ...], NDArray[np.intp]]:
@@ -76,7 +81,9 @@ def visible_boxes(
     """
     whole = placement.boxes_um() / settings.um_per_px
     clipped = whole.clip(0, [settings.width, settings.height] * 2)
-    visible = np.flatnonzero(_area(clipped) >= np.maximum(settings.min_visible, 1e-9) * _area(whole))
+    visible = np.flatnonzero(
+        _area(clipped) >= np.maximum(settings.min_visible, 1e-9) * _area(whole)
+    )
     names = tuple(placement.cell_types[i] for i in visible)
     return clipped[visible].astype(np.float32).reshape(-1, 4), names, visible
 
@@ -99,6 +106,7 @@ def place(settings: PhantomSettings, white_types: Sequence[str] | None = None) -
     white_radius = _draw_radii(rng, diameters)
     roughness = np.array([WHITE_CELL_RECIPES[t].roughness for t in white_types])
     white_waves = _draw_waves(rng, roughness, 1.5)
+    white_radius *= _shrink(white_radius, white_waves)
 
     red_xy, red_radius = _scatter_red_cells(settings, white_xy, white_radius)
     platelet_xy, platelet_radius = _scatter_platelets(settings, white_xy, white_radius, red_xy)
@@ -125,6 +133,14 @@ def _draw_radii(rng: np.random.Generator, diameter_um: Floats) -> Floats:
     """
     draws = rng.standard_normal(len(diameter_um)).clip(-2, 2)
     result: Floats = 0.5 * (diameter_um[:, 0] + diameter_um[:, 1] * draws)
+    return result
+
+
+def _shrink(radius_um: Floats, waves: Floats) -> Floats:
+    """Factors (N,) that hold white cells within their reach; 1 for all but a few monocytes."""
+    if len(radius_um) == 0:
+        return np.ones(0)
+    result: Floats = np.minimum(1, WHITE_CELL_REACH_UM / (radius_um * outline_parts(waves).max(1)))
     return result
 
 
@@ -200,7 +216,7 @@ def _scatter_platelets(
     radius = _draw_radii(rng, np.tile(PLATELET_UM, (n, 1)))
     clearance = np.full((8, n), np.inf)
     if len(red_xy):
-        clearance = cKDTree(red_xy).query(candidates)[0] - 0.5 * RED_CELL_UM[0]
+        clearance = np.asarray(cKDTree(red_xy).query(candidates)[0]) - 0.5 * RED_CELL_UM[0]
     if len(white_xy):
         distance, nearest = cKDTree(white_xy).query(candidates)
         clearance = np.minimum(clearance, distance - white_radius[nearest] - 2.0)

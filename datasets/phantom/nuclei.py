@@ -49,7 +49,7 @@ def lobes(
     centres = gap * (np.arange(n) - (n - 1) / 2) + rng.normal(0, 0.10, n)
     sizes = lobe_um * rng.normal(1.0, 0.09, n).clip(0.8, 1.2)
     # Each lobe is drawn out along the arc, so it looks ovoid and not like a ball.
-    drawn = rng.uniform(0.25, 0.55, n) * lobe_um / bend_um
+    drawn = rng.uniform(0.2, 0.5, n) * lobe_um / bend_um
     along = np.concatenate([centres + k * drawn for k in (-1.0, -0.5, 0.0, 0.5, 1.0)])
     radii = np.concatenate([sizes * s for s in (0.82, 0.95, 1.0, 0.95, 0.82)])
     thread = np.linspace(centres[0], centres[-1], 6 * n)
@@ -63,13 +63,13 @@ def segmented(rng: np.random.Generator, cell_um: float) -> Discs:
     """A neutrophil's two to five lobes, mostly three."""
     n = int(rng.choice([2, 3, 4, 5], p=[0.12, 0.48, 0.32, 0.08]))
     part = {2: 0.36, 3: 0.31, 4: 0.275, 5: 0.25}[n]
-    return lobes(rng, cell_um, n, part, rng.uniform(0.98, 1.08))
+    return lobes(rng, cell_um, n, part, rng.uniform(1.1, 1.28))
 
 
 def bilobed(rng: np.random.Generator, cell_um: float) -> Discs:
     """An eosinophil's two lobes, like spectacles; now and then three."""
     n = int(rng.choice([2, 3], p=[0.85, 0.15]))
-    discs = lobes(rng, cell_um, n, 0.36 if n == 2 else 0.30, rng.uniform(1.0, 1.15))
+    discs = lobes(rng, cell_um, n, 0.4 if n == 2 else 0.32, rng.uniform(1.15, 1.35))
     return shifted(discs, rng, rng.uniform(0.12, 0.25) * cell_um)
 
 

@@ -31,12 +31,16 @@ class Granules:
 
 @dataclass(frozen=True)
 class Chromatin:
-    """Nuclear texture: material, grain size (um), contrast, and thickness of the membrane."""
+    """Nuclear texture: material, grain size (um), contrast, and how dark the membrane is.
+
+    `edge_um` is how far the nucleus's edge wanders from its smooth form.
+    """
 
     material: str
     grain_um: float
     contrast: float
     membrane: float = 0.12
+    edge_um: float = 0.12
 
 
 @dataclass(frozen=True)
@@ -44,7 +48,8 @@ class WhiteCellRecipe:
     """A nucleated cell. `diameter_um` is its mean and standard deviation.
 
     `roughness` is the outline's wobble as a part of the radius. `nuclei` pairs each form of the
-    nucleus with its weight. `rim` darkens the edge of the cytoplasm; `mottle` is its unevenness.
+    nucleus with its weight. `rim` darkens the edge of the cytoplasm; `mottle` is its unevenness; `ruffle_um`
+    is how far the edge is nibbled inwards.
     """
 
     diameter_um: tuple[float, float]
@@ -56,67 +61,71 @@ class WhiteCellRecipe:
     vacuoles: float = 0.0
     rim: float = 0.0
     mottle: float = 0.15
+    ruffle_um: float = 0.0
 
 
 WHITE_CELL_RECIPES: Mapping[str, WhiteCellRecipe] = {
     "neutrophil": WhiteCellRecipe(
-        diameter_um=(13.2, 0.7),
+        diameter_um=(13.4, 0.7),
         roughness=0.018,
         cytoplasm="pale_cytoplasm",
         nuclei=((segmented, 0.85), (band, 0.15)),
-        chromatin=Chromatin("nucleus", 0.8, 0.2),
-        granules=(Granules("fine_granule", 2.5, (0.17, 0.05), 0.9),),
+        chromatin=Chromatin("nucleus", 0.6, 0.24),
+        granules=(Granules("fine_granule", 2.2, (0.13, 0.04), 0.9),),
         rim=0.5,
     ),
     "lymphocyte": WhiteCellRecipe(
-        diameter_um=(9.2, 0.9),
+        diameter_um=(10.2, 0.9),
         roughness=0.022,
         cytoplasm="blue_cytoplasm",
         nuclei=((partial(round_nucleus, part=0.87), 1.0),),
-        chromatin=Chromatin("dense_nucleus", 0.9, 0.2),
+        chromatin=Chromatin("lymphoid_nucleus", 0.38, 0.09, 0.12, edge_um=0.06),
         rim=0.3,
+        mottle=0.3,
+        ruffle_um=0.12,
     ),
     "monocyte": WhiteCellRecipe(
         diameter_um=(16.6, 1.0),
         roughness=0.035,
         cytoplasm="grey_cytoplasm",
         nuclei=((kidney, 0.6), (horseshoe, 0.4)),
-        chromatin=Chromatin("open_nucleus", 0.55, 0.26, membrane=0.2),
-        granules=(Granules("azurophil_granule", 1.0, (0.13, 0.03), 0.25),),
-        vacuoles=5.0,
+        chromatin=Chromatin("open_nucleus", 0.38, 0.18, membrane=0.3),
+        granules=(Granules("azurophil_granule", 1.0, (0.12, 0.03), 0.2),),
+        vacuoles=6.0,
         rim=0.15,
-        mottle=0.2,
+        mottle=0.3,
+        ruffle_um=0.1,
     ),
     "eosinophil": WhiteCellRecipe(
         diameter_um=(13.4, 0.7),
         roughness=0.018,
         cytoplasm="clear_cytoplasm",
         nuclei=((bilobed, 1.0),),
-        chromatin=Chromatin("nucleus", 0.8, 0.2),
-        granules=(Granules("eosin_granule", 3.4, (0.40, 0.06), 1.0, 0.05, 0.2, core=0.3),),
+        chromatin=Chromatin("nucleus", 0.6, 0.24),
+        granules=(Granules("eosin_granule", 3.6, (0.38, 0.06), 1.0, 0.05, 0.15, core=0.4),),
     ),
     "basophil": WhiteCellRecipe(
-        diameter_um=(11.8, 0.6),
+        diameter_um=(12.2, 0.7),
         roughness=0.02,
         cytoplasm="lilac_cytoplasm",
         nuclei=((bilobed, 0.5), (kidney, 0.5)),
-        chromatin=Chromatin("open_nucleus", 0.8, 0.2, membrane=0.0),
-        granules=(Granules("basophil_granule", 2.0, (0.40, 0.13), 1.0, 0.8, 0.1),),
+        chromatin=Chromatin("nucleus", 0.6, 0.25, membrane=0.0),
+        granules=(Granules("basophil_granule", 2.8, (0.31, 0.10), 1.0, 0.8, 0.2),),
     ),
     "immature_granulocyte": WhiteCellRecipe(
         diameter_um=(15.2, 1.2),
         roughness=0.025,
         cytoplasm="lilac_cytoplasm",
-        nuclei=((partial(oval, part=0.66), 1.0),),
-        chromatin=Chromatin("open_nucleus", 0.6, 0.26),
-        granules=(Granules("azurophil_granule", 3.5, (0.18, 0.05), 0.8, 0.3, 0.4),),
+        nuclei=((partial(oval, part=0.72), 1.0),),
+        chromatin=Chromatin("open_nucleus", 0.45, 0.32),
+        granules=(Granules("azurophil_granule", 3.0, (0.15, 0.04), 0.8, 0.35, 0.4),),
         mottle=0.25,
     ),
     "erythroblast": WhiteCellRecipe(
-        diameter_um=(9.0, 0.7),
+        diameter_um=(9.5, 0.8),
         roughness=0.03,
         cytoplasm="polychromatic_cytoplasm",
         nuclei=((partial(round_nucleus, part=0.62), 1.0),),
-        chromatin=Chromatin("dense_nucleus", 0.7, 0.15, membrane=0.05),
+        chromatin=Chromatin("dense_nucleus", 0.7, 0.09, 0.05, edge_um=0.03),
     ),
 }

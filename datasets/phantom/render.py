@@ -1,18 +1,19 @@
 """A placement through the microscope: light, optics and camera, by the field or by the tile."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
-
 from leukodiff.datasets.fields import Boxes
+from numpy.typing import NDArray
 
 from .cells import draw_cells
 from .layout import Placement, place, visible_boxes
 from .settings import PhantomSettings
 
 Image = NDArray[np.uint8]
+Floats = NDArray[np.float32]
 NOISE_SIDE = 256
 """The camera's noise repeats every so many px, so that tiles of a slide agree at their borders."""
 LARGEST_CELL_UM = 12.0
@@ -27,6 +28,20 @@ class Phantom:
     xyxy: Boxes
     cell_types: tuple[str, ...]
     um_per_px: float
+
+
+class Window(NamedTuple):
+    """A rectangle of the field, px."""
+
+    x: int
+    y: int
+    width: int
+    height: int
+
+    def grown(self, margin: int) -> "Window":
+        """The rectangle with `margin` px more on every side."""
+        both = 2 * margin
+        return Window(self.x - margin, self.y - margin, self.width + both, self.height + both)
 
 
 def render(settings: PhantomSettings, placement: Placement | None = None) -> Phantom:
@@ -46,25 +61,18 @@ def render_region(
     A tile is the same pixels as that part of the whole field, whatever the order of tiles: a cell
     depends on its own generator, light and noise on the place.
     """
-    blur_px = settings.blur_um * settings.look.blur / settings.um_per_px
-    margin = int(np.ceil(4 * blur_px + 12 * _halo_px(settings) / 3)) + 2
-    density = _density(settings, placement, x - margin, y - margin, width, height, margin)
-    density *= np.float32(-np.log(10) * settings.stain_strength)
-    light = cv2.exp(density)
-    if blur_px > 0.2:
-        light = cv2.GaussianBlur(light, (0, 0), blur_px)
-    if settings.sharpen:
-        light = cv2.addWeighted(
-            light,
-            1 + settings.sharpen,
-            cv2.GaussianBlur(light, (0, 0), _halo_px(settings)),
-            -settings.sharpen,
-            0,
-        )
-    light = np.asarray(light[margin : margin + height, margin : margin + width], np.float32)
-    light *= _illumination(settings, x, y, width, height)
-    light += _noise(settings, x, y, width, height) * np.sqrt(np.maximum(light, 0) / 200)
-    return np.rint(light).clip(0, 255).astype(np.uint8)
+    window = Window(x, y, width, height)
+    margin = int(np.ceil(4 * _blur_px(settings) + 4 * _halo_px(settings))) + 2
+    density = _density(settings, placement, window.grown(margin))
+    light = _through_the_lens(settings, density)[margin : margin + height, margin : margin + width]
+    grey = light * _illumination(settings, window)
+    grey += _noise(settings, window) * np.sqrt(np.maximum(grey, 0) / 200)  # shot noise
+    image: Image = np.rint(grey).clip(0, 255).astype(np.uint8)
+    return image
+
+
+def _blur_px(settings: PhantomSettings) -> float:
+    return settings.blur_um * settings.look.blur / settings.um_per_px
 
 
 def _halo_px(settings: PhantomSettings) -> float:
@@ -72,30 +80,33 @@ def _halo_px(settings: PhantomSettings) -> float:
     return 0.35 / settings.um_per_px
 
 
-def _density(
-    settings: PhantomSettings,
-    placement: Placement,
-    x: int,
-    y: int,
-    width: int,
-    height: int,
-    margin: int,
-) -> NDArray[np.float32]:
-    """Optical density of the tile with its margin; cells add up where they overlap."""
-    density = np.zeros((height + 2 * margin, width + 2 * margin, 3), np.float32)
-    rows, columns = density.shape[:2]
-    x_px, y_px = placement.x_um / settings.um_per_px - x, placement.y_um / settings.um_per_px - y
+def _through_the_lens(settings: PhantomSettings, density: Floats) -> Floats:
+    """Transmittance 10^-density, blurred by the lens and sharpened by the camera."""
+    light = np.asarray(cv2.exp(density * np.float32(-np.log(10) * settings.stain_strength)))
+    if _blur_px(settings) > 0.2:
+        light = np.asarray(cv2.GaussianBlur(light, (0, 0), _blur_px(settings)))
+    if settings.sharpen:
+        soft = cv2.GaussianBlur(light, (0, 0), _halo_px(settings))
+        light = np.asarray(cv2.addWeighted(light, 1 + settings.sharpen, soft, -settings.sharpen, 0))
+    return light.astype(np.float32, copy=False)
+
+
+def _density(settings: PhantomSettings, placement: Placement, window: Window) -> Floats:
+    """Optical density of the window (height, width, 3); cells add up where they overlap."""
+    density = np.zeros((window.height, window.width, 3), np.float32)
+    x_px = placement.x_um / settings.um_per_px - window.x
+    y_px = placement.y_um / settings.um_per_px - window.y
     reach = LARGEST_CELL_UM / settings.um_per_px
-    near = (x_px > -reach) & (x_px < columns + reach) & (y_px > -reach) & (y_px < rows + reach)
-    for patch in draw_cells(
-        placement, np.flatnonzero(near).tolist(), settings.um_per_px, settings.look
-    ):
-        _add(density, patch.density, patch.left - x, patch.top - y)
+    near = (x_px > -reach) & (x_px < window.width + reach)
+    near &= (y_px > -reach) & (y_px < window.height + reach)
+    indices = np.flatnonzero(near).tolist()
+    for patch in draw_cells(placement, indices, settings.um_per_px, settings.look):
+        _add(density, patch.density, patch.left - window.x, patch.top - window.y)
     return density
 
 
-def _add(density: NDArray[np.float32], patch: NDArray[np.float32], left: int, top: int) -> None:
-    """Add a patch to the tile in place, cut to what lies inside."""
+def _add(density: Floats, patch: Floats, left: int, top: int) -> None:
+    """Add a patch to the window in place, cut to what lies inside."""
     rows, columns = density.shape[:2]
     x0, y0 = max(left, 0), max(top, 0)
     x1, y1 = min(left + patch.shape[1], columns), min(top + patch.shape[0], rows)
@@ -103,33 +114,30 @@ def _add(density: NDArray[np.float32], patch: NDArray[np.float32], left: int, to
         density[y0:y1, x0:x1] += patch[y0 - top : y1 - top, x0 - left : x1 - left]
 
 
-def _illumination(
-    settings: PhantomSettings, x: int, y: int, width: int, height: int
-) -> NDArray[np.float32]:
+def _illumination(settings: PhantomSettings, window: Window) -> Floats:
     """Grey levels of the empty glass: the lamp's colour, darker corners, a drift of the cast."""
     rng = np.random.default_rng([settings.seed, 5])
-    drift = settings.cast * rng.normal(0, 1, (2, 3)).astype(np.float32)
-    across = ((np.arange(x, x + width, dtype=np.float32) + 0.5) / settings.width * 2 - 1)[None, :]
-    down = ((np.arange(y, y + height, dtype=np.float32) + 0.5) / settings.height * 2 - 1)[:, None]
-    corners = 1 - np.float32(settings.vignette / 2) * (across**2 + down**2)
-    tint = across[..., None] * drift[0] + down[..., None] * drift[1]
-    result: NDArray[np.float32] = (
-        corners[..., None] * (1 + tint) * np.asarray(settings.look.background, np.float32)
+    drift = rng.normal(0, settings.cast, (2, 3))
+    across = (np.arange(window.width) + window.x + 0.5) / settings.width * 2 - 1
+    down = (np.arange(window.height) + window.y + 0.5) / settings.height * 2 - 1
+    background = np.asarray(settings.look.background)
+    # Light and cast vary along x plus along y, so a row and a column of colours are enough.
+    row = background * (drift[0] * across[:, None] - settings.vignette / 2 * across[:, None] ** 2)
+    column = background * (
+        1 + drift[1] * down[:, None] - settings.vignette / 2 * down[:, None] ** 2
     )
-    return result
+    light: Floats = row.astype(np.float32)[None] + column.astype(np.float32)[:, None]
+    return light
 
 
-def _noise(
-    settings: PhantomSettings, x: int, y: int, width: int, height: int
-) -> NDArray[np.float32]:
-    """Camera noise in grey levels, partly shared by the colours, slightly soft as demosaicing is."""
+def _noise(settings: PhantomSettings, window: Window) -> Floats:
+    """Camera noise in grey levels, partly shared by the colours, soft as after demosaicing."""
     rng = np.random.default_rng([settings.seed, 6])
-    shape = (NOISE_SIDE, NOISE_SIDE)
-    shared = rng.standard_normal((*shape, 1), dtype=np.float32)
-    own = rng.standard_normal((*shape, 3), dtype=np.float32)
-    tile = 0.7 * shared + 0.7 * own
-    tile = 0.6 * tile + 0.4 * np.roll(tile, 1, axis=0) + 0.4 * np.roll(tile, 1, axis=1)
-    rows = np.arange(y, y + height) % NOISE_SIDE
-    columns = np.arange(x, x + width) % NOISE_SIDE
-    result: NDArray[np.float32] = np.float32(settings.noise * 1.2) * tile[rows[:, None], columns]
-    return result
+    shared = rng.standard_normal((NOISE_SIDE, NOISE_SIDE, 1), dtype=np.float32)
+    own = rng.standard_normal((NOISE_SIDE, NOISE_SIDE, 3), dtype=np.float32)
+    tile = shared + own
+    tile = tile + 0.65 * np.roll(tile, 1, axis=0) + 0.65 * np.roll(tile, 1, axis=1)
+    tile *= np.float32(settings.noise / tile.std())
+    rows = (window.y + np.arange(window.height)) % NOISE_SIDE
+    columns = (window.x + np.arange(window.width)) % NOISE_SIDE
+    return np.asarray(tile[rows[:, None], columns], np.float32)

@@ -59,7 +59,7 @@ class PhantomSettings:
     blur_um: float = 0.09
     sharpen: float = 0.35
     noise: float = 1.8
-    vignette: float = 0.05
+    vignette: float = 0.03
     cast: float = 0.006
 
     def __post_init__(self) -> None:

@@ -8,9 +8,8 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
-
 from leukodiff.datasets.fields import LabelledField
+from PIL import Image
 
 from .layout import place
 from .render import Phantom, render
@@ -37,7 +36,7 @@ def render_smear(
         field_settings = replace(settings, seed=_field_seed(settings.seed, number))
         phantom = render(field_settings, place(field_settings, types))
         path = out_dir / f"field_{number + 1:03d}{suffix}"
-        Image.fromarray(phantom.image).save(path, **_save_options(suffix))
+        _save(phantom, path)
         fields.append(_labelled(path, phantom, out_dir.name))
     write_truth(out_dir, settings, fields)
     return fields
@@ -75,8 +74,12 @@ def _field_seed(seed: int, number: int) -> int:
     return int(np.random.SeedSequence([seed, 9, number]).generate_state(1)[0])
 
 
-def _save_options(suffix: str) -> dict[str, int]:
-    return {"quality": 95, "subsampling": 0} if suffix == ".jpg" else {"compress_level": 1}
+def _save(phantom: Phantom, path: Path) -> None:
+    image = Image.fromarray(phantom.image)
+    if path.suffix == ".jpg":
+        image.save(path, quality=95, subsampling=0)
+    else:
+        image.save(path, compress_level=1)
 
 
 def _labelled(path: Path, phantom: Phantom, smear: str) -> LabelledField:

@@ -62,7 +62,12 @@ def evaluate_detector(
     title = f"mAP50 {figures.map50:.4f}   mAP50-95 {figures.map50_95:.4f}   {len(fields)} fields"
     columns = ("class", "labels", "AP50", "AP50-95", "threshold", "precision", "recall", "extra")
     rows = [
-        (c.name, c.n_labels, *_fixed(c.ap50, c.ap50_95, c.threshold, c.precision, c.recall), c.n_extra)
+        (
+            c.name,
+            c.n_labels,
+            *_fixed(c.ap50, c.ap50_95, c.threshold, c.precision, c.recall),
+            c.n_extra,
+        )
         for c in figures.classes
     ]
     show_table(title, columns, rows)
@@ -151,16 +156,15 @@ def evaluate_pipeline(
     _write_json(json_file, summary)
 
 
-def _climb(
-    detector: Detector, ladder: str, fields: list[LabelledField], out: Path | None
-) -> None:
+def _climb(detector: Detector, ladder: str, fields: list[LabelledField], out: Path | None) -> None:
     from leukodiff.detector.ladder import resolution_ladder
     from leukodiff.pipeline.console import show_table
 
     try:
         scales = [float(text) for text in ladder.split(",")]
-    except ValueError:
-        raise click.BadParameter(f"{ladder!r}: expected numbers with commas", param_hint="--ladder")
+    except ValueError as error:
+        hint = f"--ladder: expected numbers with commas, not {ladder!r}"
+        raise click.UsageError(hint) from error
     rungs = resolution_ladder([detector.at_scale(scale) for scale in scales], fields, out)
     rows = [
         (*_fixed(r.um_per_px, r.white_cell_recall, r.white_cell_ap50, r.map50), r.milliseconds)

@@ -51,9 +51,13 @@ def export_classifier(
 
 def training_data(data: tuple[str, ...]) -> list[dict[str, str]]:
     """Name, licence and citation of each dataset, for the metadata."""
-    from leukodiff.datasets.registry import dataset_info
+    from leukodiff.datasets.registry import DATASETS
 
-    infos = [dataset_info(text.partition("=")[0]) for text in data]
+    names = [text.partition("=")[0] for text in data]
+    facts = ("name", "licence", "citation")
     return [
-        {"name": info.name, "licence": info.licence, "citation": info.citation} for info in infos
+        {fact: getattr(DATASETS[name], fact) for fact in facts}
+        if name in DATASETS
+        else {"name": name}
+        for name in names
     ]

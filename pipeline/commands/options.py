@@ -29,9 +29,9 @@ def out_option(what: str) -> Callable[[Command], Command]:
 
 def detector_option(command: Command) -> Command:
     """`--detector`, a model file."""
-    return click.option("--detector", type=FILE, help="Detector (ONNX).  [default: the shipped one]")(
-        command
-    )
+    return click.option(
+        "--detector", type=FILE, help="Detector (ONNX).  [default: the shipped one]"
+    )(command)
 
 
 def classifier_option(command: Command) -> Command:
@@ -60,7 +60,9 @@ def data_options(*defaults: str) -> Callable[[Command], Command]:
 
     def decorate(command: Command) -> Command:
         official = click.option(
-            "--official-labels", is_flag=True, help="BCCD's labels as published, without the erratum."
+            "--official-labels",
+            is_flag=True,
+            help="BCCD's labels as published, without the erratum.",
         )
         data = click.option(
             "--data",
@@ -77,7 +79,9 @@ def data_options(*defaults: str) -> Callable[[Command], Command]:
 
 def json_option(command: Command) -> Command:
     """`--json`, a file for the figures."""
-    return click.option("--json", "json_file", type=FILE, help="Write the figures here too.")(command)
+    return click.option("--json", "json_file", type=FILE, help="Write the figures here too.")(
+        command
+    )
 
 
 def split_option(command: Command) -> Command:

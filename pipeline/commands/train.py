@@ -16,7 +16,9 @@ def train() -> None:
 @train.command("detector")
 @data_options("bccd")
 @out_option("Folder of the run: checkpoints, log, and training.json.")
-@click.option("--weights", default="yolo11n.pt", show_default=True, help="Start from: name or file.")
+@click.option(
+    "--weights", default="yolo11n.pt", show_default=True, help="Start from: name or file."
+)
 @click.option("--um-per-px", type=float, default=0.112, show_default=True, help="Working scale.")
 @click.option("--canvas-px", type=int, help="Side of the training canvas.  [default: what fits]")
 @click.option("--epochs", type=int, default=100, show_default=True)
@@ -41,7 +43,9 @@ def train_detector(data: tuple[str, ...], official_labels: bool, **chosen: Any) 
 @data_options("pbc", "bccd")
 @out_option("Folder of the run: best.pt, last.pt, epochs.csv.")
 @click.option("--architecture", default="tf_efficientnet_lite0", show_default=True)
-@click.option("--weights", default="hub", show_default=True, help="ImageNet weights: hub or a file.")
+@click.option(
+    "--weights", default="hub", show_default=True, help="ImageNet weights: hub or a file."
+)
 @click.option("--epochs", type=int, default=12, show_default=True)
 @click.option("--batch-size", type=int, default=32, show_default=True, help="Cells a step.")
 @click.option("--learning-rate", type=float, default=6e-4, show_default=True)

@@ -1,4 +1,4 @@
-"""A field with its labelled boxes: thin lines, the class beside the cell and not on it, a legend."""
+"""A field with its labelled boxes: thin lines, the class beside the cell, a legend below."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -87,7 +87,7 @@ def draw_legend(
 
 
 def legend_counts(cells: Sequence[Cell], beside: Mapping[str, Boxes]) -> dict[str, int]:
-    """How many of each class, in the order of the vocabulary; platelets named and boxed together."""
+    """How many of each class, in the vocabulary's order; platelets named and boxed together."""
     counts = Counter(cell.counted_as for cell in cells)
     counts.update({name: len(boxes) for name, boxes in beside.items()})
     return {name: counts[name] for name in BY_NAME}
@@ -96,12 +96,13 @@ def legend_counts(cells: Sequence[Cell], beside: Mapping[str, Boxes]) -> dict[st
 def _entry(name: str, count: int, size: int) -> Rgb:
     kind = BY_NAME[name]
     chip = label(kind.abbreviation, size, kind.colour)
+    gap = np.full((chip.shape[0], size // 4, 3), 255, np.uint8)
     words = plate(f"{kind.title} {count}", size, INK, WHITE)
-    return np.hstack([chip, words])
+    return np.hstack([chip, gap, words])
 
 
 def _scale_bar(length_px: float, size: int) -> Rgb:
-    words = plate(f"{SCALE_BAR_UM:g} µm", size, INK, WHITE)
+    words = plate(f"{SCALE_BAR_UM:g} um", size, INK, WHITE)
     bar = np.full((words.shape[0], max(1, round(length_px)), 3), 255, np.uint8)
     middle, half = words.shape[0] // 2, max(1, size // 12)
     bar[middle - half : middle + half] = 34
@@ -153,7 +154,7 @@ def _draw_cells(field: Rgb, cells: Sequence[Cell], size: int) -> None:
 def label_text(cell: Cell) -> str:
     """The class and how sure it is: `NEU 98%`; a person's word has no percentage."""
     abbreviation = BY_NAME[cell.counted_as].abbreviation
-    return abbreviation if cell.reviewed_as else f"{abbreviation} {round(100 * cell.confidence)}%"
+    return abbreviation if cell.reviewed_as else f"{abbreviation} {cell.percent}%"
 
 
 def place_label(
@@ -200,4 +201,4 @@ def _meet(places: NDArray[np.int64], boxes: NDArray[np.int64]) -> NDArray[np.boo
     """Which of (P, 4) places and (N, 4) boxes overlap, (P, N)."""
     low = np.maximum(places[:, None, :2], boxes[None, :, :2])
     high = np.minimum(places[:, None, 2:], boxes[None, :, 2:])
-    return (low < high).all(axis=2)
+    return np.asarray((low < high).all(axis=2), np.bool_)

@@ -14,6 +14,8 @@ Colour = tuple[int, int, int]
 
 WHITE: Colour = (255, 255, 255)
 INK: Colour = (34, 34, 34)
+LIGHT = 140
+"""Luma, 0-255, from which dark letters read better than white ones."""
 
 _fonts = threading.Lock()
 
@@ -37,8 +39,9 @@ def plate(text: str, size: int, ink: Colour, ground: Colour) -> Rgb:
 
 
 def label(text: str, size: int, colour: str) -> Rgb:
-    """White letters on a class's colour (`#rrggbb`)."""
-    return plate(text, size, WHITE, rgb(colour))
+    """Letters on a class's colour (`#rrggbb`), white or dark, whichever stands out."""
+    ground = rgb(colour)
+    return plate(text, size, INK if _luma(ground) > LIGHT else WHITE, ground)
 
 
 def margin(size: int) -> int:
@@ -53,6 +56,12 @@ def paste(canvas: Rgb, picture: Rgb, x: int, y: int) -> None:
     right, bottom = min(x + picture.shape[1], width), min(y + picture.shape[0], height)
     if left < right and top < bottom:
         canvas[top:bottom, left:right] = picture[top - y : bottom - y, left - x : right - x]
+
+
+def _luma(colour: Colour) -> float:
+    """Brightness to the eye, 0-255 (ITU-R BT.601)."""
+    red, green, blue = colour
+    return 0.299 * red + 0.587 * green + 0.114 * blue
 
 
 @lru_cache(maxsize=16)

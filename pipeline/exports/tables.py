@@ -1,4 +1,4 @@
-"""The CSV files: cells, fields, counts, slides. Column by column they are docs/output.md's contract."""
+"""The CSV files: cells, fields, counts, slides. What their columns mean: docs/output.md."""
 
 import csv
 import io

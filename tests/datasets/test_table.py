@@ -28,7 +28,9 @@ def test_rows_become_cells_and_an_image_without_rows_a_field_without_cells(tmp_p
 @pytest.mark.parametrize(
     ("columns", "values", "name", "expected"),
     [
-        pytest.param("reviewed_as", "basophil", "cell_types", ("basophil",), id="review goes first"),
+        pytest.param(
+            "reviewed_as", "basophil", "cell_types", ("basophil",), id="review goes first"
+        ),
         pytest.param("reviewed_as", "", "cell_types", ("monocyte",), id="not reviewed"),
         pytest.param("group", "smear 7", "group", "smear 7", id="group"),
         pytest.param("split", "val", "split", "val", id="split"),
@@ -51,7 +53,9 @@ def test_the_phantoms_truth_file_gives_the_scale(tmp_path: Path) -> None:
 def test_images_of_one_group_share_a_split(tmp_path: Path) -> None:
     names = tuple(f"{i}.png" for i in range(20))
     rows = "".join(f"{name},monocyte,1,2,3,4,smear 7\n" for name in names)
-    assert len({f.split for f in load_table(folder(tmp_path, f"{HEADER},group\n{rows}", names))}) == 1
+    assert (
+        len({f.split for f in load_table(folder(tmp_path, f"{HEADER},group\n{rows}", names))}) == 1
+    )
 
 
 @pytest.mark.parametrize(
@@ -60,7 +64,9 @@ def test_images_of_one_group_share_a_split(tmp_path: Path) -> None:
         pytest.param(f"{HEADER}\nc.png,monocyte,1,2,3,4\n", "no image c.png", id="missing image"),
         pytest.param(f"{HEADER}\na.png,monocite,1,2,3,4\n", "no cell type 'monocite'", id="typo"),
         pytest.param(f"{HEADER}\na.png,monocyte,1,2,3,x\n", "no number", id="not a number"),
-        pytest.param(f"{HEADER},split\na.png,monocyte,1,2,3,4,dev\n", "split 'dev'", id="bad split"),
+        pytest.param(
+            f"{HEADER},split\na.png,monocyte,1,2,3,4,dev\n", "split 'dev'", id="bad split"
+        ),
     ],
 )
 def test_a_wrong_table_is_refused_by_name(tmp_path: Path, table: str, words: str) -> None:

@@ -1,0 +1,294 @@
+"""A run: slides in, their folders and the run's tables out, on all the cores there are."""
+
+import os
+import platform
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from importlib.metadata import version as version_of
+from json import dumps
+from pathlib import Path
+
+import cv2
+
+from leukodiff.runtime.errors import InputError
+
+from .exports.tables import COUNT_COLUMNS, slides_csv, to_csv
+from .models import Models, load_models
+from .output import OutputError, SlideFolder, prepare, write_whole
+from .report import DONE, Provenance
+from .slide_job import Making, SlideJob, SlideOutcome, failed_slide, made_by
+from .slides import Slide, find_slides, fingerprint
+
+
+@dataclass(frozen=True)
+class AnalyzeSettings:
+    """How to analyze.
+
+    `um_per_px`: scale of every field, told from the red cells when `None`. `per_image`: every image
+    is a slide of its own. `engine`: `openvino` or `onnxruntime`. `threads`: how many fields at a
+    time, one a core when `None`. `detector`, `classifier`: model files, the shipped ones when
+    `None`. `overlays`: draw them. `crops_per_class`: cells on show in the report. `overwrite`: replace
+    slides that were made from other files, by other models or with other settings.
+    """
+
+    um_per_px: float | None = None
+    per_image: bool = False
+    engine: str = "openvino"
+    threads: int | None = None
+    detector: Path | None = None
+    classifier: Path | None = None
+    overlays: bool = True
+    crops_per_class: int = 24
+    overwrite: bool = False
+
+    def __post_init__(self) -> None:
+        if self.um_per_px is not None and not 0 < self.um_per_px < 100:
+            raise InputError(f"um/px must be above 0 and below 100, not {self.um_per_px}")
+        if self.threads is not None and self.threads < 1:
+            raise InputError(f"at least one thread is needed, not {self.threads}")
+
+    @property
+    def that_matter(self) -> dict[str, object]:
+        """The settings that change what is found; the models are named beside them."""
+        return {"um_per_px": self.um_per_px, "engine": self.engine}
+
+
+@dataclass(frozen=True)
+class RunSummary:
+    """What a run came to: one outcome a slide, in the order they were found.
+
+    `interrupted`: Ctrl-C stopped it, and the slides that were not finished are not in `slides`.
+    """
+
+    out: Path
+    slides: tuple[SlideOutcome, ...]
+    seconds: float
+    interrupted: bool = False
+
+    @property
+    def rows(self) -> tuple[Mapping[str, object], ...]:
+        """The rows of slides.csv."""
+        return tuple(slide.row for slide in self.slides)
+
+    @property
+    def exit_status(self) -> int:
+        """0 when every slide is done; 2 when nothing at all could be read; else 1."""
+        if self.slides and all(slide.unreadable for slide in self.slides):
+            return 2
+        return int(self.interrupted or any(slide.status != DONE for slide in self.slides))
+
+    @property
+    def failures(self) -> tuple[Mapping[str, str], ...]:
+        """Every failure: slide_id, field_id (empty for the slide itself) and error."""
+        return tuple(
+            {"slide_id": str(slide.row["slide_id"]), "field_id": field_id, "error": error}
+            for slide in self.slides
+            for field_id, error in slide.failures
+        )
+
+
+OnProgress = Callable[[int, int, str], None]
+"""Called with the fields done, the fields to do in all, and the slide at hand."""
+
+
+def analyze(
+    inputs: Sequence[Path],
+    out: Path,
+    settings: AnalyzeSettings | None = None,
+    on_progress: OnProgress | None = None,
+    models: Models | None = None,
+) -> RunSummary:
+    """Analyzes files and folders into an output folder; slides that are whole there are skipped.
+
+    One run at a time may write to a folder. Ctrl-C ends a run early: what was finished is kept and
+    listed, and the summary says `interrupted`.
+
+    Args:
+        inputs: images, folders of images, folders of folders.
+        out: the output folder.
+        settings: the defaults when None.
+        on_progress: called in the calling thread after each field.
+        models: loaded as the settings say when None.
+
+    Raises:
+        InputError: a path is missing or holds no image, or `out` holds slides made differently.
+        OutputError: the output can't be written; the slides finished before are kept.
+        ModelFileError: a model file is missing or damaged.
+    """
+    settings = settings or AnalyzeSettings()
+    slides = find_slides([Path(path) for path in inputs], settings.per_image, leave_out=out)
+    prepare(out)
+    workers = settings.threads or _cores()
+    models = models or load_models(settings.detector, settings.classifier, settings.engine, workers)
+    return _Run(slides, out, settings, models).go(workers, on_progress)
+
+
+@dataclass
+class _Run:
+    """The state of one run: jobs still to do, outcomes by slide_id."""
+
+    slides: Sequence[Slide]
+    out: Path
+    settings: AnalyzeSettings
+    models: Models
+    jobs: list[SlideJob] = field(default_factory=list)
+    outcomes: dict[str, SlideOutcome] = field(default_factory=dict)
+    started: datetime = field(default_factory=lambda: datetime.now().astimezone())
+    begun: float = field(default_factory=time.monotonic)
+
+    def go(self, workers: int, on_progress: OnProgress | None) -> RunSummary:
+        making = self._making()
+        self._plan(making)
+        self._write_run("running")
+        try:
+            with _one_opencv_thread():
+                self._work(workers, on_progress)
+        except KeyboardInterrupt:
+            return self._close("interrupted")
+        except BaseException:
+            with suppress(OutputError):  # the first error is the one to tell
+                self._close("failed")
+            raise
+        return self._close("finished")
+
+    def _making(self) -> Making:
+        number = version_of("leukodiff")
+        settings = self.settings
+        return Making(
+            models=self.models,
+            provenance=Provenance(number, self.models.used, settings.that_matter),
+            made_by=made_by(self.models, number, settings.that_matter),
+            um_per_px=settings.um_per_px,
+            crops_per_class=settings.crops_per_class,
+            overlays=settings.overlays,
+        )
+
+    def _plan(self, making: Making) -> None:
+        """Sorts the slides into failed from the start, whole already, and to do."""
+        made_otherwise = []
+        for slide in self.slides:
+            folder, files = SlideFolder(self.out, slide.slide_id), fingerprint(slide)
+            record = folder.record()
+            if slide.problem:
+                self.outcomes[slide.slide_id] = failed_slide(slide, slide.problem, unreadable=True)
+            elif record is None or self.settings.overwrite or record["row"]["status"] != DONE:
+                self.jobs.append(SlideJob(slide, folder, making, files))
+            elif (record["made_of"], record["made_by"]) != (files, making.made_by):
+                made_otherwise.append(slide.slide_id)
+            else:
+                outcome = SlideOutcome(record["row"], tuple(record["counts"]), skipped=True)
+                self.outcomes[slide.slide_id] = outcome
+        if made_otherwise:
+            raise InputError(
+                f"{self.out}: {_some(made_otherwise)} made from other files, by other models or "
+                "with other settings; choose another --out, or --overwrite"
+            )
+
+    def _work(self, workers: int, on_progress: OnProgress | None) -> None:
+        """Keeps every core busy across slides, with few fields under way at any time."""
+        pool = ThreadPoolExecutor(workers, thread_name_prefix="leukodiff")
+        window: deque[tuple[SlideJob, Future[None]]] = deque()
+        report = self._reporter(on_progress)
+        try:
+            for job in self.jobs:
+                for index in range(len(job.slide.fields)):
+                    window.append((job, pool.submit(job.run, index)))
+                    if len(window) > 2 * workers:
+                        self._collect(*window.popleft(), report)
+            while window:
+                self._collect(*window.popleft(), report)
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+            for job in self.jobs:
+                job.discard()
+
+    def _collect(self, job: SlideJob, done: Future[None], report: Callable[[str], None]) -> None:
+        done.result()
+        if job.outcome is not None:
+            self.outcomes[job.slide.slide_id] = job.outcome
+        report(job.slide.slide_id)
+
+    def _reporter(self, on_progress: OnProgress | None) -> Callable[[str], None]:
+        total = sum(len(job.slide.fields) for job in self.jobs)
+        done = 0
+
+        def report(slide_id: str) -> None:
+            nonlocal done
+            done += 1
+            if on_progress:
+                on_progress(done, total, slide_id)
+
+        return report
+
+    def _close(self, status: str) -> RunSummary:
+        """Writes the run's own files, and says what it came to."""
+        for job in self.jobs:
+            if job.outcome is not None:
+                self.outcomes[job.slide.slide_id] = job.outcome
+        summary = self._summary(status == "interrupted")
+        write_whole(self.out / "slides.csv", slides_csv(summary.rows))
+        counts = (row for slide in summary.slides for row in slide.counts)
+        write_whole(self.out / "counts.csv", to_csv(COUNT_COLUMNS, counts))
+        self._write_run(status, summary)
+        return summary
+
+    def _summary(self, interrupted: bool) -> RunSummary:
+        ids = (slide.slide_id for slide in self.slides)
+        outcomes = tuple(self.outcomes[i] for i in ids if i in self.outcomes)
+        return RunSummary(self.out, outcomes, time.monotonic() - self.begun, interrupted)
+
+    def _write_run(self, status: str, summary: RunSummary | None = None) -> None:
+        ended = datetime.now().astimezone().isoformat(timespec="seconds")
+        run = {
+            "version": version_of("leukodiff"),
+            "status": status,
+            "models": [asdict(model) for model in self.models.used],
+            "settings": {k: _plain(v) for k, v in asdict(self.settings).items()},
+            "inputs": [str(slide.path) for slide in self.slides],
+            "host": _host(),
+            "start": self.started.isoformat(timespec="seconds"),
+            "end": ended if summary else None,
+            "failures": summary.failures if summary else [],
+        }
+        write_whole(self.out / "run.json", dumps(run, indent=2) + "\n")
+
+
+@contextmanager
+def _one_opencv_thread() -> Iterator[None]:
+    """Fields are what runs side by side; OpenCV's own threads would only get in their way."""
+    before = cv2.getNumThreads()
+    cv2.setNumThreads(1)
+    try:
+        yield
+    finally:
+        cv2.setNumThreads(before)
+
+
+def _host() -> dict[str, object]:
+    return {
+        "name": platform.node(),
+        "system": platform.platform(),
+        "python": platform.python_version(),
+        "cores": _cores(),
+    }
+
+
+def _cores() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _plain(value: object) -> object:
+    return str(value) if isinstance(value, Path) else value
+
+
+def _some(names: Sequence[str]) -> str:
+    shown = ", ".join(names[:3])
+    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+    return f"{shown}{more} {'was' if len(names) == 1 else 'were'}"

@@ -1,0 +1,91 @@
+"""`leukodiff analyze`: smears in, differential counts and reports out."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from .errors import Failed, WrongUsage
+from .options import classifier_option, detector_option, engine_options, out_option
+
+if TYPE_CHECKING:
+    from leukodiff.pipeline.analyze import AnalyzeSettings, RunSummary
+
+SHOWN = 30
+"""How many slides, and how many failures, a terminal shows."""
+
+
+@click.command()
+@click.argument(
+    "inputs", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="INPUT..."
+)
+@out_option("Folder for the results.")
+@click.option("--per-image", is_flag=True, help="Make every image a slide of its own.")
+@click.option("--um-per-px", type=float, help="Scale of the images.  [default: from the red cells]")
+@click.option("--overwrite", is_flag=True, help="Make slides anew that were made otherwise.")
+@click.option(
+    "--no-overlays", is_flag=True, help="Draw no pictures of the fields: faster, smaller."
+)
+@detector_option
+@classifier_option
+@engine_options
+def analyze(inputs: tuple[Path, ...], out: Path, no_overlays: bool, **chosen: Any) -> None:
+    """Find, name and count the white cells of each INPUT.
+
+    A file is one slide. A folder of images is one slide, each image a field. A folder of folders is
+    one slide per sub-folder. Started again, it skips the slides that are whole.
+
+    Exit status: 0 all slides done, 1 some failed, 2 wrong usage or unreadable input.
+    """
+    from leukodiff.pipeline.analyze import AnalyzeSettings
+
+    settings = AnalyzeSettings(overlays=not no_overlays, **chosen)
+    summary = run(inputs, out, settings)
+    show_summary(summary)
+    sys.exit(summary.exit_status)
+
+
+def run(inputs: Sequence[Path], out: Path, settings: AnalyzeSettings) -> RunSummary:
+    """Analyze behind a progress bar.
+
+    An output that can't be written from the start is wrong usage; one that fails later leaves some
+    slides done and some not.
+    """
+    from leukodiff.pipeline.analyze import analyze as start
+    from leukodiff.pipeline.console import progress_bar
+    from leukodiff.pipeline.output import OutputError
+
+    with progress_bar("fields") as advance:
+        try:
+            return start(inputs, out, settings, advance)
+        except OutputError as error:
+            begun = (out / "run.json").is_file()
+            raise (Failed if begun else WrongUsage)(error) from error
+
+
+def show_summary(summary: RunSummary) -> None:
+    """A row a slide, what failed, and where to look."""
+    from leukodiff.pipeline.console import show_table
+
+    columns = ("slide_id", "status", "n_fields", "n_cells", "um_per_px", "seconds", "flags")
+    rows = [[row.get(column) for column in columns] for row in summary.rows[:SHOWN]]
+    show_table("", [column.replace("_", " ") for column in columns], rows)
+    _show_rest(len(summary.slides) - SHOWN, "slides")
+    for failure in summary.failures[:SHOWN]:
+        where = "/".join(filter(None, (failure["slide_id"], failure["field_id"])))
+        click.echo(f"failed: {where}: {failure['error']}", err=True)
+    _show_rest(len(summary.failures) - SHOWN, "failures")
+    if summary.interrupted:
+        click.echo("stopped; the slides in the table are whole, start it again to go on", err=True)
+    skipped = sum(one.skipped for one in summary.slides)
+    before = f" ({skipped} of {len(summary.slides)} slides were whole already)" if skipped else ""
+    click.echo(f"results in {click.format_filename(summary.out)}{before}")
+
+
+def _show_rest(n: int, what: str) -> None:
+    if n > 0:
+        click.echo(f"... and {n} more {what}: see slides.csv")

@@ -1,0 +1,80 @@
+"""`leukodiff data`: the public data sets, where they lie, and what is wrong in them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from .options import FOLDER
+
+if TYPE_CHECKING:
+    from leukodiff.pipeline.console import Advance
+
+_root = click.option(
+    "--root", type=FOLDER, help="Folder of this data set.  [default: under $LEUKODIFF_DATA]"
+)
+
+
+@click.group()
+def data() -> None:
+    """List, fetch and check the public data sets."""
+
+
+@data.command("list")
+def list_datasets() -> None:
+    """Every data set: licence, labels, where it comes from, whether it is at hand."""
+    from leukodiff.datasets.registry import data_root, describe_datasets
+    from leukodiff.pipeline.console import show_table
+
+    rows = describe_datasets()
+    columns = ("name", "title", "labels", "um_per_px", "licence", "fetch", "folder")
+    show_table(f"data under {data_root()}", columns, [[row[c] for c in columns] for row in rows])
+    for row in rows:
+        click.echo(f"{row['name']}: {row['citation']}. {row['address']}")
+
+
+@data.command("fetch")
+@click.argument("name")
+@_root
+def fetch_dataset(name: str, root: Path | None) -> None:
+    """Download the data set NAME; offline, say how to place its files by hand."""
+    from leukodiff.datasets.fetch import fetch
+
+    click.echo(f"{name} is in {fetch(name, root)}")
+
+
+@data.command("check")
+@click.argument("name", required=False)
+@_root
+def check_datasets(name: str | None, root: Path | None) -> None:
+    """Counts, broken boxes, unreadable files and duplicates of NAME, or of all at hand."""
+    from leukodiff.datasets.check import check
+    from leukodiff.datasets.check_text import between_text, check_text
+    from leukodiff.pipeline.console import progress_bar
+
+    reports = []
+    for one in [name] if name else _at_hand():
+        with progress_bar("images") as advance:
+            reports.append(check(one, root, _reporter(advance, one)))
+        click.echo(check_text(reports[-1]))
+    if len(reports) > 1:
+        click.echo(between_text(reports))
+
+
+def _at_hand() -> list[str]:
+    from leukodiff.datasets.registry import data_root, describe_datasets
+    from leukodiff.runtime.errors import DataError
+
+    names = [row["name"] for row in describe_datasets() if row["folder"]]
+    if not names:
+        raise DataError(f"{data_root()}: no data set here; `leukodiff data list` names them")
+    return names
+
+
+def _reporter(advance: Advance | None, name: str) -> Callable[[int, int], None] | None:
+    if advance is None:
+        return None
+    return lambda done, total: advance(done, total, name)

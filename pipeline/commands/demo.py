@@ -1,0 +1,104 @@
+"""`leukodiff demo`: a smear whose truth is known, analyzed, and the two side by side."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from .options import FOLDER
+
+if TYPE_CHECKING:
+    from leukodiff.datasets.fields import LabelledField
+
+WHITE_CELLS_A_FIELD = 4
+SMEAR, RESULTS = "smear", "results"
+
+
+@click.command()
+@click.option("--out", type=FOLDER, default=Path("demo-out"), show_default=True, help="Folder.")
+@click.option(
+    "--fields", type=click.IntRange(1, 500), default=25, show_default=True, help="How many."
+)
+@click.option("--seed", type=int, default=1, show_default=True, help="Another seed, another smear.")
+@click.option("--bccd", is_flag=True, help="Take BCCD's test fields instead of a phantom.")
+def demo(out: Path, fields: int, seed: int, bccd: bool) -> None:
+    """Analyze a phantom smear and print its differential beside the truth."""
+    from leukodiff.pipeline.analyze import AnalyzeSettings
+
+    from .analyze import run, show_summary
+
+    smear = out / SMEAR
+    _remove_earlier(out)
+    labelled = _bccd_test_fields(smear) if bccd else _phantom(smear, fields, seed)
+    summary = run([smear], out / RESULTS, AnalyzeSettings())
+    show_summary(summary)
+    slide = out / RESULTS / SMEAR
+    _show_beside_truth(slide / "counts.csv", _known_types(labelled))
+    first = sorted((slide / "overlays").iterdir())[0]
+    for path in (slide / "report.html", first, slide / "counts.csv", slide / "cells.csv"):
+        click.echo(f"open {click.format_filename(path)}")
+    sys.exit(summary.exit_status)
+
+
+def _remove_earlier(out: Path) -> None:
+    # Only what an earlier demo wrote: `run.json` and `truth.json` tell.
+    for folder, sign in ((out / RESULTS, "run.json"), (out / SMEAR, "truth.json")):
+        if (folder / sign).is_file():
+            shutil.rmtree(folder)
+
+
+def _phantom(smear: Path, n_fields: int, seed: int) -> list[LabelledField]:
+    from leukodiff.datasets.phantom import PhantomSettings, render_smear
+
+    click.echo(f"rendering a phantom smear of {n_fields} fields in {click.format_filename(smear)}")
+    return render_smear(smear, PhantomSettings(seed=seed, n_white=WHITE_CELLS_A_FIELD), n_fields)
+
+
+def _bccd_test_fields(smear: Path) -> list[LabelledField]:
+    from leukodiff.datasets.registry import load_dataset
+
+    labelled = [field for field in load_dataset("bccd") if field.split == "test"]
+    smear.mkdir(parents=True, exist_ok=True)
+    (smear / "truth.json").write_text("{}\n")
+    for field in labelled:
+        shutil.copy(field.path, smear / field.field_id)
+    return labelled
+
+
+def _known_types(labelled: list[LabelledField]) -> Counter[str]:
+    from leukodiff.pipeline.differential import BESIDE, COUNTED
+
+    wanted = {*COUNTED, *BESIDE, "white_cell"}
+    return Counter(name for field in labelled for name in field.cell_types if name in wanted)
+
+
+def _show_beside_truth(counts: Path, truth: Mapping[str, int]) -> None:
+    import csv
+
+    from leukodiff.pipeline.console import show_table
+    from leukodiff.pipeline.differential import BESIDE, COUNTED
+
+    n = sum(known for name, known in truth.items() if name not in BESIDE)
+    with counts.open(newline="", encoding="utf-8") as file:
+        rows = [
+            _beside_truth(row, truth.get(row["cell_type"], 0), n)
+            for row in csv.DictReader(file)
+            if row["cell_type"] in (*COUNTED, *BESIDE)
+        ]
+    columns = ("cell type", "true", "found", "true %", "found %", "95 % interval", "flag")
+    show_table("differential, found beside the truth", columns, rows)
+
+
+def _beside_truth(row: Mapping[str, str], known: int, n: int) -> tuple[object, ...]:
+    if not row["percent"]:
+        return row["cell_type"], known, row["count"], None, None, None, row["flag"]
+    low, high = float(row["percent_low"]), float(row["percent_high"])
+    share = f"{100 * known / n:.1f}" if n else None
+    shown = (share, f"{float(row['percent']):.1f}", f"{low:.1f}-{high:.1f}")
+    return row["cell_type"], known, row["count"], *shown, row["flag"]

@@ -1,0 +1,45 @@
+"""What a person sees when a command can't do what it was asked."""
+
+from typing import Any
+
+import click
+
+from leukodiff.runtime.errors import LeukodiffError
+
+TRAIN_EXTRA = frozenset(
+    {"matplotlib", "onnx", "onnxslim", "sklearn", "timm", "torch", "torchvision", "ultralytics"}
+)
+"""Modules that the `train` extra brings."""
+
+
+class Failed(click.ClickException):
+    """Some of the work is done and some is not: one line on stderr, exit status 1."""
+
+    exit_code = 1
+
+    def __init__(self, message: object) -> None:
+        super().__init__(" ".join(str(message).split()))
+
+
+class WrongUsage(Failed):
+    """Nothing could be done as it was asked: one line on stderr, exit status 2."""
+
+    exit_code = 2
+
+
+class Commands(click.Group):
+    """A group whose commands end in one line where leukodiff itself knows what went wrong."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command; our errors become one line, anything else is a bug and shows as one."""
+        try:
+            return super().invoke(ctx)
+        except LeukodiffError as error:
+            raise WrongUsage(error) from error
+        except ModuleNotFoundError as error:
+            if (error.name or "").partition(".")[0] not in TRAIN_EXTRA:
+                raise
+            hint = f"{error.name} is not installed; install leukodiff with its `train` extra"
+            raise WrongUsage(hint) from error
+        except KeyboardInterrupt:
+            raise Failed("stopped; what was finished before is kept") from None

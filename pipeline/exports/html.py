@@ -1,0 +1,142 @@
+"""The report a person reads: one HTML file that needs nothing beside it."""
+
+import base64
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from urllib.parse import quote
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
+
+from leukodiff.datasets.vocabulary import BY_NAME, CELL_TYPES, UNIDENTIFIED, CellType
+
+from ..differential import BESIDE, COUNTED, DifferentialRow
+from ..reference import ReferenceRange, flag
+from ..report import Cell, FieldResult, SmearReport
+
+TEMPLATES = Path(__file__).parents[1] / "templates"
+SHORT_ID = 11
+MOST_FIELDS = 400
+"""How many fields the report lists; fields.csv has them all."""
+
+
+@dataclass(frozen=True)
+class TypeRow:
+    """One line of the differential as shown."""
+
+    kind: CellType
+    row: DifferentialRow
+    usual: ReferenceRange | None
+    flag: str
+
+
+@dataclass(frozen=True)
+class Thumbnail:
+    """A cell with its picture (a data URI) and what links to it."""
+
+    cell: Cell
+    picture: str
+    overlay: str
+    runner_up: str
+
+    @property
+    def short_id(self) -> str:
+        """The end of the cell's id, where ids differ."""
+        text = self.cell.cell_id
+        return text if len(text) <= SHORT_ID else f"…{text[-SHORT_ID:]}"
+
+
+@dataclass(frozen=True)
+class Shelf:
+    """The cells of one type on show, out of `total`."""
+
+    kind: CellType
+    total: int
+    thumbnails: tuple[Thumbnail, ...]
+
+
+def report_html(report: SmearReport, crops: Mapping[str, bytes]) -> str:
+    """A slide's report.
+
+    Args:
+        report: what was found.
+        crops: a JPEG by cell_id for the cells to show.
+    """
+    text = _template().render(
+        report=report,
+        found=report.differential,
+        counted=_type_rows(report, COUNTED),
+        beside=_type_rows(report, BESIDE),
+        shelves=_shelves(report, crops),
+        fields=report.fields[:MOST_FIELDS],
+        link=lambda field: _link(report, field),
+        scale=_scale,
+        top=_axis_top(report),
+    )
+    # A file name may hold bytes that are no text; they are shown escaped, not lost.
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def _type_rows(report: SmearReport, names: Sequence[str]) -> list[TypeRow]:
+    rows = []
+    for row in report.differential.rows:
+        if row.cell_type in names:
+            usual = report.ranges.get(row.cell_type)
+            text = flag(row, usual) if usual else ""
+            rows.append(TypeRow(BY_NAME[row.cell_type], row, usual, text))
+    return rows
+
+
+def _shelves(report: SmearReport, crops: Mapping[str, bytes]) -> list[Shelf]:
+    """By class in the order of the vocabulary, the surest cells first."""
+    shelves = []
+    for kind in CELL_TYPES:
+        cells = [cell for cell in report.cells if cell.counted_as == kind.name]
+        shown = sorted((c for c in cells if c.cell_id in crops), key=lambda c: -c.confidence)
+        if cells:
+            pictures = tuple(_thumbnail(report, cell, crops[cell.cell_id]) for cell in shown)
+            shelves.append(Shelf(kind, len(cells), pictures))
+    return shelves
+
+
+def _thumbnail(report: SmearReport, cell: Cell, jpeg: bytes) -> Thumbnail:
+    picture = f"data:image/jpeg;base64,{base64.b64encode(jpeg).decode('ascii')}"
+    overlay = quote(report.overlays.get(cell.field_id, ""), errors="surrogateescape")
+    return Thumbnail(cell, picture, overlay, _runner_up(report.class_names, cell))
+
+
+def _runner_up(class_names: Sequence[str], cell: Cell) -> str:
+    """What else it may be: the two likeliest classes of an unidentified cell, in words."""
+    if cell.counted_as != UNIDENTIFIED:
+        return ""
+    likeliest = sorted(zip(cell.probabilities, class_names, strict=True), reverse=True)[:2]
+    return " / ".join(f"{BY_NAME[name].abbreviation} {100 * p:.0f}%" for p, name in likeliest)
+
+
+def _link(report: SmearReport, field: FieldResult) -> str:
+    return quote(report.overlays.get(field.field_id, ""), errors="surrogateescape")
+
+
+def _axis_top(report: SmearReport) -> float:
+    """Where the graph's axis ends, percent: the next ten above every interval and range."""
+    tops = [row.percent_high or 0.0 for row in report.differential.rows]
+    tops += [usual.high for usual in report.ranges.values()]
+    return float(min(100, -(-max(tops) // 10) * 10))
+
+
+def _scale(percent: float, top: float, length: float) -> str:
+    """A percentage as a length in the graph."""
+    return f"{min(percent, top) / top * length:.1f}"
+
+
+@cache
+def _template() -> Template:
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template("report.html")

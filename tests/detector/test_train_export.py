@@ -1,0 +1,217 @@
+"""A run of one epoch on tiny fields, exported, says in OpenVINO what it says in torch."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from leukodiff.datasets.fields import LabelledField
+from leukodiff.detector.export import DetectorExport, detector_module, export_detector
+from leukodiff.detector.infer import SHIPPED, Detector
+from leukodiff.detector.train import DetectorTraining, train_detector
+from leukodiff.detector.yolo import load_yolo, prepare_ultralytics
+from leukodiff.runtime.errors import DataError, InputError, ModelFileError
+from leukodiff.runtime.model import load_model
+
+pytest.importorskip("ultralytics")
+torch = pytest.importorskip("torch")
+
+# What ultralytics and torch warn of in themselves is theirs to mend.
+pytestmark = pytest.mark.filterwarnings("ignore")
+
+N_CLASSES = 3
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A checkpoint of random weights."""
+    prepare_ultralytics()
+    from ultralytics import YOLO
+
+    torch.manual_seed(0)
+    path = tmp_path_factory.mktemp("weights") / "random.pt"
+    YOLO("yolo11n.yaml").save(str(path))
+    return path
+
+
+@pytest.fixture(scope="module")
+def settings(weights: Path, tmp_path_factory: pytest.TempPathFactory) -> DetectorTraining:
+    """One epoch, at 64 px."""
+    return DetectorTraining(
+        out=tmp_path_factory.mktemp("run") / "a run",
+        um_per_px=0.2,
+        weights=str(weights),
+        epochs=1,
+        batch=2,
+        device="cpu",
+        workers=0,
+    )
+
+
+@pytest.fixture(scope="module")
+def fields(tmp_path_factory: pytest.TempPathFactory) -> list[LabelledField]:
+    """Four noisy fields of 64 x 48 px with a white cell in each; the last one is a test field."""
+    folder, random = tmp_path_factory.mktemp("fields"), np.random.default_rng(0)
+    made = []
+    for i, split in enumerate(("train", "train", "val", "test")):
+        path = folder / f"{i}.png"
+        cv2.imwrite(str(path), random.integers(0, 255, (48, 64, 3), np.uint8))
+        box = np.array([[10, 10, 30, 30]], np.float32)
+        made.append(LabelledField(path, box, ("white_cell",), split, "made", um_per_px=0.2))
+    return made
+
+
+@pytest.fixture(scope="module")
+def trained(fields: list[LabelledField], settings: DetectorTraining) -> Path:
+    """The best checkpoint of the run."""
+    return train_detector(fields, settings).best
+
+
+@pytest.fixture(scope="module")
+def exported(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The run as ONNX."""
+    out = tmp_path_factory.mktemp("onnx") / "new folder" / "tiny.onnx"
+    export_detector(trained, out, DetectorExport(name="tiny", metrics={"map50": 0.1}))
+    return out
+
+
+def test_the_run_s_folder(trained: Path, settings: DetectorTraining) -> None:
+    record = json.loads((settings.out / "training.json").read_text())
+    assert trained.is_file()
+    assert record["finished"] is True
+    assert record["settings"]["canvas_px"] == 64
+    assert sorted((row["split"], row["fields"]) for row in record["data"]) == [
+        ("train", "2"),
+        ("val", "1"),
+    ]
+    assert len(list((settings.out / "fields/images").rglob("*.png"))) == 3
+
+
+def test_a_whole_run_is_not_run_again(trained: Path, fields, settings: DetectorTraining) -> None:
+    before = trained.stat().st_mtime_ns
+    again = train_detector(fields, replace(settings, resume=True))
+    assert again.best == trained
+    assert trained.stat().st_mtime_ns == before
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        pytest.param(
+            {}, "holds an earlier run; resume it or choose another folder", id="no resume"
+        ),
+        pytest.param(
+            {"resume": True, "epochs": 2}, r"begun with other settings \(epochs\)", id="changed"
+        ),
+    ],
+)
+def test_another_run_is_kept(trained: Path, fields, settings, change, words: str) -> None:
+    with pytest.raises(InputError, match=words):
+        train_detector(fields, replace(settings, **change))
+
+
+@pytest.mark.parametrize("split", ["train", "val"])
+def test_both_splits_are_needed(fields, settings, tmp_path: Path, split: str) -> None:
+    with pytest.raises(DataError, match=f"no field is in the split '{split}'"):
+        train_detector(
+            [one for one in fields if one.split != split], replace(settings, out=tmp_path / "new")
+        )
+    assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        pytest.param(None, "no such checkpoint", id="missing"),
+        pytest.param("not weights", "not a YOLO checkpoint that can be read", id="text"),
+    ],
+)
+def test_wrong_checkpoints_are_refused(tmp_path: Path, content: str | None, words: str) -> None:
+    path = tmp_path / "wrong.pt"
+    if content is not None:
+        path.write_text(content)
+    with pytest.raises(InputError, match=rf"wrong\.pt: {words}"):
+        load_yolo(str(path))
+
+
+def test_a_published_name_that_cannot_be_fetched(tmp_path: Path, monkeypatch) -> None:
+    def refuse(*_: object, **__: object) -> str:
+        raise ConnectionError("no network")
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("ultralytics.utils.downloads.attempt_download_asset", refuse)
+    with pytest.raises(InputError, match=r"yolo11z\.pt: can't be fetched \(no network\)"):
+        load_yolo("yolo11z.pt")
+
+
+def test_ultralytics_is_quiet() -> None:
+    prepare_ultralytics()
+    from ultralytics import settings as kept
+    from ultralytics.utils.events import Events
+
+    assert kept["sync"] is False
+    assert not Events().enabled
+
+
+def test_metadata_comes_from_the_run(exported: Path) -> None:
+    metadata = Detector.load(exported, threads=1).metadata
+    assert (metadata.name, metadata.kind, metadata.um_per_px, metadata.input_px) == (
+        "tiny",
+        "detector",
+        0.2,
+        64,
+    )
+    assert metadata.classes == ("white_cell", "red_cell", "platelet")
+    assert metadata.training_data[0]["name"] == "made"
+    assert exported.stat().st_size < 8e6  # half of the weights' float32
+
+
+def test_a_checkpoint_without_its_run_needs_a_scale(trained: Path, tmp_path: Path) -> None:
+    alone = tmp_path / "alone.pt"
+    alone.write_bytes(trained.read_bytes())
+    with pytest.raises(ModelFileError, match=r"alone\.pt: no training\.json above it"):
+        export_detector(alone, tmp_path / "alone.onnx", DetectorExport())
+    given = DetectorExport(um_per_px=0.1, canvas_px=320)
+    assert export_detector(alone, tmp_path / "alone.onnx", given).um_per_px == 0.1
+
+
+def test_another_model_s_classes_are_refused(weights: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"random\.pt: has 80 classes, a detector of ours has 3"):
+        export_detector(weights, tmp_path / "x.onnx", DetectorExport(um_per_px=1, canvas_px=64))
+
+
+@pytest.mark.parametrize("engine", ["openvino", "onnxruntime"])
+@pytest.mark.parametrize(
+    "shape",
+    [
+        pytest.param((1, 64, 64), id="one"),
+        pytest.param((3, 96, 160), id="several, oblong"),
+        pytest.param((1, 320, 32), id="a strip"),
+    ],
+)
+def test_parity_with_torch(trained: Path, exported: Path, engine: str, shape) -> None:
+    pytest.importorskip(engine)
+    images = np.random.default_rng(1).integers(0, 256, (*shape, 3), np.uint8)
+    model = load_model(exported, "detector", engine=engine, threads=1)
+    with torch.inference_mode():
+        expected = detector_module(load_yolo(str(trained)).model)(torch.from_numpy(images)).numpy()
+    said = model(images)
+    n_anchors = sum(shape[1] * shape[2] // stride**2 for stride in (8, 16, 32))
+    assert said.shape == (shape[0], n_anchors, 4 + N_CLASSES)
+    np.testing.assert_allclose(said[..., :4], expected[..., :4], atol=0.5)  # px
+    np.testing.assert_allclose(said[..., 4:], expected[..., 4:], atol=5e-3)
+
+
+@pytest.mark.skipif(not SHIPPED.is_file(), reason="no detector is shipped yet")
+def test_the_shipped_detector_says_the_same_on_both_engines() -> None:
+    pytest.importorskip("onnxruntime")
+    images = np.random.default_rng(2).integers(0, 256, (1, 352, 448, 3), np.uint8)
+    ours, other = (
+        load_model(SHIPPED, "detector", engine=engine, threads=1)(images)
+        for engine in ("openvino", "onnxruntime")
+    )
+    np.testing.assert_allclose(ours[..., :4], other[..., :4], atol=0.05)
+    np.testing.assert_allclose(ours[..., 4:], other[..., 4:], atol=1e-3)

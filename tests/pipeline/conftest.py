@@ -1,0 +1,166 @@
+"""A smear of coloured squares, and models that see nothing but colours."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from leukodiff.classifier.predictions import Predictions
+from leukodiff.datasets.vocabulary import CLASSIFIER_CLASSES, DETECTOR_CLASSES
+from leukodiff.detector.detections import Detections
+from leukodiff.pipeline.models import Models
+from leukodiff.pipeline.report import Cell, FieldResult, ModelUsed, Provenance, SmearReport
+
+Rgb = NDArray[np.uint8]
+
+COLOURS = {
+    "neutrophil": (90, 40, 160),
+    "lymphocyte": (60, 40, 160),
+    "erythroblast": (70, 50, 150),
+    "unidentified": (99, 99, 99),
+    "red_cell": (200, 120, 120),
+    "platelet": (120, 90, 200),
+}
+SIDE = 16
+
+
+@dataclass(frozen=True)
+class Facts:
+    kind: str
+    classes: tuple[str, ...]
+    name: str = "colours"
+    version: str = "1"
+    sha256: str = "0" * 64
+
+
+def squares(image: Rgb, colour: Sequence[int]) -> list[list[float]]:
+    mask = (image == np.array(colour)).all(axis=2).astype(np.uint8)
+    _, _, stats, _ = cv2.connectedComponentsWithStats(mask)
+    return [[x, y, x + w, y + h] for x, y, w, h, _ in stats[1:].tolist()]
+
+
+@dataclass
+class ColourDetector:
+    metadata: Facts = field(default_factory=lambda: Facts("detector", DETECTOR_CLASSES))
+
+    def detect(self, image: Rgb, um_per_px: float) -> Detections:
+        boxes, ids = [], []
+        for name, colour in COLOURS.items():
+            class_name = name if name in DETECTOR_CLASSES else "white_cell"
+            found = squares(image, colour)
+            boxes += found
+            ids += [DETECTOR_CLASSES.index(class_name)] * len(found)
+        xyxy = np.array(boxes, np.float32).reshape(-1, 4)
+        confidence = np.full(len(boxes), 0.875, np.float32)
+        return Detections(xyxy, confidence, np.array(ids, np.int64), DETECTOR_CLASSES)
+
+
+@dataclass
+class ColourClassifier:
+    metadata: Facts = field(default_factory=lambda: Facts("classifier", CLASSIFIER_CLASSES))
+
+    def classify(self, image: Rgb, xyxy: NDArray[np.float32], um_per_px: float) -> Predictions:
+        rows = np.full((len(xyxy), len(CLASSIFIER_CLASSES)), 0.125, np.float32)
+        for row, (x, y, *_) in zip(rows, xyxy.astype(int).tolist(), strict=True):
+            for i, name in enumerate(CLASSIFIER_CLASSES):
+                if tuple(image[y, x].tolist()) == COLOURS.get(name):
+                    row[:] = 0
+                    row[i] = 1
+        return Predictions(rows, CLASSIFIER_CLASSES, 0.5)
+
+
+@pytest.fixture
+def models() -> Models:
+    """Models that find and name the squares of `field_image`, at 0.5 um/px."""
+    return Models(ColourDetector(), ColourClassifier(), lambda images: 0.5 if images else None)
+
+
+@pytest.fixture
+def field_image() -> Callable[..., Rgb]:
+    """Draws a field of white glass with a square for each cell named, left to right."""
+
+    def draw(*names: str, width: int = 160, height: int = 90) -> Rgb:
+        image = np.full((height, width, 3), 245, np.uint8)
+        for i, name in enumerate(names):
+            x = 8 + i * (SIDE + 8)
+            image[40 : 40 + SIDE, x : x + SIDE] = COLOURS[name]
+        return image
+
+    return draw
+
+
+@pytest.fixture
+def smear(tmp_path: Path, field_image: Callable[..., Rgb]) -> Callable[..., Path]:
+    """Writes a folder of fields: name of the image -> cells in it."""
+
+    def write(folder: str = "smear", **fields: Sequence[str]) -> Path:
+        path = tmp_path / folder
+        path.mkdir(parents=True, exist_ok=True)
+        for name, cells in fields.items():
+            write_png(path / f"{name}.png", field_image(*cells))
+        return path
+
+    return write
+
+
+def write_png(path: Path, image: Rgb) -> None:
+    _, data = cv2.imencode(".png", image[:, :, ::-1])
+    path.write_bytes(data.tobytes())
+
+
+@pytest.fixture
+def make_cell() -> Callable[..., Cell]:
+    """A cell of a type, sure of it, in a box."""
+
+    def make(cell_type: str = "neutrophil", number: int = 1, **changes: Any) -> Cell:
+        chances = tuple(float(name == cell_type) for name in CLASSIFIER_CLASSES)
+        facts: dict[str, Any] = {
+            "field_id": "field 1.jpg",
+            "cell_id": f"field 1-{number}",
+            "x_min": 10.0,
+            "y_min": 20.0,
+            "x_max": 40.5,
+            "y_max": 60.0,
+            "detection_confidence": 0.9,
+            "cell_type": cell_type,
+            "confidence": max(chances) or 0.25,
+            "probabilities": chances,
+        }
+        return Cell(**(facts | changes))
+
+    return make
+
+
+@pytest.fixture
+def make_report() -> Callable[..., SmearReport]:
+    """A report of the cells given."""
+
+    def make(*cells: Cell, **changes: Any) -> SmearReport:
+        made = Provenance(
+            "0.1.0",
+            (
+                ModelUsed("detector", "d", "1", "a" * 64),
+                ModelUsed("classifier", "c", "1", "b" * 64),
+            ),
+            {"um_per_px": None},
+            "2026-11-22T10:00:00+00:00",
+            2.5,
+        )
+        facts: dict[str, Any] = {
+            "slide_id": "smear 1",
+            "class_names": CLASSIFIER_CLASSES,
+            "cells": cells,
+            "fields": (FieldResult("field 1.jpg", 640, 480, len(cells), 12, 3),),
+            "um_per_px": 0.073,
+            "um_per_px_source": "red cells",
+            "provenance": made,
+            "overlays": {"field 1.jpg": "overlays/field 1.jpg"},
+        }
+        return SmearReport(**(facts | changes))
+
+    return make

@@ -1,0 +1,145 @@
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from leukodiff.pipeline.slides import Slide, find_slides, fingerprint
+from leukodiff.runtime.errors import InputError
+
+
+def tree(root: Path, *paths: str) -> None:
+    """Makes files; a path that ends in a slash is an empty folder."""
+    for path in paths:
+        if path.endswith("/"):
+            (root / path).mkdir(parents=True)
+        else:
+            (root / path).parent.mkdir(parents=True, exist_ok=True)
+            (root / path).write_bytes(b"x")
+
+
+def ids(slides: Sequence[Slide]) -> dict[str, list[str]]:
+    return {slide.slide_id: [field.field_id for field in slide.fields] for slide in slides}
+
+
+@pytest.mark.parametrize(
+    ("files", "inputs", "expected"),
+    [
+        pytest.param(["a.jpg"], ["a.jpg"], {"a": ["a.jpg"]}, id="a file is a slide"),
+        pytest.param(
+            ["s/10.jpg", "s/9.JPG", "s/b.png"],
+            ["s"],
+            {"s": ["9.JPG", "10.jpg", "b.png"]},
+            id="a folder of images is a slide, in natural order",
+        ),
+        pytest.param(
+            ["all/s1/a.jpg", "all/s2/a.jpg"],
+            ["all"],
+            {"s1": ["a.jpg"], "s2": ["a.jpg"]},
+            id="a folder of folders is a slide per sub-folder",
+        ),
+        pytest.param(
+            ["all/p1/s1/a.jpg", "all/p2/s1/a.jpg"],
+            ["all"],
+            {"s1": ["a.jpg"], "s1-2": ["a.jpg"]},
+            id="at any depth, names made unique",
+        ),
+        pytest.param(
+            ["s/a.jpg", "s/notes.txt", "s/.b.jpg", "s/._a.jpg", "s/deeper/c.jpg"],
+            ["s"],
+            {"s": ["a.jpg"]},
+            id="other files, hidden files and folders beside images are passed over",
+        ),
+        pytest.param(
+            ["all/Annotations/a.xml", "all/JPEGImages/a.jpg"],
+            ["all"],
+            {"JPEGImages": ["a.jpg"]},
+            id="a sub-folder of labels is no slide",
+        ),
+        pytest.param(
+            ["all/s1/a.jpg", "all/s2/"],
+            ["all"],
+            {"s1": ["a.jpg"], "s2": []},
+            id="an empty sub-folder is a slide that fails",
+        ),
+        pytest.param(
+            ["a.jpg", "a.png", "A.tif"],
+            ["a.jpg", "a.png", "A.tif"],
+            {"a": ["a.jpg"], "a.png": ["a.png"], "A.tif": ["A.tif"]},
+            id="one stem, three slides, whatever the capitals",
+        ),
+        pytest.param(["a.jpg"], ["a.jpg", "./a.jpg"], {"a": ["a.jpg"]}, id="named twice"),
+        pytest.param(
+            ["run.json.jpg", "counts.csv/a.jpg"],
+            ["run.json.jpg", "counts.csv"],
+            {"run.json.jpg": ["run.json.jpg"], "counts.csv-2": ["a.jpg"]},
+            id="names of the run's own files",
+        ),
+        pytest.param(
+            ["all/out/run.json", "all/out/s1/overlays/a.jpg", "all/s1/a.jpg"],
+            ["all"],
+            {"s1": ["a.jpg"]},
+            id="an earlier run's output is not an input",
+        ),
+        pytest.param(
+            ["été, nº 1/é à.jpg"], ["été, nº 1"], {"été, nº 1": ["é à.jpg"]}, id="accents, commas"
+        ),
+        pytest.param(["scan.weird"], ["scan.weird"], {"scan": ["scan.weird"]}, id="any file named"),
+    ],
+)
+def test_inputs_become_slides(
+    tmp_path: Path, files: list[str], inputs: list[str], expected: dict[str, list[str]]
+) -> None:
+    tree(tmp_path, *files)
+    assert ids(find_slides([tmp_path / name for name in inputs])) == expected
+
+
+def test_per_image_makes_every_image_a_slide(tmp_path: Path) -> None:
+    tree(tmp_path, "s/a.jpg", "s/b.jpg", "t/a.jpg")
+    found = find_slides([tmp_path / "s", tmp_path / "t"], per_image=True)
+    assert ids(found) == {"a": ["a.jpg"], "b": ["b.jpg"], "a.jpg": ["a.jpg"]}
+
+
+def test_the_output_folder_is_left_out(tmp_path: Path) -> None:
+    tree(tmp_path, "all/s1/a.jpg", "all/out/s1/a.jpg")
+    assert list(ids(find_slides([tmp_path / "all"], leave_out=tmp_path / "all" / "out"))) == ["s1"]
+
+
+@pytest.mark.parametrize(
+    ("files", "given", "says"),
+    [
+        pytest.param([], "nowhere", "no such file or folder", id="missing"),
+        pytest.param(["s/"], "s", "no image in this folder", id="empty folder"),
+        pytest.param(["s/notes.txt"], "s", "no image in this folder", id="no image in it"),
+        pytest.param(["s/t/notes.txt"], "s", "no image in this folder", id="none below either"),
+        pytest.param(["s/a.svs"], "s", "whole-slide", id="whole-slide files in a folder"),
+        pytest.param(["a.ndpi"], "a.ndpi", "whole-slide", id="a whole-slide file"),
+    ],
+)
+def test_what_holds_no_image_is_refused_by_name(
+    tmp_path: Path, files: list[str], given: str, says: str
+) -> None:
+    tree(tmp_path, *files)
+    with pytest.raises(InputError, match=says) as refused:
+        find_slides([tmp_path / given])
+    assert given in str(refused.value)
+
+
+def test_nothing_given_is_refused() -> None:
+    with pytest.raises(InputError, match="nothing to analyze"):
+        find_slides([])
+
+
+def test_keys_are_unique_where_stems_are_not(tmp_path: Path) -> None:
+    tree(tmp_path, "s/a.jpg", "s/a.png", "s/A.tif", "s/a.png.jpg")
+    (slide,) = find_slides([tmp_path / "s"])
+    keys = [field.key.casefold() for field in slide.fields]
+    assert len(set(keys)) == 4
+
+
+def test_a_fingerprint_tells_another_file_of_the_same_name(tmp_path: Path) -> None:
+    tree(tmp_path, "s/a.jpg")
+    (slide,) = find_slides([tmp_path / "s"])
+    before = fingerprint(slide)
+    assert before == [["a.jpg", 1]]
+    (tmp_path / "s/a.jpg").write_bytes(b"other")
+    assert fingerprint(slide) != before

@@ -1,0 +1,154 @@
+"""What a newcomer relies on: a quick command line, no torch, and documents that keep up."""
+
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import fields
+from pathlib import Path
+
+import click
+import pytest
+
+from leukodiff.pipeline.cli import main
+from leukodiff.pipeline.exports import tables
+
+REPOSITORY = Path(__file__).parents[1]
+DOCS = REPOSITORY / "docs"
+
+
+def commands(group: click.Group, *names: str) -> Iterator[tuple[str, click.Command]]:
+    for name, command in group.commands.items():
+        yield " ".join((*names, name)), command
+        if isinstance(command, click.Group):
+            yield from commands(command, *names, name)
+
+
+COMMANDS = dict(commands(main))
+OPTIONS = sorted(
+    {
+        (name, option)
+        for name, command in COMMANDS.items()
+        for parameter in command.params
+        if isinstance(parameter, click.Option)
+        for option in parameter.opts
+        if option.startswith("--")
+    }
+)
+
+
+def imported_by(code: str) -> set[str]:
+    """The top-level modules that are loaded once `code` has run."""
+    show = "import sys; print(*{name.partition('.')[0] for name in sys.modules})"
+    done = subprocess.run(
+        [sys.executable, "-I", "-c", f"{code}; {show}"], capture_output=True, text=True, check=True
+    )
+    return set(done.stdout.split())
+
+
+def test_help_answers_in_half_a_second() -> None:
+    def seconds() -> float:
+        began = time.perf_counter()
+        code = "from leukodiff.pipeline.cli import main; main(['--help'])"
+        subprocess.run([sys.executable, "-I", "-c", code], check=True, capture_output=True)
+        return time.perf_counter() - began
+
+    # The best of a few: the machine may be busy with something else.
+    assert min(seconds() for _ in range(5)) < 0.5
+
+
+def test_the_command_line_alone_loads_no_science() -> None:
+    science = {"numpy", "cv2", "openvino", "pandas", "scipy", "PIL", "rich", "jinja2", "torch"}
+    assert not imported_by("import leukodiff.pipeline.cli") & science
+
+
+@pytest.mark.parametrize(
+    "module",
+    [
+        "leukodiff.pipeline.analyze",
+        "leukodiff.pipeline.evaluate",
+        "leukodiff.detector.infer, leukodiff.detector.scale, leukodiff.classifier.infer",
+        "leukodiff.datasets.registry, leukodiff.datasets.check, leukodiff.datasets.phantom",
+    ],
+    ids=["analyze", "evaluate pipeline", "models", "data"],
+)
+def test_what_runs_without_the_train_extra_loads_none_of_it(module: str) -> None:
+    extra = {"torch", "torchvision", "ultralytics", "timm", "matplotlib", "sklearn", "onnx"}
+    assert not imported_by(f"import {module}") & extra
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_is_documented(name: str) -> None:
+    assert re.search(rf"`(leukodiff )?{name}\b|^## {name}$", (DOCS / "cli.md").read_text(), re.M)
+    assert COMMANDS[name].help
+
+
+@pytest.mark.parametrize(("name", "option"), OPTIONS, ids=[" ".join(one) for one in OPTIONS])
+def test_every_option_is_documented(name: str, option: str) -> None:
+    assert re.search(rf"`{option}\b", (DOCS / "cli.md").read_text()), f"{name} {option}"
+
+
+@pytest.mark.parametrize(
+    ("heading", "columns"),
+    [
+        ("cells.csv", tables.CELL_COLUMNS),
+        ("fields.csv", tables.FIELD_COLUMNS),
+        ("counts.csv", tables.COUNT_COLUMNS),
+        ("slides.csv", tables.SLIDE_COLUMNS),
+    ],
+)
+def test_every_column_is_documented(heading: str, columns: tuple[str, ...]) -> None:
+    text = (DOCS / "output.md").read_text()
+    section = text.partition(f"## {heading}\n")[2].partition("\n## ")[0]
+    documented = re.findall(r"`(\w+)`", "".join(re.findall(r"^\|(.*?)\|", section, re.M)))
+    assert set(columns) - set(documented) == set()
+
+
+@pytest.mark.parametrize(
+    ("command", "module", "settings"),
+    [
+        ("analyze", "leukodiff.pipeline.analyze", "AnalyzeSettings"),
+        ("train detector", "leukodiff.detector.train", "DetectorTraining"),
+        ("train classifier", "leukodiff.classifier.train", "ClassifierTraining"),
+        ("export detector", "leukodiff.detector.export", "DetectorExport"),
+    ],
+)
+def test_options_are_settings(command: str, module: str, settings: str) -> None:
+    known = {one.name for one in fields(getattr(pytest.importorskip(module), settings))}
+    options = {one.name for one in COMMANDS[command].params if isinstance(one, click.Option)}
+    assert options - known <= {"out", "data", "official_labels", "no_overlays"}
+
+
+@pytest.mark.parametrize(
+    ("command", "module", "settings"),
+    [
+        ("train detector", "leukodiff.detector.train", "DetectorTraining"),
+        ("train classifier", "leukodiff.classifier.train", "ClassifierTraining"),
+    ],
+)
+def test_defaults_are_the_settings_own(command: str, module: str, settings: str) -> None:
+    kind = getattr(pytest.importorskip(module), settings)
+    own = {one.name: one.default for one in fields(kind)}
+    for option in COMMANDS[command].params:
+        if option.name in own and not option.required:
+            assert option.get_default(click.Context(COMMANDS[command])) == own[option.name], option
+
+
+def test_every_package_is_named_in_pyproject() -> None:
+    import tomllib
+
+    named = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["tool"]["setuptools"]
+    rooms = [path.name for path in (REPOSITORY / "typings" / "leukodiff").iterdir()]
+    found = {
+        "leukodiff." + init.parent.relative_to(REPOSITORY).as_posix().replace("/", ".")
+        for room in rooms
+        for init in (REPOSITORY / room).rglob("__init__.py")
+    }
+    assert set(named["packages"]) == found
+
+
+def test_the_lock_names_no_place_to_download_from() -> None:
+    lock = (REPOSITORY / "requirements.lock").read_text()
+    assert "://" not in lock
+    assert re.search(r"^torch==", lock, re.M)
