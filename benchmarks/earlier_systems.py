@@ -3,9 +3,9 @@
     python benchmarks/earlier_systems.py --out docs/results
 
 Kaggle blood-cells TEST is 2,487 turned and sheared copies of 71 fields of BCCD. The shipped
-classifier learnt from BCCD's train split, so most copies show a cell that it has seen: the figure on
-all of them says how well it remembers. The copies of fields in BCCD's test split show cells that no
-model here has seen.
+classifier learnt from BCCD's train split, so most copies show a cell that it has seen: the figure
+on all of them says how well it remembers. The copies of fields in BCCD's test split show cells
+that no model here has seen.
 """
 
 import argparse

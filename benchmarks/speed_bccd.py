@@ -50,7 +50,8 @@ class Theirs:
     @torch.inference_mode()
     def logits(self, crops: np.ndarray) -> np.ndarray:
         """Logits of crops (N, S, S, 3)."""
-        return self.network(torch.from_numpy(crops).permute(0, 3, 1, 2).float() / 127.5 - 1).numpy()
+        views = torch.from_numpy(crops).permute(0, 3, 1, 2).float() / 127.5 - 1
+        return np.asarray(self.network(views).numpy())
 
     def run(self, paths: list[Path]) -> Cells:
         """Every white cell of every field with its class."""
@@ -81,9 +82,12 @@ def shared_cells(theirs: Cells, out: Path) -> dict[str, Any]:
     import pandas as pd
 
     table = pd.read_csv(next(out.glob("*/cells.csv")))
+    shares = [str(name) for name in table.columns if str(name).startswith("p_")]
+    likeliest = table[shares].idxmax(axis=1).astype(str)
     both = same_name = 0
     for field_id, rows in table.groupby("field_id"):
         boxes = rows[["x_min", "y_min", "x_max", "y_max"]].to_numpy(np.float32)
+        said = likeliest[rows.index].tolist()
         named = theirs[str(field_id)]
         if not named:
             continue
@@ -91,8 +95,7 @@ def shared_cells(theirs: Cells, out: Path) -> dict[str, Any]:
         for at, row in enumerate(overlap):
             if row.max() >= 0.5:
                 both += 1
-                said = rows.iloc[at][[c for c in rows if c.startswith("p_")]].astype(float).idxmax()
-                same_name += said == f"p_{named[int(row.argmax())][1]}"
+                same_name += said[at] == f"p_{named[int(row.argmax())][1]}"
     total = sum(len(named) for named in theirs.values())
     return {"ours": len(table), "theirs": total, "both": both, "same_name": int(same_name)}
 

@@ -26,7 +26,7 @@ def detector_twin(path: Path, scratch: Path) -> Any:
     from ultralytics.nn.tasks import DetectionModel
 
     stored = weights_of(path)
-    network = DetectionModel("yolo11n.yaml", verbose=False)
+    network: Any = DetectionModel("yolo11n.yaml", verbose=False)
     _for_three_classes(network.model[-1])
     network = network.fuse(verbose=False).eval()
     prefix = "network."
@@ -57,7 +57,9 @@ def classifier_twin(path: Path, architecture: str, n_classes: int) -> nn.Module:
     convolutions = [node for node in graph.node if node.op_type == "Conv"]
     modules = [m for m in model.modules() if isinstance(m, nn.Conv2d)]
     for node, module in zip(convolutions, modules, strict=True):
-        module.weight.data = stored[node.input[1].removesuffix("_half")].reshape(module.weight.shape)
+        module.weight.data = stored[node.input[1].removesuffix("_half")].reshape(
+            module.weight.shape
+        )
         module.bias = nn.Parameter(stored[node.input[2].removesuffix("_half")])
     for name, module in list(model.named_modules()):
         if isinstance(module, nn.BatchNorm2d):

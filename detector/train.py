@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from leukodiff.datasets.fields import LabelledField
+from leukodiff.datasets.registry import DATASETS
 from leukodiff.datasets.vocabulary import DETECTOR_CLASSES
 from leukodiff.runtime.errors import DataError, InputError
 
@@ -44,7 +45,7 @@ class DetectorTraining:
     """
 
     out: Path
-    um_per_px: float = 0.112
+    um_per_px: float = 0.1125
     canvas_px: int | None = None
     weights: str = "yolo11n.pt"
     epochs: int = 100
@@ -123,7 +124,8 @@ def _start_run(
 def _record(fields: Sequence[LabelledField], settings: DetectorTraining) -> dict[str, Any]:
     sources = Counter((one.source, one.split) for one in fields)
     data = [
-        {"name": source, "split": split, "fields": str(n)} for (source, split), n in sources.items()
+        {"name": source, "split": split, "fields": str(n), **_credit(source)}
+        for (source, split), n in sources.items()
     ]
     return {
         "classes": list(DETECTOR_CLASSES),
@@ -131,6 +133,11 @@ def _record(fields: Sequence[LabelledField], settings: DetectorTraining) -> dict
         "data": data,
         "finished": False,
     }
+
+
+def _credit(source: str) -> dict[str, str]:
+    info = DATASETS.get(source)
+    return {"licence": info.licence, "citation": info.citation} if info else {}
 
 
 def _comparable(settings: DetectorTraining) -> dict[str, Any]:

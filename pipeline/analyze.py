@@ -32,8 +32,8 @@ class AnalyzeSettings:
     `um_per_px`: scale of every field, told from the red cells when `None`. `per_image`: every image
     is a slide of its own. `engine`: `openvino` or `onnxruntime`. `threads`: how many fields at a
     time, one a core when `None`. `detector`, `classifier`: model files, the shipped ones when
-    `None`. `overlays`: draw them. `crops_per_class`: cells on show in the report. `overwrite`: replace
-    slides that were made from other files, by other models or with other settings.
+    `None`. `overlays`: draw them. `crops_per_class`: cells on show in the report. `overwrite`:
+    replace slides that were made from other files, by other models or with other settings.
     """
 
     um_per_px: float | None = None

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
-import click
+from rich import box
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -26,13 +26,15 @@ PIPE_COLUMNS = 160
 
 def show_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
     """Print a table; columns of numbers stand to the right, an absent value is blank."""
-    table = Table(title=title or None, title_justify="left", title_style="bold")
+    table = Table(
+        title=title or None, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD
+    )
     for i, column in enumerate(columns):
         table.add_column(
             column, justify="right" if _is_numbers([row[i] for row in rows]) else "left"
         )
     for row in rows:
-        table.add_row(*(Text("" if value is None else str(value)) for value in row))
+        table.add_row(*(Text("" if value is None else printable(str(value))) for value in row))
     console = Console()
     wide = Console(width=PIPE_COLUMNS) if not console.is_terminal else console
     wide.print(table)
@@ -46,7 +48,7 @@ def progress_bar(unit: str) -> Iterator[Advance | None]:
         yield None
         return
     columns = (
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
         _Rate(unit),
@@ -56,9 +58,14 @@ def progress_bar(unit: str) -> Iterator[Advance | None]:
         task = bar.add_task("", total=None)
 
         def advance(done: int, total: int, what: str) -> None:
-            bar.update(task, completed=done, total=total, description=click.format_filename(what))
+            bar.update(task, completed=done, total=total, description=printable(what))
 
         yield advance
+
+
+def printable(text: str) -> str:
+    """Text as a terminal may show it: what would steer it (from a file's name) becomes `?`."""
+    return "".join(one if one.isprintable() else "?" for one in text)
 
 
 class _Rate(ProgressColumn):

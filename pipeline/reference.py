@@ -67,9 +67,12 @@ def flag(row: DifferentialRow, usual: ReferenceRange) -> str:
     """How a share stands to its range: by its interval where that lies outside, else possibly.
 
     `high` or `low` when the whole 95 % interval is outside the range; `possibly high` or
-    `possibly low` when the share is outside and the interval reaches in; else empty.
+    `possibly low` when the share is outside and the interval reaches in. Empty within the range,
+    and where the interval covers the whole range: so few cells tell nothing.
     """
     if row.percent is None or row.percent_low is None or row.percent_high is None:
+        return ""
+    if row.percent_low <= usual.low and row.percent_high >= usual.high:
         return ""
     if row.percent > usual.high:
         return "high" if row.percent_low > usual.high else "possibly high"

@@ -82,7 +82,7 @@ def _white_cell(
     rng: np.random.Generator, canvas: Canvas, recipe: WhiteCellRecipe, stain: Stain
 ) -> Colours:
     """Cytoplasm, then vacuoles, the nucleus over both, and the grains."""
-    ruffle = recipe.ruffle_um * np.abs(canvas.texture(rng, 0.45))
+    ruffle = np.float32(recipe.ruffle_um) * np.abs(canvas.texture(rng, 0.45))
     body = canvas.soft_step(canvas.depth_um - ruffle, 0.2)
     weights = [weight for _, weight in recipe.nuclei]
     make, _ = recipe.nuclei[int(rng.choice(len(weights), p=weights))]

@@ -4,10 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from leukodiff.datasets.fields import Boxes
-from leukodiff.runtime.errors import InputError
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
+
+from leukodiff.datasets.fields import Boxes
+from leukodiff.runtime.errors import InputError
 
 from .recipes import WHITE_CELL_RECIPES
 from .settings import PhantomSettings, allot

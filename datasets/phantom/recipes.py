@@ -48,8 +48,8 @@ class WhiteCellRecipe:
     """A nucleated cell. `diameter_um` is its mean and standard deviation.
 
     `roughness` is the outline's wobble as a part of the radius. `nuclei` pairs each form of the
-    nucleus with its weight. `rim` darkens the edge of the cytoplasm; `mottle` is its unevenness; `ruffle_um`
-    is how far the edge is nibbled inwards.
+    nucleus with its weight. `rim` darkens the edge of the cytoplasm; `mottle` is its unevenness;
+    `ruffle_um` is how far the edge is nibbled inwards.
     """
 
     diameter_um: tuple[float, float]

@@ -5,8 +5,9 @@ from typing import NamedTuple
 
 import cv2
 import numpy as np
-from leukodiff.datasets.fields import Boxes
 from numpy.typing import NDArray
+
+from leukodiff.datasets.fields import Boxes
 
 from .cells import draw_cells
 from .layout import Placement, place, visible_boxes

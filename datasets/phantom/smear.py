@@ -8,8 +8,9 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
-from leukodiff.datasets.fields import LabelledField
 from PIL import Image
+
+from leukodiff.datasets.fields import LabelledField
 
 from .layout import place
 from .render import Phantom, render

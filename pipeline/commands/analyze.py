@@ -15,6 +15,16 @@ from .options import classifier_option, detector_option, engine_options, out_opt
 if TYPE_CHECKING:
     from leukodiff.pipeline.analyze import AnalyzeSettings, RunSummary
 
+COLUMNS = {
+    "slide": "slide_id",
+    "status": "status",
+    "fields": "n_fields",
+    "cells": "n_cells",
+    "um/px": "um_per_px",
+    "s": "seconds",
+    "flags": "flags",
+}
+
 SHOWN = 30
 """How many slides, and how many failures, a terminal shows."""
 
@@ -69,15 +79,14 @@ def run(inputs: Sequence[Path], out: Path, settings: AnalyzeSettings) -> RunSumm
 
 def show_summary(summary: RunSummary) -> None:
     """A row a slide, what failed, and where to look."""
-    from leukodiff.pipeline.console import show_table
+    from leukodiff.pipeline.console import printable, show_table
 
-    columns = ("slide_id", "status", "n_fields", "n_cells", "um_per_px", "seconds", "flags")
-    rows = [[row.get(column) for column in columns] for row in summary.rows[:SHOWN]]
-    show_table("", [column.replace("_", " ") for column in columns], rows)
+    rows = [[row.get(column) for column in COLUMNS.values()] for row in summary.rows[:SHOWN]]
+    show_table("", list(COLUMNS), rows)
     _show_rest(len(summary.slides) - SHOWN, "slides")
     for failure in summary.failures[:SHOWN]:
         where = "/".join(filter(None, (failure["slide_id"], failure["field_id"])))
-        click.echo(f"failed: {where}: {failure['error']}", err=True)
+        click.echo(printable(f"failed: {where}: {failure['error']}"), err=True)
     _show_rest(len(summary.failures) - SHOWN, "failures")
     if summary.interrupted:
         click.echo("stopped; the slides in the table are whole, start it again to go on", err=True)

@@ -61,7 +61,7 @@ def make_metadata(**facts: Any) -> ModelMetadata:
 
 @pytest.fixture
 def discs() -> Callable[..., Detector]:
-    """Makes the detector of discs; at 0.1875 um/px a red cell of 7.5 um has its best size, 40 px."""
+    """Makes the detector of discs; at 0.1875 um/px a red cell has its best size, 40 px."""
 
     def make(run: Any = find_discs, **facts: Any) -> Detector:
         metadata = make_metadata(**facts)

@@ -1,5 +1,6 @@
 """Labelled fields become a YOLO tree at one scale, with nothing lost on the way."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
@@ -17,7 +18,9 @@ from leukodiff.detector.yolo_tree import (
 from leukodiff.runtime.errors import DataError
 
 
-def labelled(folder: Path, boxes: list[tuple[int, ...]], size=(320, 240), um_per_px=0.1, **facts):
+def labelled(
+    folder: Path, boxes: Sequence[tuple[int, ...]], size=(320, 240), um_per_px=0.1, **facts
+):
     path = folder / "field one.png"
     cv2.imwrite(str(path), np.full((size[1], size[0], 3), 200, np.uint8))
     names = facts.pop("cell_types", ("red_cell",) * len(boxes))

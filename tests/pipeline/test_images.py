@@ -33,7 +33,7 @@ def opencv(image: NDArray[Any]) -> Save:
 
 
 def deep(bits: int) -> NDArray[np.uint16]:
-    return picture().astype(np.uint16) << (bits - 8)
+    return np.left_shift(picture().astype(np.uint16), bits - 8, dtype=np.uint16)
 
 
 def grey(image: NDArray[Any]) -> Save:
@@ -50,9 +50,8 @@ def palette(path: Path) -> None:
 
 def palette_with_transparency(path: Path) -> None:
     image = Image.fromarray(picture()).quantize(8)
-    opacity = bytearray([255] * 8)
-    opacity[image.getpixel((59, 39))] = 0
-    image.save(path, transparency=bytes(opacity))
+    glass = image.getpixel((59, 39))
+    image.save(path, transparency=bytes(0 if i == glass else 255 for i in range(8)))
 
 
 def transparent_glass(mode: type[np.generic], opaque: int) -> NDArray[Any]:
@@ -98,7 +97,8 @@ def test_every_kind_of_image_becomes_8_bit_rgb(
 ) -> None:
     save(tmp_path / name)
     image = read_image(tmp_path / name)
-    assert (image.shape, image.dtype) == ((40, 60, 3), np.uint8)
+    assert image.shape == (40, 60, 3)
+    assert image.dtype == np.uint8
     assert image.flags.c_contiguous
     assert np.abs(image[5, 5].astype(int) - cell).max() <= 3
     assert np.abs(image[-3, -3].astype(int) - glass).max() <= 3

@@ -15,7 +15,7 @@ WriteModel = Callable[..., Path]
 
 @pytest.fixture
 def write_model(tmp_path: Path) -> WriteModel:
-    """Writes a classifier of random weights: mean colour -> `logits` (N, 2) and `features` (N, 3)."""
+    """Writes a random classifier: mean colour -> `logits` (N, 2) and `features` (N, 3)."""
 
     def write(**facts: Any) -> Path:
         path = tmp_path / "tiny.onnx"

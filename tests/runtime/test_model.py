@@ -1,5 +1,7 @@
 """A model file runs, the same on every engine and from every thread; a wrong one is refused."""
 
+import hashlib
+import json
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -107,9 +109,6 @@ def test_no_model_in_the_file_although_the_checksum_holds(write_model, engine: s
     path = write_model()
     text = metadata_path(path).read_text()
     path.write_bytes(b"no model")
-    import hashlib
-    import json
-
     facts = json.loads(text) | {"sha256": hashlib.sha256(b"no model").hexdigest()}
     metadata_path(path).write_text(json.dumps(facts))
     with pytest.raises(

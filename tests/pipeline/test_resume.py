@@ -1,0 +1,116 @@
+from collections.abc import Callable
+from copy import copy
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from leukodiff.pipeline.analyze import AnalyzeSettings, RunSummary, analyze
+from leukodiff.pipeline.models import Models
+from leukodiff.pipeline.output import OutputError, SlideFolder
+from leukodiff.runtime.errors import InputError
+
+Smear = Callable[..., Path]
+ONE = AnalyzeSettings(threads=1)
+
+
+def names(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir()}
+
+
+def spoil(path: Path) -> None:
+    path.write_text("not an image")
+
+
+def rerun(folder: Path, out: Path, models: Models, **changes: Any) -> RunSummary:
+    return analyze([folder], out, replace(ONE, **changes), models=models)
+
+
+def test_whole_slides_are_skipped_and_still_listed(
+    tmp_path: Path, smear: Smear, models: Models
+) -> None:
+    folder, out = smear(a=("neutrophil",)), tmp_path / "out"
+    rerun(folder, out, models)
+    before = (out / "smear/cells.csv").stat().st_mtime_ns
+    tables = [(out / name).read_text() for name in ("slides.csv", "counts.csv")]
+    told: list[Any] = []
+    summary = analyze([folder], out, ONE, lambda *state: told.append(state), models)
+    assert [slide.skipped for slide in summary.slides] == [True]
+    assert told == []
+    assert (out / "smear/cells.csv").stat().st_mtime_ns == before
+    assert [(out / name).read_text() for name in ("slides.csv", "counts.csv")] == tables
+
+
+def other_models(models: Models) -> Models:
+    detector: Any = copy(models.detector)
+    detector.metadata = replace(detector.metadata, sha256="f" * 64)
+    return replace(models, detector=detector)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        pytest.param(lambda folder, models: (models, {"um_per_px": 0.3}), id="other settings"),
+        pytest.param(lambda folder, models: (other_models(models), {}), id="other models"),
+        pytest.param(
+            lambda folder, models: ((folder / "a.png").rename(folder / "b.png"), (models, {}))[1],
+            id="other files",
+        ),
+    ],
+)
+def test_slides_made_otherwise_are_not_mixed_in(
+    tmp_path: Path, smear: Smear, models: Models, change: Callable[..., Any]
+) -> None:
+    folder, out = smear(a=("neutrophil",)), tmp_path / "out"
+    rerun(folder, out, models)
+    before = (out / "smear/slide.json").read_text()
+    changed, settings = change(folder, models)
+    with pytest.raises(InputError, match="smear was made from other files, by other models or"):
+        rerun(folder, out, changed, **settings)
+    assert (out / "smear/slide.json").read_text() == before
+    assert rerun(folder, out, changed, overwrite=True, **settings).exit_status == 0
+    assert (out / "smear/slide.json").read_text() != before
+
+
+def test_a_slide_with_failed_fields_is_done_again(
+    tmp_path: Path, smear: Smear, models: Models
+) -> None:
+    folder, out = smear(a=("neutrophil",), b=("lymphocyte",)), tmp_path / "out"
+    whole = (folder / "b.png").read_bytes()
+    spoil(folder / "b.png")
+    assert rerun(folder, out, models).exit_status == 1
+    (folder / "b.png").write_bytes(whole)
+    summary = rerun(folder, out, models)
+    assert (summary.exit_status, summary.slides[0].skipped) == (0, False)
+    assert names(out) == {"run.json", "slides.csv", "counts.csv", "smear"}
+
+
+def test_what_a_killed_run_left_is_cleared(tmp_path: Path, smear: Smear, models: Models) -> None:
+    folder, out = smear(a=()), tmp_path / "out"
+    left = SlideFolder(out, "smear").partial / "overlays"
+    left.mkdir(parents=True)
+    (left / "half.jpg").write_bytes(b"x")
+    rerun(folder, out, models)
+    assert names(out) == {"run.json", "slides.csv", "counts.csv", "smear"}
+    assert names(out / "smear/overlays") == {"a.jpg"}
+
+
+@pytest.mark.parametrize("content", [None, "{", "[]", "{}"])
+def test_a_folder_that_is_not_ours_is_left_alone(
+    tmp_path: Path, smear: Smear, models: Models, content: str | None
+) -> None:
+    folder, out = smear(a=()), tmp_path / "out"
+    (out / "smear").mkdir(parents=True)
+    if content is not None:
+        (out / "smear/slide.json").write_text(content)
+    with pytest.raises(OutputError, match="smear"):
+        rerun(folder, out, models, overwrite=True)
+
+
+def test_output_inside_the_input_is_no_input(tmp_path: Path, smear: Smear, models: Models) -> None:
+    smear("all/s1", a=())
+    out = tmp_path / "all/out"
+    for _ in range(2):
+        summary = rerun(tmp_path / "all", out, models)
+        assert [row["slide_id"] for row in summary.rows] == ["s1"]
