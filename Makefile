@@ -47,8 +47,9 @@ format: $(TEST_ENV)/ready
 	$(TEST_ENV)/bin/ruff format $(SOURCES)
 
 # The lock pins every extra on every platform; one environment takes from it what it needs.
+# Pins stay as they are unless pyproject.toml rules them out; `make lock UPGRADE=--upgrade` renews them.
 lock: $(RUN_ENV)/uv
-	$(RUN_ENV)/bin/uv $(UV_OPTIONS) pip compile pyproject.toml --upgrade --universal --all-extras \
+	$(RUN_ENV)/bin/uv $(UV_OPTIONS) pip compile pyproject.toml $(UPGRADE) --universal --all-extras \
 		--python-version 3.11 --fork-strategy fewest --no-emit-index-url --no-annotate \
 		--custom-compile-command "make lock" --quiet --output-file requirements.lock
 

@@ -47,7 +47,7 @@ speaks of whole-slide scans.
 ### Working resolution
 
 The same weights at ever coarser working scales, on BCCD's **validation** split. BCCD itself has
-0.073 um/px. White cells are found as well at three times that; platelets are what a coarser scale
+0.079 um/px. White cells are found as well at three times that; platelets are what a coarser scale
 loses first. Shipped: {shipped} um/px.
 
 ![white-cell recall and AP over the working scale](results/detector/ladder/ladder.png)

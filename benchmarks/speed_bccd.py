@@ -22,13 +22,13 @@ from torch_twin import classifier_twin, detector_twin
 
 from leukodiff.classifier.crops import cut_crops
 from leukodiff.classifier.infer import Classifier
+from leukodiff.datasets.bccd import UM_PER_PX
 from leukodiff.datasets.images import read_rgb
 from leukodiff.datasets.registry import load_dataset
 from leukodiff.detector.infer import Detector
 from leukodiff.detector.matching import iou_matrix
 from leukodiff.pipeline.analyze import AnalyzeSettings, analyze
 
-UM_PER_PX = 0.073
 Cells = dict[str, list[tuple[tuple[float, ...], str]]]
 
 

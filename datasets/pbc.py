@@ -22,8 +22,9 @@ LABELS: Mapping[str, str] = {
 }
 
 FULL_WIDTH_PX = 360
-UM_PER_PX = 0.095
-"""At full width, from the 3,160 whole red cells boxed in TXL-PBC: 78.9 px in the median."""
+UM_PER_PX = 0.104
+"""At full width, from the red cells: 72 px across in the median of 467 that stand alone, segmented
+at half the depth of their edge. (TXL-PBC's boxes of them are wider: 78.9 px.)"""
 
 GROUPS_CSV = Path(__file__).with_name("pbc_groups.csv")
 

@@ -27,6 +27,7 @@ class DetectorExport:
 
     `um_per_px` and `canvas_px` are the working scale and canvas; `None` reads them from the
     `training.json` of the run that the checkpoint lies in. Thresholds are 0-1, by class.
+    `red_cell_box_ratio` is how much wider its boxes are than the red cells in them.
     """
 
     name: str = "leukodiff-detector"
@@ -35,6 +36,7 @@ class DetectorExport:
     canvas_px: int | None = None
     thresholds: Mapping[str, float] = field(default_factory=lambda: dict(THRESHOLDS))
     nms_iou: float = NMS_IOU
+    red_cell_box_ratio: float = 1.0
     training_data: tuple[Mapping[str, str], ...] | None = None
     metrics: Mapping[str, Any] = field(default_factory=dict)
     command: str = ""
@@ -112,7 +114,10 @@ def _metadata(checkpoint: Path, out: Path, settings: DetectorExport) -> ModelMet
         um_per_px=um_per_px,
         sha256=sha256_of(out),
         thresholds=dict(settings.thresholds),
-        calibration={"nms_iou": settings.nms_iou},
+        calibration={
+            "nms_iou": settings.nms_iou,
+            "red_cell_box_ratio": settings.red_cell_box_ratio,
+        },
         training_data=tuple(run.get("data", ())) if data is None else data,
         metrics=dict(settings.metrics),
         command=settings.command,

@@ -10,7 +10,10 @@ from .canvas import Image
 from .infer import Detector
 
 RED_CELL_UM = 7.5
-"""Mean diameter of a red cell on a dried smear (7.2-7.5 um: Bain, Blood Cells, 5th ed., 2015)."""
+"""Mean diameter of a red cell on a dried smear (7.2-7.5 um: Bain, Blood Cells, 5th ed., 2015).
+
+A detector's box is wider than the cell by what its labels are: `red_cell_box_ratio` in its metadata.
+"""
 
 LADDER = tuple(float(scale) for scale in np.geomspace(0.03, 1.0, 11))
 """Scales (um/px) that are tried where nothing is known; neighbours differ by a factor of 1.42."""
@@ -44,10 +47,11 @@ class _Reading:
     assumed: float
     diameters_px: NDArray[np.float64]
     support: float
+    box_um: float
 
     @property
     def um_per_px(self) -> float:
-        return RED_CELL_UM / float(np.median(self.diameters_px))
+        return self.box_um / float(np.median(self.diameters_px))
 
     @property
     def holds(self) -> bool:
@@ -113,7 +117,9 @@ def _read(detector: Detector, images: Sequence[Image], assumed: float) -> _Readi
         sides = red.xyxy[:, 2:] - red.xyxy[:, :2]
         diameters.append(np.sqrt(sides[:, 0] * sides[:, 1]).astype(np.float64))
         confidence.append(red.confidence.astype(np.float64))
-    return _Reading(assumed, np.concatenate(diameters), float(np.concatenate(confidence).sum()))
+    ratio = float(detector.metadata.calibration.get("red_cell_box_ratio", 1.0))
+    support = float(np.concatenate(confidence).sum())
+    return _Reading(assumed, np.concatenate(diameters), support, RED_CELL_UM * ratio)
 
 
 def _middle(image: Image, side: int) -> Image:

@@ -27,7 +27,8 @@ AUGMENTATION: Mapping[str, float] = {
     "scale": 0.4,
     "translate": 0.1,
     "mosaic": 1.0,
-    "close_mosaic": 10,
+    "degrees": 10.0,
+    "close_mosaic": 8,
 }
 """Ultralytics' augmentation settings that we set ourselves; the rest are its defaults."""
 
@@ -45,10 +46,10 @@ class DetectorTraining:
     """
 
     out: Path
-    um_per_px: float = 0.1125
+    um_per_px: float = 0.1216
     canvas_px: int | None = None
     weights: str = "yolo11n.pt"
-    epochs: int = 100
+    epochs: int = 40
     batch: int = 16
     seed: int = 0
     device: str | None = None

@@ -1,5 +1,7 @@
 """`leukodiff export`: a trained checkpoint becomes a model file with its metadata."""
 
+import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -23,12 +25,37 @@ def export() -> None:
 @_version
 @click.option("--um-per-px", type=float, help="Working scale.  [default: the training run's]")
 @click.option("--canvas-px", type=int, help="Working canvas.  [default: the training run's]")
-def export_detector(checkpoint: Path, out: Path, **chosen: Any) -> None:
+@click.option(
+    "--threshold",
+    multiple=True,
+    metavar="CLASS=X",
+    callback=lambda _context, _option, texts: _thresholds(texts),
+    help="Least confidence of a class, 0-1; may be repeated.",
+)
+@click.option(
+    "--red-cell-box-ratio",
+    type=float,
+    default=1.0,
+    show_default=True,
+    help="How much wider its boxes are than the red cells in them.",
+)
+@click.option(
+    "--figures", type=FILE, help="What `evaluate detector --json` wrote, to keep with it."
+)
+def export_detector(
+    checkpoint: Path, out: Path, threshold: dict[str, float], figures: Path | None, **chosen: Any
+) -> None:
     """Export a checkpoint of `train detector`."""
-    from leukodiff.detector.export import DetectorExport
+    from leukodiff.detector.export import THRESHOLDS, DetectorExport
     from leukodiff.detector.export import export_detector as write
 
-    metadata = write(checkpoint, out, DetectorExport(command=command_line(), **chosen))
+    settings = DetectorExport(
+        command=command_line(),
+        thresholds={**THRESHOLDS, **threshold},
+        metrics=_figures(figures) if figures else {},
+        **chosen,
+    )
+    metadata = write(checkpoint, out, settings)
     click.echo(f"{out}  sha256 {metadata.sha256}")
 
 
@@ -61,3 +88,17 @@ def training_data(data: tuple[str, ...]) -> list[dict[str, str]]:
         else {"name": name}
         for name in names
     ]
+
+
+def _figures(path: Path) -> dict[str, Any]:
+    # The file they were measured on is this one before its figures were known.
+    facts = json.loads(path.read_text(encoding="utf-8"))
+    return {name: value for name, value in facts.items() if name not in ("model", "sha256")}
+
+
+def _thresholds(texts: Iterable[str]) -> dict[str, float]:
+    pairs = [text.partition("=") for text in texts]
+    try:
+        return {name: float(value) for name, _, value in pairs}
+    except ValueError:
+        raise click.BadParameter("expected CLASS=NUMBER, such as white_cell=0.5") from None

@@ -30,7 +30,7 @@ def test_pbc(trees: Any, tmp_path: Path) -> None:
     assert {f.cell_types[0] for f in fields} == set(PBC_LABELS.values())
     assert fields[0].xyxy.tolist() == [[0, 0, 72, 72]]
     # The scale follows the width: 72 px stand for what 360 px stood for.
-    assert fields[0].um_per_px == pytest.approx(0.095 * 5)
+    assert fields[0].um_per_px == pytest.approx(0.104 * 5)
 
 
 def test_pbc_without_a_class(trees: Any, tmp_path: Path) -> None:
