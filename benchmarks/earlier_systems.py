@@ -16,13 +16,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy.stats import binomtest
 
 from leukodiff.classifier.infer import Classifier
 from leukodiff.datasets.fields import LabelledField
 from leukodiff.datasets.images import read_rgb
 from leukodiff.datasets.registry import load_dataset
 from leukodiff.detector.infer import Detector
+from leukodiff.runtime.intervals import clopper_pearson
 
 CLASSES = ("neutrophil", "eosinophil", "lymphocyte", "monocyte")
 """The four classes of the set: as the earlier systems do, a copy is given one of these."""
@@ -77,13 +77,13 @@ def figures(copies: Sequence[Copy]) -> dict[str, Any]:
     originals = {copy.field.group for copy in copies}
     share = float(np.mean([copy.right for copy in copies]))
     n = len(originals)
-    interval = binomtest(round(share * n), n).proportion_ci(method="exact")
+    low, high = clopper_pearson(round(share * n), n)
     return {
         "images": len(copies),
         "originals": n,
         "accuracy": share,
-        "low": float(interval.low),
-        "high": float(interval.high),
+        "low": low,
+        "high": high,
     }
 
 

@@ -4,10 +4,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
+
 from leukodiff.datasets.fields import LabelledField
 from leukodiff.datasets.images import read_rgb
 from leukodiff.runtime.errors import DataError
-from numpy.typing import NDArray
 
 from .augment import MARGIN
 from .crops import CropSettings, cut_crops

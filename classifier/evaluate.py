@@ -9,10 +9,11 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from leukodiff.datasets.fields import LabelledField
 from numpy.typing import NDArray
-from scipy.stats import binomtest
 from sklearn.metrics import classification_report, confusion_matrix
+
+from leukodiff.datasets.fields import LabelledField
+from leukodiff.runtime.intervals import share_with_interval
 
 from .calibration import bin_table, expected_calibration_error
 from .cells import labelled_cells
@@ -93,20 +94,6 @@ class ClassifierEvaluation:
         draw_confusion(self.confusion(), out / "confusion_matrix.png")
         bins = bin_table(self.predictions.confidence, self.right)
         draw_reliability(bins, out / "reliability.png")
-
-
-def share_with_interval(hits: NDArray[np.bool_]) -> dict[str, float | int | None]:
-    """Share of hits with its exact 95 % interval, all `None` of no cells."""
-    n = len(hits)
-    if not n:
-        return {"n": 0, "share": None, "low": None, "high": None}
-    interval = binomtest(int(hits.sum()), n).proportion_ci(method="exact")
-    return {
-        "n": n,
-        "share": float(hits.mean()),
-        "low": float(interval.low),
-        "high": float(interval.high),
-    }
 
 
 def evaluate_classifier(

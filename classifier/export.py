@@ -7,12 +7,13 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor, nn
+
 from leukodiff.datasets.fields import LabelledField
 from leukodiff.runtime.checksum import sha256_of
 from leukodiff.runtime.errors import ModelFileError
 from leukodiff.runtime.metadata import ModelMetadata, metadata_path, write_metadata
 from leukodiff.runtime.onnx_export import export_onnx
-from torch import Tensor, nn
 
 from .augment import Augmentation
 from .calibration import fit_temperature, reject_threshold

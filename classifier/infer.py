@@ -4,9 +4,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
+
 from leukodiff.runtime.metadata import ModelMetadata
 from leukodiff.runtime.model import Model, load_model
-from numpy.typing import NDArray
 
 from .crops import CropSettings, Image, cut_crops
 from .predictions import Predictions

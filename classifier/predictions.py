@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 
 import numpy as np
-from leukodiff.datasets.vocabulary import UNIDENTIFIED
 from numpy.typing import NDArray
+
+from leukodiff.datasets.vocabulary import UNIDENTIFIED
 
 
 @dataclass(frozen=True)

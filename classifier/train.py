@@ -16,13 +16,14 @@ from typing import Any
 import numpy as np
 import timm
 import torch
+from numpy.typing import NDArray
+from timm.utils import ModelEmaV3
+from torch import Tensor, nn
+
 from leukodiff.datasets.fields import LabelledField
 from leukodiff.datasets.splits import TEST, apart_from
 from leukodiff.datasets.vocabulary import CLASSIFIER_CLASSES
 from leukodiff.runtime.errors import DataError
-from numpy.typing import NDArray
-from timm.utils import ModelEmaV3
-from torch import Tensor, nn
 
 from .augment import Augmentation, augment, centre_views
 from .cells import LabelledCells, labelled_cells, wide

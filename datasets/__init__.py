@@ -1,1 +1,1 @@
-"""Public datasets on disk in, labelled fields and cells out; the vocabulary, the splits, the phantom."""
+"""Public datasets on disk in, labelled fields out; the vocabulary, splits, the phantom."""

@@ -61,5 +61,5 @@ DETECTOR_CLASSES: tuple[str, ...] = (WHITE_CELL, "red_cell", "platelet")
 
 
 def is_white(name: str) -> bool:
-    """Whether a label is a white cell for the detector: the differential's types and the untyped one."""
+    """Whether a label is a white cell for the detector: a type of the differential, or untyped."""
     return name == WHITE_CELL or BY_NAME[name].counts_in_differential

@@ -1,13 +1,10 @@
 """A field's pixels brought to the detector's scale: the same way in training and in detection."""
 
 import math
-from pathlib import Path
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-
-from leukodiff.runtime.errors import DataError
 
 Image = NDArray[np.uint8]
 
@@ -51,11 +48,3 @@ def on_canvas(image: Image, margin: int = MARGIN) -> tuple[Image, tuple[int, int
     height, width = (math.ceil((side + 2 * margin) / STRIDE) * STRIDE for side in image.shape[:2])
     corner = (width - image.shape[1]) // 2, (height - image.shape[0]) // 2
     return padded(image, width, height, corner), corner
-
-
-def read_rgb(path: Path) -> Image:
-    """A labelled field's pixels as (H, W, 3) uint8 RGB."""
-    image = cv2.imread(str(path), cv2.IMREAD_COLOR)
-    if image is None:
-        raise DataError(f"{path}: can't be read as an image")
-    return np.asarray(image[..., ::-1], np.uint8)

@@ -10,9 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from leukodiff.datasets.fields import LabelledField
+from leukodiff.datasets.images import read_rgb
 from leukodiff.runtime.errors import DataError
+from leukodiff.runtime.intervals import clopper_pearson
 
-from .canvas import read_rgb
 from .detections import Detections
 from .infer import Detector
 from .matching import IOU_LEVELS, match_detections
@@ -238,12 +239,9 @@ def _class_figures(
 
 
 def _fraction(right: int, n: int) -> tuple[float, float, float]:
-    from scipy.stats import binomtest
-
     if not n:
         return float("nan"), float("nan"), float("nan")
-    interval = binomtest(right, n).proportion_ci(0.95, "exact")
-    return right / n, float(interval.low), float(interval.high)
+    return right / n, *clopper_pearson(right, n)
 
 
 def _best_threshold(

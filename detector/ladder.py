@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 
 from leukodiff.datasets.fields import LabelledField
+from leukodiff.datasets.images import read_rgb
 from leukodiff.datasets.vocabulary import WHITE_CELL
 from leukodiff.runtime.errors import DataError
 
-from .canvas import read_rgb
 from .evaluate import evaluate_detector
 from .infer import Detector
 

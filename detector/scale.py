@@ -12,7 +12,7 @@ from .infer import Detector
 RED_CELL_UM = 7.5
 """Mean diameter of a red cell on a dried smear (7.2-7.5 um: Bain, Blood Cells, 5th ed., 2015).
 
-A detector's box is wider than the cell by what its labels are: `red_cell_box_ratio` in its metadata.
+A detector's box is wider than the cell by what its labels are: its `red_cell_box_ratio`.
 """
 
 LADDER = tuple(float(scale) for scale in np.geomspace(0.03, 1.0, 11))

@@ -10,10 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from leukodiff.datasets.fields import LabelledField
+from leukodiff.datasets.images import read_rgb
 from leukodiff.datasets.vocabulary import DETECTOR_CLASSES, WHITE_CELL, is_white
 from leukodiff.runtime.errors import DataError
 
-from .canvas import Image, padded, read_rgb, resized
+from .canvas import Image, padded, resized
 
 KEPT_FRACTION = 0.3
 """A box cut by a window's edge is kept when at least this fraction of its area is left."""

@@ -5,17 +5,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import betaincinv
 
 from leukodiff.datasets.vocabulary import BY_NAME, CELL_TYPES, UNIDENTIFIED
+from leukodiff.runtime.intervals import clopper_pearson
 
 COUNTED = tuple(t.name for t in CELL_TYPES if t.counts_in_differential)
 """The types that make up the 100 %."""
 
 BESIDE = ("erythroblast", UNIDENTIFIED)
 """The types that are always reported and stay out of the percentages."""
-
-CONFIDENCE_LEVEL = 0.95
 
 
 @dataclass(frozen=True)
@@ -82,20 +80,6 @@ def differential(cell_types: Sequence[str]) -> Differential:
     always = {*COUNTED, *BESIDE}
     others = [DifferentialRow(k, counts[k]) for k in BY_NAME if counts[k] and k not in always]
     return Differential((*counted, *beside, *others), n)
-
-
-def clopper_pearson(count: int, n: int, level: float = CONFIDENCE_LEVEL) -> tuple[float, float]:
-    """The exact interval of a share, 0-1 (Clopper and Pearson, Biometrika 1934).
-
-    With a = (1 - level) / 2 the limits are the quantiles B(a; k, n-k+1) and B(1-a; k+1, n-k) of the
-    beta distribution; without any observation the share may be anything.
-    """
-    if not 0 <= count <= n:
-        raise ValueError(f"expected 0 <= count <= n, got count {count} and n {n}")
-    tail = (1 - level) / 2
-    low = float(betaincinv(count, n - count + 1, tail)) if count else 0.0
-    high = float(betaincinv(count + 1, n - count, 1 - tail)) if count < n else 1.0
-    return low, high
 
 
 def _share(name: str, count: int, n: int) -> DifferentialRow:

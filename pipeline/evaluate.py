@@ -19,8 +19,7 @@ from leukodiff.detector.detections import Detections
 from leukodiff.detector.infer import Detector
 from leukodiff.detector.matching import match_detections
 from leukodiff.runtime.errors import DataError, InputError
-
-from .differential import clopper_pearson
+from leukodiff.runtime.intervals import share_with_interval
 
 MISSED = "missed"
 """What stands for a name where no detection met the cell."""
@@ -57,10 +56,12 @@ class PipelineEvaluation:
         return {
             "fields": self.n_fields,
             "cells": len(self.cells),
-            "found": share([cell.cell_type != MISSED for cell in self.cells]),
-            "named_right": share([cell.cell_type == cell.true_type for cell in self.cells]),
-            "likeliest_right": share([cell.likeliest == cell.true_type for cell in self.cells]),
-            "recall": {name: share(self._right(name)) for name in self.true_types},
+            "found": share_with_interval([c.cell_type != MISSED for c in self.cells]),
+            "named_right": share_with_interval([c.cell_type == c.true_type for c in self.cells]),
+            "likeliest_right": share_with_interval(
+                [c.likeliest == c.true_type for c in self.cells]
+            ),
+            "recall": {name: share_with_interval(self._right(name)) for name in self.true_types},
         }
 
     @property
@@ -115,14 +116,6 @@ def evaluate_pipeline(
         if on_progress:
             on_progress(done, len(chosen), field.field_id)
     return PipelineEvaluation(tuple(cells), len(chosen))
-
-
-def share(hits: Sequence[bool]) -> dict[str, float | int | None]:
-    """Share of hits, 0-1, with its exact 95 % interval (Clopper-Pearson); `None` of nothing."""
-    if not hits:
-        return {"n": 0, "share": None, "low": None, "high": None}
-    low, high = clopper_pearson(sum(hits), len(hits))
-    return {"n": len(hits), "share": sum(hits) / len(hits), "low": low, "high": high}
 
 
 def _named_cells(

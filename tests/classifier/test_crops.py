@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 from leukodiff.classifier.crops import (
     WHITE,
     CropSettings,
@@ -76,7 +77,7 @@ def test_beyond_the_border_is_white(cx, cy):
 @pytest.mark.parametrize("n", [0, 1, 3])
 def test_one_crop_a_box(n):
     image = smear(200, 200, 0.1, [])
-    boxes = np.tile(np.float32([[10, 10, 60, 60]]), (n, 1)).reshape(n, 4)
+    boxes = np.tile(np.array([10, 10, 60, 60], np.float32), (n, 1))
     assert cut_crops(image, boxes, 0.1, CropSettings(size_px=64)).shape == (n, 64, 64, 3)
 
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 from leukodiff.classifier.calibration import (
     expected_calibration_error,
     fit_temperature,

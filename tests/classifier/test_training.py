@@ -12,7 +12,7 @@ torch = pytest.importorskip("torch", reason="training needs the `train` extra")
 from leukodiff.classifier.augment import MARGIN, Augmentation, augment, centre_views  # noqa: E402
 from leukodiff.classifier.cells import labelled_cells  # noqa: E402
 from leukodiff.classifier.crops import CropSettings  # noqa: E402
-from leukodiff.classifier.evaluate import evaluate_classifier, share_with_interval  # noqa: E402
+from leukodiff.classifier.evaluate import evaluate_classifier  # noqa: E402
 from leukodiff.classifier.export import ExportNotes, export_classifier, load_trained  # noqa: E402
 from leukodiff.classifier.infer import Classifier  # noqa: E402
 from leukodiff.classifier.train import (  # noqa: E402
@@ -39,7 +39,7 @@ def fields(tmp_path_factory) -> list[LabelledField]:
         path = folder / f"{i}.png"
         cv2.imwrite(str(path), image[:, :, ::-1])
         split = ("train", "train", "train", "train", "val", "test")[i // 2]
-        box = np.float32([[20, 20, 44, 44]])
+        box = np.array([[20, 20, 44, 44]], np.float32)
         made.append(LabelledField(path, box, (name,), split, "painted", str(i), 0.5))
     return made
 
@@ -135,17 +135,3 @@ def test_small_sources_and_rare_classes_are_drawn_more_often(fields):
     cells = labelled_cells(fields[:3], tuple(COLOURS), CropSettings(size_px=16))
     often, seldom = draw_weights(cells)[1], draw_weights(cells)[0]
     assert float(often / seldom) == pytest.approx(2**0.5)
-
-
-@pytest.mark.parametrize(
-    ("hits", "expected"),
-    [
-        pytest.param([], (None, None, None), id="no cells"),
-        pytest.param([True] * 5 + [False] * 95, (0.05, 0.0164, 0.1128), id="5 of 100"),
-        pytest.param([True], (1.0, 0.025, 1.0), id="one"),
-    ],
-)
-def test_share_with_interval(hits, expected):
-    found = share_with_interval(np.array(hits, bool))
-    got = (found["share"], found["low"], found["high"])
-    assert got == (expected if not hits else pytest.approx(expected, abs=1e-4))

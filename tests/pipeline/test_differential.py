@@ -1,10 +1,9 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.stats import binomtest
 
 from leukodiff.datasets.vocabulary import BY_NAME
-from leukodiff.pipeline.differential import COUNTED, clopper_pearson, differential
+from leukodiff.pipeline.differential import COUNTED, differential
 
 
 def test_a_differential_worked_out_by_hand() -> None:
@@ -66,21 +65,3 @@ def test_order_does_not_matter_and_shares_add_up(cells: list[str]) -> None:
             assert row.percent_low is not None
             assert row.percent_high is not None
             assert 0 <= row.percent_low <= row.percent <= row.percent_high <= 100
-
-
-@pytest.mark.parametrize(
-    ("count", "n"), [(0, 1), (1, 1), (0, 100), (3, 100), (57, 100), (100, 100)]
-)
-def test_clopper_pearson_is_scipys(count: int, n: int) -> None:
-    expected = binomtest(count, n).proportion_ci(0.95, method="exact")
-    assert clopper_pearson(count, n) == pytest.approx((expected.low, expected.high), abs=1e-9)
-
-
-@pytest.mark.parametrize(("count", "n"), [(-1, 3), (4, 3)])
-def test_an_impossible_count_is_refused(count: int, n: int) -> None:
-    with pytest.raises(ValueError, match="0 <= count <= n"):
-        clopper_pearson(count, n)
-
-
-def test_without_a_cell_a_share_may_be_anything() -> None:
-    assert clopper_pearson(0, 0) == (0.0, 1.0)

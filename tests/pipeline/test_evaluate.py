@@ -12,7 +12,7 @@ from leukodiff.classifier.predictions import Predictions
 from leukodiff.datasets.fields import LabelledField
 from leukodiff.datasets.vocabulary import CLASSIFIER_CLASSES, DETECTOR_CLASSES
 from leukodiff.detector.detections import Detections
-from leukodiff.pipeline.evaluate import evaluate_pipeline, share
+from leukodiff.pipeline.evaluate import evaluate_pipeline
 from leukodiff.runtime.errors import DataError, InputError
 
 CELL = (20, 20, 40, 40)
@@ -129,17 +129,3 @@ def test_progress_is_told_field_by_field(tmp_path: Path) -> None:
         detector(CELL), classifier("monocyte"), fields, lambda *state: told.append(state)
     )
     assert told == [(1, 2, "field.png"), (2, 2, "field.png")]
-
-
-@pytest.mark.parametrize(
-    ("hits", "expected"),
-    [
-        ([], (0, None, None, None)),
-        ([True], (1, 1.0, 0.025, 1.0)),
-        # Clopper and Pearson's interval of 5 in 10, from tables.
-        ([True] * 5 + [False] * 5, (10, 0.5, 0.187, 0.813)),
-    ],
-    ids=["none", "one", "half of ten"],
-)
-def test_share(hits: list[bool], expected: tuple[float | None, ...]) -> None:
-    assert tuple(share(hits).values()) == pytest.approx(expected, abs=5e-4)

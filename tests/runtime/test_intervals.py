@@ -1,0 +1,38 @@
+"""Shares and their intervals."""
+
+import pytest
+from scipy.stats import binomtest
+
+from leukodiff.runtime.intervals import clopper_pearson, share_with_interval
+
+
+@pytest.mark.parametrize(
+    ("count", "n"), [(0, 1), (1, 1), (0, 100), (3, 100), (57, 100), (100, 100)]
+)
+def test_clopper_pearson_is_scipys(count: int, n: int) -> None:
+    expected = binomtest(count, n).proportion_ci(0.95, method="exact")
+    assert clopper_pearson(count, n) == pytest.approx((expected.low, expected.high), abs=1e-9)
+
+
+@pytest.mark.parametrize(("count", "n"), [(-1, 3), (4, 3)])
+def test_an_impossible_count_is_refused(count: int, n: int) -> None:
+    with pytest.raises(ValueError, match="0 <= count <= n"):
+        clopper_pearson(count, n)
+
+
+def test_without_a_cell_a_share_may_be_anything() -> None:
+    assert clopper_pearson(0, 0) == (0.0, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("hits", "expected"),
+    [
+        ([], (0, None, None, None)),
+        ([True], (1, 1.0, 0.025, 1.0)),
+        # Clopper and Pearson's interval of 5 in 10, from tables.
+        ([True] * 5 + [False] * 5, (10, 0.5, 0.187, 0.813)),
+    ],
+    ids=["none", "one", "half of ten"],
+)
+def test_share(hits: list[bool], expected: tuple[float | None, ...]) -> None:
+    assert tuple(share_with_interval(hits).values()) == pytest.approx(expected, abs=5e-4)
