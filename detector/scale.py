@@ -18,7 +18,7 @@ A detector's box is wider than the cell by what its labels are: its `red_cell_bo
 LADDER = tuple(float(scale) for scale in np.geomspace(0.03, 1.0, 11))
 """Scales (um/px) that are tried where nothing is known; neighbours differ by a factor of 1.42."""
 
-PROBE_PX = 480
+PROBE_PX = 384
 """A probe looks at the middle of a field, at most this many px wide and high at working scale."""
 
 MIN_CELLS = 4
@@ -27,6 +27,9 @@ MIN_CELLS = 4
 MIN_CONFIDENCE = 0.4
 CONSISTENT = 1.25
 """A scale holds when the cells found with it say the same scale within this factor."""
+
+CLOSE = 1.06
+"""A reading at a scale within this factor of its own answer is not taken again."""
 
 
 @dataclass(frozen=True)
@@ -55,8 +58,14 @@ class _Reading:
 
     @property
     def holds(self) -> bool:
-        factor = self.um_per_px / self.assumed
-        return 1 / CONSISTENT <= factor <= CONSISTENT
+        return self._within(CONSISTENT)
+
+    @property
+    def close(self) -> bool:
+        return self._within(CLOSE)
+
+    def _within(self, factor: float) -> bool:
+        return 1 / factor <= self.um_per_px / self.assumed <= factor
 
 
 def estimate_um_per_px(
@@ -87,7 +96,7 @@ def estimate_um_per_px(
     if start is None:
         return None
     found = _read(detector, chosen, start.um_per_px)
-    if len(found.diameters_px):
+    if len(found.diameters_px) and not found.close:
         found = _read(detector, chosen, found.um_per_px)
     if len(found.diameters_px) < MIN_CELLS or not found.holds:
         return None

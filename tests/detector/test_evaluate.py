@@ -134,7 +134,7 @@ def test_saved_files(discs, field: LabelledField, tmp_path: Path) -> None:
     [
         pytest.param(None, "no field to evaluate on", id="no fields"),
         pytest.param({"um_per_px": None}, "its scale is not known", id="no scale"),
-        pytest.param({"path": Path("gone.png")}, r"gone\.png: can't be read", id="no image"),
+        pytest.param({"path": Path("gone.png")}, r"gone\.png: not an image", id="no image"),
     ],
 )
 @pytest.mark.filterwarnings("ignore")

@@ -135,5 +135,5 @@ def test_a_field_without_a_scale_is_refused(tmp_path: Path) -> None:
 def test_an_unreadable_image_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "broken.png"
     path.write_text("no image")
-    with pytest.raises(DataError, match=r"broken\.png: can't be read as an image"):
+    with pytest.raises(DataError, match=r"broken\.png: not an image that can be read"):
         list(field_windows(LabelledField(path, um_per_px=0.1), 0.1, 320))
