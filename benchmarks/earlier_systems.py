@@ -69,18 +69,18 @@ def read_copies(detector: Detector, classifier: Classifier) -> list[Copy]:
 
 
 def figures(copies: Sequence[Copy]) -> dict[str, Any]:
-    """Accuracy with its 95 % interval, which counts originals, not copies, as independent.
+    """Accuracy with its 95 % interval, which counts scenes, not copies, as independent.
 
-    The interval is exact (Clopper-Pearson) for n = the number of originals: copies of one field
-    are right or wrong together.
+    The interval is exact (Clopper-Pearson) for n = the number of scenes: copies of one field are
+    right or wrong together.
     """
-    originals = {copy.field.group for copy in copies}
+    scenes = {copy.field.group for copy in copies}
     share = float(np.mean([copy.right for copy in copies]))
-    n = len(originals)
+    n = len(scenes)
     low, high = clopper_pearson(round(share * n), n)
     return {
         "images": len(copies),
-        "originals": n,
+        "scenes": n,
         "accuracy": share,
         "low": low,
         "high": high,

@@ -1,6 +1,6 @@
 """Measures the shipped models and writes docs/results.md, every figure in it from a file beside it.
 
-    LEUKODIFF_DATA=../shared/data python benchmarks/results.py            # all of it
+    LEUKODIFF_DATA=... python benchmarks/results.py            # all of it
     python benchmarks/results.py --page                                   # the page alone
 
 `benchmarks/earlier_systems.py` and `benchmarks/speed_bccd.py` write their own files there.
@@ -19,7 +19,7 @@ from leukodiff.classifier.infer import Classifier
 from leukodiff.datasets.bccd import load_bccd
 from leukodiff.datasets.fields import LabelledField
 from leukodiff.datasets.registry import dataset_root, load_dataset
-from leukodiff.datasets.splits import TEST, apart_from
+from leukodiff.datasets.splits import TEST, UNKNOWN, apart_from
 from leukodiff.detector.evaluate import evaluate_detector
 from leukodiff.detector.infer import Detector
 from leukodiff.detector.ladder import resolution_ladder
@@ -48,7 +48,7 @@ def detector_figures(out: Path) -> None:
         "bccd_erratum": bccd_test(erratum=True),
         "bccd_official": bccd_test(erratum=False),
         "bccd_erratum_unseen_places": unseen_places(bccd_test(erratum=True)),
-        "txl_pbc": load_dataset("txl_pbc"),
+        "txl_pbc": [f for f in load_dataset("txl_pbc") if not f.group.startswith(UNKNOWN)],
         "chula": load_dataset("chula"),
     }.items():
         evaluate_detector(detector, fields).save(out / "detector" / name)
@@ -73,7 +73,8 @@ def pipeline_figures(out: Path) -> None:
     """From the field's pixels to the cell's name, on BCCD's test fields with one labelled cell."""
     models = Detector.load(), Classifier.load()
     for name, fields in {
-        "bccd": bccd_test(erratum=False),
+        "bccd_official": bccd_test(erratum=False),
+        "bccd_erratum": bccd_test(erratum=True),
         "bccd_unseen_places": unseen_places(bccd_test(erratum=False)),
         "chula": load_dataset("chula"),
     }.items():

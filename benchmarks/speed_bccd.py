@@ -1,15 +1,16 @@
 """leukodiff beside ultralytics' own `predict` and a torch classifier, on the fields of BCCD.
 
-    LEUKODIFF_DATA=../shared/data python benchmarks/speed_bccd.py --out docs/results
+    LEUKODIFF_DATA=... python benchmarks/speed_bccd.py --out docs/results
 
 The same weights, the same fields, the same machine, the same minutes: the runs take turns, and the
 figure is the ratio of their medians. Theirs is `predict` (torch, 640 px), then each white cell cut
-and classified in torch by itself; models loaded, nothing written. Ours is the whole of `analyze`
-with its models loaded: scale, detection, classification, overlays, tables and report on disk.
+and classified in torch by itself; models loaded, nothing written. Ours is the whole of `analyze`,
+loading its models too: scale, detection, classification, overlays, tables and report on disk.
 """
 
 import argparse
 import json
+import os
 import statistics
 import tempfile
 import time
@@ -130,6 +131,7 @@ def main() -> None:
         "ms_per_field": {who: 1000 * s / len(paths) for who, s in medians.items()},
         "ratio": medians["theirs"] / medians["ours"],
         "white_cells": found,
+        "cores": len(os.sched_getaffinity(0)),
         "torch_threads": torch.get_num_threads(),
     }
     chosen.out.mkdir(parents=True, exist_ok=True)

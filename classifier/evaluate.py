@@ -53,6 +53,7 @@ class ClassifierEvaluation:
         return {
             "cells": len(self.truth),
             "accuracy": share_with_interval(self.right),
+            "named_right": share_with_interval(self.right & named),
             "accuracy_of_named": share_with_interval(self.right[named]),
             "unidentified": share_with_interval(~named),
             "calibration_error": expected_calibration_error(

@@ -1,15 +1,16 @@
 """Turns a training's `best.pt` into the ONNX file and metadata that the runtime loads."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from leukodiff.datasets.fields import LabelledField
+from leukodiff.datasets.registry import DATASETS
 from leukodiff.runtime.checksum import sha256_of
 from leukodiff.runtime.errors import ModelFileError
 from leukodiff.runtime.metadata import ModelMetadata, metadata_path, write_metadata
@@ -17,6 +18,7 @@ from leukodiff.runtime.onnx_export import export_onnx
 
 from .augment import Augmentation
 from .calibration import fit_temperature, reject_threshold
+from .cells import LabelledCells
 from .crops import CropSettings
 from .infer import softmax
 from .train import ClassifierTraining, create_model, load_splits, predict
@@ -43,7 +45,6 @@ class ExportNotes:
     name: str = "leukodiff-classifier"
     version: str = "1"
     command: str = ""
-    training_data: Sequence[Mapping[str, Any]] = field(default_factory=tuple)
 
 
 def load_trained(checkpoint: Path) -> tuple[nn.Module, ClassifierTraining]:
@@ -78,10 +79,10 @@ def export_classifier(
         checkpoint: `best.pt` of `train_classifier`.
         fields: the fields it was trained with; only their `val` split is used here.
         out: the ONNX file to write; the metadata goes beside it as `.json`.
-        notes: name, version, training data and the command that made it.
+        notes: name, version and the command that made it.
     """
     model, settings = load_trained(checkpoint)
-    _, val = load_splits(fields, settings)
+    train, val = load_splits(fields, settings)
     logits = predict(model, val.crops, settings)
     temperature = fit_temperature(logits, val.class_id)
     probabilities = softmax(logits, temperature)
@@ -100,7 +101,7 @@ def export_classifier(
         std=(0.5, 0.5, 0.5),
         thresholds={"reject": round(threshold, 4)},
         calibration={"temperature": round(temperature, 4)},
-        training_data=tuple(dict(row) for row in notes.training_data),
+        training_data=tuple(_training_data(train, val)),
         metrics={"val_accuracy": round(float(np.mean(right)), 4), "val_cells": len(val)},
         sha256=sha256_of(out),
         command=notes.command,
@@ -108,6 +109,21 @@ def export_classifier(
     )
     write_metadata(metadata_path(out), metadata)
     return metadata
+
+
+def _training_data(train: LabelledCells, val: LabelledCells) -> list[dict[str, str]]:
+    """A row a dataset and split: name, cells, and whose the dataset is where that is known."""
+    counts = Counter([(name, "train") for name in train.source])
+    counts.update((name, "val") for name in val.source)
+    return [
+        {"name": name, "split": split, "cells": str(n), **_credit(name)}
+        for (name, split), n in counts.items()
+    ]
+
+
+def _credit(source: str) -> dict[str, str]:
+    info = DATASETS.get(source)
+    return {"licence": info.licence, "citation": info.citation} if info else {}
 
 
 def write_onnx(model: nn.Module, size_px: int, out: Path) -> None:

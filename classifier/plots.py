@@ -2,21 +2,18 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
-import matplotlib as mpl
 import numpy as np
 import pandas as pd
-
-mpl.use("Agg")
-
-from matplotlib import pyplot as plt
 
 
 def draw_confusion(counts: pd.DataFrame, path: Path) -> None:
     """Draws a confusion matrix: counts written in, coloured by the share of the true class."""
     values = counts.to_numpy()
     share = values / np.maximum(values.sum(axis=1, keepdims=True), 1)
-    figure, axes = plt.subplots(figsize=(1.5 + 0.8 * len(counts), 1.2 + 0.7 * len(counts)))
+    figure = _figure(1.5 + 0.8 * len(counts), 1.2 + 0.7 * len(counts))
+    axes = figure.add_subplot()
     axes.imshow(share, cmap="Blues", vmin=0, vmax=1)
     for (row, column), n in np.ndenumerate(values):
         colour = "white" if share[row, column] > 0.5 else "black"
@@ -25,19 +22,23 @@ def draw_confusion(counts: pd.DataFrame, path: Path) -> None:
     axes.set_xticks(range(len(names)), names, rotation=40, ha="right")
     axes.set_yticks(range(len(names)), names)
     axes.set(xlabel="named", ylabel="true")
-    figure.tight_layout()
     figure.savefig(path, dpi=110)
-    plt.close(figure)
 
 
 def draw_reliability(bins: Sequence[tuple[float, float, float]], path: Path) -> None:
     """Draws share right against confidence; a dot's size is its share of the cells."""
-    figure, axes = plt.subplots(figsize=(4.5, 4.5))
+    figure = _figure(4.5, 4.5)
+    axes = figure.add_subplot()
     axes.plot([0, 1], [0, 1], color="grey", linewidth=1)
     if bins:
         confidence, right, share = np.array(bins).T
         axes.scatter(confidence, right, s=20 + 600 * share, alpha=0.7)
     axes.set(xlabel="confidence", ylabel="share right", xlim=(0, 1.03), ylim=(0, 1.03))
-    figure.tight_layout()
     figure.savefig(path, dpi=110)
-    plt.close(figure)
+
+
+def _figure(width: float, height: float) -> Any:
+    # Figures of their own, not pyplot's: nothing global, no display.
+    from matplotlib.figure import Figure
+
+    return Figure(figsize=(width, height), layout="constrained")

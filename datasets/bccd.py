@@ -11,11 +11,17 @@ from leukodiff.runtime.errors import DataError
 
 from .bccd_erratum import Erratum, corrected, load_erratum
 from .fields import LabelledField
-from .layout import cleaned, has_area, inner_root, name_of, read_table, voc_to_xyxy
+from .layout import (
+    BOX_LABELS,
+    cleaned,
+    has_area,
+    inner_root,
+    name_of,
+    read_table,
+    voc_to_xyxy,
+)
 from .splits import SPLITS
 from .vocabulary import WHITE_CELL
-
-LABELS: Mapping[str, str] = {"WBC": WHITE_CELL, "RBC": "red_cell", "Platelets": "platelet"}
 
 WHITE_CELL_LABELS: Mapping[str, str] = {
     "NEUTROPHIL": "neutrophil",
@@ -38,6 +44,9 @@ SCENES_CSV = Path(__file__).with_name("bccd_scenes.csv")
 one over the other (correlation of the overlap 0.91 to 0.99; 0.4 at most for all other pairs). The
 smear was photographed twice over, so 13 fields of the test split show a place that a field of the
 train or val split shows too."""
+
+TEST_CSV = Path(__file__).with_name("bccd_test.csv")
+"""The 72 fields of the official test split: known even where BCCD itself is not at hand."""
 
 
 def load_bccd(root: Path, erratum: bool = True) -> list[LabelledField]:
@@ -87,7 +96,7 @@ def _white_cell_types(home: Path) -> dict[str, str]:
 def _read_field(
     home: Path, image_id: str, split: str, white_cell_type: str, errata: Sequence[Erratum]
 ) -> LabelledField:
-    xyxy, cell_types = voc_to_xyxy(home / "Annotations" / f"{image_id}.xml", LABELS)
+    xyxy, cell_types = voc_to_xyxy(home / "Annotations" / f"{image_id}.xml", BOX_LABELS)
     path = home / "JPEGImages" / f"{image_id}.jpg"
     scene = bccd_scene(image_id)
     field = LabelledField(path, xyxy, cell_types, split, "bccd", scene, UM_PER_PX)
@@ -107,6 +116,12 @@ def _typed(field: LabelledField, white_cell_type: str) -> LabelledField:
 def bccd_scene(image_id: str) -> str:
     """The scene of a field of BCCD: the first of the fields that show the same place."""
     return _scenes().get(image_id, image_id)
+
+
+@cache
+def bccd_test_scenes() -> frozenset[str]:
+    """The scenes that the official test split shows: what is made of BCCD must not learn them."""
+    return frozenset(bccd_scene(row["image"]) for row in read_table(TEST_CSV, ("image",)))
 
 
 @cache

@@ -9,12 +9,11 @@ import numpy as np
 from leukodiff.runtime.errors import DataError
 
 from .fields import LabelledField
-from .layout import read_table, to_boxes
-from .vocabulary import BY_NAME, WHITE_CELL
+from .layout import BOX_LABELS, read_table, to_boxes
+from .vocabulary import BY_NAME
 
 ERRATUM_CSV = Path(__file__).with_name("bccd_erratum.csv")
 
-CLASSES = {"WBC": WHITE_CELL, "RBC": "red_cell", "Platelets": "platelet"}
 EDGES = ("x_min", "y_min", "x_max", "y_max")
 COLUMNS = ("field", "action", "class", *EDGES, *(f"new_{edge}" for edge in EDGES), "reason")
 
@@ -50,7 +49,7 @@ def load_erratum(path: Path = ERRATUM_CSV) -> dict[str, list[Erratum]]:
 
 def _parsed(row: dict[str, str], place: str) -> Erratum:
     action = row["action"].strip()
-    cell_type = CLASSES.get(row["class"].strip(), row["class"].strip())
+    cell_type = BOX_LABELS.get(row["class"].strip(), row["class"].strip())
     official, new = _corners(row, "", place), _corners(row, "new_", place)
     if action == "add":
         official, new = None, new or official

@@ -3,6 +3,7 @@
 import contextlib
 import logging
 import os
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -61,6 +62,8 @@ def _explained(info: DatasetInfo, folder: Path) -> Iterator[None]:
     try:
         yield
     except (OSError, ValueError) as error:  # requests' errors are OSErrors, pooch's ValueErrors
+        with contextlib.suppress(OSError):  # a folder with nothing in it would look like a dataset
+            folder.rmdir()
         unreachable = isinstance(error, requests.ConnectionError)
         reason = "no way to its server" if unreachable else " ".join(str(error).split())[:160]
         message = f"{info.name} can't be fetched ({reason}): {by_hand(info, folder)}"
@@ -86,14 +89,18 @@ def _retrieve(url: str, sha256: str | None, path: Path, progress: bool) -> None:
     import pooch
 
     pooch.get_logger().setLevel(logging.WARNING)
-    pooch.retrieve(
-        url,
-        known_hash=sha256,
-        fname=path.name,
-        path=path.parent,
-        processor=pooch.Unzip(extract_dir="."),
-        downloader=ResumingDownloader(path.with_name(path.name + ".part"), progress),
-    )
+    try:
+        pooch.retrieve(
+            url,
+            known_hash=sha256,
+            fname=path.name,
+            path=path.parent,
+            processor=pooch.Unzip(extract_dir="."),
+            downloader=ResumingDownloader(path.with_name(path.name + ".part"), progress),
+        )
+    except zipfile.BadZipFile as error:
+        path.unlink()  # or the next try would take it for what was asked for
+        raise ValueError("what came is no whole ZIP; a page to log in at, perhaps") from error
 
 
 class ResumingDownloader:

@@ -12,8 +12,15 @@ from PIL import Image, UnidentifiedImageError
 from leukodiff.runtime.errors import DataError
 
 from .fields import Boxes, LabelledField, no_boxes
+from .vocabulary import WHITE_CELL
 
-IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff"})
+IMAGE_SUFFIXES = frozenset(
+    {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".tif", ".tiff", ".bmp", ".webp"}
+)
+"""What counts as an image in a folder, here and where a smear is analyzed."""
+
+BOX_LABELS: Mapping[str, str] = {"WBC": WHITE_CELL, "RBC": "red_cell", "Platelets": "platelet"}
+"""The classes of BCCD's boxes, which data sets after it took over."""
 
 
 def inner_root(root: Path, marker: str) -> Path:

@@ -9,6 +9,7 @@ from leukodiff.runtime.errors import DataError, InputError
 
 from . import bccd, chula, kaggle_blood_cells, lisc, pbc, raabin, txl_pbc
 from .fields import LabelledField
+from .layout import BOX_LABELS
 from .vocabulary import FIVE_PART
 
 Loader = Callable[[Path], list[LabelledField]]
@@ -56,7 +57,7 @@ _INFOS = (
         address="https://github.com/Shenggan/BCCD_Dataset",
         um_per_px=bccd.UM_PER_PX,
         boxes="cells",
-        label_map={**bccd.LABELS, **bccd.WHITE_CELL_LABELS},
+        label_map={**BOX_LABELS, **bccd.WHITE_CELL_LABELS},
         files_hint="its BCCD/ (Annotations, ImageSets/Main, JPEGImages)",
         folder="bccd",
         load=bccd.load_bccd,
@@ -91,7 +92,7 @@ _INFOS = (
         address="https://github.com/lugan113/TXL-PBC_Dataset",
         um_per_px=pbc.UM_PER_PX,
         boxes="cells",
-        label_map=txl_pbc.LABELS,
+        label_map=BOX_LABELS,
         files_hint="its images/ and labels/ (YOLO)",
         folder="txl_pbc",
         load=txl_pbc.load_txl_pbc,

@@ -1,17 +1,14 @@
 """TXL-PBC: images of PBC at full size with boxes of every white cell, red cell and platelet."""
 
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from .fields import LabelledField
-from .layout import cleaned, image_size, labelled_images, read_table, yolo_to_xyxy
+from .layout import BOX_LABELS, cleaned, image_size, labelled_images, read_table, yolo_to_xyxy
 from .pbc import LABELS as PBC_LABELS
 from .pbc import UM_PER_PX, pbc_group, pbc_split
 from .splits import UNKNOWN
 from .vocabulary import WHITE_CELL
-
-LABELS: Mapping[str, str] = {"WBC": WHITE_CELL, "RBC": "red_cell", "Platelets": "platelet"}
 
 SOURCES_CSV = Path(__file__).with_name("txl_pbc_sources.csv")
 
@@ -40,7 +37,7 @@ def _sources(root: Path) -> dict[str, str]:
 
 
 def _read_field(path: Path, label_file: Path, pbc_file: str) -> LabelledField:
-    xyxy, cell_types = yolo_to_xyxy(label_file, image_size(path), tuple(LABELS.values()))
+    xyxy, cell_types = yolo_to_xyxy(label_file, image_size(path), tuple(BOX_LABELS.values()))
     group = f"{UNKNOWN}:{path.stem}"
     field = LabelledField(path, xyxy, cell_types, UNKNOWN, "txl_pbc", group, UM_PER_PX)
     return _as_twin(field, PurePosixPath(pbc_file)) if pbc_file else field

@@ -39,12 +39,14 @@ def padded(image: Image, width: int, height: int, corner: tuple[int, int] = (0, 
     return np.asarray(canvas, np.uint8)
 
 
-def on_canvas(image: Image, margin: int = MARGIN) -> tuple[Image, tuple[int, int]]:
-    """An image in the middle of a canvas for a YOLO, and where (x, y) its top left lies there.
+def canvas_size(width: int, height: int) -> tuple[int, int]:
+    """Width and height (px) of the smallest canvas for an image, `MARGIN` px left all round."""
+    wide, high = (math.ceil((side + 2 * MARGIN) / STRIDE) * STRIDE for side in (width, height))
+    return wide, high
 
-    The canvas is the smallest whose sides are multiples of `STRIDE` with `margin` px left all
-    round.
-    """
-    height, width = (math.ceil((side + 2 * margin) / STRIDE) * STRIDE for side in image.shape[:2])
+
+def on_canvas(image: Image) -> tuple[Image, tuple[int, int]]:
+    """An image in the middle of its canvas for a YOLO, and where (x, y) its top left lies there."""
+    width, height = canvas_size(image.shape[1], image.shape[0])
     corner = (width - image.shape[1]) // 2, (height - image.shape[0]) // 2
     return padded(image, width, height, corner), corner

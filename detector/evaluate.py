@@ -15,7 +15,7 @@ from leukodiff.runtime.errors import DataError
 from leukodiff.runtime.intervals import clopper_pearson
 
 from .detections import Detections
-from .infer import Detector
+from .infer import DEFAULT_THRESHOLD, Detector
 from .matching import IOU_LEVELS, match_detections
 from .yolo_tree import detector_class
 
@@ -133,7 +133,7 @@ def figures(
 ) -> DetectorEvaluation:
     """The figures of detections made down to `FLOOR`, each beside its field."""
     names = detector.metadata.classes
-    thresholds = {name: detector.metadata.thresholds.get(name, 0.25) for name in names}
+    thresholds = {n: detector.metadata.thresholds.get(n, DEFAULT_THRESHOLD) for n in names}
     tally = _tally(pairs)
     by_class = {name: _average_precision(tally, i) for i, name in enumerate(names)}
     classes = tuple(

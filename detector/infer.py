@@ -12,7 +12,7 @@ from leukodiff.runtime.errors import InputError
 from leukodiff.runtime.metadata import ModelMetadata
 from leukodiff.runtime.model import Model, load_model
 
-from .canvas import MARGIN, Image, on_canvas, resized
+from .canvas import Image, canvas_size, on_canvas, resized
 from .detections import Detections
 
 SHIPPED = Path(__file__).with_name("weights") / "leukodiff-detector.onnx"
@@ -21,7 +21,10 @@ LARGEST_CANVAS = 2048
 """The longest side (px, at working scale) that is detected in one pass."""
 
 DEFAULT_THRESHOLD = 0.25
+"""Confidence (0-1) that a detection must reach, where the metadata has none for its class."""
+
 DEFAULT_NMS_IOU = 0.6
+"""Of two boxes of one class that overlap more than this (IoU), the less sure one is dropped."""
 
 
 @dataclass(frozen=True)
@@ -76,10 +79,15 @@ class Detector:
             return Detections.empty(names)
         height, width = image.shape[:2]
         small = resized(image, *self._working_size(width, height, um_per_px))
-        canvas, corner = on_canvas(small, int(self.metadata.calibration.get("margin_px", MARGIN)))
+        canvas, corner = on_canvas(small)
         predictions = self.model(canvas[None])[0]
-        found = decode(predictions, self._thresholds(thresholds), self._nms_iou(), names)
+        nms_iou = float(self.metadata.calibration.get("nms_iou", DEFAULT_NMS_IOU))
+        found = decode(predictions, self._thresholds(thresholds), nms_iou, names)
         return _in_field(found, corner, small.shape[1::-1], (width, height))
+
+    def canvas_px(self, width: int, height: int, um_per_px: float) -> int:
+        """The longer side (px) of the canvas that a field of this size is detected on."""
+        return max(canvas_size(*self._working_size(width, height, um_per_px)))
 
     def _working_size(self, width: int, height: int, um_per_px: float) -> tuple[int, int]:
         if not um_per_px > 0:
@@ -98,17 +106,11 @@ class Detector:
         least = [chosen.get(name, DEFAULT_THRESHOLD) for name in self.metadata.classes]
         return np.array(least, np.float32)
 
-    def _nms_iou(self) -> tuple[float, ...]:
-        iou = self.metadata.calibration.get("nms_iou", DEFAULT_NMS_IOU)
-        by_class = iou if isinstance(iou, Mapping) else {}
-        default = DEFAULT_NMS_IOU if by_class else float(iou)
-        return tuple(float(by_class.get(name, default)) for name in self.metadata.classes)
-
 
 def decode(
     predictions: NDArray[np.float32],
     thresholds: NDArray[np.float32],
-    nms_iou: tuple[float, ...],
+    nms_iou: float,
     class_names: tuple[str, ...],
 ) -> Detections:
     """What a YOLO's raw output says, one box a cell, the surest first.
@@ -116,7 +118,7 @@ def decode(
     Args:
         predictions: (A, 4 + C): cx, cy, w, h in px, then class probabilities 0-1.
         thresholds: (C,) least confidence of each class, 0-1.
-        nms_iou: for each class, the overlap (IoU, 0-1) above which the less sure box is dropped.
+        nms_iou: overlap (IoU, 0-1) of two boxes of a class above which the less sure is dropped.
         class_names: the C classes, in the output's order.
     """
     boxes, scores = predictions[:, :4], predictions[:, 4:]
@@ -138,15 +140,15 @@ def cxcywh_to_xyxy(boxes: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.concatenate([boxes[:, :2] - half, boxes[:, :2] + half], axis=1).astype(np.float32)
 
 
-def _one_box_a_cell(found: Detections, nms_iou: tuple[float, ...]) -> NDArray[np.int64]:
+def _one_box_a_cell(found: Detections, nms_iou: float) -> NDArray[np.int64]:
     kept = []
-    for class_id, iou in enumerate(nms_iou):
+    for class_id in range(len(found.class_names)):
         members = np.flatnonzero(found.class_id == class_id)
         if len(members):
             corners = found.xyxy[members]
             sides = np.concatenate([corners[:, :2], corners[:, 2:] - corners[:, :2]], axis=1)
             chosen = cv2.dnn.NMSBoxes(
-                sides.astype(np.float64).tolist(), found.confidence[members].tolist(), 0.0, iou
+                sides.astype(np.float64).tolist(), found.confidence[members].tolist(), 0.0, nms_iou
             )
             kept.append(members[np.asarray(chosen, np.int64).reshape(-1)])
     if not kept:

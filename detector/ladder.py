@@ -9,6 +9,7 @@ import numpy as np
 
 from leukodiff.datasets.fields import LabelledField
 from leukodiff.datasets.images import read_rgb
+from leukodiff.datasets.layout import image_size
 from leukodiff.datasets.vocabulary import WHITE_CELL
 from leukodiff.runtime.errors import DataError
 
@@ -18,7 +19,10 @@ from .infer import Detector
 
 @dataclass(frozen=True)
 class Rung:
-    """A detector at one working scale: its figures (0-1) and the median time it takes a field."""
+    """A detector at one working scale: its figures (0-1) and the median time it takes a field.
+
+    `canvas_px` is the longer side of the canvas that the first field is detected on.
+    """
 
     um_per_px: float
     canvas_px: int
@@ -72,9 +76,11 @@ def save_rungs(rungs: Sequence[Rung], out: Path) -> None:
 def _rung(detector: Detector, fields: Sequence[LabelledField]) -> Rung:
     evaluation = evaluate_detector(detector, fields)
     white = evaluation.of(WHITE_CELL)
+    first = fields[0]
+    scale = first.um_per_px or detector.um_per_px
     return Rung(
         um_per_px=detector.um_per_px,
-        canvas_px=detector.metadata.input_px,
+        canvas_px=detector.canvas_px(*image_size(first.path), scale),
         map50=evaluation.map50,
         white_cell_ap50=white.ap50,
         white_cell_recall=white.recall,

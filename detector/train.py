@@ -8,7 +8,10 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from leukodiff.datasets.fields import LabelledField
+from leukodiff.datasets.layout import whole_image
 from leukodiff.datasets.registry import DATASETS
 from leukodiff.datasets.vocabulary import DETECTOR_CLASSES
 from leukodiff.runtime.errors import DataError, InputError
@@ -78,11 +81,12 @@ def train_detector(fields: Sequence[LabelledField], settings: DetectorTraining) 
     cut short goes on from its last epoch, and one that is whole is returned as it is.
 
     Raises:
-        DataError: a split is empty, or a field's scale is not known.
+        DataError: a split is empty, a field's scale is not known, or its label covers the image.
         InputError: the folder holds another run.
     """
     chosen = [one for one in fields if one.split in ("train", "val")]
     _require_both_splits(chosen)
+    _require_boxes_of_cells(chosen)
     side = settings.canvas_px or canvas_side(chosen, settings.um_per_px)
     settings = replace(settings, canvas_px=side)
     trained = _paths(settings.out)
@@ -107,6 +111,16 @@ def _require_both_splits(fields: Sequence[LabelledField]) -> None:
     for split in ("train", "val"):
         if not counts[split]:
             raise DataError(f"no field is in the split {split!r}; training needs train and val")
+
+
+def _require_boxes_of_cells(fields: Sequence[LabelledField]) -> None:
+    for one in fields:
+        if len(one.xyxy) == 1 and np.array_equal(one.xyxy, whole_image(one.path)):
+            name = one.source or "its dataset"
+            raise DataError(
+                f"{one.path}: its label covers the image; {name} has no boxes to train a detector "
+                "with"
+            )
 
 
 def _start_run(

@@ -47,8 +47,8 @@ class AnalyzeSettings:
     overwrite: bool = False
 
     def __post_init__(self) -> None:
-        if self.um_per_px is not None and not 0 < self.um_per_px < 100:
-            raise InputError(f"um/px must be above 0 and below 100, not {self.um_per_px}")
+        if self.um_per_px is not None and not 0.001 <= self.um_per_px < 100:
+            raise InputError(f"um/px must be from 0.001 to below 100, not {self.um_per_px}")
         if self.threads is not None and self.threads < 1:
             raise InputError(f"at least one thread is needed, not {self.threads}")
 

@@ -14,7 +14,7 @@ from leukodiff.classifier.infer import Classifier
 from leukodiff.classifier.predictions import Predictions
 from leukodiff.datasets.fields import LabelledField
 from leukodiff.datasets.images import read_rgb
-from leukodiff.datasets.vocabulary import CLASSIFIER_CLASSES, WHITE_CELL
+from leukodiff.datasets.vocabulary import CLASSIFIER_CLASSES, UNIDENTIFIED, WHITE_CELL
 from leukodiff.detector.detections import Detections
 from leukodiff.detector.infer import Detector
 from leukodiff.detector.matching import match_detections
@@ -61,6 +61,7 @@ class PipelineEvaluation:
             "likeliest_right": share_with_interval(
                 [c.likeliest == c.true_type for c in self.cells]
             ),
+            "unidentified": share_with_interval([c.cell_type == UNIDENTIFIED for c in self.cells]),
             "recall": {name: share_with_interval(self._right(name)) for name in self.true_types},
         }
 

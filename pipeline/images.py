@@ -7,7 +7,7 @@ from typing import Literal
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageFile, ImageOps
+from PIL import ExifTags, Image, ImageFile, ImageOps
 from PIL.BmpImagePlugin import BmpImageFile
 from PIL.JpegImagePlugin import JpegImageFile
 from PIL.PngImagePlugin import PngImageFile
@@ -95,10 +95,18 @@ def _decode(path: Path, image: ImageFile.ImageFile, data: bytes) -> Rgb:
     if _is_deep(image):
         if isinstance(image, TiffImageFile) and image.tag_v2.get(_PLANAR_CONFIGURATION, 1) != 1:
             raise InputError(f"{path}: 16-bit colour planes stored apart; save it interleaved")
-        return _eight_bits(_by_opencv(data, cv2.IMREAD_UNCHANGED))
+        pixels = _eight_bits(_by_opencv(data, cv2.IMREAD_UNCHANGED))
+        return pixels if isinstance(image, TiffImageFile) else _turned(pixels, image)
     if image.mode in ("I", "F"):
         raise InputError(f"{path}: 32-bit pixels have no known range; save it with 8 or 16 bits")
     return _by_pillow(image)
+
+
+def _turned(pixels: Rgb, image: ImageFile.ImageFile) -> Rgb:
+    """As the file's EXIF orientation says; OpenCV turns a deep TIFF itself, and a PNG not."""
+    picture = Image.fromarray(pixels)
+    picture.getexif()[ExifTags.Base.Orientation] = image.getexif().get(ExifTags.Base.Orientation, 1)
+    return np.asarray(ImageOps.exif_transpose(picture), np.uint8)
 
 
 def _refuse_cut_off_jpeg(path: Path, data: bytes) -> None:

@@ -104,7 +104,7 @@ class SlideJob:
     """A slide being analyzed. `run` may be called from many threads, once for every field."""
 
     def __init__(
-        self, slide: Slide, folder: SlideFolder, making: Making, files: list[list[str | int]]
+        self, slide: Slide, folder: SlideFolder, making: Making, files: list[list[str]]
     ) -> None:
         self.slide = slide
         self.outcome: SlideOutcome | None = None
@@ -136,6 +136,8 @@ class SlideJob:
             is_last = len(self._fields) == len(self.slide.fields)
         if is_last:
             self.outcome = self._finish()
+            # A run keeps its jobs to the end: not their pictures and cells.
+            self._gallery, self._fields = Gallery(0), {}
 
     def discard(self) -> None:
         """Takes away what an unfinished slide has left on disk."""

@@ -1,12 +1,12 @@
 """What a person points at -> slides, each with its fields."""
 
-import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 
+from leukodiff.runtime.checksum import sha256_of
 from leukodiff.runtime.errors import InputError
 
 from .images import Rgb, read_image
@@ -24,6 +24,9 @@ WHOLE_SLIDE_SUFFIXES = frozenset(
 
 RESERVED_NAMES = frozenset({"run.json", "slides.csv", "counts.csv"})
 """What stands beside the slides' folders, and so can't be the name of one."""
+
+OUTPUT_SIGNS = ("run.json", "slide.json")
+"""A folder that holds one of these was made by a run: the whole output, or a slide's folder."""
 
 
 @dataclass(frozen=True)
@@ -142,7 +145,8 @@ def _natural(name: str) -> tuple[list[tuple[int, str]], str]:
 
 
 def _is_output(folder: Path, leave_out: Path | None) -> bool:
-    return folder.resolve() == leave_out or (folder / "run.json").is_file()
+    made = any((folder / sign).is_file() for sign in OUTPUT_SIGNS)
+    return made or folder.resolve() == leave_out
 
 
 def _wanted(folder: Path) -> str:
@@ -189,13 +193,13 @@ def _unique_names(taken: Iterable[str]) -> Callable[..., str]:
     return unique
 
 
-def fingerprint(slide: Slide) -> list[list[str | int]]:
-    """Name and size in bytes of each field's file: tells whether a slide is still the same one."""
-    return [[field.field_id, _size(field.path)] for field in slide.fields]
+def fingerprint(slide: Slide) -> list[list[str]]:
+    """Name and SHA-256 of each field's file: tells whether a slide is still the same one."""
+    return [[field.field_id, _digest(field.path)] for field in slide.fields]
 
 
-def _size(path: Path) -> int:
+def _digest(path: Path) -> str:
     try:
-        return os.stat(path).st_size
+        return sha256_of(path)
     except OSError:
-        return -1
+        return ""  # why, is said when the field is read

@@ -3,7 +3,6 @@
 import re
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from dataclasses import fields
 from pathlib import Path
@@ -47,20 +46,11 @@ def imported_by(code: str) -> set[str]:
     return set(done.stdout.split())
 
 
-def test_help_answers_in_half_a_second() -> None:
-    def seconds() -> float:
-        began = time.perf_counter()
-        code = "from leukodiff.pipeline.cli import main; main(['--help'])"
-        subprocess.run([sys.executable, "-I", "-c", code], check=True, capture_output=True)
-        return time.perf_counter() - began
-
-    # The best of a few: the machine may be busy with something else.
-    assert min(seconds() for _ in range(5)) < 0.5
-
-
 def test_the_command_line_alone_loads_no_science() -> None:
+    """That is what lets `--help` answer at once."""
     science = {"numpy", "cv2", "openvino", "pandas", "scipy", "PIL", "rich", "jinja2", "torch"}
-    assert not imported_by("import leukodiff.pipeline.cli") & science
+    help_page = "from leukodiff.pipeline.cli import main; main(['--help'], standalone_mode=False)"
+    assert not imported_by(help_page) & science
 
 
 @pytest.mark.parametrize(
@@ -117,7 +107,10 @@ def test_every_column_is_documented(heading: str, columns: tuple[str, ...]) -> N
 def test_options_are_settings(command: str, module: str, settings: str) -> None:
     known = {one.name for one in fields(getattr(pytest.importorskip(module), settings))}
     options = {one.name for one in COMMANDS[command].params if isinstance(one, click.Option)}
-    assert options - known <= {"out", "data", "official_labels", "no_overlays"}
+    assert options - known <= {
+        *("out", "data", "official_labels", "no_overlays"),
+        *("threshold", "figures"),
+    }
 
 
 @pytest.mark.parametrize(

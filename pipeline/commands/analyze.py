@@ -69,12 +69,17 @@ def run(inputs: Sequence[Path], out: Path, settings: AnalyzeSettings) -> RunSumm
     from leukodiff.pipeline.console import progress_bar
     from leukodiff.pipeline.output import OutputError
 
+    before = _last_changed(out / "run.json")
     with progress_bar("fields") as advance:
         try:
             return start(inputs, out, settings, advance)
         except OutputError as error:
-            begun = (out / "run.json").is_file()
+            begun = _last_changed(out / "run.json") != before
             raise (Failed if begun else WrongUsage)(error) from error
+
+
+def _last_changed(path: Path) -> int | None:
+    return path.stat().st_mtime_ns if path.is_file() else None
 
 
 def show_summary(summary: RunSummary) -> None:

@@ -55,6 +55,10 @@ def check_datasets(name: str | None, root: Path | None) -> None:
     from leukodiff.datasets.check_text import between_text, check_text
     from leukodiff.pipeline.console import progress_bar
 
+    if root and not name:
+        raise click.BadParameter(
+            "the folder of which data set? give its NAME too", param_hint="--root"
+        )
     reports = []
     for one in [name] if name else _at_hand():
         with progress_bar("images") as advance:

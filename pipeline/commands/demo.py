@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from leukodiff.runtime.errors import InputError
+
 from .options import FOLDER
 
 if TYPE_CHECKING:
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
 
 WHITE_CELLS_A_FIELD = 4
 SMEAR, RESULTS = "smear", "results"
+MARK = ".leukodiff-demo"
 
 
 @click.command()
@@ -30,27 +33,33 @@ SMEAR, RESULTS = "smear", "results"
 def demo(out: Path, fields: int, seed: int, bccd: bool) -> None:
     """Analyze a phantom smear and print its differential beside the truth."""
     from leukodiff.pipeline.analyze import AnalyzeSettings
+    from leukodiff.pipeline.output import prepare
 
     from .analyze import run, show_summary
 
     smear = out / SMEAR
+    prepare(out)
     _remove_earlier(out)
     labelled = _bccd_test_fields(smear) if bccd else _phantom(smear, fields, seed)
     summary = run([smear], out / RESULTS, AnalyzeSettings())
     show_summary(summary)
+    if summary.exit_status:
+        sys.exit(summary.exit_status)
     slide = out / RESULTS / SMEAR
     _show_beside_truth(slide / "counts.csv", _known_types(labelled))
     first = sorted((slide / "overlays").iterdir())[0]
     for path in (slide / "report.html", first, slide / "counts.csv", slide / "cells.csv"):
         click.echo(f"open {click.format_filename(path)}")
-    sys.exit(summary.exit_status)
 
 
 def _remove_earlier(out: Path) -> None:
-    # Only what an earlier demo wrote: `run.json` and `truth.json` tell.
-    for folder, sign in ((out / RESULTS, "run.json"), (out / SMEAR, "truth.json")):
-        if (folder / sign).is_file():
-            shutil.rmtree(folder)
+    # Only what an earlier demo began here: its mark tells.
+    if (out / MARK).is_file():
+        for name in (SMEAR, RESULTS):
+            shutil.rmtree(out / name, ignore_errors=True)
+    elif any((out / name).exists() for name in (SMEAR, RESULTS)):
+        raise InputError(f"{out}: holds a {SMEAR} or {RESULTS} of yours; choose another --out")
+    (out / MARK).touch()
 
 
 def _phantom(smear: Path, n_fields: int, seed: int) -> list[LabelledField]:
@@ -65,7 +74,6 @@ def _bccd_test_fields(smear: Path) -> list[LabelledField]:
 
     labelled = [field for field in load_dataset("bccd") if field.split == "test"]
     smear.mkdir(parents=True, exist_ok=True)
-    (smear / "truth.json").write_text("{}\n")
     for field in labelled:
         shutil.copy(field.path, smear / field.field_id)
     return labelled
@@ -74,7 +82,7 @@ def _bccd_test_fields(smear: Path) -> list[LabelledField]:
 def _known_types(labelled: list[LabelledField]) -> Counter[str]:
     from leukodiff.pipeline.differential import BESIDE, COUNTED
 
-    wanted = {*COUNTED, *BESIDE, "white_cell"}
+    wanted = {*COUNTED, *BESIDE}
     return Counter(name for field in labelled for name in field.cell_types if name in wanted)
 
 

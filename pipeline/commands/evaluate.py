@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,7 @@ from .options import (
     engine_options,
     json_option,
     labelled_fields,
+    scale_option,
     split_option,
 )
 
@@ -36,27 +38,34 @@ def evaluate() -> None:
 @detector_option
 @data_options("bccd")
 @split_option
+@scale_option
 @_out
 @json_option
 @engine_options
-@click.option("--ladder", metavar="UM,UM,...", help="Also measure at these working scales (um/px).")
+@click.option(
+    "--ladder",
+    metavar="UM,UM,...",
+    callback=lambda _context, _option, text: _scales(text) if text else [],
+    help="Also measure at these working scales (um/px).",
+)
 def evaluate_detector(
     detector: Path | None,
     data: tuple[str, ...],
     official_labels: bool,
     split: str,
+    um_per_px: float | None,
     out: Path | None,
     json_file: Path | None,
     engine: str,
     threads: int | None,
-    ladder: str | None,
+    ladder: list[float],
 ) -> None:
     """mAP50, mAP50-95, AP per class, precision and recall at the shipped threshold."""
     from leukodiff.detector.evaluate import evaluate_detector as measure
     from leukodiff.detector.infer import Detector
     from leukodiff.pipeline.console import show_table
 
-    fields = labelled_fields(data, official_labels, split)
+    fields = labelled_fields(data, official_labels, split, um_per_px)
     loaded = Detector.load(detector, engine=engine, threads=threads)
     figures = measure(loaded, fields)
     title = f"mAP50 {figures.map50:.4f}   mAP50-95 {figures.map50_95:.4f}   {len(fields)} fields"
@@ -82,6 +91,7 @@ def evaluate_detector(
 @classifier_option
 @data_options("pbc")
 @split_option
+@scale_option
 @_out
 @json_option
 @engine_options
@@ -90,6 +100,7 @@ def evaluate_classifier(
     data: tuple[str, ...],
     official_labels: bool,
     split: str,
+    um_per_px: float | None,
     out: Path | None,
     json_file: Path | None,
     engine: str,
@@ -99,7 +110,7 @@ def evaluate_classifier(
     from leukodiff.classifier.evaluate import evaluate_classifier as measure
     from leukodiff.classifier.infer import Classifier
 
-    fields = labelled_fields(data, official_labels, split)
+    fields = labelled_fields(data, official_labels, split, um_per_px)
     figures = measure(Classifier.load(classifier, engine=engine, threads=threads), fields)
     click.echo(figures.report())
     summary = figures.summary()
@@ -116,6 +127,7 @@ def evaluate_classifier(
 @classifier_option
 @data_options("bccd")
 @split_option
+@scale_option
 @_out
 @json_option
 @engine_options
@@ -125,6 +137,7 @@ def evaluate_pipeline(
     data: tuple[str, ...],
     official_labels: bool,
     split: str,
+    um_per_px: float | None,
     out: Path | None,
     json_file: Path | None,
     engine: str,
@@ -136,7 +149,7 @@ def evaluate_pipeline(
     from leukodiff.pipeline.console import progress_bar, show_table
     from leukodiff.pipeline.evaluate import evaluate_pipeline as measure
 
-    fields = labelled_fields(data, official_labels, split)
+    fields = labelled_fields(data, official_labels, split, um_per_px)
     models = (
         Detector.load(detector, engine=engine, threads=threads),
         Classifier.load(classifier, engine=engine, threads=threads),
@@ -156,15 +169,22 @@ def evaluate_pipeline(
     _write_json(json_file, summary)
 
 
-def _climb(detector: Detector, ladder: str, fields: list[LabelledField], out: Path | None) -> None:
+def _scales(text: str) -> list[float]:
+    try:
+        scales = [float(one) for one in text.split(",")]
+    except ValueError:
+        scales = []
+    if not scales or not all(0 < scale < math.inf for scale in scales):
+        raise click.BadParameter(f"expected positive numbers with commas, not {text!r}")
+    return scales
+
+
+def _climb(
+    detector: Detector, scales: list[float], fields: list[LabelledField], out: Path | None
+) -> None:
     from leukodiff.detector.ladder import resolution_ladder
     from leukodiff.pipeline.console import show_table
 
-    try:
-        scales = [float(text) for text in ladder.split(",")]
-    except ValueError as error:
-        hint = f"--ladder: expected numbers with commas, not {ladder!r}"
-        raise click.UsageError(hint) from error
     rungs = resolution_ladder([detector.at_scale(scale) for scale in scales], fields, out)
     rows = [
         (*_fixed(r.um_per_px, r.white_cell_recall, r.white_cell_ap50, r.map50), r.milliseconds)

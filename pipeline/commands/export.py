@@ -7,6 +7,8 @@ from typing import Any
 
 import click
 
+from leukodiff.runtime.errors import InputError
+
 from .options import FILE, command_line, data_options, labelled_fields
 
 _checkpoint = click.argument("checkpoint", type=click.Path(path_type=Path, exists=True))
@@ -35,12 +37,12 @@ def export() -> None:
 @click.option(
     "--red-cell-box-ratio",
     type=float,
-    default=1.0,
+    default=1.12,
     show_default=True,
     help="How much wider its boxes are than the red cells in them.",
 )
 @click.option(
-    "--figures", type=FILE, help="What `evaluate detector --json` wrote, to keep with it."
+    "--figures", type=FILE, help="What `evaluate detector --json` wrote of the val split, to keep."
 )
 def export_detector(
     checkpoint: Path, out: Path, threshold: dict[str, float], figures: Path | None, **chosen: Any
@@ -71,34 +73,34 @@ def export_classifier(
     from leukodiff.classifier.export import ExportNotes
     from leukodiff.classifier.export import export_classifier as write
 
-    notes = ExportNotes(version=version, command=command_line(), training_data=training_data(data))
+    notes = ExportNotes(version=version, command=command_line())
     metadata = write(checkpoint, labelled_fields(data, official_labels), out, notes)
     click.echo(f"{out}  sha256 {metadata.sha256}")
 
 
-def training_data(data: tuple[str, ...]) -> list[dict[str, str]]:
-    """Name, licence and citation of each dataset, for the metadata."""
-    from leukodiff.datasets.registry import DATASETS
-
-    names = [text.partition("=")[0] for text in data]
-    facts = ("name", "licence", "citation")
-    return [
-        {fact: getattr(DATASETS[name], fact) for fact in facts}
-        if name in DATASETS
-        else {"name": name}
-        for name in names
-    ]
-
-
 def _figures(path: Path) -> dict[str, Any]:
     # The file they were measured on is this one before its figures were known.
-    facts = json.loads(path.read_text(encoding="utf-8"))
+    try:
+        facts = dict(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError) as error:
+        raise InputError(f"{path}: not what `evaluate detector --json` writes ({error})") from error
     return {name: value for name, value in facts.items() if name not in ("model", "sha256")}
 
 
 def _thresholds(texts: Iterable[str]) -> dict[str, float]:
-    pairs = [text.partition("=") for text in texts]
+    return dict(map(_threshold, texts))
+
+
+def _threshold(text: str) -> tuple[str, float]:
+    from leukodiff.datasets.vocabulary import DETECTOR_CLASSES
+
+    name, _, value = text.partition("=")
     try:
-        return {name: float(value) for name, _, value in pairs}
+        least = float(value)
     except ValueError:
         raise click.BadParameter("expected CLASS=NUMBER, such as white_cell=0.5") from None
+    if name not in DETECTOR_CLASSES:
+        raise click.BadParameter(f"no class {name!r}: expected {', '.join(DETECTOR_CLASSES)}")
+    if not 0 <= least <= 1:
+        raise click.BadParameter(f"{text}: a confidence is from 0 to 1")
+    return name, least

@@ -92,15 +92,33 @@ def split_option(command: Command) -> Command:
     )(command)
 
 
+def scale_option(command: Command) -> Command:
+    """`--um-per-px`, for fields whose own scale nobody knows."""
+    text = "Scale (um/px) of the fields that have none of their own."
+    return click.option("--um-per-px", type=click.FloatRange(0, min_open=True), help=text)(command)
+
+
 def labelled_fields(
-    data: Sequence[str], official_labels: bool = False, split: str | None = None
+    data: Sequence[str],
+    official_labels: bool = False,
+    split: str | None = None,
+    um_per_px: float | None = None,
 ) -> list[LabelledField]:
-    """The fields of each `NAME` or `NAME=FOLDER`, all of them or those of one split."""
+    """The fields of each `NAME` or `NAME=FOLDER`, all of them or those of one split.
+
+    `um_per_px` is the scale of those that have none of their own.
+    """
+    from dataclasses import replace
+
     fields = []
     for text in data:
         name, _, folder = text.partition("=")
         fields += _load(name, Path(folder) if folder else None, official_labels)
-    return [field for field in fields if split in (None, field.split)]
+    return [
+        replace(field, um_per_px=field.um_per_px or um_per_px)
+        for field in fields
+        if split in (None, field.split)
+    ]
 
 
 def command_line() -> str:

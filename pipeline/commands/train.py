@@ -50,7 +50,7 @@ def train_detector(data: tuple[str, ...], official_labels: bool, **chosen: Any) 
 @click.option("--batch-size", type=int, default=32, show_default=True, help="Cells a step.")
 @click.option("--learning-rate", type=float, default=6e-4, show_default=True)
 @click.option("--seed", type=int, default=0, show_default=True)
-@click.option("--device", default="cpu", show_default=True, help="A torch device, such as cuda.")
+@click.option("--device", help="cpu, cuda, cuda:1 ...  [default: a GPU if there is one]")
 @click.option("--threads", type=int, default=0, help="Cores to use.  [default: torch's choice]")
 def train_classifier(
     data: tuple[str, ...], official_labels: bool, out: Path, **chosen: Any

@@ -24,7 +24,7 @@ def _feature(report: SmearReport, cell: Cell) -> dict[str, object]:
     chances = zip(report.class_names, cell.probabilities, strict=True)
     return {
         "type": "Feature",
-        "id": str(uuid.uuid5(_NAMESPACE, f"{report.slide_id}/{cell.cell_id}")),
+        "id": _identity(f"{report.slide_id}/{cell.cell_id}"),
         "geometry": {"type": "Polygon", "coordinates": [_ring(cell)]},
         "properties": {
             "objectType": "annotation",
@@ -38,6 +38,11 @@ def _feature(report: SmearReport, cell: Cell) -> dict[str, object]:
             },
         },
     }
+
+
+def _identity(name: str) -> str:
+    # Bytes of a file name that are no text can't be hashed as UTF-8: their escapes are.
+    return str(uuid.uuid5(_NAMESPACE, name.encode("utf-8", "backslashreplace").decode("utf-8")))
 
 
 def rgb(colour: str) -> tuple[int, int, int]:

@@ -21,6 +21,7 @@ from leukodiff.classifier.train import (  # noqa: E402
     load_splits,
     train_classifier,
 )
+from leukodiff.datasets.bccd import bccd_test_scenes  # noqa: E402
 from leukodiff.datasets.fields import LabelledField  # noqa: E402
 from leukodiff.runtime.errors import DataError, ModelFileError  # noqa: E402
 
@@ -54,6 +55,7 @@ def settings(out: Path, epochs: int = 2) -> ClassifierTraining:
         epochs=epochs,
         batch_size=4,
         seed=3,
+        device="cpu",
     )
 
 
@@ -88,6 +90,19 @@ def test_what_a_test_field_shows_is_not_trained_on(fields, tmp_path):
     assert len(train) == sum(f.split == "train" for f in fields) - 1
 
 
+@pytest.mark.parametrize(
+    ("source", "n_left_out"),
+    [("bccd", 1), ("kaggle_blood_cells", 1), pytest.param("painted", 0, id="another's names")],
+)
+def test_bccd_s_test_split_is_held_out_where_bccd_is_not_given(
+    fields, tmp_path, source, n_left_out
+):
+    given = [f for f in fields if f.split != "test"]
+    copy = replace(given[0], source=source, group=min(bccd_test_scenes()))
+    train, _ = load_splits([copy, *given[1:]], settings(tmp_path))
+    assert len(train) == sum(f.split == "train" for f in given) - n_left_out
+
+
 def test_a_source_without_a_scale_is_named(fields):
     lost = replace(fields[0], um_per_px=None)
     with pytest.raises(DataError, match="scale"):
@@ -98,6 +113,10 @@ def test_the_exported_file_says_what_torch_says(fields, trained, tmp_path):
     out = tmp_path / "tiny.onnx"
     metadata = export_classifier(trained, fields, out, ExportNotes(command="train classifier"))
     assert metadata.classes == tuple(COLOURS)
+    assert metadata.training_data == (
+        {"name": "painted", "split": "train", "cells": "8"},
+        {"name": "painted", "split": "val", "cells": "2"},
+    )
     classifier = Classifier.load(out)
     cells = labelled_cells(fields, metadata.classes, classifier.crop)
     model, _ = load_trained(trained)

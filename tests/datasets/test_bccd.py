@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from leukodiff.datasets.bccd import bccd_scene, load_bccd, read_bccd
+from leukodiff.datasets.bccd import bccd_scene, bccd_test_scenes, load_bccd, read_bccd
 from leukodiff.datasets.bccd_erratum import load_erratum
 from leukodiff.datasets.vocabulary import is_white
 from leukodiff.runtime.errors import DataError
@@ -141,6 +141,17 @@ def test_scene_of_a_field() -> None:
     # 00205 (test) and 00276 (train) show the same neutrophil; 00000 is alone.
     assert bccd_scene("BloodImage_00205") == bccd_scene("BloodImage_00276")
     assert bccd_scene("BloodImage_00000") == "BloodImage_00000"
+
+
+def test_scenes_of_the_official_test_split() -> None:
+    # 00205 is a test field, so 00276, which shows the same place, is not to be learnt either.
+    assert bccd_scene("BloodImage_00276") in bccd_test_scenes()
+    assert bccd_scene("BloodImage_00000") not in bccd_test_scenes()
+
+
+def test_real_scenes_of_the_official_test_split(data_root: Path) -> None:
+    test = {f.group for f in load_bccd(data_root / "bccd") if f.split == "test"}
+    assert test == bccd_test_scenes()
 
 
 def test_real_bccd(data_root: Path) -> None:

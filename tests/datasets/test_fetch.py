@@ -115,6 +115,25 @@ def test_checksum(
         assert not list(tmp_path.glob("**/*.jpg"))
 
 
+@pytest.mark.parametrize(
+    "content",
+    [
+        pytest.param(b"<html>log in</html>", id="a login page"),
+        pytest.param(chula_zip()[:-200], id="cut off"),
+    ],
+)
+def test_what_is_no_zip_is_refused_and_removed(
+    server: Server, tmp_path: Path, content: bytes
+) -> None:
+    whole, server.content = server.content, content
+    with pytest.raises(DataError, match="no whole ZIP") as caught:
+        fetch("chula", tmp_path, progress=False)
+    assert "\n" not in str(caught.value)
+    assert not list(tmp_path.rglob("*.zip*"))
+    server.content = whole
+    fetch("chula", tmp_path, progress=False)
+
+
 def test_other_layout_is_refused(server: Server, tmp_path: Path) -> None:
     server.content = chula_zip("nonsense\n")
     with pytest.raises(DataError, match="not laid out as expected"):
@@ -129,6 +148,7 @@ def test_offline_says_how_to_place_the_files(name: str, tmp_path: Path) -> None:
     assert "\n" not in message
     assert DATASETS[name].address in message
     assert str(tmp_path / "here") in message
+    assert not (tmp_path / "here").exists()
 
 
 def test_unknown_name() -> None:

@@ -154,6 +154,8 @@ def test_ladder(discs, field: LabelledField, tmp_path: Path) -> None:
     rungs = resolution_ladder(detectors, [field], tmp_path / "ladder")
     assert [rung.um_per_px for rung in rungs] == [0.1875, 0.5]
     assert [rung.white_cell_recall for rung in rungs] == [1.0, 0.0]
+    # 320 px, and 320 * 0.1875 / 0.5 = 120 px, with the margin, in strides
+    assert [rung.canvas_px for rung in rungs] == [352, 160]
     table = pd.read_csv(tmp_path / "ladder/ladder.csv")
     assert table["white_cell_recall"].tolist() == [1.0, 0.0]
     assert (tmp_path / "ladder/ladder.png").stat().st_size > 1000

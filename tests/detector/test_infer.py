@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from leukodiff.detector.canvas import PAD_GREY, STRIDE, on_canvas
+from leukodiff.detector.canvas import PAD_GREY, STRIDE, canvas_size, on_canvas
 from leukodiff.detector.infer import cxcywh_to_xyxy, decode
 from leukodiff.runtime.errors import InputError
 
@@ -86,7 +86,7 @@ def test_an_impossible_scale(discs, um_per_px: float) -> None:
 def test_canvas(shape: tuple[int, int], canvas: tuple[int, int]) -> None:
     image = np.zeros((*shape, 3), np.uint8)
     placed, (x, y) = on_canvas(image)
-    assert placed.shape[:2] == canvas
+    assert placed.shape[:2] == canvas == canvas_size(shape[1], shape[0])[::-1]
     assert all(side % STRIDE == 0 for side in canvas)
     assert min(x, y, canvas[1] - shape[1] - x, canvas[0] - shape[0] - y) >= 15
     assert not placed[y : y + shape[0], x : x + shape[1]].any()
@@ -121,30 +121,30 @@ def prediction(*rows: tuple[float, ...]) -> np.ndarray:
     ],
 )
 def test_decode(rows, expected) -> None:
-    found = decode(prediction(*rows), HALF, (0.6, 0.6, 0.6), NAMES)
+    found = decode(prediction(*rows), HALF, 0.6, NAMES)
     said = [
         (int(i), round(float(c), 4)) for i, c in zip(found.class_id, found.confidence, strict=True)
     ]
     assert said == expected
 
 
-def test_overlap_is_judged_by_class() -> None:
+def test_overlap_that_one_cell_bears() -> None:
     rows = prediction((50, 50, 20, 20, 0.9, 0, 0), (60, 50, 20, 20, 0.8, 0, 0))  # IoU 1/3
-    assert len(decode(rows, HALF, (0.3, 0.9, 0.9), NAMES)) == 1
-    assert len(decode(rows, HALF, (0.4, 0.9, 0.9), NAMES)) == 2
+    assert len(decode(rows, HALF, 0.3, NAMES)) == 1
+    assert len(decode(rows, HALF, 0.4, NAMES)) == 2
 
 
 @pytest.mark.parametrize(
-    ("nms_iou", "n"),
+    ("calibration", "n"),
     [
-        pytest.param(0.3, 1, id="one number for all"),
-        pytest.param({"white_cell": 0.4}, 2, id="by class"),
-        pytest.param({"red_cell": 0.1}, 2, id="another class' number"),
+        pytest.param({"nms_iou": 0.3}, 1, id="small"),
+        pytest.param({"nms_iou": 0.4}, 2, id="larger"),
+        pytest.param({}, 2, id="none, so 0.6"),
     ],
 )
-def test_overlap_comes_from_the_metadata(discs, nms_iou, n: int) -> None:
+def test_overlap_comes_from_the_metadata(discs, calibration, n: int) -> None:
     rows = prediction((50, 50, 20, 20, 0.9, 0, 0), (60, 50, 20, 20, 0.8, 0, 0))
-    detector = discs(lambda _: {"predictions": rows[None]}, calibration={"nms_iou": nms_iou})
+    detector = discs(lambda _: {"predictions": rows[None]}, calibration=calibration)
     assert len(detector.detect(np.zeros((100, 100, 3), np.uint8), 0.1875)) == n
 
 

@@ -122,6 +122,14 @@ def test_both_splits_are_needed(fields, settings, tmp_path: Path, split: str) ->
     assert not (tmp_path / "new").exists()
 
 
+def test_a_label_that_covers_its_image_is_no_box(fields, settings, tmp_path: Path) -> None:
+    whole = replace(fields[0], xyxy=np.array([[0, 0, 64, 48]], np.float32), source="pbc")
+    words = r"0\.png: its label covers the image; pbc has no boxes"
+    with pytest.raises(DataError, match=words):
+        train_detector([whole, *fields[1:]], replace(settings, out=tmp_path / "new"))
+    assert not (tmp_path / "new").exists()
+
+
 @pytest.mark.parametrize(
     ("content", "words"),
     [
@@ -179,8 +187,19 @@ def test_a_checkpoint_without_its_run_needs_a_scale(trained: Path, tmp_path: Pat
 
 
 def test_another_model_s_classes_are_refused(weights: Path, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"random\.pt: has 80 classes, a detector of ours has 3"):
+    words = r"random\.pt: its classes are 0, 1, .*; a detector of ours has white_cell, red_cell"
+    with pytest.raises(InputError, match=words):
         export_detector(weights, tmp_path / "x.onnx", DetectorExport(um_per_px=1, canvas_px=64))
+
+
+def test_our_classes_in_another_order_are_refused(trained: Path, tmp_path: Path) -> None:
+    model = load_yolo(str(trained))
+    model.model.names = dict(enumerate(("platelet", "red_cell", "white_cell")))
+    model.save(str(tmp_path / "foreign.pt"))
+    with pytest.raises(InputError, match=r"foreign\.pt: its classes are platelet, red_cell"):
+        export_detector(
+            tmp_path / "foreign.pt", tmp_path / "x.onnx", DetectorExport(um_per_px=1, canvas_px=64)
+        )
 
 
 @pytest.mark.parametrize("engine", ["openvino", "onnxruntime"])

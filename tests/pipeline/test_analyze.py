@@ -318,7 +318,9 @@ def test_ctrl_c_keeps_the_slides_that_were_finished(
     assert {str(s.row["slide_id"]) for s in again.slides if s.skipped} == set(finished)
 
 
-@pytest.mark.parametrize("changes", [{"um_per_px": 0.0}, {"um_per_px": -1}, {"threads": 0}])
+@pytest.mark.parametrize(
+    "changes", [{"um_per_px": 0.0}, {"um_per_px": -1}, {"um_per_px": 1e-9}, {"threads": 0}]
+)
 def test_impossible_settings_are_refused(changes: dict[str, Any]) -> None:
     with pytest.raises(InputError):
         AnalyzeSettings(**changes)

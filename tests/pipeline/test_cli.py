@@ -142,5 +142,5 @@ def test_the_demo_removes_nothing_that_is_not_its_own(tmp_path: Path) -> None:
     mine = tmp_path / "results" / "mine.txt"
     mine.parent.mkdir()
     mine.write_text("keep")
-    leukodiff("demo", "--out", tmp_path, "--fields", "1")
+    assert leukodiff("demo", "--out", tmp_path, "--fields", "1").exit_code == 2
     assert mine.read_text() == "keep"

@@ -45,6 +45,14 @@ def test_geojson_is_what_qupath_reads(make_cell: MakeCell, make_report: MakeRepo
     assert cells_geojson(report) == cells_geojson(report)
 
 
+def test_a_cell_of_a_file_whose_name_is_no_text_is_exported(
+    make_cell: MakeCell, make_report: MakeReport
+) -> None:
+    name = b"f\xff-1".decode("utf-8", "surrogateescape")
+    (feature,) = json.loads(cells_geojson(make_report(make_cell(cell_id=name))))["features"]
+    assert feature["properties"]["name"] == name
+
+
 def test_geojson_of_no_cells(make_report: MakeReport) -> None:
     assert json.loads(cells_geojson(make_report())) == {"type": "FeatureCollection", "features": []}
 

@@ -188,3 +188,12 @@ def test_the_limit_is_on_pixels(
     else:
         with pytest.raises(InputError, match="60 x 40 px is more"):
             read_image(tmp_path / "a.png")
+
+
+@pytest.mark.parametrize("suffix", ["png", "tif"])
+def test_a_sixteen_bit_image_is_turned_too(tmp_path: Path, suffix: str) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    deep = Image.fromarray(np.arange(40 * 80, dtype=np.uint16).reshape(40, 80) * 20)
+    deep.save(tmp_path / f"deep.{suffix}", exif=exif)
+    assert read_image(tmp_path / f"deep.{suffix}").shape == (80, 40, 3)
