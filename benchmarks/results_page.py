@@ -105,7 +105,7 @@ SPEED = """
 | | ms a field |
 | --- | --- |
 | ultralytics `predict` (torch, 640 px), the classifier in torch cell by cell | {theirs:.1f} |
-| `leukodiff analyze`: models loaded, scale, overlays, tables, report written | {ours:.1f} |
+| `leukodiff analyze`: scale, both models, overlays, tables, report written | {ours:.1f} |
 
 **{ratio:.1f} times as fast**, with the same weights. White cells found: {found_theirs} by theirs,
 {found_ours} by ours, {both} by both (IoU 0.5), {same} of those with the same name.

@@ -5,7 +5,7 @@
 The same weights, the same fields, the same machine, the same minutes: the runs take turns, and the
 figure is the ratio of their medians. Theirs is `predict` (torch, 640 px), then each white cell cut
 and classified in torch by itself; models loaded, nothing written. Ours is the whole of `analyze`,
-loading its models too: scale, detection, classification, overlays, tables and report on disk.
+models loaded too: scale, detection, classification, overlays, tables and report on disk.
 """
 
 import argparse
@@ -29,6 +29,7 @@ from leukodiff.datasets.registry import load_dataset
 from leukodiff.detector.infer import Detector
 from leukodiff.detector.matching import iou_matrix
 from leukodiff.pipeline.analyze import AnalyzeSettings, analyze
+from leukodiff.pipeline.models import Models, load_models
 
 Cells = dict[str, list[tuple[tuple[float, ...], str]]]
 
@@ -70,10 +71,10 @@ class Theirs:
         return cells
 
 
-def ours(folder: Path, out: Path) -> float:
+def ours(folder: Path, out: Path, models: Models) -> float:
     """Seconds that `analyze` takes for the folder."""
     began = time.perf_counter()
-    status = analyze([folder], out, AnalyzeSettings()).exit_status
+    status = analyze([folder], out, AnalyzeSettings(), models=models).exit_status
     assert status == 0
     return time.perf_counter() - began
 
@@ -118,11 +119,12 @@ def main() -> None:
             (fields / path.name).symlink_to(path)
         rival = Theirs(scratch)
         rival.run(paths[:4])
+        models = load_models()
         for turn in range(chosen.rounds):
             began = time.perf_counter()
             cells = rival.run(paths)
             times["theirs"].append(time.perf_counter() - began)
-            times["ours"].append(ours(fields, scratch / f"out-{turn}"))
+            times["ours"].append(ours(fields, scratch / f"out-{turn}", models))
         found = shared_cells(cells, scratch / "out-0")
     medians = {who: statistics.median(seconds) for who, seconds in times.items()}
     result = {

@@ -18,7 +18,7 @@ A detector's box is wider than the cell by what its labels are: its `red_cell_bo
 LADDER = tuple(float(scale) for scale in np.geomspace(0.03, 1.0, 11))
 """Scales (um/px) that are tried where nothing is known; neighbours differ by a factor of 1.42."""
 
-PROBE_PX = 384
+PROBE_PX = 288
 """A probe looks at the middle of a field, at most this many px wide and high at working scale."""
 
 MIN_CELLS = 4
