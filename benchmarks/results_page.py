@@ -47,8 +47,8 @@ speaks of whole-slide scans.
 ### Working resolution
 
 The same weights at ever coarser working scales, on BCCD's **validation** split. BCCD itself has
-0.079 um/px. White cells are found as well at three times that; platelets are what a coarser scale
-loses first. Shipped: {shipped} um/px.
+0.079 um/px. Platelets are what a coarser scale loses first, white cells last. Shipped:
+{shipped} um/px.
 
 ![white-cell recall and AP over the working scale](results/detector/ladder/ladder.png)
 """

@@ -17,7 +17,7 @@ from .vocabulary import WHITE_CELL
 IMAGE_SUFFIXES = frozenset(
     {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".tif", ".tiff", ".bmp", ".webp"}
 )
-"""What counts as an image in a folder, here and where a smear is analyzed."""
+"""What counts as an image in a folder; a file that is named itself is always tried."""
 
 BOX_LABELS: Mapping[str, str] = {"WBC": WHITE_CELL, "RBC": "red_cell", "Platelets": "platelet"}
 """The classes of BCCD's boxes, which data sets after it took over."""

@@ -42,8 +42,13 @@ def prepare_ultralytics() -> None:
     os.environ["YOLO_CONFIG_DIR"] = str(folder)
     os.environ["YOLO_OFFLINE"] = "true"
     os.environ["YOLO_AUTOINSTALL"] = "false"
+    from PIL import Image
+
+    pillows_own = Image.open
     from ultralytics import settings
 
+    # Ultralytics puts its own `open` there: it asks for one more package where a file is no image.
+    Image.open = pillows_own
     integrations = ("clearml", "comet", "dvc", "mlflow", "raytune", "tensorboard", "wandb")
     quiet = dict.fromkeys(("sync", "vscode_msg", "openvino_msg", *integrations), False)
     if any(settings[name] for name in quiet):

@@ -6,17 +6,13 @@ from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 
+from leukodiff.datasets.layout import IMAGE_SUFFIXES
 from leukodiff.runtime.checksum import sha256_of
 from leukodiff.runtime.errors import InputError
 
 from .images import Rgb, read_image
 
 __all__ = ["Field", "Slide", "find_slides", "read_image"]
-
-IMAGE_SUFFIXES = frozenset(
-    {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".tif", ".tiff", ".bmp", ".webp"}
-)
-"""What counts as an image in a folder; a file that is named itself is always tried."""
 
 WHOLE_SLIDE_SUFFIXES = frozenset(
     {".svs", ".ndpi", ".mrxs", ".scn", ".vms", ".vmu", ".bif", ".czi", ".vsi", ".svslide"}

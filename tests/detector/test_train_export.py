@@ -2,11 +2,13 @@
 
 import json
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
 
 from leukodiff.datasets.fields import LabelledField
 from leukodiff.detector.export import DetectorExport, detector_module, export_detector
@@ -16,7 +18,8 @@ from leukodiff.detector.yolo import load_yolo, prepare_ultralytics
 from leukodiff.runtime.errors import DataError, InputError, ModelFileError
 from leukodiff.runtime.model import load_model
 
-pytest.importorskip("ultralytics")
+if find_spec("ultralytics") is None:
+    pytest.skip("training needs the `train` extra", allow_module_level=True)
 torch = pytest.importorskip("torch")
 
 # What ultralytics and torch warn of in themselves is theirs to mend.
@@ -156,7 +159,9 @@ def test_a_published_name_that_cannot_be_fetched(tmp_path: Path, monkeypatch) ->
 
 
 def test_ultralytics_is_quiet() -> None:
+    pillows_own = Image.open
     prepare_ultralytics()
+    assert Image.open is pillows_own
     from ultralytics import settings as kept
     from ultralytics.utils.events import Events
 

@@ -8,8 +8,6 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from leukodiff.datasets import layout
-from leukodiff.pipeline import slides
 from leukodiff.pipeline.cli import main
 from leukodiff.pipeline.commands.export import export_detector
 from leukodiff.pipeline.commands.options import labelled_fields
@@ -46,10 +44,6 @@ def test_the_box_ratio_is_the_library_s() -> None:
     export = pytest.importorskip("leukodiff.detector.export")
     option = next(one for one in export_detector.params if one.name == "red_cell_box_ratio")
     assert option.default == export.DetectorExport().red_cell_box_ratio == 1.12
-
-
-def test_the_same_files_are_images_everywhere() -> None:
-    assert layout.IMAGE_SUFFIXES == slides.IMAGE_SUFFIXES
 
 
 @pytest.mark.parametrize(
