@@ -2,6 +2,7 @@
 
 from .layout import Placement, place
 from .render import Phantom, render, render_region
+from .scan import ScanSettings, render_scan
 from .settings import ADULT_DIFFERENTIAL, PhantomSettings, allot
 from .smear import render_smear
 from .stain import STAINS, Stain
@@ -12,10 +13,12 @@ __all__ = [
     "Phantom",
     "PhantomSettings",
     "Placement",
+    "ScanSettings",
     "Stain",
     "allot",
     "place",
     "render",
     "render_region",
+    "render_scan",
     "render_smear",
 ]

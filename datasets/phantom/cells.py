@@ -51,7 +51,8 @@ def _paint(name: str, rng: np.random.Generator, canvas: Canvas, stain: Stain) ->
     return _white_cell(rng, canvas, WHITE_CELL_RECIPES[name], stain)
 
 
-def _coloured(plane: Plane, density: Density) -> Colours:
+def coloured(plane: Plane, density: Density) -> Colours:
+    """The plane (rows, columns) times a material's density, (rows, columns, 3)."""
     result: Colours = plane[..., None] * np.asarray(density, np.float32)
     return result
 
@@ -65,7 +66,7 @@ def _red_cell(rng: np.random.Generator, canvas: Canvas, stain: Stain) -> Colours
     middle = np.exp(-(((part / width) ** 2) ** 1.8))
     edge = np.exp(-(((canvas.depth_um - 0.25) / 0.3) ** 2))
     body = canvas.soft_step(canvas.depth_um, 0.35)
-    return _coloured(weight * body * (1 - pallor * middle + 0.15 * edge), stain.red_cell)
+    return coloured(weight * body * (1 - pallor * middle + 0.15 * edge), stain.red_cell)
 
 
 def _platelet(rng: np.random.Generator, canvas: Canvas, stain: Stain) -> Colours:
@@ -74,8 +75,8 @@ def _platelet(rng: np.random.Generator, canvas: Canvas, stain: Stain) -> Colours
     clumps = canvas.texture(rng, 0.3)
     middle = canvas.soft_step(canvas.depth_um - 0.3, 0.8)
     grainy = rng.uniform(0.75, 1.1) * middle * np.clip(0.75 + 0.2 * clumps, 0.3, 1.2)
-    pale = _coloured(body * 0.8, stain.materials["clear_cytoplasm"])
-    return pale + _coloured(grainy, stain.materials["platelet_granule"])
+    pale = coloured(body * 0.8, stain.materials["clear_cytoplasm"])
+    return pale + coloured(grainy, stain.materials["platelet_granule"])
 
 
 def _white_cell(
@@ -92,9 +93,9 @@ def _white_cell(
     nucleus = canvas.soft_step(inside, 0.15)
     vacuoles = _vacuoles(rng, canvas, recipe.vacuoles)
     cytoplasm = body * _cytoplasm(rng, canvas, recipe) * (1 - 0.85 * vacuoles)
-    density = _coloured(cytoplasm * (1 - nucleus), stain.materials[recipe.cytoplasm])
+    density = coloured(cytoplasm * (1 - nucleus), stain.materials[recipe.cytoplasm])
     chromatin = nucleus * _chromatin(rng, canvas, inside, recipe.chromatin, stain)
-    density += _coloured(
+    density += coloured(
         chromatin * (1 - 0.35 * vacuoles), stain.materials[recipe.chromatin.material]
     )
     for granules in recipe.granules:
@@ -103,7 +104,7 @@ def _white_cell(
         shown = grain * hidden * (1 - vacuoles)
         # A grain takes the place of what lies under it, so grains don't pile up to black.
         density *= 1 - 0.7 * shown[..., None]
-        density += _coloured(granules.strength * shown, stain.materials[granules.material])
+        density += coloured(granules.strength * shown, stain.materials[granules.material])
     return density
 
 
@@ -132,7 +133,7 @@ def _vacuoles(rng: np.random.Generator, canvas: Canvas, mean: float) -> Plane:
     x, y = spots_um(rng, n, 0.9 * canvas.radius_um)
     sizes = rng.uniform(0.25, 0.75, n).astype(np.float32)
     plane = canvas.grains(x, y, sizes, np.ones(n, np.float32))
-    return _softened(plane, 0.12 / canvas.um_per_px)
+    return softened(plane, 0.12 / canvas.um_per_px)
 
 
 def _granules(rng: np.random.Generator, canvas: Canvas, granules: Granules) -> Plane:
@@ -145,10 +146,11 @@ def _granules(rng: np.random.Generator, canvas: Canvas, granules: Granules) -> P
         plane -= granules.core * canvas.grains(x, y, 0.45 * sizes, strength)
     if granules.patchiness:
         plane *= np.clip(1 + granules.patchiness * canvas.texture(rng, 1.3), 0, 1)
-    return _softened(plane, 0.04 / canvas.um_per_px)
+    return softened(plane, 0.04 / canvas.um_per_px)
 
 
-def _softened(plane: Plane, sigma_px: float) -> Plane:
+def softened(plane: Plane, sigma_px: float) -> Plane:
+    """The plane blurred, or itself where the blur is too small to show."""
     if sigma_px < 0.3:
         return plane
     return np.asarray(cv2.GaussianBlur(plane, (0, 0), sigma_px), np.float32)

@@ -10,6 +10,7 @@ from scipy.spatial import cKDTree
 from leukodiff.datasets.fields import Boxes
 from leukodiff.runtime.errors import InputError
 
+from .artefacts import Artefact, pushing, scatter_artefacts
 from .recipes import WHITE_CELL_RECIPES
 from .settings import PhantomSettings, allot
 
@@ -37,6 +38,7 @@ class Placement:
 
     `cell_types` has N names; `x_um`, `y_um` and `radius_um` are (N,) float64; `waves` is
     (N, 2, 7) float64: cosine and sine amplitudes of the outline as parts of the radius.
+    `artefacts` are what lies there besides and is no cell.
     """
 
     cell_types: tuple[str, ...]
@@ -45,6 +47,7 @@ class Placement:
     radius_um: Floats
     waves: Floats
     seed: int
+    artefacts: tuple[Artefact, ...] = ()
 
     def __len__(self) -> int:
         return len(self.cell_types)
@@ -81,12 +84,26 @@ def visible_boxes(
     A cell counts when at least `min_visible` of its box lies in the field.
     """
     whole = placement.boxes_um() / settings.um_per_px
-    clipped = whole.clip(0, [settings.width, settings.height] * 2)
-    visible = np.flatnonzero(
-        _area(clipped) >= np.maximum(settings.min_visible, 1e-9) * _area(whole)
-    )
-    names = tuple(placement.cell_types[i] for i in visible)
-    return clipped[visible].astype(np.float32).reshape(-1, 4), names, visible
+    clipped, visible = visible_part(whole, settings.width, settings.height, settings.min_visible)
+    return clipped, tuple(placement.cell_types[i] for i in visible), visible
+
+
+def visible_part(
+    boxes: Floats, width: int, height: int, min_visible: float
+) -> tuple[Boxes, NDArray[np.intp]]:
+    """Boxes (N, 4) px clipped to the picture, and which of them have `min_visible` (0-1) in it."""
+    clipped = boxes.clip(0, [width, height] * 2)
+    visible = np.flatnonzero(_area(clipped) >= np.maximum(min_visible, 1e-9) * _area(boxes))
+    return clipped[visible].astype(np.float32).reshape(-1, 4), visible
+
+
+def visible_artefacts(
+    placement: Placement, settings: PhantomSettings
+) -> tuple[Boxes, tuple[str, ...]]:
+    """Boxes in px clipped to the field and kinds of the artefacts that lie in it, in any part."""
+    whole = np.array([a.box_um for a in placement.artefacts]).reshape(-1, 4) / settings.um_per_px
+    clipped, visible = visible_part(whole, settings.width, settings.height, 0)
+    return clipped, tuple(placement.artefacts[i].kind for i in visible)
 
 
 def place(settings: PhantomSettings, white_types: Sequence[str] | None = None) -> Placement:
@@ -109,8 +126,13 @@ def place(settings: PhantomSettings, white_types: Sequence[str] | None = None) -
     white_waves = _draw_waves(rng, roughness, 1.5)
     white_radius *= _shrink(white_radius, white_waves)
 
-    red_xy, red_radius = _scatter_red_cells(settings, white_xy, white_radius)
-    platelet_xy, platelet_radius = _scatter_platelets(settings, white_xy, white_radius, red_xy)
+    artefacts = scatter_artefacts(settings, white_xy, white_radius)
+    solid_xy, solid_radius = (
+        np.concatenate(pair)
+        for pair in zip((white_xy, white_radius), pushing(artefacts), strict=True)
+    )
+    red_xy, red_radius = _scatter_red_cells(settings, solid_xy, solid_radius)
+    platelet_xy, platelet_radius = _scatter_platelets(settings, solid_xy, solid_radius, red_xy)
     rng = np.random.default_rng([settings.seed, 4])
     red_waves = _draw_waves(rng, np.full(len(red_xy), 0.018), 3.0)
     platelet_waves = _draw_waves(rng, np.full(len(platelet_xy), 0.055), 1.5)
@@ -119,7 +141,7 @@ def place(settings: PhantomSettings, white_types: Sequence[str] | None = None) -
     xy = np.concatenate([white_xy, red_xy, platelet_xy])
     radius = np.concatenate([white_radius, red_radius, platelet_radius])
     waves = np.concatenate([white_waves, red_waves, platelet_waves])
-    return Placement(names, xy[:, 0], xy[:, 1], radius, waves, settings.seed)
+    return Placement(names, xy[:, 0], xy[:, 1], radius, waves, settings.seed, artefacts)
 
 
 def _area(boxes: Floats) -> Floats:

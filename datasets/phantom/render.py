@@ -1,16 +1,18 @@
 """A placement through the microscope: light, optics and camera, by the field or by the tile."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from leukodiff.datasets.fields import Boxes
+from leukodiff.datasets.fields import Boxes, no_boxes
 
+from .artefacts import Artefact
 from .cells import draw_cells
-from .layout import Placement, place, visible_boxes
+from .debris import ROOM_UM, draw_artefact
+from .layout import Placement, place, visible_artefacts, visible_boxes
 from .settings import PhantomSettings
 
 Image = NDArray[np.uint8]
@@ -20,15 +22,23 @@ NOISE_SIDE = 256
 LARGEST_CELL_UM = 12.0
 """No cell reaches further than this from its centre."""
 
+FOCUS_UM = 120.0
+"""The film leaves the plane of focus and comes back over about this distance."""
+
 
 @dataclass(frozen=True)
 class Phantom:
-    """A rendered field. `image` is (H, W, 3) uint8 RGB; the boxes and types are exact."""
+    """A rendered field. `image` is (H, W, 3) uint8 RGB; the boxes and types are exact.
+
+    `artefact_xyxy` (M, 4) and `artefact_types` say what lies there and is no cell.
+    """
 
     image: Image
     xyxy: Boxes
     cell_types: tuple[str, ...]
     um_per_px: float
+    artefact_xyxy: Boxes = field(default_factory=no_boxes)
+    artefact_types: tuple[str, ...] = ()
 
 
 class Window(NamedTuple):
@@ -38,6 +48,10 @@ class Window(NamedTuple):
     y: int
     width: int
     height: int
+
+    def moved(self, x: int, y: int) -> "Window":
+        """The rectangle `x` px further right and `y` px further down."""
+        return Window(self.x + x, self.y + y, self.width, self.height)
 
     def grown(self, margin: int) -> "Window":
         """The rectangle with `margin` px more on every side."""
@@ -51,7 +65,8 @@ def render(settings: PhantomSettings, placement: Placement | None = None) -> Pha
         placement = place(settings)
     image = render_region(settings, placement, 0, 0, settings.width, settings.height)
     xyxy, cell_types, _ = visible_boxes(placement, settings)
-    return Phantom(image, xyxy, cell_types, settings.um_per_px)
+    artefact_xyxy, artefact_types = visible_artefacts(placement, settings)
+    return Phantom(image, xyxy, cell_types, settings.um_per_px, artefact_xyxy, artefact_types)
 
 
 def render_region(
@@ -63,9 +78,21 @@ def render_region(
     depends on its own generator, light and noise on the place.
     """
     window = Window(x, y, width, height)
-    margin = int(np.ceil(4 * _blur_px(settings) + 4 * _halo_px(settings))) + 2
-    density = _density(settings, placement, window.grown(margin))
-    light = _through_the_lens(settings, density)[margin : margin + height, margin : margin + width]
+    return expose(settings, density_of(settings, placement, seen_by(settings, window)), window)
+
+
+def seen_by(settings: PhantomSettings, window: Window) -> Window:
+    """The window grown by what the optics spread into it: what `expose` wants the density of."""
+    reach_px = _blur_px(settings) + _halo_px(settings) + settings.defocus_um / settings.um_per_px
+    return window.grown(int(np.ceil(4 * reach_px)) + 2)
+
+
+def expose(settings: PhantomSettings, density: Floats, window: Window) -> Image:
+    """The picture of a window, uint8 RGB, from the optical density of `seen_by(window)`."""
+    seen = seen_by(settings, window)
+    margin = window.x - seen.x
+    light = _through_the_lens(settings, density, seen)
+    light = light[margin : margin + window.height, margin : margin + window.width]
     grey = light * _illumination(settings, window)
     grey += _noise(settings, window) * np.sqrt(np.maximum(grey, 0) / 200)  # shot noise
     image: Image = np.rint(grey).clip(0, 255).astype(np.uint8)
@@ -81,19 +108,44 @@ def _halo_px(settings: PhantomSettings) -> float:
     return 0.35 / settings.um_per_px
 
 
-def _through_the_lens(settings: PhantomSettings, density: Floats) -> Floats:
+def _through_the_lens(settings: PhantomSettings, density: Floats, window: Window) -> Floats:
     """Transmittance 10^-density, blurred by the lens and sharpened by the camera."""
     light = np.asarray(cv2.exp(density * np.float32(-np.log(10) * settings.stain_strength)))
     if _blur_px(settings) > 0.2:
         light = np.asarray(cv2.GaussianBlur(light, (0, 0), _blur_px(settings)))
+    if settings.defocus_um:
+        light = _out_of_focus(settings, np.asarray(light, np.float32), window)
     if settings.sharpen:
         soft = cv2.GaussianBlur(light, (0, 0), _halo_px(settings))
         light = np.asarray(cv2.addWeighted(light, 1 + settings.sharpen, soft, -settings.sharpen, 0))
     return light.astype(np.float32, copy=False)
 
 
-def _density(settings: PhantomSettings, placement: Placement, window: Window) -> Floats:
-    """Optical density of the window (height, width, 3); cells add up where they overlap."""
+def _out_of_focus(settings: PhantomSettings, light: Floats, window: Window) -> Floats:
+    """Blurred by `defocus_um` where the focus is lost, by half of it round about."""
+    lost = _focus_lost(settings, window)[..., None]
+    for sigma_um, part in ((0.5, np.clip(2 * lost, 0, 1)), (1.0, np.clip(2 * lost - 1, 0, 1))):
+        sigma = sigma_um * settings.defocus_um / settings.um_per_px
+        light = light + part * (cv2.GaussianBlur(light, (0, 0), sigma) - light)
+    return light.astype(np.float32, copy=False)
+
+
+def _focus_lost(settings: PhantomSettings, window: Window) -> Floats:
+    """How far out of focus each pixel is, 0 to 1: hills of about `FOCUS_UM` over half the field."""
+    rng = np.random.default_rng([settings.seed, 13])
+    phase, turn = rng.uniform(0, 2 * np.pi, (2, 3))
+    y, x = np.ogrid[: window.height, : window.width]
+    x_um = (x + window.x + 0.5) * settings.um_per_px
+    y_um = (y + window.y + 0.5) * settings.um_per_px
+    hills = sum(
+        np.sin(2 * np.pi / FOCUS_UM * (x_um * np.cos(t) + y_um * np.sin(t)) + p)
+        for p, t in zip(phase, turn, strict=True)
+    )
+    return np.clip(0.5 + 0.7 * np.asarray(hills), 0, 1).astype(np.float32)
+
+
+def density_of(settings: PhantomSettings, placement: Placement, window: Window) -> Floats:
+    """Optical density of the window (height, width, 3) float32; cells add up where they overlap."""
     density = np.zeros((window.height, window.width, 3), np.float32)
     x_px = placement.x_um / settings.um_per_px - window.x
     y_px = placement.y_um / settings.um_per_px - window.y
@@ -103,7 +155,18 @@ def _density(settings: PhantomSettings, placement: Placement, window: Window) ->
     indices = np.flatnonzero(near).tolist()
     for patch in draw_cells(placement, indices, settings.um_per_px, settings.look):
         _add(density, patch.density, patch.left - window.x, patch.top - window.y)
+    for artefact in placement.artefacts:
+        if _is_near(artefact, settings.um_per_px, window):
+            patch = draw_artefact(artefact, placement.seed, settings.um_per_px, settings.look)
+            _add(density, patch.density, patch.left - window.x, patch.top - window.y)
     return density
+
+
+def _is_near(artefact: Artefact, um_per_px: float, window: Window) -> bool:
+    reach = artefact.reach_um + ROOM_UM
+    x, y = artefact.x_um - window.x * um_per_px, artefact.y_um - window.y * um_per_px
+    across, down = window.width * um_per_px, window.height * um_per_px
+    return -reach < x < across + reach and -reach < y < down + reach
 
 
 def _add(density: Floats, patch: Floats, left: int, top: int) -> None:

@@ -32,11 +32,16 @@ class PhantomSettings:
         red_cells_per_mm2: density; a readable monolayer has 4,000 to 8,000.
         platelets_per_mm2: density; about one platelet to 15-20 red cells is normal.
         red_cell_scatter: 0 a regular lattice without overlaps, 1 loose and overlapping.
+        smudge_cells: bare, smeared nuclei in the field.
+        platelet_clumps: heaps of 5 to 40 platelets in the field.
+        precipitate: clusters of dark stain granules in the field.
+        dirt: particles, fibres and out-of-focus dust in the field, taken together.
         cut_white_cells: let the edge of the field cut white cells.
         min_visible: the part of a cell's box (0-1) that must lie in the field to be labelled.
         stain: name of a look in `STAINS`.
         stain_strength: factor on every optical density.
         blur_um: standard deviation of the point spread, um.
+        defocus_um: further blur, as `blur_um`, of the parts that lie out of focus; 0 is none.
         sharpen: strength of the camera's unsharp mask (0 none).
         noise: standard deviation of the camera's noise at the background, grey levels.
         vignette: how much darker the corners are (0-1).
@@ -52,11 +57,16 @@ class PhantomSettings:
     red_cells_per_mm2: float = 6500.0
     platelets_per_mm2: float = 350.0
     red_cell_scatter: float = 0.75
+    smudge_cells: int = 0
+    platelet_clumps: int = 0
+    precipitate: int = 0
+    dirt: int = 0
     cut_white_cells: bool = False
     min_visible: float = 0.25
     stain: str = "analyser"
     stain_strength: float = 1.0
     blur_um: float = 0.09
+    defocus_um: float = 0.0
     sharpen: float = 0.35
     noise: float = 1.8
     vignette: float = 0.03
@@ -68,8 +78,11 @@ class PhantomSettings:
                 "a phantom needs a size of at least 1 x 1 px and um_per_px above 0, got "
                 f"{self.width} x {self.height} px at {self.um_per_px} um/px"
             )
-        if self.n_white < 0 or self.red_cells_per_mm2 < 0 or self.platelets_per_mm2 < 0:
+        densities = self.red_cells_per_mm2, self.platelets_per_mm2
+        if min(self.n_white, *densities, *self.artefact_counts) < 0:
             raise InputError("a phantom's counts and densities can't be negative")
+        if not self.defocus_um >= 0:
+            raise InputError(f"a phantom's defocus_um is at least 0, not {self.defocus_um}")
         if self.stain not in STAINS:
             raise InputError(f"unknown stain {self.stain!r}; there are {', '.join(STAINS)}")
         check_differential(self.differential)
@@ -83,6 +96,11 @@ class PhantomSettings:
     def height_um(self) -> float:
         """Of the field, um."""
         return self.height * self.um_per_px
+
+    @property
+    def artefact_counts(self) -> tuple[int, int, int, int]:
+        """Smudge cells, platelet clumps, clusters of precipitate, and pieces of dirt."""
+        return self.smudge_cells, self.platelet_clumps, self.precipitate, self.dirt
 
     @property
     def look(self) -> Stain:

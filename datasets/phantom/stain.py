@@ -1,4 +1,4 @@
-"""Optical densities of a May-Gruenwald-Giemsa stain, as two kinds of camera see them."""
+"""Optical densities of Romanowsky stains: two cameras on one recipe, and two other recipes."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -43,6 +43,7 @@ STAINS: Mapping[str, Stain] = {
             "eosin_granule": (0.145, 0.42, 0.31),
             "basophil_granule": (0.58, 1, 0.235),
             "platelet_granule": (0.36, 0.56, 0.14),
+            "precipitate": (0.85, 1.05, 0.42),
         },
     ),
     "camera": Stain(
@@ -64,8 +65,58 @@ STAINS: Mapping[str, Stain] = {
             "eosin_granule": (0.05, 0.26, 0.13),
             "basophil_granule": (0.42, 0.64, 0.09),
             "platelet_granule": (0.17, 0.20, 0.01),
+            "precipitate": (0.62, 0.74, 0.34),
         },
         chromatin_contrast=0.8,
         blur=1.6,
+    ),
+    # Giemsa long and alkaline (pH 7.2): azure dominates, red cells turn grey-blue.
+    "giemsa": Stain(
+        background=(226, 232, 240),
+        red_cell=(0.15, 0.168, 0.095),
+        materials={
+            "nucleus": (0.62, 0.66, 0.17),
+            "dense_nucleus": (0.7, 0.76, 0.2),
+            "lymphoid_nucleus": (0.63, 0.66, 0.17),
+            "open_nucleus": (0.5, 0.55, 0.13),
+            "pale_cytoplasm": (0.12, 0.13, 0.04),
+            "blue_cytoplasm": (0.46, 0.33, 0.07),
+            "grey_cytoplasm": (0.25, 0.22, 0.06),
+            "polychromatic_cytoplasm": (0.25, 0.22, 0.08),
+            "lilac_cytoplasm": (0.19, 0.22, 0.05),
+            "clear_cytoplasm": (0.14, 0.15, 0.04),
+            "fine_granule": (0.18, 0.23, 0.06),
+            "azurophil_granule": (0.46, 0.6, 0.12),
+            "eosin_granule": (0.2, 0.4, 0.24),
+            "basophil_granule": (0.72, 0.86, 0.2),
+            "platelet_granule": (0.4, 0.47, 0.1),
+            "precipitate": (0.9, 0.95, 0.4),
+        },
+        chromatin_contrast=0.9,
+        blur=1.2,
+    ),
+    # Stained short and acid (pH 6.4): eosin dominates, nuclei are pale.
+    "pale": Stain(
+        background=(244, 236, 236),
+        red_cell=(0.03, 0.13, 0.088),
+        materials={
+            "nucleus": (0.27, 0.42, 0.14),
+            "dense_nucleus": (0.33, 0.5, 0.17),
+            "lymphoid_nucleus": (0.28, 0.42, 0.13),
+            "open_nucleus": (0.21, 0.34, 0.11),
+            "pale_cytoplasm": (0.035, 0.085, 0.04),
+            "blue_cytoplasm": (0.15, 0.17, 0.05),
+            "grey_cytoplasm": (0.085, 0.12, 0.045),
+            "polychromatic_cytoplasm": (0.09, 0.14, 0.06),
+            "lilac_cytoplasm": (0.06, 0.12, 0.04),
+            "clear_cytoplasm": (0.04, 0.09, 0.035),
+            "fine_granule": (0.05, 0.14, 0.06),
+            "azurophil_granule": (0.18, 0.36, 0.11),
+            "eosin_granule": (0.06, 0.32, 0.26),
+            "basophil_granule": (0.36, 0.6, 0.18),
+            "platelet_granule": (0.17, 0.29, 0.09),
+            "precipitate": (0.6, 0.85, 0.4),
+        },
+        chromatin_contrast=0.9,
     ),
 }
