@@ -23,6 +23,7 @@ class LabelledField:
     `cell_types` has N names from the vocabulary; `white_cell` where the type is unknown.
     `split` is `train`, `val` or `test`. `group` is what a split must not cut: the slide, or the
     original image of an augmented copy. `um_per_px` is the dataset's own scale, `None` if unknown.
+    `complete` says whether every cell is boxed, or only those that somebody wanted.
     """
 
     path: Path
@@ -32,6 +33,7 @@ class LabelledField:
     source: str = ""
     group: str = ""
     um_per_px: float | None = None
+    complete: bool = True
 
     def __post_init__(self) -> None:
         if self.xyxy.shape != (len(self.cell_types), 4):

@@ -1,6 +1,8 @@
 """Labelled fields, written as the folder of images and label files that a YOLO trainer reads."""
 
+import json
 import math
+import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +20,14 @@ from .canvas import Image, padded, resized
 
 KEPT_FRACTION = 0.3
 """A box cut by a window's edge is kept when at least this fraction of its area is left."""
+
+KNOWN_CLASSES = "known_classes.json"
+"""Beside `data.yaml`: the classes that are labelled, by image, for those where not all are."""
+
+WINDOWS_A_CELL = 2
+"""Of an incompletely labelled field only the neighbourhoods of its labelled cells are taken, each
+cell at so many places of its window. Unlabelled cells of the same class are then rare: of Chula's
+fields one in nine shows a second white cell, in a window an eighth of the field."""
 
 
 @dataclass(frozen=True)
@@ -58,9 +68,15 @@ def labelled_fields_to_yolo(
     longer side to `side` and would lose the scale. Labels are `class cx cy w h`, as fractions of
     the window.
     """
+    known = {}
     for number, field in enumerate(fields):
+        labelled = sorted({DETECTOR_CLASSES[detector_class(name)] for name in field.cell_types})
         for part, window in enumerate(field_windows(field, um_per_px, side)):
-            _write_window(window, root, field.split, f"{number:05d}_{part:02d}_{field.path.stem}")
+            name = f"{number:05d}_{part:02d}_{field.path.stem}"
+            _write_window(window, root, field.split, name)
+            if not field.complete:
+                known[name] = labelled
+    (root / KNOWN_CLASSES).write_text(json.dumps(known, indent=1) + "\n", encoding="utf-8")
     return _write_yaml(root)
 
 
@@ -72,9 +88,27 @@ def field_windows(field: LabelledField, um_per_px: float, side: int) -> Iterator
     factor = np.array([width / image.shape[1], height / image.shape[0]] * 2)
     xyxy = field.xyxy.astype(np.float64) * factor
     class_id = np.array([detector_class(name) for name in field.cell_types], np.int64)
-    for y in window_starts(height, side):
-        for x in window_starts(width, side):
-            yield _cut(small, xyxy, class_id, (x, y), side)
+    corners = (
+        [(x, y) for y in window_starts(height, side) for x in window_starts(width, side)]
+        if field.complete
+        else _round_cells(xyxy, (width, height), side, seed=zlib.crc32(field.field_id.encode()))
+    )
+    for corner in corners:
+        yield _cut(small, xyxy, class_id, corner, side)
+
+
+def _round_cells(
+    xyxy: NDArray[np.float64], size: tuple[int, int], side: int, seed: int
+) -> list[tuple[int, int]]:
+    """Corners (x, y) of windows that hold each cell whole, at places drawn from `seed`."""
+    rng = np.random.default_rng(seed)
+    most = np.maximum(np.array(size) - side, 0)
+    corners = []
+    for box in np.repeat(xyxy, WINDOWS_A_CELL, axis=0):
+        low, high = np.clip(box[2:] - side, 0, most), np.clip(box[:2], 0, most)
+        x, y = np.rint(low + rng.random(2) * np.maximum(high - low, 0)).astype(int)
+        corners.append((int(x), int(y)))
+    return corners
 
 
 def window_starts(length: int, side: int, overlap: float = 0.25) -> list[int]:

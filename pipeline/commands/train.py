@@ -19,8 +19,15 @@ def train() -> None:
 @click.option(
     "--weights", default="yolo11n.pt", show_default=True, help="Start from: name or file."
 )
-@click.option("--um-per-px", type=float, default=0.1216, show_default=True, help="Working scale.")
+@click.option("--um-per-px", type=float, default=0.17, show_default=True, help="Working scale.")
 @click.option("--canvas-px", type=int, help="Side of the training canvas.  [default: what fits]")
+@click.option(
+    "--phantoms",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    help="Phantom fields of dirt, clumps and smudges to train with beside the data.",
+)
 @click.option("--epochs", type=int, default=40, show_default=True)
 @click.option("--batch", type=int, default=16, show_default=True, help="Fields a step.")
 @click.option("--patience", type=int, default=100, show_default=True, help="Epochs without gain.")

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
-from leukodiff.datasets.chula import load_chula
+from leukodiff.datasets.chula import SPLIT_OF_SMEAR, load_chula
 from leukodiff.datasets.kaggle_blood_cells import kaggle_originals, load_kaggle_blood_cells
 from leukodiff.datasets.lisc import load_lisc, mask_to_xyxy
 from leukodiff.datasets.pbc import LABELS as PBC_LABELS
@@ -19,6 +19,7 @@ from leukodiff.datasets.txl_pbc import load_txl_pbc
 from leukodiff.datasets.vocabulary import BY_NAME
 from leukodiff.runtime.errors import DataError, InputError
 
+SMEARS = ["B-30", "B-42", "B-53", "B-56", "B-57", "E-11", "E-12", "E-15", "L-8", "M-8", "N-3B"]
 TXL_NAMES = ("01a07118-0e94-50cd-a593-db6ad39131f2", "not-in-the-table")
 
 
@@ -80,7 +81,7 @@ def test_chula(
     (field,) = load_chula(tmp_path)
     assert field.xyxy.tolist() == boxes
     assert field.cell_types == types
-    assert (field.group, field.split) == ("L-8", "test")
+    assert (field.group, field.split, field.complete) == ("L-8", "train", False)
 
 
 BAD_LABELS = {
@@ -215,7 +216,7 @@ def test_description_says_where_it_lies(tmp_path: Path, monkeypatch: pytest.Monk
 REAL = {
     "pbc": (10052, {"train", "val", "test"}),
     "txl_pbc": (500, {"train", "val", "test"}),
-    "chula": (207, {"test"}),
+    "chula": (207, {"train", "val", "test"}),
     "kaggle_blood_cells": (3358, {"train", "test"}),
 }
 
@@ -226,6 +227,13 @@ def test_real(name: str, expected: tuple[int, set[str]], data_root: Path) -> Non
     assert len(fields) == expected[0]
     assert {f.split for f in fields} == expected[1]
     assert all((f.xyxy[:, 2:] > f.xyxy[:, :2]).all() for f in fields)
+
+
+def test_real_chula_is_split_by_smear(data_root: Path) -> None:
+    fields = load_dataset("chula")
+    splits = {smear: {f.split for f in fields if f.group == smear} for smear in SMEARS}
+    assert splits == {smear: {SPLIT_OF_SMEAR.get(smear, "train")} for smear in SMEARS}
+    assert {f.group for f in fields} == set(SMEARS)
 
 
 def test_real_pbc_is_split_alike_in_every_class(data_root: Path) -> None:

@@ -4,6 +4,7 @@ import json
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -71,6 +72,27 @@ def fields(tmp_path_factory: pytest.TempPathFactory) -> list[LabelledField]:
 def trained(fields: list[LabelledField], settings: DetectorTraining) -> Path:
     """The best checkpoint of the run."""
     return train_detector(fields, settings).best
+
+
+def test_the_loss_of_a_class_that_is_not_labelled_is_left_out(weights: Path) -> None:
+    from leukodiff.detector.trainer import SmearTrainer
+
+    trainer = SmearTrainer.__new__(SmearTrainer)
+    trainer.device = torch.device("cpu")
+    trainer.data = {"nc": 3, "names": {0: "white_cell", 1: "red_cell", 2: "platelet"}}
+    trainer._known_classes = {"one": ["white_cell"]}
+    known = trainer._known(["a/one.png", "a/two.png"])
+    assert known[:, 0].tolist() == [[1, 0, 0], [1, 1, 1]]
+
+    model = load_yolo(str(weights)).model.train()
+    model.args = SimpleNamespace(box=7.5, cls=0.5, dfl=1.5)
+    criterion = model.init_criterion()
+    nothing = {"batch_idx": torch.zeros(0), "cls": torch.zeros(0), "bboxes": torch.zeros(0, 4)}
+    preds = model(torch.zeros(2, 3, 64, 64))
+    whole = criterion(preds, nothing)[0][1]
+    criterion.class_weights = torch.zeros(2, 1, 1)
+    assert whole > 0
+    assert criterion(preds, nothing)[0][1] == 0
 
 
 @pytest.fixture(scope="module")

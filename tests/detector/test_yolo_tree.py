@@ -1,5 +1,6 @@
 """Labelled fields become a YOLO tree at one scale, with nothing lost on the way."""
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -9,13 +10,15 @@ import pytest
 
 from leukodiff.datasets.fields import LabelledField
 from leukodiff.detector.yolo_tree import (
+    KNOWN_CLASSES,
+    WINDOWS_A_CELL,
     canvas_side,
     detector_class,
     field_windows,
     labelled_fields_to_yolo,
     window_starts,
 )
-from leukodiff.runtime.errors import DataError
+from leukodiff.runtime.errors import DataError, InputError
 
 
 def labelled(
@@ -135,5 +138,25 @@ def test_a_field_without_a_scale_is_refused(tmp_path: Path) -> None:
 def test_an_unreadable_image_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "broken.png"
     path.write_text("no image")
-    with pytest.raises(DataError, match=r"broken\.png: not an image that can be read"):
+    with pytest.raises(InputError, match=r"broken\.png: not an image that can be read"):
         list(field_windows(LabelledField(path, um_per_px=0.1), 0.1, 320))
+
+
+def test_of_an_incomplete_field_only_neighbourhoods_of_its_cells(tmp_path: Path) -> None:
+    boxes = [(500, 400, 560, 460)]
+    field = labelled(tmp_path, boxes, size=(1440, 900), cell_types=("monocyte",), complete=False)
+    windows = list(field_windows(field, 0.1, 320))
+    assert len(windows) == WINDOWS_A_CELL
+    for window in windows:
+        assert window.image.shape == (320, 320, 3)
+        assert (window.xyxy[:, 2:] - window.xyxy[:, :2]).tolist() == [[60, 60]]
+    again = list(field_windows(field, 0.1, 320))
+    assert [w.xyxy.tolist() for w in windows] == [w.xyxy.tolist() for w in again]
+
+
+def test_what_is_labelled_is_on_record(tmp_path: Path) -> None:
+    whole = labelled(tmp_path, [(10, 10, 60, 60)])
+    wanted = labelled(tmp_path, [(10, 10, 60, 60)], cell_types=("basophil",), complete=False)
+    labelled_fields_to_yolo([whole, wanted], tmp_path / "tree", 0.1, 320)
+    known = json.loads((tmp_path / "tree" / KNOWN_CLASSES).read_text())
+    assert known == {f"00001_{i:02d}_field one": ["white_cell"] for i in range(WINDOWS_A_CELL)}

@@ -1,0 +1,82 @@
+"""How the same smear looks under another stain, lamp or lens, as batched torch operations.
+
+Images are (N, 3, H, W) float32, 0-1; `strength` (N,) scales the change of each, 0 leaves it alone.
+Needs the `train` extra.
+"""
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+
+def uniform(n: int, rng: torch.Generator) -> Tensor:
+    """(N,) draws from 0-1."""
+    return torch.rand(n, generator=rng)
+
+
+def other_stain(
+    images: Tensor,
+    strength: Tensor,
+    rng: torch.Generator,
+    *,
+    gain: float,
+    mixing: float,
+    offset: float,
+) -> Tensor:
+    """Other dye, other lamp: gains, mixing and an offset in optical density (Beer-Lambert).
+
+    `gain`, `mixing` and `offset` are standard deviations; `gain` of all colours together, half of
+    it of each colour by itself.
+    """
+    n = len(images)
+    density = -torch.log(images.clamp(min=1 / 255))
+    by = strength.cpu()
+    gains = torch.exp(_normal(n, 3, rng=rng) * gain * 0.5 * by[:, None])
+    gains = gains * torch.exp(_normal(n, 1, rng=rng) * gain * by[:, None])
+    turned = torch.eye(3) + _normal(n, 3, 3, rng=rng) * mixing * by[:, None, None]
+    matrix = (turned * gains[:, None, :]).to(images)
+    shift = (_normal(n, 3, 1, 1, rng=rng) * offset * by[:, None, None, None]).to(images)
+    mixed = torch.einsum("nij,njhw->nihw", matrix, density) + shift
+    return torch.exp(-mixed.clamp(min=0))
+
+
+def uneven_light(
+    images: Tensor, strength: Tensor, rng: torch.Generator, *, density: float
+) -> Tensor:
+    """A lamp off its centre and a cheap lens: a slow drift of each colour's optical density.
+
+    `density` is the standard deviation of the drift at the corners of a 3 by 3 grid.
+    """
+    n, _, height, width = images.shape
+    by = strength.cpu()[:, None, None, None]
+    shared = _normal(n, 1, 3, 3, rng=rng) + 0.5 * _normal(n, 3, 3, 3, rng=rng)
+    drift = (shared * density * by).to(images)
+    smooth = functional.interpolate(drift, (height, width), mode="bicubic", align_corners=True)
+    return (images * torch.exp(-smooth)).clamp(0, 1)
+
+
+def defocused(
+    images: Tensor, strength: Tensor, rng: torch.Generator, *, blur: float, share: float
+) -> Tensor:
+    """Defocus and small cameras: a Gaussian of a sigma of its own, up to `blur` px, for a share."""
+    n = len(images)
+    sigma = uniform(n, rng) * blur * strength.cpu() + 0.05
+    sigma = torch.where(uniform(n, rng) < share, sigma, torch.tensor(0.05))
+    reach = torch.arange(-4, 5, dtype=torch.float32)
+    kernel = torch.exp(-(reach**2) / (2 * sigma[:, None] ** 2))
+    kernel = (kernel / kernel.sum(1, keepdim=True)).to(images).repeat_interleave(3, 0)
+    flat = functional.pad(images.reshape(1, n * 3, *images.shape[2:]), (4, 4, 4, 4), mode="reflect")
+    across = functional.conv2d(flat, kernel[:, None, None, :], groups=n * 3)
+    return functional.conv2d(across, kernel[:, None, :, None], groups=n * 3).reshape(images.shape)
+
+
+def grainy(images: Tensor, rng: torch.Generator, *, noise: float, share: float) -> Tensor:
+    """A camera's noise, its standard deviation up to `noise` (0-1), for a share of the images."""
+    n = len(images)
+    level = uniform(n, rng) * noise * (uniform(n, rng) < share)
+    grain = _normal(*images.shape, rng=rng).to(images)
+    return images + grain * level.to(images)[:, None, None, None]
+
+
+def _normal(*shape: int, rng: torch.Generator) -> Tensor:
+    return torch.randn(*shape, generator=rng)

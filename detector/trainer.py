@@ -1,0 +1,101 @@
+"""Ultralytics' trainer, taught what a smear needs: other stains, and labels that are not whole.
+
+Imports ultralytics; `prepare_ultralytics` comes first.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from ultralytics.models.yolo.detect import DetectionTrainer
+from ultralytics.utils.torch_utils import unwrap_model
+
+from leukodiff.datasets.appearance import (
+    defocused,
+    grainy,
+    other_stain,
+    uneven_light,
+    uniform,
+)
+from leukodiff.runtime.machine import cores
+
+from .yolo_tree import KNOWN_CLASSES
+
+
+@dataclass(frozen=True)
+class Appearance:
+    """How strongly a field's looks are changed in training; `mild_share` of them only a third.
+
+    Gains, mixing, offset and light are standard deviations in optical density, `blur` the largest
+    sigma in px, `noise` the largest standard deviation in 0-1.
+    """
+
+    gain: float = 0.22
+    mixing: float = 0.09
+    offset: float = 0.08
+    light: float = 0.05
+    blur: float = 1.3
+    blur_share: float = 0.3
+    noise: float = 0.04
+    noise_share: float = 0.3
+    mild_share: float = 0.35
+
+
+def vary(images: Tensor, settings: Appearance, rng: torch.Generator) -> Tensor:
+    """Another look of each field: (N, 3, H, W) float32, 0-1, in and out."""
+    mild = uniform(len(images), rng).to(images) < settings.mild_share
+    strength = torch.where(mild, 0.33, 1.0)
+    dye = {"gain": settings.gain, "mixing": settings.mixing, "offset": settings.offset}
+    images = other_stain(images, strength, rng, **dye)
+    images = uneven_light(images, strength, rng, density=settings.light)
+    images = defocused(images, strength, rng, blur=settings.blur, share=settings.blur_share)
+    return grainy(images, rng, noise=settings.noise, share=settings.noise_share).clamp(0, 1)
+
+
+class SmearTrainer(DetectionTrainer):  # type: ignore[misc]
+    """Varies each batch's looks, and learns from a field only the classes that it labels.
+
+    Where `KNOWN_CLASSES` beside the images does not name a class for a field, its cells of that
+    class may be there and not be boxed: finding them is neither right nor wrong.
+    """
+
+    def _setup_train(self) -> None:
+        """As ultralytics does, but with every core: it leaves one of them out, half of two."""
+        super()._setup_train()
+        if self.device.type == "cpu":
+            torch.set_num_threads(cores())
+
+    def preprocess_batch(self, batch: dict[str, Any]) -> dict[str, Any]:
+        """The batch as ultralytics prepares it, in other looks, with the loss told what counts."""
+        batch = super().preprocess_batch(batch)
+        model = unwrap_model(self.model)
+        if not model.training:
+            return batch
+        batch["img"] = vary(batch["img"], Appearance(), self._rng())
+        if getattr(model, "criterion", None) is None:
+            model.criterion = model.init_criterion()
+        model.criterion.class_weights = self._known(batch["im_file"])
+        return batch
+
+    def _rng(self) -> torch.Generator:
+        if not hasattr(self, "_appearance_rng"):
+            seed = int(self.args.seed) + 1000 * int(self.start_epoch)
+            self._appearance_rng = torch.Generator().manual_seed(seed)
+        return self._appearance_rng
+
+    def _known(self, paths: list[str]) -> Tensor:
+        table = self._table()
+        names = [self.data["names"][i] for i in range(self.data["nc"])]
+        rows = [[float(name in table.get(Path(p).stem, names)) for name in names] for p in paths]
+        return torch.tensor(rows, device=self.device)[:, None, :]
+
+    def _table(self) -> Mapping[str, list[str]]:
+        if not hasattr(self, "_known_classes"):
+            path = Path(self.data["path"]) / KNOWN_CLASSES
+            found = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+            self._known_classes: Mapping[str, list[str]] = found
+        return self._known_classes
