@@ -1,0 +1,156 @@
+"""Where a scanner may have written the size of a px, and whether it can be believed."""
+
+import html
+import math
+import re
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
+PLAUSIBLE = (0.03, 2.0)
+"""um/px that a smear is scanned or photographed at; 72 dpi is 353."""
+
+LEAST_SQUARE = 0.8
+"""A px whose sides differ by more than this ratio is not what a microscope takes."""
+
+UM: Mapping[str, float] = {
+    "pm": 1e-6,
+    "nm": 1e-3,
+    "um": 1.0,
+    "µm": 1.0,
+    "μm": 1.0,
+    "\\u00b5m": 1.0,
+    "micron": 1.0,
+    "microns": 1.0,
+    "micrometer": 1.0,
+    "mm": 1e3,
+    "cm": 1e4,
+    "m": 1e6,
+    "in": 25_400.0,
+    "inch": 25_400.0,
+}
+"""Length units as OME, ImageJ and TIFF name them, in um."""
+
+
+class Reading(NamedTuple):
+    """What one place says: um/px along x and y."""
+
+    place: str
+    x: float
+    y: float
+
+
+class Scale(NamedTuple):
+    """um/px (None when nothing can be believed), and one line for each place that was not."""
+
+    um_per_px: float | None
+    warnings: tuple[str, ...]
+
+
+def settled(readings: Iterable[Reading]) -> Scale:
+    """The first plausible of several readings, x and y averaged."""
+    warnings: list[str] = []
+    for place, x, y in readings:
+        problem = _problem(x, y)
+        if not problem:
+            return Scale((x + y) / 2, tuple(warnings))
+        warnings.append(f"{place} says {_shown(x, y)} um/px, not used: {problem}")
+    return Scale(None, tuple(warnings))
+
+
+def _problem(x: float, y: float) -> str:
+    if not all(math.isfinite(side) and side > 0 for side in (x, y)):
+        return "a px has a positive size"
+    low, high = PLAUSIBLE
+    if not all(low <= side <= high for side in (x, y)):
+        return f"a smear has {low} to {high}"
+    if min(x, y) / max(x, y) < LEAST_SQUARE:
+        return "a microscope's px is square"
+    return ""
+
+
+def _shown(x: float, y: float) -> str:
+    return f"{x:.4g}" if x == y else f"{x:.4g} x {y:.4g}"
+
+
+def described(text: str) -> list[Reading]:
+    """The readings in an ImageDescription: OME-XML, Aperio, vips, Micro-Manager or MetaMorph."""
+    found = [_ome(text), *(_pair(text, place, *patterns) for place, *patterns in _PATTERNS)]
+    return [reading for reading in found if reading]
+
+
+_NUMBER = r"([-+0-9.eE]+)"
+_PATTERNS = (
+    ("Aperio's MPP", rf"\bMPP\s*=\s*{_NUMBER}", ""),
+    (
+        "the openslide.mpp property",
+        rf"openslide\.mpp-x</name>\s*<value[^>]*>{_NUMBER}",
+        rf"openslide\.mpp-y</name>\s*<value[^>]*>{_NUMBER}",
+    ),
+    ("Micro-Manager's PixelSizeUm", rf'"PixelSizeUm"\s*:\s*"?{_NUMBER}', ""),
+    (
+        "MetaMorph's spatial calibration",
+        rf'spatial-calibration-x"[^>]*value="{_NUMBER}"',
+        rf'spatial-calibration-y"[^>]*value="{_NUMBER}"',
+    ),
+)
+
+
+def _pair(text: str, place: str, x_pattern: str, y_pattern: str) -> Reading | None:
+    x = _first(x_pattern, text)
+    y = _first(y_pattern, text) if y_pattern else None
+    return None if x is None else Reading(place, x, x if y is None else y)
+
+
+def _first(pattern: str, text: str) -> float | None:
+    match = re.search(pattern, text)
+    return _number(match[1]) if match else None
+
+
+def _number(text: str) -> float | None:
+    try:
+        return float(text)
+    except ValueError:
+        return None
+
+
+def _ome(text: str) -> Reading | None:
+    pixels = re.search(r"<(?:\w+:)?Pixels\b([^>]*)>", text)
+    if not pixels:
+        return None
+    attributes = dict(re.findall(r"(\w+)\s*=\s*[\"']([^\"']*)[\"']", pixels[1]))
+    sides = [
+        _length(attributes.get(f"PhysicalSize{axis}"), attributes.get(f"PhysicalSize{axis}Unit"))
+        for axis in "XY"
+    ]
+    x, y = sides[0] or sides[1], sides[1] or sides[0]
+    return None if x is None or y is None else Reading("OME PhysicalSize", x, y)
+
+
+def _length(value: str | None, unit: str | None) -> float | None:
+    number = _number(value or "")
+    um = UM.get(html.unescape(unit or "µm").strip())
+    return None if number is None or um is None else number * um
+
+
+def resolution(x_per_unit: float, y_per_unit: float, unit: int, description: str) -> list[Reading]:
+    """The reading of a TIFF's XResolution and YResolution, px per unit.
+
+    ImageJ names the unit in its description and leaves ResolutionUnit empty. Without any unit, or
+    with 1 px per unit (what a writer that knows nothing leaves), nothing is said.
+
+    Args:
+        x_per_unit: px per unit along x.
+        y_per_unit: px per unit along y.
+        unit: ResolutionUnit: 1 none, 2 inch, 3 cm; 4 mm and 5 um by some.
+        description: the ImageDescription.
+    """
+    named = re.search(r"^unit=(.*)$", description, re.MULTILINE)
+    of_imagej = named and description.startswith("ImageJ=")
+    um = UM.get(named[1].strip().lower()) if named and of_imagej else _UNITS.get(unit)
+    if um is None or x_per_unit <= 0 or y_per_unit <= 0 or x_per_unit == y_per_unit == 1:
+        return []
+    place = "ImageJ's resolution" if of_imagej else "TIFF's XResolution"
+    return [Reading(place, um / x_per_unit, um / y_per_unit)]
+
+
+_UNITS = {2: 25_400.0, 3: 10_000.0, 4: 1_000.0, 5: 1.0}
