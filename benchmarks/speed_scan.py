@@ -1,0 +1,172 @@
+"""leukodiff beside SAHI and ultralytics on a scan, and what larger scans cost.
+
+    LEUKODIFF_DATA=... python benchmarks/speed_scan.py --out docs/results [--phantoms FOLDER]
+
+Side by side, taking turns, on `region_a.tif`: SAHI slicing at full resolution (640 px, overlap 0.2,
+torch, the shipped detector's weights, model loaded, nothing written), decoding alone (tifffile),
+and ours as a process of its own, from its start to the written report. Then, with `--phantoms`,
+phantom scans of 10,000, 20,000 and 40,000 px a side (rendered there when missing): seconds beside
+decoding, and the peak memory of the process.
+"""
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import tifffile
+import torch
+from torch_twin import detector_twin
+
+from leukodiff.datasets.phantom import PhantomSettings, ScanSettings, render_scan
+from leukodiff.datasets.registry import data_root
+from leukodiff.detector.infer import SHIPPED
+
+SIDES = (10_000, 20_000, 40_000)
+"""Phantom scans, px a side at 0.25 um/px."""
+BLOCK = 2_000
+"""What such a scan is laid out from, px a side."""
+
+
+def seconds_of(work: Callable[[], object]) -> float:
+    """How long a call takes."""
+    began = time.perf_counter()
+    work()
+    return time.perf_counter() - began
+
+
+def decode(path: Path) -> float:
+    """Seconds to decode the file's full resolution with tifffile."""
+    return seconds_of(lambda: tifffile.imread(path))
+
+
+def analysis(path: Path, *options: str) -> dict[str, Any]:
+    """Wall and CPU seconds and peak memory of `leukodiff analyze`, a process of its own."""
+    with tempfile.TemporaryDirectory() as name:
+        command = [str(Path(sys.executable).with_name("leukodiff")), "analyze", str(path)]
+        began = time.perf_counter()
+        process = subprocess.Popen(
+            [*command, "--out", f"{name}/out", *options],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        _, status, usage = os.wait4(process.pid, 0)
+        wall = time.perf_counter() - began
+        if status:
+            raise SystemExit(
+                f"{path}: analyze ended with status {os.waitstatus_to_exitcode(status)}"
+            )
+        cells = next(Path(name).glob("out/*/cells.csv")).read_text(encoding="utf-8")
+    return {
+        "seconds": wall,
+        "cpu_seconds": usage.ru_utime + usage.ru_stime,
+        "peak_mb": usage.ru_maxrss / 1024,
+        "cells": cells.count("\n") - 1,
+    }
+
+
+def sahi_runner(path: Path, scratch: Path) -> Callable[[], object]:
+    """SAHI's sliced prediction of a file, its model loaded and warm."""
+    from sahi import AutoDetectionModel
+    from sahi.predict import get_sliced_prediction
+
+    detector_twin(SHIPPED, scratch)
+    model = AutoDetectionModel.from_pretrained(
+        model_type="ultralytics",
+        model_path=str(scratch / "twin.pt"),
+        confidence_threshold=0.3,
+        device="cpu",
+    )
+
+    def run() -> object:
+        return get_sliced_prediction(
+            str(path),
+            model,
+            slice_height=640,
+            slice_width=640,
+            overlap_height_ratio=0.2,
+            overlap_width_ratio=0.2,
+            verbose=0,
+        )
+
+    return run
+
+
+def beside_sahi(path: Path, rounds: int) -> dict[str, Any]:
+    """The three, taking turns; ratios of their medians."""
+    times: dict[str, list[float]] = {"sahi": [], "decode": [], "ours": [], "ours_cpu": []}
+    with tempfile.TemporaryDirectory() as name:
+        sahi = sahi_runner(path, Path(name))
+        for _ in range(rounds):
+            times["sahi"].append(seconds_of(sahi))
+            times["decode"].append(decode(path))
+            found = analysis(path)
+            times["ours"].append(found["seconds"])
+            times["ours_cpu"].append(found["cpu_seconds"])
+    medians = {who: statistics.median(each) for who, each in times.items()}
+    return {
+        "seconds": times,
+        "ratio_to_sahi": medians["sahi"] / medians["ours"],
+        "times_decoding": medians["ours"] / medians["decode"],
+        "peak_mb": found["peak_mb"],
+        "cells": found["cells"],
+    }
+
+
+def phantom(folder: Path, side: int) -> Path:
+    """A phantom scan of a size, rendered when it is not there."""
+    path = folder / f"phantom-{side}" / "scan.tif"
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        n = side // BLOCK
+        settings = PhantomSettings(
+            width=BLOCK, height=BLOCK, um_per_px=0.25, n_white=2, stain="camera"
+        )
+        render_scan(path, settings, ScanSettings(plan=("m" * n,) * n, tile_px=BLOCK // 5))
+    return path
+
+
+def by_size(folder: Path) -> list[dict[str, Any]]:
+    """Each phantom: analysis beside decoding."""
+    rows = []
+    for side in SIDES:
+        path = phantom(folder, side)
+        ours = analysis(path)
+        megapixels = side * side / 1e6
+        row = {"side_px": side, "megapixels_per_s": megapixels / ours["seconds"], **ours}
+        if side <= 20_000:  # more does not fit a small machine's memory in one piece
+            row["decode_megapixels_per_s"] = megapixels / decode(path)
+        rows.append(row)
+        print(json.dumps(row), flush=True)
+    return rows
+
+
+def main() -> None:
+    """Measure, print, and write `speed_scan.json`."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--out", type=Path, default=Path("docs/results"))
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--phantoms", type=Path)
+    chosen = parser.parse_args()
+    result: dict[str, Any] = {
+        "cores": len(os.sched_getaffinity(0)),
+        "torch_threads": torch.get_num_threads(),
+        "region_a": beside_sahi(data_root() / "whole_smear/region_a.tif", chosen.rounds),
+    }
+    print(json.dumps(result, indent=2), flush=True)
+    if chosen.phantoms:
+        result["phantoms"] = by_size(chosen.phantoms)
+    chosen.out.mkdir(parents=True, exist_ok=True)
+    text = json.dumps(result, indent=2)
+    (chosen.out / "speed_scan.json").write_text(text + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
