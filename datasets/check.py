@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from itertools import combinations
 from pathlib import Path
 
-from leukodiff.runtime.errors import DataError
+from leukodiff.runtime.errors import DataError, InputError
 
 from .duplicates import Fingerprint, fingerprints, near_pairs, same_content
 from .fields import LabelledField
@@ -71,17 +71,19 @@ def check(name: str, root: Path | None = None, on_progress: Progress | None = No
 
     Raises:
         InputError: no dataset has that name.
-        DataError: it is not there.
+        DataError: it is not there, or nothing in its folder can be read as an image.
     """
     folder = dataset_root(name, root)
     try:
         fields, problem = dataset_info(name).read(folder), ""
-    except DataError as error:
+    except (DataError, InputError) as error:
         fields, problem = [], str(error)
     on_disk = (p for p in folder.rglob("*") if p.suffix.lower() in IMAGE_SUFFIXES)
     paths = sorted({item.path for item in fields} or set(on_disk))
     tell = (lambda done: on_progress(done, len(paths))) if on_progress else None
     prints = fingerprints(paths, tell)
+    if all(item.error for item in prints):
+        raise DataError(_nothing_readable(folder, name, problem, prints))
     unreadable = {item.path: item.error for item in prints if item.error}
     without_area, outside = _odd_boxes([f for f in fields if f.path not in unreadable])
     return CheckReport(
@@ -99,6 +101,14 @@ def check(name: str, root: Path | None = None, on_progress: Progress | None = No
         fields=fields,
         prints=prints,
     )
+
+
+def _nothing_readable(folder: Path, name: str, problem: str, prints: Sequence[Fingerprint]) -> str:
+    if prints:
+        first = f"{prints[0].path.name}: {prints[0].error}"
+        return f"{folder}: none of {len(prints)} images of {name} can be read ({first})"
+    reason = f" ({problem.removeprefix(f'{folder}: ')})" if problem else ""
+    return f"{folder}: no image of {name} in this folder{reason}"
 
 
 def _odd_boxes(fields: Sequence[LabelledField]) -> tuple[list[str], list[str]]:

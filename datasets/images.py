@@ -1,21 +1,189 @@
-"""Reads the images of a dataset."""
+"""Any image a camera or a colleague may hand over -> uint8 RGB, or one line that says why not."""
 
+import io
 from pathlib import Path
+from typing import Literal
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from PIL import ExifTags, Image, ImageFile, ImageOps
+from PIL.BmpImagePlugin import BmpImageFile
+from PIL.JpegImagePlugin import JpegImageFile
+from PIL.PngImagePlugin import PngImageFile
+from PIL.TiffImagePlugin import TiffImageFile
+from PIL.WebPImagePlugin import WebPImageFile
 
-from leukodiff.runtime.errors import DataError
+from leukodiff.runtime.errors import InputError
+
+Rgb = NDArray[np.uint8]
+
+MAX_PIXELS = 400_000_000
+"""The largest image read in one piece: 1.2 GB as RGB. The header is asked before any pixel is."""
+
+_READERS: tuple[tuple[bytes, type[ImageFile.ImageFile]], ...] = (
+    (b"\xff\xd8\xff", JpegImageFile),
+    (b"\x89PNG\r\n\x1a\n", PngImageFile),
+    (b"II*\0", TiffImageFile),
+    (b"MM\0*", TiffImageFile),
+    (b"II+\0", TiffImageFile),
+    (b"MM\0+", TiffImageFile),
+    (b"BM", BmpImageFile),
+    (b"RIFF", WebPImageFile),
+)
+_BITS_PER_SAMPLE, _PLANAR_CONFIGURATION = 258, 284
+_DEPTHS = (8, 10, 12, 14, 16)
 
 
-def read_rgb(path: Path) -> NDArray[np.uint8]:
-    """The image as (H, W, 3) uint8 RGB.
+def read_rgb(path: Path) -> Rgb:
+    """Reads an image file as (H, W, 3) uint8 RGB, turned as its EXIF orientation says.
+
+    Sixteen-bit images are scaled by the camera's depth: the least of 8, 10, 12, 14 and 16 bits that
+    holds their brightest pixel. Transparent pixels are laid on white, the colour of empty glass.
 
     Raises:
-        DataError: if the file can't be read as an image.
+        InputError: the file is missing, empty, no image, cut off or too large; it names the file.
     """
-    image = cv2.imread(str(path), cv2.IMREAD_COLOR)
-    if image is None:
-        raise DataError(f"{path}: not an image that can be read; fetch or copy it again")
-    return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), np.uint8)
+    data = _read_bytes(path)
+    image = _open(path, data)
+    pixels = image.width * image.height
+    if pixels > MAX_PIXELS:
+        raise InputError(
+            f"{path}: {image.width} x {image.height} px is more than the {MAX_PIXELS // 10**6} "
+            "megapixels that are read in one piece; cut it into fields first"
+        )
+    try:
+        return _decode(path, image, data)
+    except (OSError, ValueError, SyntaxError, EOFError, cv2.error) as error:
+        raise _unreadable(path, error) from error
+    except MemoryError as error:
+        raise InputError(f"{path}: not enough memory for {pixels / 1e6:.0f} megapixels") from error
+
+
+def _read_bytes(path: Path) -> bytes:
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise InputError(f"{path}: can't be read: {error.strerror or error}") from error
+    if not data:
+        raise InputError(f"{path}: the file is empty (0 bytes)")
+    return data
+
+
+def _open(path: Path, data: bytes) -> ImageFile.ImageFile:
+    """Reads the header alone, chosen by the first bytes and not by the file's name.
+
+    The format's class is called itself, because `Image.open` warns of large images through the
+    process-wide warning filters, which threads share.
+    """
+    for magic, reader in _READERS:
+        if data.startswith(magic):
+            if data[:4] in (b"II*\0", b"MM\0*"):
+                _refuse_cut_off_tiff(path, data)
+            try:
+                return reader(io.BytesIO(data))
+            except (OSError, SyntaxError, ValueError, KeyError, EOFError) as error:
+                raise _unreadable(path, error) from error
+    raise InputError(f"{path}: not an image that can be read here (JPEG, PNG, TIFF, BMP or WebP)")
+
+
+def _decode(path: Path, image: ImageFile.ImageFile, data: bytes) -> Rgb:
+    if isinstance(image, JpegImageFile):
+        _refuse_cut_off_jpeg(path, data)
+        if image.mode in ("RGB", "L"):
+            return _by_opencv(data, cv2.IMREAD_COLOR_RGB)
+    if _is_deep(image):
+        if isinstance(image, TiffImageFile) and image.tag_v2.get(_PLANAR_CONFIGURATION, 1) != 1:
+            raise InputError(f"{path}: 16-bit colour planes stored apart; save it interleaved")
+        pixels = _eight_bits(_by_opencv(data, cv2.IMREAD_UNCHANGED))
+        return pixels if isinstance(image, TiffImageFile) else _turned(pixels, image)
+    if image.mode in ("I", "F"):
+        raise InputError(f"{path}: 32-bit pixels have no known range; save it with 8 or 16 bits")
+    return _by_pillow(image)
+
+
+def _turned(pixels: Rgb, image: ImageFile.ImageFile) -> Rgb:
+    """As the file's EXIF orientation says; OpenCV turns a deep TIFF itself, and a PNG not."""
+    picture = Image.fromarray(pixels)
+    picture.getexif()[ExifTags.Base.Orientation] = image.getexif().get(ExifTags.Base.Orientation, 1)
+    return np.asarray(ImageOps.exif_transpose(picture), np.uint8)
+
+
+def _refuse_cut_off_jpeg(path: Path, data: bytes) -> None:
+    """Decoders fill the missing rest of a JPEG with grey; a count must not be made on that.
+
+    Within the scan every 0xFF of pixel data is followed by 0x00 or a restart marker, so an end
+    marker after the first start of scan is the real one (ITU-T T.81, B.1.1), and not a thumbnail's.
+    """
+    if data.rfind(b"\xff\xd9") < _start_of_scan(data):
+        raise InputError(f"{path}: the JPEG is cut off before its end")
+
+
+def _refuse_cut_off_tiff(path: Path, data: bytes) -> None:
+    """The directory often stands at the end: without it Pillow warns first and fails later."""
+    order: Literal["little", "big"] = "little" if data[:2] == b"II" else "big"
+    start = int.from_bytes(data[4:8], order)
+    entries = int.from_bytes(data[start : start + 2], order)
+    if len(data) < 8 or start + 2 + 12 * entries > len(data) or not entries:
+        raise InputError(f"{path}: the TIFF is cut off before its end")
+
+
+def _start_of_scan(data: bytes) -> int:
+    """Where the pixel data begin, by walking the segments; the file's length when they never do."""
+    at = 2
+    while at + 4 <= len(data) and data[at] == 0xFF:
+        marker = data[at + 1]
+        if marker == 0xDA:
+            return at
+        if marker == 0xFF:  # fill byte
+            at += 1
+            continue
+        at += 2 + int.from_bytes(data[at + 2 : at + 4], "big")
+    return len(data)
+
+
+def _is_deep(image: ImageFile.ImageFile) -> bool:
+    """Whether the file has 16 bits a channel; Pillow would drop the lower eight."""
+    if isinstance(image, TiffImageFile):
+        return 16 in image.tag_v2.get(_BITS_PER_SAMPLE, (1,))
+    return image.mode.startswith("I;16") or any(";16" in str(tile) for tile in image.tile)
+
+
+def _by_opencv(data: bytes, flags: int) -> NDArray[np.uint8]:
+    decoded = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
+    if decoded is None:
+        raise ValueError("the decoder gave up")
+    return np.asarray(decoded)
+
+
+def _eight_bits(decoded: NDArray[np.generic]) -> Rgb:
+    """(H, W), (H, W, 3) BGR or (H, W, 4) BGRA of 16 bits -> (H, W, 3) uint8 RGB."""
+    if decoded.dtype != np.uint16:
+        raise ValueError(f"16-bit pixels expected, got {decoded.dtype}")
+    deep = np.atleast_3d(decoded).astype(np.uint16)
+    colour = deep[:, :, :3][:, :, ::-1] if deep.shape[2] >= 3 else np.repeat(deep[:, :, :1], 3, 2)
+    brightest = int(colour.max(initial=0))
+    bits = next(depth for depth in _DEPTHS if brightest < 2**depth)
+    rgb = np.right_shift(colour, bits - 8).astype(np.uint8)
+    if deep.shape[2] == 4:
+        return _on_white(rgb, deep[:, :, 3] / 65535.0)
+    return np.ascontiguousarray(rgb)
+
+
+def _on_white(rgb: Rgb, opacity: NDArray[np.float64]) -> Rgb:
+    blended = 255.0 + (rgb.astype(np.float64) - 255.0) * opacity[:, :, None]
+    return np.rint(blended).astype(np.uint8)
+
+
+def _by_pillow(image: ImageFile.ImageFile) -> Rgb:
+    turned: Image.Image = ImageOps.exif_transpose(image)
+    if turned.has_transparency_data:
+        rgba = turned.convert("RGBA")
+        white = Image.new("RGBA", rgba.size, "white")
+        turned = Image.alpha_composite(white, rgba)
+    return np.array(turned.convert("RGB"), np.uint8)
+
+
+def _unreadable(path: Path, error: Exception) -> InputError:
+    text = " ".join(str(error).split())[:160] or type(error).__name__
+    return InputError(f"{path}: cut off, damaged or of a kind that can't be read ({text})")

@@ -1,6 +1,7 @@
 """The shipped detector: a field's pixels in, boxes of its cells out."""
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -12,13 +13,25 @@ from leukodiff.runtime.errors import InputError
 from leukodiff.runtime.metadata import ModelMetadata
 from leukodiff.runtime.model import Model, load_model
 
-from .canvas import Image, canvas_size, on_canvas, resized
+from .canvas import MARGIN, STRIDE, Image, canvas_size, on_canvas, padded, resized
 from .detections import Detections
+from .seams import merge_across_tiles
+from .tiles import ReadAt, on_scan, read_window, tile_boxes
 
 SHIPPED = Path(__file__).with_name("weights") / "leukodiff-detector.onnx"
 
 LARGEST_CANVAS = 2048
-"""The longest side (px, at working scale) that is detected in one pass."""
+"""The longest side (px, at working scale) detected in one pass; what is larger, in tiles."""
+
+TILE_PX = 1024
+"""Side of a tile (px, at working scale): a multiple of `STRIDE`."""
+
+OVERLAP_UM = 26.0
+"""What neighbouring tiles share (um): hardly a cell of a smear is larger (monocytes reach 20 um,
+blasts 25), and one that is has a box round its pieces."""
+
+COARSEST_UM_PER_PX = 2.0
+"""The coarsest scale at which a scan is read: a red cell has not even four px then."""
 
 DEFAULT_THRESHOLD = 0.25
 """Confidence (0-1) that a detection must reach, where the metadata has none for its class."""
@@ -64,7 +77,7 @@ class Detector:
         um_per_px: float,
         thresholds: Mapping[str, float] | None = None,
     ) -> Detections:
-        """The cells of one field, the surest first.
+        """The cells of one field, the surest first; a field too large for one pass in tiles.
 
         Args:
             image: (H, W, 3) uint8 RGB at full resolution.
@@ -72,34 +85,107 @@ class Detector:
             thresholds: least confidence by class, 0-1; the model's own when None.
 
         Raises:
-            InputError: the field is too large for one pass, or its scale is not a positive number.
+            InputError: the scale is not a positive number, or too coarse for so large an image.
         """
-        names = self.metadata.classes
-        if not image.size:
-            return Detections.empty(names)
         height, width = image.shape[:2]
-        small = resized(image, *self._working_size(width, height, um_per_px))
-        canvas, corner = on_canvas(small)
-        predictions = self.model(canvas[None])[0]
+        if max(self._working_size(width, height, um_per_px)) > LARGEST_CANVAS:
+            return self.detect_tiled(_reader(image), width, height, um_per_px, thresholds)
+        return self.detect_many([image], um_per_px, thresholds)[0]
+
+    def detect_many(
+        self,
+        images: Sequence[Image],
+        um_per_px: float,
+        thresholds: Mapping[str, float] | None = None,
+        *,
+        framed: bool = True,
+    ) -> list[Detections]:
+        """The cells of each of several fields or windows of one size, in one call of the model.
+
+        Args:
+            images: each (H, W, 3) uint8 RGB at full resolution, all of one shape.
+            um_per_px: scale of the images.
+            thresholds: least confidence by class, 0-1; the model's own when None.
+            framed: lay grey round each image, as in training. Windows cut from a scan need none:
+                what lies beyond their edges is another window's.
+
+        Raises:
+            InputError: the scale is not a positive number.
+        """
+        shapes = {image.shape for image in images}
+        if len(shapes) > 1:
+            raise ValueError(f"expected images of one shape, got {sorted(shapes)}")
+        if not images or not images[0].size:
+            return [Detections.empty(self.metadata.classes) for _ in images]
+        height, width = images[0].shape[:2]
+        size = self._working_size(width, height, um_per_px)
+        canvases = [_on_canvas(resized(image, *size), framed) for image in images]
+        corner = canvases[0][1]
+        predictions = self.model(np.stack([canvas for canvas, _ in canvases]))
+        least = self._thresholds(thresholds)
         nms_iou = float(self.metadata.calibration.get("nms_iou", DEFAULT_NMS_IOU))
-        found = decode(predictions, self._thresholds(thresholds), nms_iou, names)
-        return _in_field(found, corner, small.shape[1::-1], (width, height))
+        names = self.metadata.classes
+        decoded = [decode(one, least, nms_iou, names) for one in predictions]
+        return [_in_field(found, corner, size, (width, height)) for found in decoded]
+
+    def detect_tiled(
+        self,
+        read_at: ReadAt,
+        width: int,
+        height: int,
+        um_per_px: float,
+        thresholds: Mapping[str, float] | None = None,
+        *,
+        tile_px: int = TILE_PX,
+        overlap_um: float = OVERLAP_UM,
+    ) -> Detections:
+        """The cells of a scan, read and detected in overlapping tiles, the surest first.
+
+        Args:
+            read_at: reads what lies inside the scan; see `ReadAt`.
+            width: of the scan, px.
+            height: of the scan, px.
+            um_per_px: scale of the scan.
+            thresholds: least confidence by class, 0-1; the model's own when None.
+            tile_px: side of a tile, px at working scale.
+            overlap_um: what neighbouring tiles share; no less than the largest cell.
+
+        Raises:
+            InputError: the scale is not a positive number, or too coarse to show cells.
+        """
+        to_scan = 1 / self._shrinkage(um_per_px)
+        if um_per_px > COARSEST_UM_PER_PX:
+            raise InputError(
+                f"{width} x {height} px at {um_per_px:.3g} um/px: no cell can be found at this "
+                f"scale; the coarsest is {COARSEST_UM_PER_PX:g} um/px"
+            )
+        if width < 1 or height < 1:
+            return Detections.empty(self.metadata.classes)
+        frame, side = round(MARGIN * to_scan), math.floor(tile_px * to_scan)
+        overlap = math.ceil(overlap_um / um_per_px)
+        boxes = tile_boxes(width + 2 * frame, height + 2 * frame, side, overlap) - frame
+        parts = []
+        for box in boxes.tolist():
+            # What is coarser than the working scale is enlarged by the detector, not by the reader.
+            image = read_window(read_at, box, width, height, max(1.0, to_scan))
+            image_um_per_px = um_per_px * (box[2] - box[0]) / image.shape[1]
+            found = self.detect_many([image], image_um_per_px, thresholds, framed=False)[0]
+            parts.append((box, on_scan(found, box, image.shape[1::-1], (width, height))))
+        return merge_across_tiles(parts, width, height, um_per_px, self.metadata.classes)
 
     def canvas_px(self, width: int, height: int, um_per_px: float) -> int:
         """The longer side (px) of the canvas that a field of this size is detected on."""
-        return max(canvas_size(*self._working_size(width, height, um_per_px)))
+        size = self._working_size(width, height, um_per_px)
+        return TILE_PX if max(size) > LARGEST_CANVAS else max(canvas_size(*size))
 
     def _working_size(self, width: int, height: int, um_per_px: float) -> tuple[int, int]:
-        if not um_per_px > 0:
+        factor = self._shrinkage(um_per_px)
+        return max(1, round(width * factor)), max(1, round(height * factor))
+
+    def _shrinkage(self, um_per_px: float) -> float:
+        if not 0 < um_per_px < math.inf:
             raise InputError(f"the scale must be a positive number of um/px, not {um_per_px}")
-        factor = um_per_px / self.um_per_px
-        small = max(1, round(width * factor)), max(1, round(height * factor))
-        if max(small) > LARGEST_CANVAS:
-            raise InputError(
-                f"{width} x {height} px at {um_per_px:.3g} um/px is too large for one field: "
-                "whole-slide scans are not supported yet"
-            )
-        return small
+        return um_per_px / self.um_per_px
 
     def _thresholds(self, wanted: Mapping[str, float] | None) -> NDArray[np.float32]:
         chosen = self.metadata.thresholds if wanted is None else wanted
@@ -132,6 +218,21 @@ def decode(
         class_names,
     )
     return found.select(_one_box_a_cell(found, nms_iou))
+
+
+def _on_canvas(image: Image, framed: bool) -> tuple[Image, tuple[int, int]]:
+    if framed:
+        return on_canvas(image)
+    height, width = (math.ceil(side / STRIDE) * STRIDE for side in image.shape[:2])
+    return padded(image, width, height), (0, 0)
+
+
+def _reader(image: Image) -> ReadAt:
+    def read_at(x: int, y: int, width: int, height: int, downsample: float) -> Image:
+        region = image[y : y + height, x : x + width]
+        return resized(region, round(width / downsample), round(height / downsample))
+
+    return read_at
 
 
 def cxcywh_to_xyxy(boxes: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -56,7 +56,7 @@ def vary(images: Tensor, settings: Appearance, rng: torch.Generator) -> Tensor:
     return grainy(images, rng, noise=settings.noise, share=settings.noise_share).clamp(0, 1)
 
 
-class SmearTrainer(DetectionTrainer):  # type: ignore[misc]
+class SmearTrainer(DetectionTrainer):
     """Varies each batch's looks, and learns from a field only the classes that it labels.
 
     Where `KNOWN_CLASSES` beside the images does not name a class for a field, its cells of that
@@ -65,14 +65,14 @@ class SmearTrainer(DetectionTrainer):  # type: ignore[misc]
 
     def _setup_train(self) -> None:
         """As ultralytics does, but with every core: it leaves one of them out, half of two."""
-        super()._setup_train()
+        super()._setup_train()  # type: ignore[no-untyped-call]
         if self.device.type == "cpu":
             torch.set_num_threads(cores())
 
     def preprocess_batch(self, batch: dict[str, Any]) -> dict[str, Any]:
         """The batch as ultralytics prepares it, in other looks, with the loss told what counts."""
         batch = super().preprocess_batch(batch)
-        model = unwrap_model(self.model)
+        model: Any = unwrap_model(self.model)  # type: ignore[arg-type]
         if not model.training:
             return batch
         batch["img"] = vary(batch["img"], Appearance(), self._rng())

@@ -1,6 +1,5 @@
 """A model file, loaded as a function from arrays to arrays."""
 
-import os
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +10,7 @@ from numpy.typing import NDArray
 
 from .checksum import sha256_of
 from .errors import InputError, ModelFileError
+from .machine import cores
 from .metadata import ModelMetadata, metadata_path, read_metadata
 
 ENGINES = ("openvino", "onnxruntime")
@@ -89,7 +89,7 @@ def _openvino(path: Path, threads: int | None) -> Run:
     settings: dict[str, Any] = {"PERFORMANCE_HINT": "THROUGHPUT", "INFERENCE_PRECISION_HINT": "f32"}
     if threads:
         settings |= {"INFERENCE_NUM_THREADS": threads}
-    settings["NUM_STREAMS"] = threads or _cores()
+    settings["NUM_STREAMS"] = threads or cores()
     compiled = core.compile_model(core.read_model(path), "CPU", settings)
     names = [output.get_any_name() for output in compiled.outputs]
     local = threading.local()
@@ -128,9 +128,3 @@ def _onnxruntime(path: Path, threads: int | None) -> Run:
         return dict(zip(names, (np.asarray(r, np.float32) for r in results), strict=True))
 
     return run
-
-
-def _cores() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

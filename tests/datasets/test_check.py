@@ -14,6 +14,7 @@ from leukodiff.datasets.check import (
 )
 from leukodiff.datasets.check_text import between_text, check_text
 from leukodiff.datasets.duplicates import fingerprint, fingerprints, near_pairs
+from leukodiff.runtime.errors import DataError
 
 
 @pytest.fixture
@@ -32,8 +33,8 @@ def chula_tree(trees: Any, tmp_path: Path) -> Path:
 
 def test_odd_boxes_and_counts(chula_tree: Path) -> None:
     report = check("chula", chula_tree)
-    assert report.n_fields == {"test": 3}
-    assert report.n_cells == {("neutrophil", "test"): 1, ("eosinophil", "test"): 2}
+    assert report.n_fields == {"train": 3}
+    assert report.n_cells == {("neutrophil", "train"): 1, ("eosinophil", "train"): 2}
     assert len(report.without_area) == 1
     assert report.without_area[0].startswith("A-1_0002.jpg: eosinophil")
     assert [line.split(":")[0] for line in report.outside] == ["B-2_0001.jpg"]
@@ -64,6 +65,38 @@ def test_what_can_not_be_loaded_is_still_looked_over(chula_tree: Path) -> None:
     assert "A-1_0001.jpg" in report.problem
     assert len(report.unreadable) == 1
     assert "can't be read to the end" in check_text(report)
+
+
+def nothing(root: Path) -> None:
+    root.mkdir()
+
+
+def notes_only(root: Path) -> None:
+    root.mkdir()
+    (root / "notes.txt").write_text("to do")
+
+
+def unreadable_images(root: Path) -> None:
+    (root / "images").mkdir(parents=True)
+    for name in ("a.jpg", "b.jpg"):
+        (root / "images" / name).write_text("not an image")
+
+
+@pytest.mark.parametrize(
+    ("make", "says"),
+    [
+        (nothing, "no image of chula in this folder"),
+        (notes_only, "no image of chula in this folder"),
+        (unreadable_images, "none of 2 images of chula can be read"),
+    ],
+)
+def test_a_folder_without_anything_readable_is_refused(
+    tmp_path: Path, make: Any, says: str
+) -> None:
+    make(tmp_path / "data")
+    with pytest.raises(DataError, match=says) as refused:
+        check("chula", tmp_path / "data")
+    assert "\n" not in str(refused.value)
 
 
 def test_progress_counts_every_image(chula_tree: Path) -> None:

@@ -15,7 +15,7 @@ from leukodiff.datasets.fields import LabelledField
 from leukodiff.detector.detections import Detections
 from leukodiff.detector.evaluate import evaluate_detector, figures
 from leukodiff.detector.ladder import Rung, coarsest_without_loss, resolution_ladder
-from leukodiff.runtime.errors import DataError
+from leukodiff.runtime.errors import LeukodiffError
 
 if find_spec("ultralytics") is None:
     pytest.skip("average precision needs the `train` extra", allow_module_level=True)
@@ -136,13 +136,13 @@ def test_saved_files(discs, field: LabelledField, tmp_path: Path) -> None:
     [
         pytest.param(None, "no field to evaluate on", id="no fields"),
         pytest.param({"um_per_px": None}, "its scale is not known", id="no scale"),
-        pytest.param({"path": Path("gone.png")}, r"gone\.png: not an image", id="no image"),
+        pytest.param({"path": Path("gone.png")}, r"gone\.png: can't be read", id="no image"),
     ],
 )
 @pytest.mark.filterwarnings("ignore")
 def test_what_cannot_be_evaluated(discs, field: LabelledField, change, words: str) -> None:
     fields = [] if change is None else [replace(field, **change)]
-    with pytest.raises(DataError, match=words):
+    with pytest.raises(LeukodiffError, match=words):
         evaluate_detector(discs(), fields)
 
 

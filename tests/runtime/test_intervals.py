@@ -7,11 +7,15 @@ from leukodiff.runtime.intervals import clopper_pearson, share_with_interval
 
 
 @pytest.mark.parametrize(
-    ("count", "n"), [(0, 1), (1, 1), (0, 100), (3, 100), (57, 100), (100, 100)]
+    ("count", "n"),
+    [(0, 1), (1, 1), (1, 2), (0, 100), (3, 100), (57, 100), (99, 100), (100, 100)]
+    + [(1, 100_000), (60_001, 100_000), (99_999, 100_000), (499_999, 1_000_000)],
 )
-def test_clopper_pearson_is_scipys(count: int, n: int) -> None:
-    expected = binomtest(count, n).proportion_ci(0.95, method="exact")
-    assert clopper_pearson(count, n) == pytest.approx((expected.low, expected.high), abs=1e-9)
+@pytest.mark.parametrize("level", [0.5, 0.95, 0.9999])
+def test_clopper_pearson_is_scipys(count: int, n: int, level: float) -> None:
+    expected = binomtest(count, n).proportion_ci(level, method="exact")
+    found = clopper_pearson(count, n, level)
+    assert found == pytest.approx((expected.low, expected.high), rel=1e-9, abs=1e-12)
 
 
 @pytest.mark.parametrize(("count", "n"), [(-1, 3), (4, 3)])

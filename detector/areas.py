@@ -1,0 +1,220 @@
+"""Which areas of a smear can be read: neither empty, nor too thick, nor out of focus."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from .canvas import Image
+
+Floats = NDArray[np.float32]
+
+USABLE, EMPTY, THICK, OUT_OF_FOCUS = "usable", "empty", "thick", "out of focus"
+
+REASONS = {
+    USABLE: "",
+    EMPTY: "no cells, or outside the smear",
+    THICK: "cells lie upon each other",
+    OUT_OF_FOCUS: "out of focus",
+}
+"""What the report says of each kind of area."""
+
+GRID_UM = 150.0
+"""Side of an area (um): about a field of a 100x objective."""
+
+LEAST_COVERAGE = 0.05
+"""Less of the area under cells is empty."""
+
+MOST_LAYERS = 1.1
+"""With more red cells over a place in the mean, the area is too thick to read."""
+
+MONOLAYER = (0.2, 0.75)
+"""Coverage (0-1) of the part of a smear that is read first: red cells near each other, few that
+overlap (CLSI H20-A2: half of them or more lie apart)."""
+
+RED_CELL_DENSITY, USUAL_RED_CELL_DENSITY = (0.06, 0.25), 0.12
+"""Mean optical density in green of a red cell: at least and at most, and where it can't be seen."""
+
+RESOLVED_UM_PER_PX = 2.5
+"""A picture as fine as this shows single red cells; a coarser one mixes them with the glass."""
+
+BLACK, WHITE = 8, 253
+"""Grey levels (0-255) beyond which, in all colours, nothing was scanned."""
+
+GLASS_PERCENTILE = 97.0
+"""The empty glass is about the brightest of what was scanned."""
+
+FOCUS_UM = (0.4, 1.6)
+"""Where detail counts as fine and as coarse: standard deviation (um) of the narrower Gaussian."""
+
+FLAT = 1.0
+"""Variance (grey levels squared) of the coarse detail below which there is nothing to see."""
+
+LEAST_OF_SHARP = 0.4
+"""An area is blurred when its score is below this part of the slide's upper quartile."""
+
+CLEAR_SLOPE = 0.3
+"""Correlation of cover and place from which on the feathered edge can be told."""
+
+
+@dataclass(frozen=True)
+class Areas:
+    """A grid of areas over a smear, row by row, `columns` in each.
+
+    `xyxy` (N, 4) float32, px of the picture that was judged (see `scaled`); `kind` N of `REASONS`;
+    `coverage` (N,) float32, 0-1: how much of the area is under cells.
+    """
+
+    xyxy: Floats
+    kind: tuple[str, ...]
+    coverage: Floats
+    columns: int
+
+    def __post_init__(self) -> None:
+        n = len(self.kind)
+        if (self.xyxy.shape, self.coverage.shape) != ((n, 4), (n,)):
+            shapes = f"{self.xyxy.shape}, {self.coverage.shape}"
+            raise ValueError(f"expected shapes ({n}, 4), ({n},), got {shapes}")
+
+    def __len__(self) -> int:
+        return len(self.kind)
+
+    @property
+    def usable(self) -> NDArray[np.bool_]:
+        """Which areas can be read (N,)."""
+        return np.array([kind == USABLE for kind in self.kind], bool)
+
+    def scaled(self, factor_x: float, factor_y: float) -> "Areas":
+        """The same areas in the pixels of a picture so many times as wide and as high."""
+        factors = np.array([factor_x, factor_y] * 2, np.float32)
+        return replace(self, xyxy=(self.xyxy * factors).astype(np.float32))
+
+    def without(self, blurred: NDArray[np.bool_]) -> "Areas":
+        """The same areas, of the usable ones those in a mask (N,) out of focus."""
+        kinds = zip(self.kind, blurred.tolist(), strict=True)
+        return replace(
+            self,
+            kind=tuple(OUT_OF_FOCUS if kind == USABLE and bad else kind for kind, bad in kinds),
+        )
+
+
+def smear_areas(picture: Image, um_per_px: float, grid_um: float = GRID_UM) -> Areas:
+    """The areas of a smear, or of a field, and whether there is something to read in them.
+
+    Args:
+        picture: (H, W, 3) uint8 RGB of the whole smear, at 1 to 8 um/px (2.5 or finer is best).
+        um_per_px: scale of the picture; a rough one will do.
+        grid_um: side of an area, um.
+    """
+    height, width = picture.shape[:2]
+    side = grid_um / um_per_px
+    columns, rows = (max(1, round(length / side)) for length in (width, height))
+    if not picture.size:
+        return Areas(np.zeros((0, 4), np.float32), (), np.zeros(0, np.float32), 1)
+    densities = _densities(picture)
+    means = np.asarray(cv2.resize(densities, (columns, rows), interpolation=cv2.INTER_AREA))
+    layers = means.ravel() / np.float32(_red_cell_density(densities, um_per_px))
+    kind = tuple(_kind(value) for value in layers.tolist())
+    coverage = np.clip(layers, 0, 1).astype(np.float32)
+    return Areas(_grid(columns, rows, width, height), kind, coverage, columns)
+
+
+def _densities(picture: Image) -> Floats:
+    """Optical density in green (H, W) against the empty glass; 0 beyond the scanned part."""
+    beyond = np.asarray(picture.max(axis=2) <= BLACK) | np.asarray(picture.min(axis=2) >= WHITE)
+    green = picture[..., 1]
+    seen = green[~beyond]
+    glass = float(np.percentile(seen, GLASS_PERCENTILE)) if seen.size else 255.0
+    density = -np.log10(np.maximum(green.astype(np.float32), 1) / np.float32(glass))
+    density[beyond] = 0
+    result: Floats = np.maximum(density, 0).astype(np.float32)
+    return result
+
+
+def _red_cell_density(densities: Floats, um_per_px: float) -> float:
+    """What one layer of red cells takes in the mean, from the picture where it shows them."""
+    low, high = RED_CELL_DENSITY
+    stained = densities[densities > low / 2]
+    if um_per_px > RESOLVED_UM_PER_PX or not stained.size:
+        return USUAL_RED_CELL_DENSITY
+    return min(max(float(np.median(stained)), low), high)
+
+
+def _kind(layers: float) -> str:
+    if layers < LEAST_COVERAGE:
+        return EMPTY
+    return THICK if layers > MOST_LAYERS else USABLE
+
+
+def _grid(columns: int, rows: int, width: int, height: int) -> Floats:
+    x, y = np.linspace(0, width, columns + 1), np.linspace(0, height, rows + 1)
+    left, top = (grid.ravel() for grid in np.meshgrid(x[:-1], y[:-1]))
+    right, bottom = (grid.ravel() for grid in np.meshgrid(x[1:], y[1:]))
+    return np.stack([left, top, right, bottom], axis=1).astype(np.float32)
+
+
+def focus_score(image: Image, um_per_px: float) -> float:
+    """How sharp an image is: fine detail over coarse, free of the stain's strength and the scale.
+
+    The energy (variance) of the green light's detail between 0.4 and 0.8 um over that between 1.6
+    and 3.2 um (standard deviations of Gaussians). 0 for a plain image.
+
+    Args:
+        image: (H, W, 3) uint8 RGB at full resolution, 0.06 to 0.5 um/px, at least 20 um wide.
+        um_per_px: its scale.
+    """
+    if not image.size:
+        return 0.0
+    green = image[..., 1].astype(np.float32)
+    fine, coarse = (_band_energy(green, sigma / um_per_px) for sigma in FOCUS_UM)
+    return fine / coarse if coarse > FLAT else 0.0
+
+
+def _band_energy(plane: Floats, sigma_px: float) -> float:
+    narrow, wide = (cv2.GaussianBlur(plane, (0, 0), s) for s in (sigma_px, 2 * sigma_px))
+    return float(np.var(cv2.subtract(narrow, wide)))
+
+
+def out_of_focus(scores: Sequence[float]) -> NDArray[np.bool_]:
+    """Which of a slide's areas (N,) are blurred: far less sharp than its sharper half."""
+    found = np.asarray(scores, float)
+    if not found.size:
+        return np.zeros(0, bool)
+    return np.asarray(found < LEAST_OF_SHARP * np.percentile(found, 75), bool)
+
+
+def monolayer_order(areas: Areas) -> NDArray[np.int64]:
+    """The usable areas in the order a technologist reads them: indices, the monolayer first.
+
+    Strips across the smear, up one and down the next (the battlement track of CLSI H20-A2 and of
+    Bain, Blood Cells, 5th ed.), from the thin feathered edge towards the thick end where the cover
+    by cells tells them apart, else from the left. Areas that are sparse or crowded come after.
+    """
+    indices = np.flatnonzero(areas.usable)
+    low, high = MONOLAYER
+    sparse_or_crowded = (areas.coverage[indices] < low) | (areas.coverage[indices] > high)
+    column, row = indices % areas.columns, indices // areas.columns
+    strip, along = _strips(areas, column, row)
+    turned = np.where(strip % 2 == 0, along, -along)
+    return np.asarray(indices[np.lexsort((turned, strip, sparse_or_crowded))], np.int64)
+
+
+def _strips(
+    areas: Areas, column: NDArray[np.int64], row: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Which strip each usable area lies in, the first read first, and where along it."""
+    coverage = areas.coverage[areas.usable]
+    slopes = [_correlation(place, coverage) for place in (column, row)]
+    steepest = int(np.argmax(np.abs(slopes)))
+    if abs(slopes[steepest]) < CLEAR_SLOPE:
+        return column, row
+    strip, along = ((column, row), (row, column))[steepest]
+    return (strip if slopes[steepest] > 0 else np.max(strip) - strip), along
+
+
+def _correlation(place: NDArray[np.int64], coverage: Floats) -> float:
+    if len(place) < 3 or np.ptp(place) == 0 or np.ptp(coverage) == 0:
+        return 0.0
+    return float(np.corrcoef(place, coverage)[0, 1])
