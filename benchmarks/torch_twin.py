@@ -13,23 +13,12 @@ from leukodiff.detector.yolo import load_yolo
 
 
 def weights_of(path: Path) -> dict[str, Tensor]:
-    """The weights of an ONNX file, float32, by their name in torch: halves and int8 made whole."""
+    """The initializers of an ONNX file, float32, by name; stored halves under their own name."""
     model = onnx.load(str(path))
-    stored = {
+    return {
         one.name.removesuffix("_half"): torch.from_numpy(numpy_helper.to_array(one).copy()).float()
         for one in model.graph.initializer
     }
-    for node in model.graph.node:
-        if node.op_type == "DequantizeLinear" and node.input[0] in stored:
-            name = node.output[0].removeprefix("dq_output_").removesuffix("_1")
-            stored[name] = _dequantized(*(stored[part] for part in node.input))
-    return stored
-
-
-def _dequantized(values: Tensor, scale: Tensor, zero_point: Tensor) -> Tensor:
-    """Weights stored as int8 with a scale for each output channel."""
-    per_channel = (-1, *[1] * (values.dim() - 1))
-    return (values - zero_point.reshape(per_channel)) * scale.reshape(per_channel)
 
 
 def detector_twin(path: Path, scratch: Path) -> Any:

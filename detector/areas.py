@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from .canvas import Image
+from .canvas import Image, resized
 
 Floats = NDArray[np.float32]
 
@@ -24,11 +24,13 @@ REASONS = {
 GRID_UM = 150.0
 """Side of an area (um): about a field of a 100x objective."""
 
-LEAST_COVERAGE = 0.05
-"""Less of the area under cells is empty."""
+LEAST_COVERAGE = 0.07
+"""With less of it under cells, an area is empty."""
 
-MOST_LAYERS = 1.1
-"""With more red cells over a place in the mean, the area is too thick to read."""
+MOST_LAYERS, MOST_OVERLAP = 0.95, 0.09
+"""An area is too thick to read with more layers of red cells in the mean, or with more of it (0-1)
+where they overlap. BCCD's fields, read without trouble, have 0.56 and 0.01 in the median, 0.68 and
+0.03 in the 98th percentile (train and val, at 1 and 2 um/px, without their white cells)."""
 
 MONOLAYER = (0.2, 0.75)
 """Coverage (0-1) of the part of a smear that is read first: red cells near each other, few that
@@ -37,8 +39,13 @@ overlap (CLSI H20-A2: half of them or more lie apart)."""
 RED_CELL_DENSITY, USUAL_RED_CELL_DENSITY = (0.06, 0.25), 0.12
 """Mean optical density in green of a red cell: at least and at most, and where it can't be seen."""
 
-RESOLVED_UM_PER_PX = 2.5
-"""A picture as fine as this shows single red cells; a coarser one mixes them with the glass."""
+TWO_LAYERS, MOST_DENSITY = 1.6, 2.5
+"""In red cells' densities: from where on two overlap, and from where on it is a nucleus or dirt, if
+anything stands out at all."""
+
+WORKING_UM_PER_PX, RESOLVED_UM_PER_PX = 2.0, 2.5
+"""A finer picture than the first is shrunk to it. One as fine as the second shows single red cells,
+where they overlap, and the glass between them; in a coarser one only the mean is known."""
 
 BLACK, WHITE = 8, 253
 """Grey levels (0-255) beyond which, in all colours, nothing was scanned."""
@@ -46,14 +53,20 @@ BLACK, WHITE = 8, 253
 GLASS_PERCENTILE = 97.0
 """The empty glass is about the brightest of what was scanned."""
 
+GLASS_UM, UNEVEN = 40.0, 0.8
+"""The light may fall off over the picture: the glass is the brightest within so many um, unless
+that is darker than this part of the brightest of all (then no glass is near)."""
+
 FOCUS_UM = (0.4, 1.6)
 """Where detail counts as fine and as coarse: standard deviation (um) of the narrower Gaussian."""
 
-FLAT = 1.0
+FLAT = 0.01
 """Variance (grey levels squared) of the coarse detail below which there is nothing to see."""
 
-LEAST_OF_SHARP = 0.4
-"""An area is blurred when its score is below this part of the slide's upper quartile."""
+LEAST_OF_SHARP, ALWAYS_BLURRED, ALWAYS_SHARP = 0.33, 0.06, 0.2
+"""An area is blurred when its score is below the first times the slide's upper quartile, but never
+less than the second nor more than the third. Fields of BCCD and TXL-PBC score 0.16 to 0.6; blurred
+by a Gaussian of 0.8 um 0.06 to 0.16, by 1.2 um 0.03 to 0.07."""
 
 CLEAR_SLOPE = 0.3
 """Correlation of cover and place from which on the feathered edge can be told."""
@@ -113,39 +126,66 @@ def smear_areas(picture: Image, um_per_px: float, grid_um: float = GRID_UM) -> A
     columns, rows = (max(1, round(length / side)) for length in (width, height))
     if not picture.size:
         return Areas(np.zeros((0, 4), np.float32), (), np.zeros(0, np.float32), 1)
-    densities = _densities(picture)
-    means = np.asarray(cv2.resize(densities, (columns, rows), interpolation=cv2.INTER_AREA))
-    layers = means.ravel() / np.float32(_red_cell_density(densities, um_per_px))
-    kind = tuple(_kind(value) for value in layers.tolist())
-    coverage = np.clip(layers, 0, 1).astype(np.float32)
-    return Areas(_grid(columns, rows, width, height), kind, coverage, columns)
+    factor = max(1.0, WORKING_UM_PER_PX / um_per_px)
+    small = resized(picture, *(max(1, round(length / factor)) for length in (width, height)))
+    layers = _layers(small, um_per_px * factor)
+    two = (layers > TWO_LAYERS) & (layers < MOST_DENSITY)
+    overlap = _means(two.astype(np.float32), columns, rows)
+    if um_per_px > RESOLVED_UM_PER_PX:
+        overlap[:] = 0  # what single pixels hold is not known
+    mean = _means(np.minimum(layers, np.float32(MOST_DENSITY)), columns, rows)
+    kind = tuple(map(_kind, mean.tolist(), overlap.tolist()))
+    xyxy = _grid(columns, rows, width, height)
+    return Areas(xyxy, kind, np.clip(mean, 0, 1).astype(np.float32), columns)
 
 
-def _densities(picture: Image) -> Floats:
-    """Optical density in green (H, W) against the empty glass; 0 beyond the scanned part."""
+def _means(plane: Floats, columns: int, rows: int) -> Floats:
+    """The mean over each area of the grid, row by row."""
+    means = cv2.resize(plane, (columns, rows), interpolation=cv2.INTER_AREA)
+    return np.asarray(means, np.float32).ravel()
+
+
+def _layers(picture: Image, um_per_px: float) -> Floats:
+    """How many red cells lie on each other, by the green light they take (H, W)."""
     beyond = np.asarray(picture.max(axis=2) <= BLACK) | np.asarray(picture.min(axis=2) >= WHITE)
-    green = picture[..., 1]
-    seen = green[~beyond]
-    glass = float(np.percentile(seen, GLASS_PERCENTILE)) if seen.size else 255.0
-    density = -np.log10(np.maximum(green.astype(np.float32), 1) / np.float32(glass))
-    density[beyond] = 0
-    result: Floats = np.maximum(density, 0).astype(np.float32)
-    return result
+    green = picture[..., 1].astype(np.float32)
+    if np.all(beyond):
+        return np.zeros_like(green)
+    glass = np.float32(np.percentile(green[~beyond], GLASS_PERCENTILE))
+    green[beyond] = glass
+    if um_per_px > RESOLVED_UM_PER_PX:
+        return _density(green, glass) / np.float32(USUAL_RED_CELL_DENSITY)
+    density = _density(green, np.clip(_brightest_near(green, um_per_px), UNEVEN * glass, glass))
+    return density / np.float32(_red_cell_density(density))
 
 
-def _red_cell_density(densities: Floats, um_per_px: float) -> float:
-    """What one layer of red cells takes in the mean, from the picture where it shows them."""
+def _density(green: Floats, glass: Floats | np.float32) -> Floats:
+    result: Floats = np.log10(np.maximum(glass, 1) / np.maximum(green, 1))
+    return np.maximum(result, 0)
+
+
+def _brightest_near(green: Floats, um_per_px: float) -> Floats:
+    side = max(1, round(GLASS_UM / um_per_px))
+    calm = cv2.blur(green, (3, 3))  # or the noise's peaks would be taken for glass
+    bright = cv2.dilate(calm, np.ones((side, side), np.uint8))
+    return np.asarray(cv2.blur(bright, (side, side)), np.float32)
+
+
+def _red_cell_density(density: Floats) -> float:
+    """What one red cell takes in the mean, from a picture that shows single ones."""
     low, high = RED_CELL_DENSITY
-    stained = densities[densities > low / 2]
-    if um_per_px > RESOLVED_UM_PER_PX or not stained.size:
+    stained = density[density > low / 2]
+    if not stained.size:
         return USUAL_RED_CELL_DENSITY
-    return min(max(float(np.median(stained)), low), high)
+    # Once more without the pixels that a cell's edge only partly fills.
+    filled = stained[stained >= 0.6 * np.median(stained)]
+    return min(max(float(np.median(filled)), low), high)
 
 
-def _kind(layers: float) -> str:
+def _kind(layers: float, overlap: float) -> str:
     if layers < LEAST_COVERAGE:
         return EMPTY
-    return THICK if layers > MOST_LAYERS else USABLE
+    return THICK if layers > MOST_LAYERS or overlap > MOST_OVERLAP else USABLE
 
 
 def _grid(columns: int, rows: int, width: int, height: int) -> Floats:
@@ -178,11 +218,16 @@ def _band_energy(plane: Floats, sigma_px: float) -> float:
 
 
 def out_of_focus(scores: Sequence[float]) -> NDArray[np.bool_]:
-    """Which of a slide's areas (N,) are blurred: far less sharp than its sharper half."""
+    """Which of a slide's areas (N,) are blurred, from the `focus_score` of each.
+
+    One that scores 0 shows nothing, and is not called blurred.
+    """
     found = np.asarray(scores, float)
     if not found.size:
         return np.zeros(0, bool)
-    return np.asarray(found < LEAST_OF_SHARP * np.percentile(found, 75), bool)
+    least = LEAST_OF_SHARP * np.percentile(found, 75)
+    least = min(max(least, ALWAYS_BLURRED), ALWAYS_SHARP)
+    return np.asarray((found > 0) & (found < least), bool)
 
 
 def monolayer_order(areas: Areas) -> NDArray[np.int64]:

@@ -1,25 +1,17 @@
 """A trained checkpoint, written as the ONNX file and the metadata that the detector loads."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from leukodiff.datasets.fields import LabelledField
-from leukodiff.datasets.images import read_rgb
-from leukodiff.datasets.splits import TRAIN
 from leukodiff.datasets.vocabulary import DETECTOR_CLASSES, WHITE_CELL
 from leukodiff.runtime.checksum import sha256_of
-from leukodiff.runtime.errors import DataError, InputError, ModelFileError
+from leukodiff.runtime.errors import InputError, ModelFileError
 from leukodiff.runtime.metadata import ModelMetadata, metadata_path, write_metadata
 from leukodiff.runtime.onnx_export import export_onnx
-from leukodiff.runtime.quantize import quantize_onnx
 
-from .canvas import on_canvas, resized
 from .infer import DEFAULT_NMS_IOU
 from .yolo import load_yolo
 
@@ -30,9 +22,6 @@ RED_CELL_BOX_RATIO = 1.12
 """Boxes of BCCD's style are so many times as wide as the red cell in them: BCCD's are 102 to 107 px
 against 95 px segmented. Chosen so that the scale of fields of BCCD, TXL-PBC and Chula comes out
 within 5 % of what their segmented red cells say."""
-
-INT8_FIELDS = 160
-"""How many training fields the ranges of an int8 model are taken from."""
 
 
 @dataclass(frozen=True)
@@ -57,18 +46,11 @@ class DetectorExport:
     licence: str = "AGPL-3.0-or-later"
 
 
-def export_detector(
-    checkpoint: Path,
-    out: Path,
-    settings: DetectorExport,
-    int8_from: Sequence[LabelledField] = (),
-) -> ModelMetadata:
+def export_detector(checkpoint: Path, out: Path, settings: DetectorExport) -> ModelMetadata:
     """Write `out` (ONNX) and the metadata beside it from an ultralytics checkpoint.
 
-    With `int8_from`, fields of a train split, it runs in eight-bit integers, their ranges taken
-    from those fields. The graph takes `images`, uint8 (N, H, W, 3) RGB with H and W multiples of
-    32, and gives `predictions`, float32 (N, A, 4 + C): cx, cy, w, h in px, then the classes'
-    probabilities (0-1).
+    The graph takes `images`, uint8 (N, H, W, 3) RGB with H and W multiples of 32, and gives
+    `predictions`, float32 (N, A, 4 + C): cx, cy, w, h in px, then the classes' probabilities (0-1).
 
     Raises:
         InputError: its classes are not `DETECTOR_CLASSES`, in that order.
@@ -77,8 +59,6 @@ def export_detector(
     yolo = load_yolo(str(checkpoint))
     _require_our_classes(checkpoint, tuple(yolo.names.values()))
     _write_graph(yolo.model, out)
-    if int8_from:
-        quantize_onnx(out, _canvases(int8_from, checkpoint, settings))
     metadata = _metadata(checkpoint, out, settings)
     write_metadata(metadata_path(out), metadata)
     return metadata
@@ -128,38 +108,15 @@ def _write_graph(yolo_model: Any, out: Path) -> None:
     export_onnx(detector_module(yolo_model), example, out, ["predictions"], axes)
 
 
-def _canvases(
-    fields: Sequence[LabelledField], checkpoint: Path, settings: DetectorExport
-) -> list[NDArray[np.uint8]]:
-    um_per_px, _ = _working(checkpoint, settings)
-    drawn = [one for one in fields if one.split == TRAIN and one.um_per_px]
-    if not drawn:
-        raise DataError("no field of a train split with a known scale to set the int8 ranges by")
-    chosen = np.unique(np.linspace(0, len(drawn) - 1, INT8_FIELDS).round().astype(int))
-    return [_canvas(drawn[i], um_per_px) for i in chosen.tolist()]
-
-
-def _canvas(field: LabelledField, um_per_px: float) -> NDArray[np.uint8]:
-    image = read_rgb(field.path)
-    factor = (field.um_per_px or 0) / um_per_px
-    small = resized(image, *(max(1, round(side * factor)) for side in image.shape[1::-1]))
-    return on_canvas(small)[0][None]
-
-
-def _working(checkpoint: Path, settings: DetectorExport) -> tuple[float, int]:
-    chosen = _training_record(checkpoint).get("settings", {})
+def _metadata(checkpoint: Path, out: Path, settings: DetectorExport) -> ModelMetadata:
+    run = _training_record(checkpoint)
+    chosen = run.get("settings", {})
     um_per_px = settings.um_per_px or chosen.get("um_per_px")
     canvas_px = settings.canvas_px or chosen.get("canvas_px")
     if um_per_px is None or canvas_px is None:
         raise ModelFileError(
             f"{checkpoint}: no training.json above it; give um_per_px and canvas_px"
         )
-    return um_per_px, canvas_px
-
-
-def _metadata(checkpoint: Path, out: Path, settings: DetectorExport) -> ModelMetadata:
-    run = _training_record(checkpoint)
-    um_per_px, canvas_px = _working(checkpoint, settings)
     data = settings.training_data
     return ModelMetadata(
         name=settings.name,

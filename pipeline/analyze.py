@@ -1,6 +1,5 @@
 """A run: slides in, their folders and the run's tables out, on all the cores there are."""
 
-import os
 import platform
 import time
 from collections import deque
@@ -16,13 +15,19 @@ from pathlib import Path
 import cv2
 
 from leukodiff.runtime.errors import InputError
+from leukodiff.runtime.machine import cores
 
-from .exports.tables import COUNT_COLUMNS, slides_csv, to_csv
+from .exports.html import report_template
+from .exports.tables import COUNT_COLUMNS, Row, slides_csv, to_csv
 from .models import Models, load_models
-from .output import OutputError, SlideFolder, prepare, write_whole
-from .report import DONE, Provenance
+from .output import OutputError, SlideFolder, prepare, standing_records, write_whole
+from .reading import ReadingSettings, Tell, Workers
+from .report import DONE, FAILED, Provenance
+from .scans import open_scan
 from .slide_job import Making, SlideJob, SlideOutcome, failed_slide, made_by
-from .slides import Slide, find_slides, fingerprint
+from .slides import Slide, find_slides, fingerprint, natural
+
+RUN = "run.json"
 
 
 @dataclass(frozen=True)
@@ -34,6 +39,9 @@ class AnalyzeSettings:
     time, one a core when `None`. `detector`, `classifier`: model files, the shipped ones when
     `None`. `overlays`: draw them. `crops_per_class`: cells on show in the report. `overwrite`:
     replace slides that were made from other files, by other models or with other settings.
+
+    Of scans alone: `target_cells`: stop at so many white cells. `full_pass`: detect everywhere,
+    without a first look. `all_areas`: read those too that are empty, thick or out of focus.
     """
 
     um_per_px: float | None = None
@@ -45,17 +53,27 @@ class AnalyzeSettings:
     overlays: bool = True
     crops_per_class: int = 24
     overwrite: bool = False
+    target_cells: int | None = None
+    full_pass: bool = False
+    all_areas: bool = False
 
     def __post_init__(self) -> None:
         if self.um_per_px is not None and not 0.001 <= self.um_per_px < 100:
             raise InputError(f"um/px must be from 0.001 to below 100, not {self.um_per_px}")
         if self.threads is not None and self.threads < 1:
             raise InputError(f"at least one thread is needed, not {self.threads}")
+        if self.target_cells is not None and self.target_cells < 1:
+            raise InputError(f"at least one cell must be wanted, not {self.target_cells}")
+
+    @property
+    def reading(self) -> ReadingSettings:
+        """How scans are read."""
+        return ReadingSettings(self.um_per_px, self.target_cells, self.full_pass, self.all_areas)
 
     @property
     def that_matter(self) -> dict[str, object]:
         """The settings that change what is found; the models are named beside them."""
-        return {"um_per_px": self.um_per_px, "engine": self.engine}
+        return {"engine": self.engine, **asdict(self.reading)}
 
 
 @dataclass(frozen=True)
@@ -92,8 +110,11 @@ class RunSummary:
         )
 
 
+SCAN_STEPS = 100
+"""A scan counts for so many fields in the progress of a run."""
+
 OnProgress = Callable[[int, int, str], None]
-"""Called with the fields done, the fields to do in all, and the slide at hand."""
+"""Called with the steps done, the steps to do in all, and what is at hand."""
 
 
 def analyze(
@@ -112,7 +133,7 @@ def analyze(
         inputs: images, folders of images, folders of folders.
         out: the output folder.
         settings: the defaults when None.
-        on_progress: called in the calling thread after each field.
+        on_progress: called in the calling thread after each field, and within a scan.
         models: loaded as the settings say when None.
 
     Raises:
@@ -123,9 +144,24 @@ def analyze(
     settings = settings or AnalyzeSettings()
     slides = find_slides([Path(path) for path in inputs], settings.per_image, leave_out=out)
     prepare(out)
-    workers = settings.threads or _cores()
-    models = models or load_models(settings.detector, settings.classifier, settings.engine, workers)
+    workers = settings.threads or cores()
+    models = models or _loaded(slides, settings, workers)
     return _Run(slides, out, settings, models).go(workers, on_progress)
+
+
+def _loaded(slides: Sequence[Slide], settings: AnalyzeSettings, workers: int) -> Models:
+    """The models; while the engine compiles them, what is needed later is imported."""
+    with ThreadPoolExecutor(1) as beside:
+        chosen = (settings.detector, settings.classifier, settings.engine, workers)
+        loading = beside.submit(load_models, *chosen)
+        report_template()
+        scans = [slide.path for slide in slides if slide.is_scan]
+        if scans:
+            import shapely  # noqa: F401
+
+            with suppress(InputError):  # it is told when its turn comes
+                open_scan(scans[0]).close()
+        return loading.result()
 
 
 @dataclass
@@ -144,7 +180,7 @@ class _Run:
     def go(self, workers: int, on_progress: OnProgress | None) -> RunSummary:
         making = self._making()
         self._plan(making)
-        self._write_run("running")
+        write_whole(self.out / RUN, self._run_json("running"))
         try:
             with _one_opencv_thread():
                 self._work(workers, on_progress)
@@ -163,7 +199,7 @@ class _Run:
             models=self.models,
             provenance=Provenance(number, self.models.used, settings.that_matter),
             made_by=made_by(self.models, number, settings.that_matter),
-            um_per_px=settings.um_per_px,
+            reading=settings.reading,
             crops_per_class=settings.crops_per_class,
             overlays=settings.overlays,
         )
@@ -193,48 +229,52 @@ class _Run:
         """Keeps every core busy across slides, with few fields under way at any time."""
         pool = ThreadPoolExecutor(workers, thread_name_prefix="leukodiff")
         window: deque[tuple[SlideJob, Future[None]]] = deque()
-        report = self._reporter(on_progress)
+        progress = _Progress.of(self.jobs, on_progress)
         try:
             for job in self.jobs:
+                if job.slide.is_scan:  # all threads go over it, beside the fields under way
+                    job.run_scan(Workers(pool, workers), progress.within(job.slide.slide_id))
+                    self._collected(job, progress)
+                    continue
                 for index in range(len(job.slide.fields)):
                     window.append((job, pool.submit(job.run, index)))
                     if len(window) > 2 * workers:
-                        self._collect(*window.popleft(), report)
+                        self._collect(*window.popleft(), progress)
             while window:
-                self._collect(*window.popleft(), report)
+                self._collect(*window.popleft(), progress)
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
             for job in self.jobs:
                 job.discard()
 
-    def _collect(self, job: SlideJob, done: Future[None], report: Callable[[str], None]) -> None:
+    def _collect(self, job: SlideJob, done: Future[None], progress: "_Progress") -> None:
         done.result()
+        self._collected(job, progress)
+
+    def _collected(self, job: SlideJob, progress: "_Progress") -> None:
         if job.outcome is not None:
             self.outcomes[job.slide.slide_id] = job.outcome
-        report(job.slide.slide_id)
-
-    def _reporter(self, on_progress: OnProgress | None) -> Callable[[str], None]:
-        total = sum(len(job.slide.fields) for job in self.jobs)
-        done = 0
-
-        def report(slide_id: str) -> None:
-            nonlocal done
-            done += 1
-            if on_progress:
-                on_progress(done, total, slide_id)
-
-        return report
+        progress.ended(job.slide)
 
     def _close(self, status: str) -> RunSummary:
-        """Writes the run's own files, and says what it came to."""
+        """Writes the run's own files, each that can be, and says what it came to."""
         for job in self.jobs:
             if job.outcome is not None:
                 self.outcomes[job.slide.slide_id] = job.outcome
         summary = self._summary(status == "interrupted")
-        write_whole(self.out / "slides.csv", slides_csv(summary.rows))
-        counts = (row for slide in summary.slides for row in slide.counts)
-        write_whole(self.out / "counts.csv", to_csv(COUNT_COLUMNS, counts))
-        self._write_run(status, summary)
+        rows, counts = _tables(self.out, summary)
+        refused = []
+        for name, content in (
+            ("slides.csv", slides_csv(rows)),
+            ("counts.csv", to_csv(COUNT_COLUMNS, counts)),
+            (RUN, self._run_json(status, summary)),
+        ):
+            try:
+                write_whole(self.out / name, content)
+            except OutputError as error:
+                refused.append(error)
+        if refused:
+            raise refused[0]
         return summary
 
     def _summary(self, interrupted: bool) -> RunSummary:
@@ -242,7 +282,7 @@ class _Run:
         outcomes = tuple(self.outcomes[i] for i in ids if i in self.outcomes)
         return RunSummary(self.out, outcomes, time.monotonic() - self.begun, interrupted)
 
-    def _write_run(self, status: str, summary: RunSummary | None = None) -> None:
+    def _run_json(self, status: str, summary: RunSummary | None = None) -> str:
         ended = datetime.now().astimezone().isoformat(timespec="seconds")
         run = {
             "version": version_of("leukodiff"),
@@ -255,7 +295,56 @@ class _Run:
             "end": ended if summary else None,
             "failures": summary.failures if summary else [],
         }
-        write_whole(self.out / "run.json", dumps(run, indent=2) + "\n")
+        return dumps(run, indent=2) + "\n"
+
+
+@dataclass
+class _Progress:
+    """How far a run has come: a field is one step, a scan `SCAN_STEPS`."""
+
+    total: int
+    on_progress: OnProgress | None
+    done: int = 0
+
+    @classmethod
+    def of(cls, jobs: Sequence[SlideJob], on_progress: OnProgress | None) -> "_Progress":
+        slides = [job.slide for job in jobs]
+        return cls(sum(_steps(s) * len(s.fields) for s in slides), on_progress)
+
+    def ended(self, slide: Slide) -> None:
+        self.done += _steps(slide)
+        self._say(self.done, slide.slide_id)
+
+    def within(self, slide_id: str) -> Tell:
+        def tell(share: float, what: str) -> None:
+            self._say(self.done + int(share * (SCAN_STEPS - 1)), f"{slide_id}: {what}")
+
+        return tell
+
+    def _say(self, done: int, what: str) -> None:
+        if self.on_progress:
+            self.on_progress(done, self.total, what)
+
+
+def _steps(slide: Slide) -> int:
+    return SCAN_STEPS if slide.is_scan else 1
+
+
+def _tables(out: Path, summary: RunSummary) -> tuple[list[Row], list[Row]]:
+    """The rows of slides.csv and counts.csv: every slide that stands in `out`, and this run's."""
+    ours = {str(slide.row["slide_id"]): slide for slide in summary.slides}
+    finished = {slide_id for slide_id, slide in ours.items() if slide.status != FAILED}
+    earlier = standing_records(out, besides=finished)
+    rows: dict[str, Row] = {slide_id: record["row"] for slide_id, record in earlier.items()}
+    counts: dict[str, Sequence[Row]] = {i: record["counts"] for i, record in earlier.items()}
+    for slide_id, slide in ours.items():
+        row = dict(slide.row)
+        if slide_id in earlier:
+            row["error"] = f"{row['error']} (the result of an earlier run stands)"
+        rows[slide_id] = row
+        counts.setdefault(slide_id, slide.counts)
+    order = sorted(rows, key=natural)
+    return [rows[i] for i in order], [row for i in order for row in counts.get(i, ())]
 
 
 @contextmanager
@@ -274,14 +363,8 @@ def _host() -> dict[str, object]:
         "name": platform.node(),
         "system": platform.platform(),
         "python": platform.python_version(),
-        "cores": _cores(),
+        "cores": cores(),
     }
-
-
-def _cores() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _plain(value: object) -> object:

@@ -3,7 +3,7 @@
 import hashlib
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import cv2
 import numpy as np
@@ -11,12 +11,16 @@ from numpy.typing import NDArray
 
 from .exports.overlay import encode_jpeg
 from .report import Cell
+from .scans import Scan
 
 Rgb = NDArray[np.uint8]
 
 CROP_UM = 24.0
 """Side of a crop on the glass, um: the largest white cells fit, and sizes compare."""
 CROP_PX = 112
+CROPS_ON_SHEET = 96
+"""Cells of a class on a contact sheet."""
+
 GLASS = (245, 245, 245)
 """What is shown beyond the edge of a field."""
 
@@ -45,10 +49,14 @@ class Gallery:
             if len(kept) > self.per_class:
                 del kept[max(kept, key=lambda cell_id: kept[cell_id][0])]
 
-    def crops(self) -> Mapping[str, bytes]:
-        """The JPEG of each cell kept, by cell_id."""
+    def crops(self, per_class: int | None = None) -> Mapping[str, bytes]:
+        """The JPEG of each cell kept, or of fewer a class, by cell_id."""
         with self._lock:
-            return {key: jpeg for kept in self._kept.values() for key, (_, jpeg) in kept.items()}
+            return {
+                cell_id: kept[cell_id][1]
+                for kept in self._kept.values()
+                for cell_id in sorted(kept, key=lambda cell_id: kept[cell_id][0])[:per_class]
+            }
 
     def _wants(self, cell_type: str, rank: bytes) -> bool:
         with self._lock:
@@ -71,6 +79,22 @@ def cut_crop(image: Rgb, cell: Cell, um_per_px: float) -> bytes:
     window = _window(image, left, top, side)
     method = cv2.INTER_AREA if side > CROP_PX else cv2.INTER_CUBIC
     return encode_jpeg(np.asarray(cv2.resize(window, (CROP_PX, CROP_PX), interpolation=method)))
+
+
+def cut_from_scan(scan: Scan, cell: Cell, um_per_px: float) -> bytes:
+    """The same of a cell of a scan, of which no more than the crop is read."""
+    side = max(1, round(CROP_UM / um_per_px))
+    x, y = (cell.x_min + cell.x_max) / 2, (cell.y_min + cell.y_max) / 2
+    left, top = max(0, int(x) - side), max(0, int(y) - side)
+    right, below = min(scan.width, int(x) + side + 1), min(scan.height, int(y) + side + 1)
+    moved = replace(
+        cell,
+        x_min=cell.x_min - left,
+        y_min=cell.y_min - top,
+        x_max=cell.x_max - left,
+        y_max=cell.y_max - top,
+    )
+    return cut_crop(scan.read(left, top, right - left, below - top), moved, um_per_px)
 
 
 def _window(image: Rgb, left: int, top: int, side: int) -> Rgb:

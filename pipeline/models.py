@@ -1,6 +1,7 @@
 """The two models of a run, and what the pipeline asks of them."""
 
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 
 from leukodiff.classifier.predictions import Predictions
 from leukodiff.detector.detections import Detections
+from leukodiff.detector.scale import ScaleEstimate
 
 from .report import ModelUsed
 
@@ -47,8 +49,17 @@ class FindsCells(Protocol):
     def metadata(self) -> Facts:
         """What is known of the model."""
 
+    @property
+    def um_per_px(self) -> float:
+        """The scale it works at."""
+
     def detect(self, image: Rgb, um_per_px: float) -> Detections:
         """The cells of a field (H, W, 3) uint8 RGB at its scale."""
+
+    def detect_many(
+        self, images: Sequence[Rgb], um_per_px: float, *, framed: bool = True
+    ) -> list[Detections]:
+        """The cells of each of several windows of one size; `framed` lays grey round them."""
 
 
 class NamesCells(Protocol):
@@ -67,12 +78,12 @@ class Models:
     """A detector, a classifier, and a ruler.
 
     `estimate_um_per_px` gives the scale of a few fields of one slide, or `None` when their red
-    cells do not tell.
+    cells do not tell; it is told a scale to try first, or `None`.
     """
 
     detector: FindsCells
     classifier: NamesCells
-    estimate_um_per_px: Callable[[Sequence[Rgb]], float | None]
+    estimate_um_per_px: Callable[[Sequence[Rgb], float | None], ScaleEstimate | None]
 
     @property
     def used(self) -> tuple[ModelUsed, ...]:
@@ -97,11 +108,12 @@ def load_models(
     from leukodiff.detector.infer import Detector
     from leukodiff.detector.scale import estimate_um_per_px
 
-    finds = Detector.load(detector, engine=engine, threads=workers)
-    names = Classifier.load(classifier, engine=engine, threads=workers)
+    with ThreadPoolExecutor(1) as beside:  # the engine compiles without holding up Python
+        naming = beside.submit(Classifier.load, classifier, engine=engine, threads=workers)
+        finds = Detector.load(detector, engine=engine, threads=workers)
+        names = naming.result()
 
-    def estimate(images: Sequence[Rgb]) -> float | None:
-        found = estimate_um_per_px(finds, images)
-        return found.um_per_px if found else None
+    def estimate(images: Sequence[Rgb], guess_um_per_px: float | None) -> ScaleEstimate | None:
+        return estimate_um_per_px(finds, images, guess_um_per_px=guess_um_per_px)
 
     return Models(finds, names, estimate)

@@ -4,16 +4,21 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Container, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
+from traceback import format_exception
 from typing import Any
 
 from leukodiff.runtime.errors import LeukodiffError
 
 RECORD = "slide.json"
 """In a slide's folder: what it was made of and by, and its rows of the run's tables."""
+
+ERROR_LOG = "errors.log"
+"""Beside the run's tables, once there is anything to say: the tracebacks of unexpected errors."""
 
 
 class OutputError(LeukodiffError):
@@ -45,9 +50,22 @@ def prepare(out: Path) -> None:
 def write_whole(path: Path, content: str) -> None:
     """Writes a text file beside its place and moves it there, so that it is never half there."""
     partial = path.with_name(f".{path.name}.partial")
-    with writing(path):
-        partial.write_bytes(to_bytes(content))
-        os.replace(partial, path)
+    try:
+        with writing(path):
+            partial.write_bytes(to_bytes(content))
+            os.replace(partial, path)
+    finally:
+        with suppress(OSError):  # it is gone where all went well
+            partial.unlink()
+
+
+def log_error(out: Path, where: str, error: BaseException) -> None:
+    """Adds an error's time, place and traceback to `errors.log`: a terminal gets one line of it."""
+    now = datetime.now().astimezone().isoformat(timespec="seconds")
+    entry = f"{now} {where}\n{''.join(format_exception(error))}\n"
+    path = out / ERROR_LOG
+    with writing(path), path.open("ab", buffering=0) as log:
+        log.write(to_bytes(entry))  # at once, so that entries of two threads don't mix
 
 
 def to_bytes(content: str) -> bytes:
@@ -84,6 +102,7 @@ class SlideFolder:
         """Writes a file of the folder."""
         path = self.partial / name
         with writing(self.final / name):
+            path.parent.mkdir(exist_ok=True)
             path.write_bytes(to_bytes(content) if isinstance(content, str) else content)
 
     def publish(self) -> None:
@@ -117,3 +136,22 @@ class SlideFolder:
         if not isinstance(found, dict) or not {"made_of", "row", "counts"} <= set(found):
             raise OutputError(f"{path}: not a record of analyze; move the folder away")
         return found
+
+
+def standing_records(out: Path, besides: Container[str] = ()) -> dict[str, Mapping[str, Any]]:
+    """The records of the whole slides in an output folder, by slide_id; not those in `besides`.
+
+    A folder renamed by hand keeps its slide's name; of two copies the one that bears it counts.
+    """
+    found: dict[str, Mapping[str, Any]] = {}
+    with writing(out):
+        entries = sorted(out.iterdir())
+    for path in entries:
+        if path.name.startswith(".") or path.name in besides or not (path / RECORD).is_file():
+            continue
+        with suppress(OutputError):  # what is not ours is not listed
+            record = SlideFolder(out, path.name).record() or {}
+            slide_id = record["row"]["slide_id"]
+            if slide_id not in besides and (path.name == slide_id or slide_id not in found):
+                found[slide_id] = record
+    return found

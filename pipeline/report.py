@@ -1,6 +1,7 @@
 """What was found in a smear: the one thing that every export is made from."""
 
 import re
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -9,9 +10,13 @@ from leukodiff.datasets.vocabulary import BY_NAME, UNIDENTIFIED
 
 from .differential import Differential, differential
 from .reference import Flag, ReferenceRange, adult_ranges, flags, notes
+from .scale import SlideScale
 
 DONE, INCOMPLETE, FAILED = "done", "incomplete", "failed"
 """Of a field: done or failed. Of a slide: incomplete when some of its fields failed."""
+
+ENOUGH = "enough cells were found before"
+"""Why a usable area was not read."""
 
 BOX_DECIMALS = 1
 PROBABILITY_DECIMALS = 4
@@ -70,6 +75,61 @@ class FieldResult:
 
 
 @dataclass(frozen=True)
+class Area:
+    """A part of a scan, px of it: a row of areas.csv.
+
+    `kind` says what it is fit for and `reason` why it is left out; `coverage` is how much of it is
+    under cells, 0-1. `read`: it was looked at; `n_cells` were found in it.
+    """
+
+    x_min: int
+    y_min: int
+    x_max: int
+    y_max: int
+    kind: str
+    reason: str
+    coverage: float
+    read: bool
+    n_cells: int
+
+    @property
+    def size_px(self) -> int:
+        """How large it is, px."""
+        return (self.x_max - self.x_min) * (self.y_max - self.y_min)
+
+
+@dataclass(frozen=True)
+class ScanReading:
+    """How a scan was read.
+
+    `first_look`: only round what may be a nucleated cell, else everywhere. `reached`: reading
+    stopped because `target_cells` white cells were found.
+    """
+
+    areas: tuple[Area, ...]
+    first_look: bool
+    target_cells: int | None = None
+    reached: bool = False
+
+    @property
+    def share_read(self) -> float:
+        """How much of the scan was read, 0-1."""
+        whole = sum(area.size_px for area in self.areas)
+        return sum(area.size_px for area in self.areas if area.read) / whole if whole else 0.0
+
+    @property
+    def n_read(self) -> int:
+        """How many areas were read."""
+        return sum(area.read for area in self.areas)
+
+    @property
+    def left_out(self) -> Mapping[str, tuple[str, int]]:
+        """Why and how many areas were not read, by kind."""
+        kinds = Counter((a.kind, a.reason or ENOUGH) for a in self.areas if not a.read)
+        return {kind: (reason, n) for (kind, reason), n in kinds.most_common()}
+
+
+@dataclass(frozen=True)
 class ModelUsed:
     """A model that had a part in a report."""
 
@@ -95,17 +155,28 @@ class SmearReport:
     """A slide's fields and cells, with what follows from them.
 
     `class_names` are the classifier's classes, in the order of every cell's probabilities.
-    `overlays` maps a field_id to its picture, relative to the slide's folder.
+    `overlays` maps a field_id to its picture, relative to the slide's folder, and `readings` the
+    scans among the fields to how they were read. `scale` is `None` where every field failed.
     """
 
     slide_id: str
     class_names: tuple[str, ...]
     cells: tuple[Cell, ...]
     fields: tuple[FieldResult, ...]
-    um_per_px: float | None
-    um_per_px_source: str
+    scale: SlideScale | None
     provenance: Provenance
     overlays: Mapping[str, str] = field(default_factory=dict)
+    readings: Mapping[str, ScanReading] = field(default_factory=dict)
+
+    @property
+    def um_per_px(self) -> float | None:
+        """The scale of its fields."""
+        return self.scale.um_per_px if self.scale else None
+
+    @property
+    def um_per_px_source(self) -> str:
+        """Where the scale comes from: `metadata`, `user` or `red cells`."""
+        return self.scale.source if self.scale else ""
 
     @cached_property
     def differential(self) -> Differential:
@@ -130,6 +201,7 @@ class SmearReport:
             *(flag.text for flag in self.flags),
             *notes(self.differential),
             *([failed] if self.failures else []),
+            *(self.scale.warnings if self.scale else ()),
         )
 
     @property
@@ -144,9 +216,13 @@ class SmearReport:
             return DONE
         return FAILED if len(self.failures) == len(self.fields) else INCOMPLETE
 
-    def total(self, column: str) -> int:
-        """The sum of `n_wbc`, `n_rbc` or `n_platelet` over the fields."""
-        return sum(getattr(f, column) or 0 for f in self.fields)
+    def total(self, column: str) -> int | None:
+        """The sum of `n_wbc`, `n_rbc` or `n_platelet` over the fields; `None` if one didn't count.
+
+        Failed fields count for nothing.
+        """
+        counts = [getattr(f, column) for f in self.fields if f.status != FAILED]
+        return None if None in counts else sum(counts)
 
 
 def one_line(text: str) -> str:

@@ -1,10 +1,9 @@
 """One slide on its way through the models: fields in from many threads, a whole folder out."""
 
 import json
-import logging
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from functools import partial
@@ -21,11 +20,16 @@ from leukodiff.runtime.errors import InputError, LeukodiffError
 from .exports.geojson import cells_geojson
 from .exports.html import report_html
 from .exports.overlay import draw_overlay, encode_jpeg
-from .exports.tables import cells_csv, count_rows, counts_csv, fields_csv, slide_row
-from .gallery import Gallery, cut_crop
+from .exports.overview import draw_overview, shrunk
+from .exports.sheets import contact_sheets
+from .exports.tables import areas_csv, cells_csv, count_rows, counts_csv, fields_csv, slide_row
+from .gallery import CROPS_ON_SHEET, Gallery, cut_crop, cut_from_scan
 from .models import Models
-from .output import RECORD, OutputError, SlideFolder
-from .report import FAILED, Cell, FieldResult, Provenance, SmearReport, one_line
+from .output import RECORD, OutputError, SlideFolder, log_error
+from .reading import ReadingSettings, Tell, Workers, read_scan
+from .report import FAILED, Cell, FieldResult, Provenance, ScanReading, SmearReport, one_line
+from .scale import ScaleUnknownError, SlideScale, agreed, settle_scale
+from .scans import Scan, open_scan
 from .slides import Field, Slide
 
 Rgb = NDArray[np.uint8]
@@ -33,25 +37,24 @@ Rgb = NDArray[np.uint8]
 FIELDS_FOR_SCALE = 8
 """How many fields, spread over a slide, its scale is read from."""
 
-NO_SCALE = (
-    "its scale can't be told: too few red cells were found to measure; give it with --um-per-px"
-)
-FROM_USER, FROM_RED_CELLS = "user", "red cells"
-
-_log = logging.getLogger(__name__)
-
-
-class ScaleUnknownError(LeukodiffError):
-    """A slide's um/px is neither given nor to be told from its red cells."""
+VIEW_PX, VIEW_QUALITY = 1400, 80
+"""The overview of a scan as the report holds it: its longer side, and quality of the JPEG."""
 
 
 @dataclass(frozen=True)
 class FieldOutcome:
-    """What one field came to. `unreadable`: its file could not be read as an image."""
+    """What one field came to.
+
+    `unreadable`: its file could not be read as an image. `reading`: of a scan, how it was read.
+    """
 
     result: FieldResult
     cells: tuple[Cell, ...] = ()
     unreadable: bool = False
+    reading: ScanReading | None = None
+
+
+Analyze = Callable[[Field], FieldOutcome]
 
 
 @dataclass(frozen=True)
@@ -95,7 +98,7 @@ class Making:
     models: Models
     provenance: Provenance
     made_by: Mapping[str, Any]
-    um_per_px: float | None
+    reading: ReadingSettings
     crops_per_class: int
     overlays: bool
 
@@ -110,12 +113,14 @@ class SlideJob:
         self.outcome: SlideOutcome | None = None
         self._folder, self._making, self._files = folder, making, files
         self._models = making.models
-        self._gallery = Gallery(making.crops_per_class)
+        shown = max(CROPS_ON_SHEET if slide.is_scan else 0, making.crops_per_class)
+        self._gallery = Gallery(shown)
         self._fields: dict[int, FieldOutcome] = {}
+        self._views: dict[str, bytes] = {}
         self._lock = threading.Lock()
         self._scale_lock = threading.Lock()
-        self._um_per_px = making.um_per_px
-        self._scale_is_known = making.um_per_px is not None
+        self._scale: SlideScale | None = None
+        self._no_scale: ScaleUnknownError | None = None
         self._begun: float | None = None
         self._started = ""
 
@@ -123,14 +128,37 @@ class SlideJob:
         """Analyzes the field at `index`; the last one to end finishes the slide.
 
         Raises:
-            OutputError: a file can't be written; that ends the run, not just the field.
+            OutputError: a file can't be written; that ends the run, and the slide has failed.
         """
+        self._one(index, self._analyzed)
+
+    def run_scan(self, workers: Workers, tell: Tell) -> None:
+        """Analyzes the slide's one scan on all threads; `tell` hears of it in the calling one.
+
+        Raises:
+            OutputError: a file can't be written; that ends the run, and the slide has failed.
+        """
+        self._one(0, partial(self._scanned, workers=workers, tell=tell))
+
+    def _one(self, index: int, analyze: Analyze) -> None:
+        try:
+            self._run(index, analyze)
+        except OutputError as error:
+            with self._lock:  # the first reason is the one to tell
+                self.outcome = self.outcome or failed_slide(self.slide, one_line(str(error)))
+            raise
+
+    def discard(self) -> None:
+        """Takes away what an unfinished slide has left on disk."""
+        self._folder.discard()
+
+    def _run(self, index: int, analyze: Analyze) -> None:
         with self._lock:
             if self._begun is None:
                 self._begun = time.monotonic()
                 self._started = datetime.now().astimezone().isoformat(timespec="seconds")
                 self._folder.start()
-        outcome = self._outcome(self.slide.fields[index])
+        outcome = self._outcome(self.slide.fields[index], analyze)
         with self._lock:
             self._fields[index] = outcome
             is_last = len(self._fields) == len(self.slide.fields)
@@ -139,29 +167,24 @@ class SlideJob:
             # A run keeps its jobs to the end: not their pictures and cells.
             self._gallery, self._fields = Gallery(0), {}
 
-    def discard(self) -> None:
-        """Takes away what an unfinished slide has left on disk."""
-        if self.outcome is None:
-            self._folder.discard()
-
-    def _outcome(self, field: Field) -> FieldOutcome:
+    def _outcome(self, field: Field, analyze: Analyze) -> FieldOutcome:
         try:
-            image = field.read()
-        except InputError as error:
-            return FieldOutcome(_failed(field, error), unreadable=True)
-        try:
-            return self._analyzed(field, image)
+            return analyze(field)
         except OutputError:
             raise
         except LeukodiffError as error:
             return FieldOutcome(_failed(field, error))
         except Exception as error:
             # One odd field must not cost the night's batch: it is listed, and the log has it all.
-            _log.exception("%s: %s", self.slide.slide_id, field.field_id)
+            log_error(self._folder.out, f"{self.slide.slide_id}/{field.field_id}", error)
             return FieldOutcome(_failed(field, error, f"{type(error).__name__}: "))
 
-    def _analyzed(self, field: Field, image: Rgb) -> FieldOutcome:
-        um_per_px = self._scale()
+    def _analyzed(self, field: Field) -> FieldOutcome:
+        try:
+            image = field.read()
+        except InputError as error:
+            return FieldOutcome(_failed(field, error), unreadable=True)
+        um_per_px = self._scale_of_fields().um_per_px
         found = self._models.detector.detect(image, um_per_px)
         white = in_reading_order(found.of(WHITE_CELL))
         named = self._models.classifier.classify(image, white.xyxy, um_per_px)
@@ -172,37 +195,68 @@ class SlideJob:
             self._folder.write(overlay_name(field), picture)
         for cell in cells:
             self._gallery.offer(cell, partial(cut_crop, image, cell, um_per_px))
-        named_platelets = sum(cell.cell_type == "platelet" for cell in cells)
-        result = FieldResult(
-            field.field_id,
-            width=image.shape[1],
-            height=image.shape[0],
-            n_wbc=sum(cell.is_white for cell in cells),
-            n_rbc=len(beside["red_cell"]),
-            n_platelet=len(beside["platelet"]) + named_platelets,
-        )
-        return FieldOutcome(result, cells)
+        counted = {name: len(boxes) for name, boxes in beside.items()}
+        return FieldOutcome(_result(field, image.shape[1::-1], cells, counted), cells)
 
-    def _scale(self) -> float:
-        """The slide's um/px; the first field to ask reads it off the red cells of a few."""
+    def _scanned(self, field: Field, workers: Workers, tell: Tell) -> FieldOutcome:
+        try:
+            scan = open_scan(field.path)
+        except InputError as error:
+            return FieldOutcome(_failed(field, error), unreadable=True)
+        with scan:
+            found = read_scan(scan, self._models, self._making.reading, workers, tell)
+            self._scale = found.scale
+            cells = make_cells(field, found.white, found.named)
+            self._offer(cells, scan, found.scale.um_per_px, workers)
+            result = _result(field, (scan.width, scan.height), cells, found.beside)
+        if self._making.overlays:
+            view = draw_overview(
+                found.picture.image,
+                found.reading,
+                cells,
+                found.picture.downsample,
+                found.scale.um_per_px,
+            )
+            self._folder.write(overlay_name(field), encode_jpeg(view))
+            self._views[field.field_id] = encode_jpeg(shrunk(view, VIEW_PX), VIEW_QUALITY)
+        return FieldOutcome(result, cells, reading=found.reading)
+
+    def _offer(self, cells: Sequence[Cell], scan: Scan, um_per_px: float, workers: Workers) -> None:
+        """Shows the gallery the cells of a scan, each cut from it only if it is kept."""
+
+        def offer(cell: Cell) -> None:
+            self._gallery.offer(cell, partial(cut_from_scan, scan, cell, um_per_px))
+
+        for _ in workers.each(offer, cells):
+            pass
+
+    def _scale_of_fields(self) -> SlideScale:
+        """The slide's scale; the first field to ask reads it off the red cells of a few."""
         with self._scale_lock:
-            if not self._scale_is_known:
-                self._um_per_px = self._models.estimate_um_per_px(self._fields_for_scale())
-                self._scale_is_known = True
-        if self._um_per_px is None:
-            raise ScaleUnknownError(NO_SCALE)
-        return self._um_per_px
+            if self._no_scale:
+                raise self._no_scale
+            if self._scale is None:
+                try:
+                    self._scale = self._settled(self._fields_for_scale())
+                except ScaleUnknownError as error:
+                    self._no_scale = error
+                    raise
+        return self._scale
 
-    def _fields_for_scale(self) -> list[Rgb]:
+    def _settled(self, chosen: Sequence[Field]) -> SlideScale:
+        given = self._making.reading.um_per_px
+        known, warnings = (None, ()) if given else _metadata_scale(chosen)
+        return settle_scale(
+            given,
+            known,
+            lambda guess: self._models.estimate_um_per_px(_readable(chosen), guess),
+            warnings,
+        )
+
+    def _fields_for_scale(self) -> list[Field]:
         n = len(self.slide.fields)
         chosen = np.unique(np.linspace(0, n - 1, min(n, FIELDS_FOR_SCALE)).round().astype(int))
-        images = []
-        for i in chosen.tolist():
-            try:
-                images.append(self.slide.fields[i].read())
-            except InputError:  # it is listed when its own turn comes
-                continue
-        return images
+        return [self.slide.fields[i] for i in chosen.tolist()]
 
     def _finish(self) -> SlideOutcome:
         outcomes = [self._fields[i] for i in range(len(self.slide.fields))]
@@ -225,10 +279,10 @@ class SlideJob:
             self._models.classifier.metadata.classes,
             tuple(cell for outcome in outcomes for cell in outcome.cells),
             tuple(outcome.result for outcome in outcomes),
-            self._um_per_px,
-            FROM_USER if self._making.um_per_px is not None else FROM_RED_CELLS,
+            self._scale,
             replace(self._making.provenance, started=self._started, seconds=seconds),
             self._overlays(outcomes),
+            {o.result.field_id: o.reading for o in outcomes if o.reading},
         )
 
     def _overlays(self, outcomes: list[FieldOutcome]) -> dict[str, str]:
@@ -242,7 +296,12 @@ class SlideJob:
         self._folder.write("fields.csv", fields_csv(report))
         self._folder.write("counts.csv", counts_csv([report]))
         self._folder.write("cells.geojson", cells_geojson(report))
-        self._folder.write("report.html", report_html(report, self._gallery.crops()))
+        if report.readings:
+            self._folder.write("areas.csv", areas_csv(report))
+            for name, sheet in contact_sheets(report, self._gallery.crops()).items():
+                self._folder.write(f"gallery/{name}.jpg", sheet)
+        crops = self._gallery.crops(self._making.crops_per_class)
+        self._folder.write("report.html", report_html(report, crops, self._views))
         self._folder.write(RECORD, record)
 
     def _failed(self, outcomes: list[FieldOutcome]) -> SlideOutcome:
@@ -284,6 +343,44 @@ def overlay_name(field: Field) -> str:
 def made_by(models: Models, version: str, settings: Mapping[str, object]) -> dict[str, Any]:
     """What two runs must have in common for one to go on where the other stopped."""
     return {"version": version, "models": [asdict(m) for m in models.used], "settings": settings}
+
+
+def _result(
+    field: Field, size: tuple[int, ...], cells: Sequence[Cell], beside: Mapping[str, int]
+) -> FieldResult:
+    """A field's row; what was not counted (`beside` lacks it) stays unknown."""
+    platelets = beside.get("platelet")
+    named = sum(cell.cell_type == "platelet" for cell in cells)
+    return FieldResult(
+        field.field_id,
+        width=size[0],
+        height=size[1],
+        n_wbc=sum(cell.is_white for cell in cells),
+        n_rbc=beside.get("red_cell"),
+        n_platelet=None if platelets is None else platelets + named,
+    )
+
+
+def _metadata_scale(fields: Sequence[Field]) -> tuple[float | None, tuple[str, ...]]:
+    found, warnings = [], dict[str, None]()
+    for field in fields:
+        try:
+            um_per_px, refused = field.metadata_scale()
+        except InputError:  # it is listed when its own turn comes
+            continue
+        found.append(um_per_px)
+        warnings |= dict.fromkeys(refused)
+    return agreed(found), tuple(warnings)
+
+
+def _readable(fields: Sequence[Field]) -> list[Rgb]:
+    images = []
+    for field in fields:
+        try:
+            images.append(field.read())
+        except InputError:  # it is listed when its own turn comes
+            continue
+    return images
 
 
 def _failed(field: Field, error: Exception, prefix: str = "") -> FieldResult:

@@ -5,20 +5,32 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
+from warnings import catch_warnings, simplefilter
 
-from leukodiff.datasets.layout import IMAGE_SUFFIXES
+from PIL import Image
+
+from leukodiff.datasets.images import Rgb, read_rgb
+from leukodiff.datasets.layout import IMAGE_SUFFIXES, image_size
 from leukodiff.runtime.checksum import sha256_of
-from leukodiff.runtime.errors import InputError
+from leukodiff.runtime.errors import DataError, InputError
 
-from .images import Rgb, read_image
+from .scans import is_scan_name, open_scan, scan_fingerprint
+from .scans.opening import LARGE_PIXELS, SCAN_SUFFIXES, TIFF_SUFFIXES
+from .scans.tiff_header import read_tiff_header
 
-__all__ = ["Field", "Slide", "find_slides", "read_image"]
+SUFFIXES = IMAGE_SUFFIXES | SCAN_SUFFIXES
+"""What is looked for in a folder."""
 
-WHOLE_SLIDE_SUFFIXES = frozenset(
-    {".svs", ".ndpi", ".mrxs", ".scn", ".vms", ".vmu", ".bif", ".czi", ".vsi", ".svslide"}
-)
+FIELD_PIXELS = 16_000_000
+"""A tiled TIFF up to this size is a field, whatever wrote it; a larger one is a scan."""
 
-RESERVED_NAMES = frozenset({"run.json", "slides.csv", "counts.csv"})
+LARGE_BYTES = 8_000_000
+"""Files below this are not asked for their size in px: an image of `LARGE_PIXELS` has more."""
+
+COMPANY = frozenset({".vms", ".vmu"})
+"""Scans whose pixels stand in JPEG files beside them: those are no fields."""
+
+RESERVED_NAMES = frozenset({"run.json", "slides.csv", "counts.csv", "errors.log"})
 """What stands beside the slides' folders, and so can't be the name of one."""
 
 OUTPUT_SIGNS = ("run.json", "slide.json")
@@ -30,12 +42,14 @@ class Field:
     """One image of a slide.
 
     `field_id` is the image's file name. `key` is unique in its slide, whatever a file system makes
-    of capitals: overlays are named after it, and cells are numbered from it.
+    of capitals: overlays are named after it, and cells are numbered from it. `is_scan`: too large
+    to be read at once.
     """
 
     field_id: str
     path: Path
     key: str
+    is_scan: bool = False
 
     def read(self) -> Rgb:
         """The whole field, (H, W, 3) uint8 RGB at full resolution.
@@ -43,7 +57,21 @@ class Field:
         Raises:
             InputError: the image can't be read.
         """
-        return read_image(self.path)
+        if not is_scan_name(self.path):
+            return read_rgb(self.path)
+        with open_scan(self.path) as scan:
+            return scan.read(0, 0, scan.width, scan.height)
+
+    def metadata_scale(self) -> tuple[float | None, tuple[str, ...]]:
+        """What the file says of its scale, um/px, and what of that was refused.
+
+        Raises:
+            InputError: the image can't be read.
+        """
+        if self.path.suffix.lower() not in TIFF_SUFFIXES:
+            return None, ()  # a camera's JPEG or PNG knows its print size alone
+        with open_scan(self.path) as scan:
+            return scan.um_per_px, scan.warnings
 
 
 @dataclass(frozen=True)
@@ -58,6 +86,11 @@ class Slide:
     path: Path
     fields: tuple[Field, ...]
     problem: str = ""
+
+    @property
+    def is_scan(self) -> bool:
+        """Whether it is one scan; otherwise all of its fields are plain images."""
+        return any(field.is_scan for field in self.fields)
 
 
 @dataclass(frozen=True)
@@ -75,10 +108,10 @@ def find_slides(
 ) -> list[Slide]:
     """The slides in files and folders.
 
-    A file is a slide. A folder that holds images is a slide, each image a field. A folder of
-    folders is a slide per sub-folder, at any depth; an empty sub-folder is a slide with a
-    `problem`, one that holds other files only (labels, notes) is passed over. Hidden files, and
-    folders that hold the output of a run, are passed over too.
+    A file is a slide. A folder that holds images is a slide, each image a field; a scan in it is a
+    slide of its own. A folder of folders is a slide per sub-folder, at any depth; an empty
+    sub-folder is a slide with a `problem`, one that holds other files only (labels, notes) is
+    passed over. Hidden files, and folders that hold the output of a run, are passed over too.
 
     Args:
         inputs: files and folders.
@@ -102,22 +135,25 @@ def _find(path: Path, leave_out: Path | None) -> list[_Found]:
     if path.is_dir():
         found = list(_in_folder(path, _folder_name(path), leave_out))
         if not any(slide.images for slide in found):
-            raise InputError(f"{path}: no image in this folder ({_wanted(path)})")
+            raise InputError(
+                f"{path}: no image in this folder (JPEG, PNG, TIFF, BMP, WebP and whole-slide "
+                "files are looked for)"
+            )
         return found
     if not path.exists():
         raise InputError(f"{path}: no such file or folder")
-    if path.suffix.lower() in WHOLE_SLIDE_SUFFIXES:
-        raise InputError(
-            f"{path}: whole-slide files are not supported yet; export fields as images"
-        )
     return [_Found(path.stem, path, (path,))]
 
 
 def _in_folder(folder: Path, name: str, leave_out: Path | None) -> Iterator[_Found]:
     entries = _listed(folder)
-    images = tuple(e for e in entries if e.is_file() and e.suffix.lower() in IMAGE_SUFFIXES)
-    if images:
+    files = [e for e in entries if e.is_file() and e.suffix.lower() in SUFFIXES]
+    scans = _one_a_series([file for file in files if is_scan(file)])
+    yield from (_Found(scan.stem, scan, (scan,)) for scan in scans)
+    images = tuple(e for e in files if e.suffix.lower() in IMAGE_SUFFIXES and e not in scans)
+    if images and not any(scan.suffix.lower() in COMPANY for scan in scans):
         yield _Found(name, folder, images)
+    if scans or images:
         return
     if not entries:
         yield _Found(name, folder, (), "the folder is empty")
@@ -126,16 +162,54 @@ def _in_folder(folder: Path, name: str, leave_out: Path | None) -> Iterator[_Fou
             yield from _in_folder(entry, entry.name, leave_out)
 
 
+def is_scan(path: Path) -> bool:
+    """Whether a file is read area by area: a whole-slide file, or any image larger than a field."""
+    suffix = path.suffix.lower()
+    if suffix in TIFF_SUFFIXES:
+        return is_scan_name(path) and _pixels_of_tiff(path) > FIELD_PIXELS
+    if suffix in IMAGE_SUFFIXES:
+        return _bytes(path) > LARGE_BYTES and _pixels(path) > LARGE_PIXELS
+    return is_scan_name(path)
+
+
+def _pixels_of_tiff(path: Path) -> int:
+    header = read_tiff_header(path)
+    return header.width * header.height
+
+
+def _bytes(path: Path) -> int:
+    return path.stat().st_size if path.is_file() else 0
+
+
+def _pixels(path: Path) -> int:
+    with catch_warnings():
+        simplefilter("ignore", Image.DecompressionBombWarning)
+        try:
+            width, height = image_size(path)
+        except Image.DecompressionBombError:
+            return LARGE_PIXELS + 1
+        except DataError:  # what is wrong with it is said when it is read
+            return 0
+    return width * height
+
+
+def _one_a_series(scans: Sequence[Path]) -> list[Path]:
+    """Of a folder's DICOM files the largest: they are the levels of one scan."""
+    dicom = [path for path in scans if path.suffix.lower() == ".dcm"]
+    left_out = set(dicom) - {max(dicom, key=_bytes)} if dicom else set()
+    return [path for path in scans if path not in left_out]
+
+
 def _listed(folder: Path) -> list[Path]:
     try:
         entries = [entry for entry in folder.iterdir() if not entry.name.startswith(".")]
     except OSError as error:
         raise InputError(f"{folder}: can't be listed: {error.strerror or error}") from error
-    return sorted(entries, key=lambda entry: _natural(entry.name))
+    return sorted(entries, key=lambda entry: natural(entry.name))
 
 
-def _natural(name: str) -> tuple[list[tuple[int, str]], str]:
-    """Sorts `field 2` before `field 10`; the name itself settles what is equal but for capitals."""
+def natural(name: str) -> tuple[list[tuple[int, str]], str]:
+    """A sort key: `field 2` before `field 10`; the name itself settles what capitals alone tell."""
     parts = re.split(r"([0-9]+)", name.casefold())
     return [(int(p), "") if p.isascii() and p.isdigit() else (-1, p) for p in parts], name
 
@@ -143,13 +217,6 @@ def _natural(name: str) -> tuple[list[tuple[int, str]], str]:
 def _is_output(folder: Path, leave_out: Path | None) -> bool:
     made = any((folder / sign).is_file() for sign in OUTPUT_SIGNS)
     return made or folder.resolve() == leave_out
-
-
-def _wanted(folder: Path) -> str:
-    scans = [e for e in _listed(folder) if e.suffix.lower() in WHOLE_SLIDE_SUFFIXES]
-    if scans:
-        return "whole-slide files are not supported yet"
-    return "JPEG, PNG, TIFF, BMP and WebP are looked for"
 
 
 def _folder_name(folder: Path) -> str:
@@ -172,7 +239,9 @@ def _named(found: Sequence[_Found]) -> list[Slide]:
 
 def _fields(images: Sequence[Path]) -> tuple[Field, ...]:
     unique = _unique_names(())
-    return tuple(Field(image.name, image, unique(image.stem, image.name)) for image in images)
+    return tuple(
+        Field(image.name, image, unique(image.stem, image.name), is_scan(image)) for image in images
+    )
 
 
 def _unique_names(taken: Iterable[str]) -> Callable[..., str]:
@@ -190,12 +259,15 @@ def _unique_names(taken: Iterable[str]) -> Callable[..., str]:
 
 
 def fingerprint(slide: Slide) -> list[list[str]]:
-    """Name and SHA-256 of each field's file: tells whether a slide is still the same one."""
-    return [[field.field_id, _digest(field.path)] for field in slide.fields]
+    """Name and checksum of each field's file: tells whether a slide is still the same one.
+
+    The checksum is SHA-256 of all of an image, and of a part of a scan (`scan_fingerprint`).
+    """
+    return [[field.field_id, _digest(field)] for field in slide.fields]
 
 
-def _digest(path: Path) -> str:
+def _digest(field: Field) -> str:
     try:
-        return sha256_of(path)
+        return scan_fingerprint(field.path) if field.is_scan else sha256_of(field.path)
     except OSError:
         return ""  # why, is said when the field is read

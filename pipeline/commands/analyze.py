@@ -35,19 +35,31 @@ SHOWN = 30
 )
 @out_option("Folder for the results.")
 @click.option("--per-image", is_flag=True, help="Make every image a slide of its own.")
-@click.option("--um-per-px", type=float, help="Scale of the images.  [default: from the red cells]")
+@click.option(
+    "--um-per-px",
+    type=float,
+    help="Scale of the images.  [default: from the file, else from the red cells]",
+)
 @click.option("--overwrite", is_flag=True, help="Make slides anew that were made otherwise.")
 @click.option(
     "--no-overlays", is_flag=True, help="Draw no pictures of the fields: faster, smaller."
 )
+@click.option(
+    "--target-cells", type=click.IntRange(min=1), help="Scans: stop at so many white cells."
+)
+@click.option(
+    "--full-pass", is_flag=True, help="Scans: detect everywhere, without a first look: slower."
+)
+@click.option("--all-areas", is_flag=True, help="Scans: read empty, thick and blurred areas too.")
 @detector_option
 @classifier_option
 @engine_options
 def analyze(inputs: tuple[Path, ...], out: Path, no_overlays: bool, **chosen: Any) -> None:
     """Find, name and count the white cells of each INPUT.
 
-    A file is one slide. A folder of images is one slide, each image a field. A folder of folders is
-    one slide per sub-folder. Started again, it skips the slides that are whole.
+    A file is one slide: an image, or a scan of a whole smear. A folder of images is one slide, each
+    image a field; a folder of scans is a slide per scan, a folder of folders one per sub-folder.
+    Started again, it skips the slides that are whole.
 
     Exit status: 0 all slides done, 1 some failed, 2 wrong usage or unreadable input.
     """

@@ -42,21 +42,10 @@ def export() -> None:
     help="How much wider its boxes are than the red cells in them.",
 )
 @click.option(
-    "--int8-from",
-    multiple=True,
-    metavar="NAME[=FOLDER]",
-    help="Run it in int8, its ranges taken from this dataset's train split; may be repeated.",
-)
-@click.option(
     "--figures", type=FILE, help="What `evaluate detector --json` wrote of the val split, to keep."
 )
 def export_detector(
-    checkpoint: Path,
-    out: Path,
-    threshold: dict[str, float],
-    int8_from: tuple[str, ...],
-    figures: Path | None,
-    **chosen: Any,
+    checkpoint: Path, out: Path, threshold: dict[str, float], figures: Path | None, **chosen: Any
 ) -> None:
     """Export a checkpoint of `train detector`."""
     from leukodiff.detector.export import THRESHOLDS, DetectorExport
@@ -68,7 +57,7 @@ def export_detector(
         metrics=_figures(figures) if figures else {},
         **chosen,
     )
-    metadata = write(checkpoint, out, settings, labelled_fields(int8_from))
+    metadata = write(checkpoint, out, settings)
     click.echo(f"{out}  sha256 {metadata.sha256}")
 
 

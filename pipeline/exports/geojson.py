@@ -14,9 +14,14 @@ def cells_geojson(report: SmearReport) -> str:
     """A rectangle a cell, in px of its field, with its class, colour and measurements.
 
     QuPath opens one image at a time and a slide may have many: `field_id` tells the cells apart.
+    The cells of a field are annotations, to be corrected one by one; those of a scan detections, of
+    which QuPath shows a million.
     """
-    features = [_feature(report, cell) for cell in report.cells]
-    return json.dumps({"type": "FeatureCollection", "features": features}, separators=(",", ":"))
+    features = ",".join(_PLAIN.encode(_feature(report, cell)) for cell in report.cells)
+    return f'{{"type":"FeatureCollection","features":[{features}]}}'
+
+
+_PLAIN = json.JSONEncoder(separators=(",", ":"), check_circular=False)
 
 
 def _feature(report: SmearReport, cell: Cell) -> dict[str, object]:
@@ -27,7 +32,7 @@ def _feature(report: SmearReport, cell: Cell) -> dict[str, object]:
         "id": _identity(f"{report.slide_id}/{cell.cell_id}"),
         "geometry": {"type": "Polygon", "coordinates": [_ring(cell)]},
         "properties": {
-            "objectType": "annotation",
+            "objectType": "detection" if cell.field_id in report.readings else "annotation",
             "name": cell.cell_id,
             "field_id": cell.field_id,
             "classification": {"name": kind.title, "color": rgb(kind.colour)},

@@ -5,15 +5,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import quote
-
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
 from leukodiff.datasets.vocabulary import BY_NAME, CELL_TYPES, UNIDENTIFIED, CellType
 
 from ..differential import BESIDE, COUNTED, DifferentialRow
 from ..reference import ReferenceRange, flag
-from ..report import Cell, FieldResult, SmearReport
+from ..report import Cell, ScanReading, SmearReport
+
+if TYPE_CHECKING:
+    from jinja2 import Template
 
 TEMPLATES = Path(__file__).parents[1] / "templates"
 SHORT_ID = 11
@@ -56,23 +58,29 @@ class Shelf:
     thumbnails: tuple[Thumbnail, ...]
 
 
-def report_html(report: SmearReport, crops: Mapping[str, bytes]) -> str:
+def report_html(
+    report: SmearReport, crops: Mapping[str, bytes], views: Mapping[str, bytes] | None = None
+) -> str:
     """A slide's report.
 
     Args:
         report: what was found.
         crops: a JPEG by cell_id for the cells to show.
+        views: a JPEG by field_id of the scans: their overviews.
     """
-    text = _template().render(
+    text = report_template().render(
         report=report,
         found=report.differential,
         counted=_type_rows(report, COUNTED),
         beside=_type_rows(report, BESIDE),
         shelves=_shelves(report, crops),
         fields=report.fields[:MOST_FIELDS],
-        link=lambda field: _link(report, field),
+        link=lambda field: _link(report, field.field_id),
+        link_to=lambda field_id: _link(report, field_id),
+        mm2=lambda reading: f"{_mm2(report, reading):.2f}",
         scale=_scale,
         top=_axis_top(report),
+        views={field_id: _data_uri(jpeg) for field_id, jpeg in (views or {}).items()},
     )
     # A file name may hold bytes that are no text; they are shown escaped, not lost.
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
@@ -101,9 +109,12 @@ def _shelves(report: SmearReport, crops: Mapping[str, bytes]) -> list[Shelf]:
 
 
 def _thumbnail(report: SmearReport, cell: Cell, jpeg: bytes) -> Thumbnail:
-    picture = f"data:image/jpeg;base64,{base64.b64encode(jpeg).decode('ascii')}"
-    overlay = quote(report.overlays.get(cell.field_id, ""), errors="surrogateescape")
-    return Thumbnail(cell, picture, overlay, _runner_up(report.class_names, cell))
+    overlay = _link(report, cell.field_id)
+    return Thumbnail(cell, _data_uri(jpeg), overlay, _runner_up(report.class_names, cell))
+
+
+def _data_uri(jpeg: bytes) -> str:
+    return f"data:image/jpeg;base64,{base64.b64encode(jpeg).decode('ascii')}"
 
 
 def _runner_up(class_names: Sequence[str], cell: Cell) -> str:
@@ -114,8 +125,14 @@ def _runner_up(class_names: Sequence[str], cell: Cell) -> str:
     return " / ".join(f"{BY_NAME[name].abbreviation} {100 * p:.0f}%" for p, name in likeliest)
 
 
-def _link(report: SmearReport, field: FieldResult) -> str:
-    return quote(report.overlays.get(field.field_id, ""), errors="surrogateescape")
+def _link(report: SmearReport, field_id: str) -> str:
+    return quote(report.overlays.get(field_id, ""), errors="surrogateescape")
+
+
+def _mm2(report: SmearReport, reading: ScanReading) -> float:
+    """How much of the glass was read, mm2."""
+    read = sum(area.size_px for area in reading.areas if area.read)
+    return read * (report.um_per_px or 0.0) ** 2 / 1e6
 
 
 def _axis_top(report: SmearReport) -> float:
@@ -131,7 +148,10 @@ def _scale(percent: float, top: float, length: float) -> str:
 
 
 @cache
-def _template() -> Template:
+def report_template() -> "Template":
+    """The report's template, read once."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined  # takes a tenth of a second
+
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES),
         autoescape=True,

@@ -69,12 +69,16 @@ def draw_legend(
     um_per_px: float | None,
 ) -> Rgb:
     """What was counted, by class, wrapped to a field's width; (h, W, 3) uint8 RGB."""
-    entries = [
-        _entry(name, count, size) for name, count in legend_counts(cells, beside).items() if count
-    ]
+    counts = legend_counts(cells, beside)
+    entries = [legend_entry(name, count, size) for name, count in counts.items() if count]
     entries = entries or [plate("no cells found", size, INK, WHITE)]
     if um_per_px:
-        entries.append(_scale_bar(SCALE_BAR_UM / um_per_px, size))
+        entries.append(scale_bar(SCALE_BAR_UM / um_per_px, f"{SCALE_BAR_UM:g} um", size))
+    return stacked(entries, width, size)
+
+
+def stacked(entries: Sequence[Rgb], width: int, size: int) -> Rgb:
+    """The entries of a legend on a white strip of a width, in as many rows as they need."""
     rows = _wrapped(entries, width - size, size)
     pitch = entries[0].shape[0] + size // 6
     strip = np.full((len(rows) * pitch + size // 2, width, 3), 255, np.uint8)
@@ -93,7 +97,8 @@ def legend_counts(cells: Sequence[Cell], beside: Mapping[str, Boxes]) -> dict[st
     return {name: counts[name] for name in BY_NAME}
 
 
-def _entry(name: str, count: int, size: int) -> Rgb:
+def legend_entry(name: str, count: int, size: int) -> Rgb:
+    """A class in its colour, with its count."""
     kind = BY_NAME[name]
     chip = label(kind.abbreviation, size, kind.colour)
     gap = np.full((chip.shape[0], size // 4, 3), 255, np.uint8)
@@ -101,8 +106,9 @@ def _entry(name: str, count: int, size: int) -> Rgb:
     return np.hstack([chip, gap, words])
 
 
-def _scale_bar(length_px: float, size: int) -> Rgb:
-    words = plate(f"{SCALE_BAR_UM:g} um", size, INK, WHITE)
+def scale_bar(length_px: float, text: str, size: int) -> Rgb:
+    """A bar of a length, with what it stands for."""
+    words = plate(text, size, INK, WHITE)
     bar = np.full((words.shape[0], max(1, round(length_px)), 3), 255, np.uint8)
     middle, half = words.shape[0] // 2, max(1, size // 12)
     bar[middle - half : middle + half] = 34

@@ -3,10 +3,11 @@
 import csv
 import io
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
 
 from ..differential import BESIDE, COUNTED
 from ..reference import flag
-from ..report import BOX_DECIMALS, PROBABILITY_DECIMALS, Cell, SmearReport
+from ..report import BOX_DECIMALS, ENOUGH, PROBABILITY_DECIMALS, Cell, SmearReport
 
 CELL_COLUMNS = (
     "slide_id",
@@ -33,6 +34,18 @@ FIELD_COLUMNS = (
     "status",
     "error",
 )
+AREA_COLUMNS = (
+    "field_id",
+    "x_min",
+    "y_min",
+    "x_max",
+    "y_max",
+    "kind",
+    "coverage",
+    "read",
+    "n_cells",
+    "reason",
+)
 COUNT_COLUMNS = (
     "slide_id",
     "cell_type",
@@ -55,6 +68,8 @@ SLIDE_COLUMNS = (
     "seconds",
     "flags",
     "error",
+    "um_per_px_spread",
+    "um_per_px_cells",
 )
 
 PERCENT_DECIMALS = 2
@@ -72,6 +87,25 @@ def fields_csv(report: SmearReport) -> str:
     """A row a field, failed ones too."""
     return to_csv(
         FIELD_COLUMNS, ({name: getattr(f, name) for name in FIELD_COLUMNS} for f in report.fields)
+    )
+
+
+def areas_csv(report: SmearReport) -> str:
+    """A row an area of each scan, the ones left out too."""
+    return to_csv(
+        AREA_COLUMNS,
+        (
+            {
+                "field_id": field_id,
+                **asdict(area),
+                "coverage": fixed(area.coverage, 2),
+                "read": "yes" if area.read else "no",
+                "n_cells": area.n_cells if area.read else None,
+                "reason": area.reason or ("" if area.read else ENOUGH),
+            }
+            for field_id, reading in report.readings.items()
+            for area in reading.areas
+        ),
     )
 
 
@@ -130,6 +164,8 @@ def slide_row(report: SmearReport) -> dict[str, object]:
         "seconds": fixed(report.provenance.seconds, 2),
         "flags": "; ".join(report.remarks),
         "error": "; ".join(f"{f.field_id}: {f.error}" for f in report.failures[:5]),
+        "um_per_px_spread": fixed(report.scale.spread, 3) if report.scale else None,
+        "um_per_px_cells": (report.scale.n_cells or None) if report.scale else None,
     }
 
 

@@ -1,6 +1,6 @@
 """A smear of coloured squares, and models that see nothing but colours."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,8 +13,10 @@ from numpy.typing import NDArray
 from leukodiff.classifier.predictions import Predictions
 from leukodiff.datasets.vocabulary import CLASSIFIER_CLASSES, DETECTOR_CLASSES
 from leukodiff.detector.detections import Detections
+from leukodiff.detector.scale import ScaleEstimate
 from leukodiff.pipeline.models import Models
 from leukodiff.pipeline.report import Cell, FieldResult, ModelUsed, Provenance, SmearReport
+from leukodiff.pipeline.scale import SlideScale
 
 Rgb = NDArray[np.uint8]
 
@@ -47,6 +49,12 @@ def squares(image: Rgb, colour: Sequence[int]) -> list[list[float]]:
 @dataclass
 class ColourDetector:
     metadata: Facts = field(default_factory=lambda: Facts("detector", DETECTOR_CLASSES))
+    um_per_px: float = 0.5
+
+    def detect_many(
+        self, images: Sequence[Rgb], um_per_px: float, *, framed: bool = True
+    ) -> list[Detections]:
+        return [self.detect(image, um_per_px) for image in images]
 
     def detect(self, image: Rgb, um_per_px: float) -> Detections:
         boxes, ids = [], []
@@ -77,7 +85,10 @@ class ColourClassifier:
 @pytest.fixture
 def models() -> Models:
     """Models that find and name the squares of `field_image`, at 0.5 um/px."""
-    return Models(ColourDetector(), ColourClassifier(), lambda images: 0.5 if images else None)
+    measured = ScaleEstimate(0.5, 0.1, 30)
+    return Models(
+        ColourDetector(), ColourClassifier(), lambda images, _: measured if images else None
+    )
 
 
 @pytest.fixture
@@ -111,6 +122,67 @@ def smear(tmp_path: Path, field_image: Callable[..., Rgb]) -> Callable[..., Path
 def write_png(path: Path, image: Rgb) -> None:
     _, data = cv2.imencode(".png", image[:, :, ::-1])
     path.write_bytes(data.tobytes())
+
+
+PITCH = 32
+"""Red cells of a drawn scan stand on a grid of so many px."""
+
+
+@pytest.fixture
+def draw_scan() -> Callable[..., Rgb]:
+    """Draws a smear of red squares with a square for each cell named, at the middle given.
+
+    `glass` and `thick` are regions (x, y, width, height) with no red cell and with nothing else.
+    """
+
+    def draw(
+        cells: Mapping[tuple[int, int], str] | None = None,
+        width: int = 1500,
+        height: int = 1200,
+        glass: Sequence[tuple[int, int, int, int]] = (),
+        thick: Sequence[tuple[int, int, int, int]] = (),
+    ) -> Rgb:
+        image = np.full((height, width, 3), 245, np.uint8)
+        for y in range(8, height - SIDE, PITCH):
+            for x in range(8, width - SIDE, PITCH):
+                image[y : y + SIDE, x : x + SIDE] = COLOURS["red_cell"]
+        for regions, colour in ((glass, (245, 245, 245)), (thick, (160, 60, 60))):
+            for x, y, w, h in regions:
+                image[y : y + h, x : x + w] = colour
+        half = SIDE // 2
+        for x, y in cells or {}:
+            image[max(0, y - PITCH) : y + PITCH, max(0, x - PITCH) : x + PITCH] = 245
+        for (x, y), name in (cells or {}).items():
+            image[max(0, y - half) : y + half, max(0, x - half) : x + half] = COLOURS[name]
+        return image
+
+    return draw
+
+
+@pytest.fixture
+def write_scan(tmp_path: Path) -> Callable[..., Path]:
+    """Writes a tiled TIFF without loss; its name makes a scan of it, however small it is."""
+
+    def write(image: Rgb, name: str = "scan.svs", um_per_px: float | None = 0.5) -> Path:
+        import tifffile
+
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        known: dict[str, Any] = {}
+        if um_per_px:
+            known = {"resolution": (1e4 / um_per_px,) * 2, "resolutionunit": "CENTIMETER"}
+        tifffile.imwrite(
+            path,
+            image,
+            tile=(256, 256),
+            photometric="rgb",
+            compression="zlib",
+            metadata=None,
+            **known,
+        )
+        return path
+
+    return write
 
 
 @pytest.fixture
@@ -156,8 +228,7 @@ def make_report() -> Callable[..., SmearReport]:
             "class_names": CLASSIFIER_CLASSES,
             "cells": cells,
             "fields": (FieldResult("field 1.jpg", 640, 480, len(cells), 12, 3),),
-            "um_per_px": 0.073,
-            "um_per_px_source": "red cells",
+            "scale": SlideScale(0.073, "red cells", 0.12, 40),
             "provenance": made,
             "overlays": {"field 1.jpg": "overlays/field 1.jpg"},
         }

@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from leukodiff.datasets.images import read_rgb
+from leukodiff.detector.scale import ScaleEstimate
 from leukodiff.pipeline.analyze import AnalyzeSettings, analyze
 from leukodiff.pipeline.models import Models
 from leukodiff.pipeline.output import OutputError
@@ -185,7 +187,7 @@ def test_exit_status_by_slides(
 def test_a_slide_without_a_scale_fails_with_the_way_out(
     tmp_path: Path, smear: Smear, models: Models
 ) -> None:
-    blind = replace(models, estimate_um_per_px=lambda images: None)
+    blind = replace(models, estimate_um_per_px=lambda images, guess: None)
     summary = analyze([smear(a=(), b=())], tmp_path / "out", models=blind)
     assert summary.exit_status == 1
     assert "--um-per-px" in str(summary.rows[0]["error"])
@@ -197,9 +199,9 @@ def test_the_scale_is_read_once_from_a_few_fields(
 ) -> None:
     calls: list[int] = []
 
-    def estimate(images: Sequence[Any]) -> float:
+    def estimate(images: Sequence[Any], guess: float | None) -> ScaleEstimate:
         calls.append(len(images))
-        return 0.25
+        return ScaleEstimate(0.25, 0.1, 40)
 
     folder = smear(**{f"f{i}": () for i in range(20)})
     spoil(folder / "f0.png")
@@ -235,7 +237,12 @@ class Moody:
     ],
 )
 def test_a_field_the_models_fail_on_is_listed(
-    tmp_path: Path, smear: Smear, models: Models, error: Exception, says: str
+    tmp_path: Path,
+    smear: Smear,
+    models: Models,
+    error: Exception,
+    says: str,
+    capfd: pytest.CaptureFixture[str],
 ) -> None:
     folder = smear(a=("neutrophil",), b=("red_cell",))
     moody = replace(models, detector=Moody(models, error))
@@ -244,6 +251,29 @@ def test_a_field_the_models_fail_on_is_listed(
     (failure,) = summary.failures
     assert failure["field_id"] == "b.png"
     assert says in failure["error"]
+    assert "\n" not in failure["error"]
+    assert capfd.readouterr().err == ""
+    log = tmp_path / "out" / "errors.log"
+    assert log.is_file() == (not isinstance(error, LeukodiffError))
+    if log.is_file():
+        text = log.read_text(encoding="utf-8")
+        assert "smear/b.png\nTraceback" in text
+        assert type(error).__name__ in text
+
+
+def test_a_reader_that_breaks_costs_its_field_alone(
+    tmp_path: Path, smear: Smear, models: Models, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(path: Path) -> Any:
+        if path.name == "b.png":
+            raise ZeroDivisionError
+        return read_rgb(path)
+
+    monkeypatch.setattr("leukodiff.pipeline.slides.read_rgb", broken)
+    settings = AnalyzeSettings(um_per_px=0.5)
+    summary = analyze([smear(a=(), b=())], tmp_path / "out", settings, models=models)
+    assert [f["field_id"] for f in summary.failures] == ["b.png"]
+    assert "ZeroDivisionError" in (tmp_path / "out" / "errors.log").read_text(encoding="utf-8")
 
 
 def test_an_empty_sub_folder_is_a_failed_slide(
@@ -289,8 +319,36 @@ def test_a_full_disk_ends_the_run_in_one_line_and_keeps_what_was_whole(
         analyze([tmp_path / "all"], out, ONE, models=models)
     assert str(out / "s2") in str(stopped.value)
     assert names(out) == {"run.json", "slides.csv", "counts.csv", "s1"}
-    assert [row["slide_id"] for row in table(out / "slides.csv")] == ["s1"]
-    assert json.loads((out / "run.json").read_text())["status"] == "failed"
+    slides = table(out / "slides.csv")
+    assert [(row["slide_id"], row["status"]) for row in slides] == [
+        ("s1", "done"),
+        ("s2", "failed"),
+    ]
+    assert "No space left on device" in slides[1]["error"]
+    run = json.loads((out / "run.json").read_text())
+    assert run["status"] == "failed"
+    assert [(f["slide_id"], f["field_id"]) for f in run["failures"]] == [("s2", "")]
+    assert "No space left on device" in run["failures"][0]["error"]
+
+
+def test_run_json_tells_of_a_full_disk_even_where_slides_csv_can_not(
+    tmp_path: Path, smear: Smear, models: Models, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_bytes = Path.write_bytes
+
+    def full(path: Path, data: bytes) -> int:
+        if path.name in ("fields.csv", ".slides.csv.partial"):
+            write_bytes(path, data[:1])
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return write_bytes(path, data)
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    out = tmp_path / "out"
+    with pytest.raises(OutputError, match=r"fields\.csv: can't be written"):
+        analyze([smear(a=(), b=(), c=())], out, AnalyzeSettings(threads=3), models=models)
+    assert names(out) == {"run.json", "counts.csv"}
+    (failure,) = json.loads((out / "run.json").read_text())["failures"]
+    assert failure["slide_id"] == "smear"
 
 
 def test_ctrl_c_keeps_the_slides_that_were_finished(

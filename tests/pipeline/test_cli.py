@@ -44,6 +44,9 @@ def picture(path: Path) -> Path:
             id="no such model",
         ),
         pytest.param(["data", "check", "nobodys"], "no dataset 'nobodys'", id="no such data set"),
+        pytest.param(
+            ["data", "check", "chula", "--root", "{root}/empty"], "no image of chula", id="no data"
+        ),
         pytest.param(["data", "fetch", "nobodys"], "no dataset 'nobodys'", id="nothing to fetch"),
         pytest.param(
             ["evaluate", "pipeline", "--data", "table={root}/empty"], "truth.csv", id="no table"

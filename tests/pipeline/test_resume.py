@@ -1,3 +1,5 @@
+import csv
+import shutil
 from collections.abc import Callable
 from copy import copy
 from dataclasses import replace
@@ -21,6 +23,12 @@ def names(folder: Path) -> set[str]:
 
 def spoil(path: Path) -> None:
     path.write_text("not an image")
+
+
+def listed(out: Path, table: str = "slides.csv") -> list[str]:
+    """The slides of a table, each once, in its order."""
+    with (out / table).open(newline="", encoding="utf-8") as file:
+        return list(dict.fromkeys(row["slide_id"] for row in csv.DictReader(file)))
 
 
 def rerun(folder: Path, out: Path, models: Models, **changes: Any) -> RunSummary:
@@ -114,3 +122,60 @@ def test_output_inside_the_input_is_no_input(tmp_path: Path, smear: Smear, model
     for _ in range(2):
         summary = rerun(tmp_path / "all", out, models)
         assert [row["slide_id"] for row in summary.rows] == ["s1"]
+
+
+# The run's tables list what stands in the output
+
+
+@pytest.mark.parametrize(
+    ("runs", "expected"),
+    [
+        pytest.param([["s10"], ["s2"]], ["s2", "s10"], id="other inputs, in natural order"),
+        pytest.param([["s1", "s2", "s3"], ["s2"]], ["s1", "s2", "s3"], id="one of them again"),
+        pytest.param([["s2", "s1"], ["s3", "s1"]], ["s1", "s2", "s3"], id="some of them"),
+    ],
+)
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_tables_list_every_slide_that_stands(
+    tmp_path: Path,
+    smear: Smear,
+    models: Models,
+    runs: list[list[str]],
+    expected: list[str],
+    overwrite: bool,
+) -> None:
+    out = tmp_path / "out"
+    for slide_ids in runs:
+        inputs = [smear(f"all/{slide_id}", a=("neutrophil",)) for slide_id in slide_ids]
+        summary = analyze(inputs, out, replace(ONE, overwrite=overwrite), models=models)
+        assert [row["slide_id"] for row in summary.rows] == slide_ids
+    assert listed(out) == listed(out, "counts.csv") == expected
+
+
+def test_a_slide_that_fails_now_keeps_what_stands(
+    tmp_path: Path, smear: Smear, models: Models
+) -> None:
+    folder, out = smear("s1", a=("neutrophil",)), tmp_path / "out"
+    rerun(folder, out, models)
+    spoil(folder / "a.png")
+    rerun(folder, out, models, overwrite=True)
+    text = (out / "slides.csv").read_text()
+    assert listed(out) == listed(out, "counts.csv") == ["s1"]
+    assert "s1,failed" in text
+    assert "(the result of an earlier run stands)" in text
+    rerun(smear("s2", a=()), out, models)
+    assert listed(out) == ["s1", "s2"]
+    assert "failed" not in (out / "slides.csv").read_text()
+
+
+def test_copies_and_foreign_folders_are_no_slides(
+    tmp_path: Path, smear: Smear, models: Models
+) -> None:
+    out = tmp_path / "out"
+    rerun(smear("s2", a=()), out, models)
+    shutil.copytree(out / "s2", out / "a copy")
+    shutil.copytree(out / "s2", out / ".s2.partial-0")
+    (out / "notes").mkdir()
+    (out / "notes/slide.json").write_text("{}")
+    rerun(smear("s3", a=()), out, models)
+    assert listed(out) == ["s2", "s3"]

@@ -1,9 +1,14 @@
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
+import cv2
+import numpy as np
 import pytest
+import tifffile
 
-from leukodiff.pipeline.slides import Slide, find_slides, fingerprint
+from leukodiff.pipeline import slides
+from leukodiff.pipeline.slides import Slide, find_slides, fingerprint, is_scan
 from leukodiff.runtime.errors import InputError
 
 
@@ -90,6 +95,20 @@ def ids(slides: Sequence[Slide]) -> dict[str, list[str]]:
             ["été, nº 1/é à.jpg"], ["été, nº 1"], {"été, nº 1": ["é à.jpg"]}, id="accents, commas"
         ),
         pytest.param(["scan.weird"], ["scan.weird"], {"scan": ["scan.weird"]}, id="any file named"),
+        pytest.param(["a.ndpi"], ["a.ndpi"], {"a": ["a.ndpi"]}, id="a whole-slide file"),
+        pytest.param(
+            ["s/b.svs", "s/a.SVS", "s/1.jpg", "s/2.jpg", "s/deeper/c.svs"],
+            ["s"],
+            {"a": ["a.SVS"], "b": ["b.svs"], "s": ["1.jpg", "2.jpg"]},
+            id="a scan in a folder is a slide of its own, its images another",
+        ),
+        pytest.param(
+            ["s/a.mrxs", "s/a/Data0000.dat"], ["s"], {"a": ["a.mrxs"]}, id="MIRAX and its folder"
+        ),
+        pytest.param(
+            ["s/a.vms", "s/a-0.jpg", "s/a-1.jpg"], ["s"], {"a": ["a.vms"]}, id="VMS, its JPEGs"
+        ),
+        pytest.param(["s/1.dcm", "s/2.dcm"], ["s"], {"1": ["1.dcm"]}, id="the files of a DICOM"),
     ],
 )
 def test_inputs_become_slides(
@@ -117,8 +136,7 @@ def test_the_output_folder_is_left_out(tmp_path: Path) -> None:
         pytest.param(["s/"], "s", "no image in this folder", id="empty folder"),
         pytest.param(["s/notes.txt"], "s", "no image in this folder", id="no image in it"),
         pytest.param(["s/t/notes.txt"], "s", "no image in this folder", id="none below either"),
-        pytest.param(["s/a.svs"], "s", "whole-slide", id="whole-slide files in a folder"),
-        pytest.param(["a.ndpi"], "a.ndpi", "whole-slide", id="a whole-slide file"),
+        pytest.param(["s/a.dat"], "s", "whole-slide files are looked for", id="of another kind"),
     ],
 )
 def test_what_holds_no_image_is_refused_by_name(
@@ -152,3 +170,51 @@ def test_a_fingerprint_tells_another_file_of_the_same_name(tmp_path: Path) -> No
     assert fingerprint(slide) != before
     (tmp_path / "s/a.jpg").unlink()
     assert fingerprint(slide) == [["a.jpg", ""]]
+
+
+@pytest.mark.parametrize(
+    ("name", "size", "tile", "expected"),
+    [
+        pytest.param("a.tif", (300, 200), (64, 64), False, id="a small tiled TIFF is a field"),
+        pytest.param("a.tif", (300, 200), None, False, id="a plain TIFF"),
+        pytest.param("a.svs", (300, 200), (64, 64), True, id="a scanner's name"),
+        pytest.param("a.tif", (4096, 4096), (1024, 1024), True, id="a large tiled TIFF"),
+        pytest.param("a.tiff", (4096, 4096), None, False, id="a large photograph"),
+    ],
+)
+def test_what_is_a_scan(
+    tmp_path: Path, name: str, size: tuple[int, int], tile: tuple[int, int] | None, expected: bool
+) -> None:
+    image = np.full((size[1], size[0]), 200, np.uint8)
+    tifffile.imwrite(tmp_path / name, image, tile=tile, compression="zlib", metadata=None)
+    (slide,) = find_slides([tmp_path / name])
+    assert slide.is_scan == slide.fields[0].is_scan == expected
+    assert slide.fields[0].read().shape == (size[1], size[0], 3)
+
+
+def test_a_large_photograph_is_a_scan(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cv2.imwrite(str(tmp_path / "a.png"), np.full((300, 400), 200, np.uint8))
+    monkeypatch.setattr(slides, "LARGE_BYTES", 10)
+    assert not is_scan(tmp_path / "a.png")
+    monkeypatch.setattr(slides, "LARGE_PIXELS", 100_000)
+    assert is_scan(tmp_path / "a.png")
+    (tmp_path / "b.png").write_bytes(b"not an image")
+    assert not is_scan(tmp_path / "b.png")
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "expected"),
+    [
+        ("a.tif", {"resolution": (2e4, 2e4), "resolutionunit": "CENTIMETER"}, (0.5, 0)),
+        ("a.tif", {"resolution": (72, 72), "resolutionunit": "INCH"}, (None, 1)),
+        ("a.tif", {}, (None, 0)),
+    ],
+    ids=["known", "a print size", "none"],
+)
+def test_the_scale_of_a_field(
+    tmp_path: Path, name: str, options: Any, expected: tuple[float | None, int]
+) -> None:
+    image = np.full((200, 300), 200, np.uint8)
+    tifffile.imwrite(tmp_path / name, image, metadata=None, **options)
+    um_per_px, warnings = find_slides([tmp_path / name])[0].fields[0].metadata_scale()
+    assert (um_per_px, len(warnings)) == expected

@@ -8,8 +8,10 @@ from leukodiff.runtime.intervals import clopper_pearson, share_with_interval
 
 @pytest.mark.parametrize(
     ("count", "n"),
-    [(0, 1), (1, 1), (1, 2), (0, 100), (3, 100), (57, 100), (99, 100), (100, 100)]
-    + [(1, 100_000), (60_001, 100_000), (99_999, 100_000), (499_999, 1_000_000)],
+    [
+        *[(0, 1), (1, 1), (1, 2), (0, 100), (3, 100), (57, 100), (99, 100), (100, 100)],
+        *[(1, 100_000), (60_001, 100_000), (99_999, 100_000), (499_999, 1_000_000)],
+    ],
 )
 @pytest.mark.parametrize("level", [0.5, 0.95, 0.9999])
 def test_clopper_pearson_is_scipys(count: int, n: int, level: float) -> None:
