@@ -40,6 +40,21 @@ def other_stain(
     return torch.exp(-mixed.clamp(min=0))
 
 
+def other_contrast(
+    images: Tensor, strength: Tensor, rng: torch.Generator, *, contrast: float
+) -> Tensor:
+    """Cytoplasm paler or darker beside its nucleus: each image's optical densities to a power.
+
+    The power is log-normal, `contrast` the standard deviation of its logarithm; an optical density
+    of 1 (a tenth of the light, natural logarithm 2.3) stays what it is.
+    """
+    power = torch.exp(
+        _normal(len(images), 1, 1, 1, rng=rng) * contrast * strength.cpu()[:, None, None, None]
+    )
+    density = -torch.log10(images.clamp(min=1 / 255))
+    return torch.pow(10.0, -(density ** power.to(images)))
+
+
 def uneven_light(
     images: Tensor, strength: Tensor, rng: torch.Generator, *, density: float
 ) -> Tensor:

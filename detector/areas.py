@@ -240,18 +240,17 @@ def monolayer_order(areas: Areas) -> NDArray[np.int64]:
     indices = np.flatnonzero(areas.usable)
     low, high = MONOLAYER
     sparse_or_crowded = (areas.coverage[indices] < low) | (areas.coverage[indices] > high)
-    column, row = indices % areas.columns, indices // areas.columns
-    strip, along = _strips(areas, column, row)
+    strip, along = _strips(areas)
     turned = np.where(strip % 2 == 0, along, -along)
-    return np.asarray(indices[np.lexsort((turned, strip, sparse_or_crowded))], np.int64)
+    order = np.lexsort((turned[indices], strip[indices], sparse_or_crowded))
+    return np.asarray(indices[order], np.int64)
 
 
-def _strips(
-    areas: Areas, column: NDArray[np.int64], row: NDArray[np.int64]
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Which strip each usable area lies in, the first read first, and where along it."""
-    coverage = areas.coverage[areas.usable]
-    slopes = [_correlation(place, coverage) for place in (column, row)]
+def _strips(areas: Areas) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Which strip each area lies in, the first read first, and where along it."""
+    row, column = np.divmod(np.arange(len(areas)), areas.columns)
+    cells = np.array([kind != EMPTY for kind in areas.kind], bool)
+    slopes = [_correlation(place[cells], areas.coverage[cells]) for place in (column, row)]
     steepest = int(np.argmax(np.abs(slopes)))
     if abs(slopes[steepest]) < CLEAR_SLOPE:
         return column, row

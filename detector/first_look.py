@@ -40,7 +40,7 @@ NEIGHBOURHOOD_BLOCKS = 7
 LEAST_CONTRAST, ENOUGH_CONTRAST = 0.035, 0.08
 """Mean stain over the ground (optical density) that always is too little, and always enough."""
 
-USUAL_PERCENTILE, USUAL_FACTOR = 90.0, 1.9
+USUAL_PERCENTILE, USUAL_FACTOR = 90.0, 2.1
 """Between the two, what makes a candidate is so many times the stain that red cells show."""
 
 

@@ -46,7 +46,7 @@ class DetectorTraining:
     there (`None`: as small as holds the largest field, at most 640). `device` as torch names it
     (`None`: a GPU if there is one). `precision` is `fp32`, `bf16`, or `auto`: bf16 on a GPU that
     has it, else fp32. `options` go to ultralytics as they are (learning rate, optimizer, other
-    augmentation). `phantoms` is how many phantom fields with dirt, platelet clumps and smudges are
+    augmentation). `phantoms` is how many phantom fields with dirt and platelet clumps are
     trained with beside the data.
     """
 

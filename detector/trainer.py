@@ -17,6 +17,7 @@ from ultralytics.utils.torch_utils import unwrap_model
 from leukodiff.datasets.appearance import (
     defocused,
     grainy,
+    other_contrast,
     other_stain,
     uneven_light,
     uniform,
@@ -30,14 +31,16 @@ from .yolo_tree import KNOWN_CLASSES
 class Appearance:
     """How strongly a field's looks are changed in training; `mild_share` of them only a third.
 
-    Gains, mixing, offset and light are standard deviations in optical density, `blur` the largest
-    sigma in px, `noise` the largest standard deviation in 0-1.
+    Gains, mixing, offset and light are standard deviations in optical density, `contrast` that of
+    the logarithm of the power it is raised to, `blur` the largest sigma in px, `noise` the largest
+    standard deviation in 0-1.
     """
 
     gain: float = 0.22
     mixing: float = 0.09
     offset: float = 0.08
     light: float = 0.05
+    contrast: float = 0.25
     blur: float = 1.3
     blur_share: float = 0.3
     noise: float = 0.04
@@ -50,6 +53,7 @@ def vary(images: Tensor, settings: Appearance, rng: torch.Generator) -> Tensor:
     mild = uniform(len(images), rng).to(images) < settings.mild_share
     strength = torch.where(mild, 0.33, 1.0)
     dye = {"gain": settings.gain, "mixing": settings.mixing, "offset": settings.offset}
+    images = other_contrast(images, strength, rng, contrast=settings.contrast)
     images = other_stain(images, strength, rng, **dye)
     images = uneven_light(images, strength, rng, density=settings.light)
     images = defocused(images, strength, rng, blur=settings.blur, share=settings.blur_share)

@@ -26,7 +26,7 @@ def train() -> None:
     type=click.IntRange(min=0),
     default=0,
     show_default=True,
-    help="Phantom fields of dirt, clumps and smudges to train with beside the data.",
+    help="Phantom fields of dirt and platelet clumps to train with beside the data.",
 )
 @click.option("--epochs", type=int, default=40, show_default=True)
 @click.option("--batch", type=int, default=16, show_default=True, help="Fields a step.")

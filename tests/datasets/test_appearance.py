@@ -10,12 +10,14 @@ torch = pytest.importorskip("torch", reason="training needs the `train` extra")
 from leukodiff.datasets.appearance import (  # noqa: E402
     defocused,
     grainy,
+    other_contrast,
     other_stain,
     uneven_light,
 )
 
 CHANGES: dict[str, Callable[..., Any]] = {
     "stain": lambda x, by, rng: other_stain(x, by, rng, gain=0.3, mixing=0.1, offset=0.1),
+    "contrast": lambda x, by, rng: other_contrast(x, by, rng, contrast=0.3),
     "light": lambda x, by, rng: uneven_light(x, by, rng, density=0.1),
     "focus": lambda x, by, rng: defocused(x, by, rng, blur=2.0, share=1.0),
     "grain": lambda x, by, rng: grainy(x, rng, noise=0.1, share=1.0),
@@ -37,7 +39,7 @@ def test_the_same_seed_gives_the_same_look(images: Any, change: Callable[..., An
     assert (one - images).abs().mean() > 0.005
 
 
-@pytest.mark.parametrize("name", ["stain", "light", "focus"])
+@pytest.mark.parametrize("name", ["stain", "contrast", "light", "focus"])
 def test_strength_zero_changes_nothing(images: Any, name: str) -> None:
     same = CHANGES[name](images, torch.zeros(3), torch.Generator().manual_seed(5))
     assert torch.allclose(same, images, atol=1e-5)
