@@ -40,7 +40,7 @@ NEIGHBOURHOOD_BLOCKS = 7
 LEAST_CONTRAST, ENOUGH_CONTRAST = 0.035, 0.08
 """Mean stain over the ground (optical density) that always is too little, and always enough."""
 
-USUAL_PERCENTILE, USUAL_FACTOR = 90.0, 2.1
+USUAL_PERCENTILE, USUAL_FACTOR = 90.0, 2.0
 """Between the two, what makes a candidate is so many times the stain that red cells show."""
 
 
@@ -48,7 +48,7 @@ def first_look(image: Image, um_per_px: float) -> Boxes:
     """Boxes (N, 4) round what may be a nucleated cell, xyxy px of the image, from top to bottom.
 
     Args:
-        image: (H, W, 3) uint8 RGB at about 1 um/px (0.5 to 2 do; finer is shrunk first).
+        image: (H, W, 3) uint8 RGB at about 1 um/px (0.5 to 1.5; finer is shrunk first).
         um_per_px: scale of the image.
     """
     small, factor = _at_working_scale(image, um_per_px)

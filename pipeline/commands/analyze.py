@@ -82,7 +82,7 @@ def run(inputs: Sequence[Path], out: Path, settings: AnalyzeSettings) -> RunSumm
     from leukodiff.pipeline.output import OutputError
 
     before = _last_changed(out / "run.json")
-    with progress_bar("fields") as advance:
+    with progress_bar("steps") as advance:
         try:
             return start(inputs, out, settings, advance)
         except OutputError as error:

@@ -1,11 +1,13 @@
 """The first look finds every nucleated cell, at any scale and in any stain, and little else."""
 
+from functools import cache
+
 import cv2
 import numpy as np
 import pytest
 
 from leukodiff.datasets.images import read_rgb
-from leukodiff.datasets.phantom import STAINS, PhantomSettings, render
+from leukodiff.datasets.phantom import STAINS, Phantom, PhantomSettings, render
 from leukodiff.datasets.registry import load_dataset
 from leukodiff.datasets.vocabulary import is_white
 from leukodiff.detector.canvas import resized
@@ -99,28 +101,32 @@ def test_the_image_is_left_as_it_was() -> None:
     assert np.array_equal(image, before)
 
 
-@pytest.mark.parametrize("stain", STAINS)
-@pytest.mark.parametrize("um_per_px", [0.15, 0.25, 0.5, 1.0, 2.0])
-def test_no_nucleated_cell_of_a_phantom_is_lost(stain: str, um_per_px: float) -> None:
-    types = ("neutrophil", "lymphocyte", "monocyte", "eosinophil", "basophil", "erythroblast")
+NUCLEATED = ("neutrophil", "lymphocyte", "monocyte", "eosinophil", "basophil", "erythroblast")
+
+
+@cache
+def phantom_of(stain: str) -> Phantom:
+    differential = dict.fromkeys(NUCLEATED, 1.0)
     settings = PhantomSettings(
-        640, 480, 0.4, 3, len(types), dict.fromkeys(types, 1.0), stain=stain, dirt=2, precipitate=1
+        800, 600, 0.4, 3, 6, differential, stain=stain, dirt=2, precipitate=1
     )
-    phantom = render(settings)
-    factor = phantom.um_per_px / um_per_px
-    size = (round(settings.width * factor), round(settings.height * factor))
-    found = first_look(resized(phantom.image, *size), um_per_px) * um_per_px
-    boxes = phantom.xyxy * phantom.um_per_px
-    nucleated = [b for b, name in zip(boxes, phantom.cell_types, strict=True) if name in types]
-    assert len(nucleated) == len(types)
-    assert all(held(box, found, MARGIN_UM) for box in nucleated)
+    return render(settings)
 
 
 @pytest.mark.parametrize("stain", STAINS)
-def test_little_of_a_phantom_is_kept(stain: str) -> None:
-    settings = PhantomSettings(1600, 1200, 0.3, 5, 0, stain=stain)
-    found = first_look(render(settings).image, 0.3)
-    assert len(found) <= 60 * settings.width_um * settings.height_um / 1e6
+@pytest.mark.parametrize("um_per_px", [0.15, 0.25, 0.5, 1.0, 1.5])
+def test_no_nucleated_cell_of_a_phantom_is_lost(stain: str, um_per_px: float) -> None:
+    phantom = phantom_of(stain)
+    factor = phantom.um_per_px / um_per_px
+    found = first_look(resized(phantom.image, round(800 * factor), round(600 * factor)), um_per_px)
+    boxes = phantom.xyxy * phantom.um_per_px
+    nucleated = [
+        box for box, name in zip(boxes, phantom.cell_types, strict=True) if name in NUCLEATED
+    ]
+    assert len(nucleated) == len(NUCLEATED)
+    assert all(held(box, found * um_per_px, MARGIN_UM) for box in nucleated)
+    area_mm2 = 0.32 * 0.24
+    assert len(found) <= len(nucleated) + 100 * area_mm2
 
 
 NO_WHITE_CELL = {

@@ -214,6 +214,8 @@ def test_the_scale_is_read_once_from_a_few_fields(
 class Moody:
     """A detector that fails on fields with a red cell at the left."""
 
+    um_per_px = 0.5
+
     def __init__(self, models: Models, error: BaseException) -> None:
         self.metadata, self._detect, self._error = (
             models.detector.metadata,
@@ -225,6 +227,9 @@ class Moody:
         if image[45, 10].tolist() == [200, 120, 120]:
             raise self._error
         return self._detect(image, um_per_px)
+
+    def detect_many(self, images: Any, um_per_px: float, *, framed: bool = True) -> Any:
+        return [self.detect(image, um_per_px) for image in images]
 
 
 @pytest.mark.parametrize(

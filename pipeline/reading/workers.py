@@ -1,0 +1,36 @@
+"""The threads of a run, and work dealt out to them in order."""
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from typing import TypeVar
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True)
+class Workers:
+    """A pool of `n` threads."""
+
+    pool: ThreadPoolExecutor
+    n: int
+
+    def each(self, do: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
+        """What `do` makes of each item, in order; two a thread are under way at any time.
+
+        However it ends, nothing is under way after it: what they read may then be closed.
+        """
+        waiting: deque[Future[Result]] = deque()
+        try:
+            for item in items:
+                waiting.append(self.pool.submit(do, item))
+                if len(waiting) > 2 * self.n:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            for future in waiting:
+                future.cancel()
+            wait(waiting)
