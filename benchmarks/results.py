@@ -25,7 +25,7 @@ from leukodiff.detector.infer import Detector
 from leukodiff.detector.ladder import resolution_ladder
 from leukodiff.pipeline.evaluate import evaluate_pipeline
 
-LADDER_UM_PER_PX = (0.1, 0.1216, 0.14, 0.158, 0.18, 0.21, 0.25)
+LADDER_UM_PER_PX = (0.1216, 0.14, 0.158, 0.18, 0.2, 0.22, 0.25)
 
 DOCS = Path("docs")
 

@@ -47,29 +47,34 @@ def decode(path: Path) -> float:
     return seconds_of(lambda: tifffile.imread(path))
 
 
+LAUNCHER = """
+import json, os, subprocess, sys, time
+began = time.perf_counter()
+process = subprocess.Popen(sys.argv[1:], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+_, status, used = os.wait4(process.pid, 0)
+print(json.dumps({
+    "status": os.waitstatus_to_exitcode(status),
+    "seconds": time.perf_counter() - began,
+    "cpu_seconds": used.ru_utime + used.ru_stime,
+    "peak_mb": used.ru_maxrss / 1024,
+}))
+"""
+"""Starts a command and says what it took, from a small process: a child's peak begins with what its
+parent held."""
+
+
 def analysis(path: Path, *options: str) -> dict[str, Any]:
     """Wall and CPU seconds and peak memory of `leukodiff analyze`, a process of its own."""
     with tempfile.TemporaryDirectory() as name:
-        command = [str(Path(sys.executable).with_name("leukodiff")), "analyze", str(path)]
-        began = time.perf_counter()
-        process = subprocess.Popen(
-            [*command, "--out", f"{name}/out", *options],
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        _, status, usage = os.wait4(process.pid, 0)
-        wall = time.perf_counter() - began
-        if status:
-            raise SystemExit(
-                f"{path}: analyze ended with status {os.waitstatus_to_exitcode(status)}"
-            )
+        leukodiff = str(Path(sys.executable).with_name("leukodiff"))
+        command = [leukodiff, "analyze", str(path), "--out", f"{name}/out", *options]
+        launcher = [sys.executable, "-S", "-c", LAUNCHER, *command]
+        done = subprocess.run(launcher, check=True, capture_output=True, text=True)
+        taken: dict[str, Any] = json.loads(done.stdout)
+        if taken.pop("status"):
+            raise SystemExit(f"{path}: analyze failed")
         cells = next(Path(name).glob("out/*/cells.csv")).read_text(encoding="utf-8")
-    return {
-        "seconds": wall,
-        "cpu_seconds": usage.ru_utime + usage.ru_stime,
-        "peak_mb": usage.ru_maxrss / 1024,
-        "cells": cells.count("\n") - 1,
-    }
+    return {**taken, "cells": cells.count("\n") - 1}
 
 
 def sahi_runner(path: Path, scratch: Path) -> Callable[[], object]:

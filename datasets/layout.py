@@ -139,11 +139,20 @@ def yolo_to_xyxy(
 
 
 def cleaned(field: LabelledField) -> LabelledField:
-    """The field with its boxes clipped to the image, and those without area left out."""
+    """The field with its boxes clipped to the image, each once, and none without area.
+
+    A TXL-PBC image has the same white cell boxed six times.
+    """
     width, height = image_size(field.path)
     limits = np.array([width, height, width, height], np.float32)
     xyxy = np.clip(field.xyxy, 0, limits)
-    return replace(field, xyxy=xyxy).keep(np.flatnonzero(has_area(xyxy)).tolist())
+    once = {(name, *box): i for i, (name, box) in enumerate(_pairs(field.cell_types, xyxy))}
+    kept = np.flatnonzero(has_area(xyxy)).tolist()
+    return replace(field, xyxy=xyxy).keep(sorted(set(kept) & set(once.values())))
+
+
+def _pairs(names: Iterable[str], xyxy: Boxes) -> Iterator[tuple[str, list[float]]]:
+    return zip(names, xyxy.tolist(), strict=True)
 
 
 def has_area(xyxy: Boxes) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:

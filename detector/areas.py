@@ -43,9 +43,10 @@ TWO_LAYERS, MOST_DENSITY = 1.6, 2.5
 """In red cells' densities: from where on two overlap, and from where on it is a nucleus or dirt, if
 anything stands out at all."""
 
-WORKING_UM_PER_PX, RESOLVED_UM_PER_PX = 2.0, 2.5
+WORKING_UM_PER_PX, RESOLVED_UM_PER_PX = 2.0, 2.6
 """A finer picture than the first is shrunk to it. One as fine as the second shows single red cells,
-where they overlap, and the glass between them; in a coarser one only the mean is known."""
+where they overlap, and the glass between them. Of a coarser one only the mean is known, and an area
+is thick where it would be so even if its red cells were the darkest there are."""
 
 BLACK, WHITE = 8, 253
 """Grey levels (0-255) beyond which, in all colours, nothing was scanned."""
@@ -134,10 +135,13 @@ def smear_areas(picture: Image, um_per_px: float, grid_um: float = GRID_UM) -> A
     layers = _layers(small, um_per_px * factor)
     two = (layers > TWO_LAYERS) & (layers < MOST_DENSITY)
     overlap = _means(two.astype(np.float32), columns, rows)
-    if um_per_px > RESOLVED_UM_PER_PX:
-        overlap[:] = 0  # what single pixels hold is not known
     mean = _means(np.minimum(layers, np.float32(MOST_DENSITY)), columns, rows)
-    kind = tuple(map(_kind, mean.tolist(), overlap.tolist()))
+    most_layers = MOST_LAYERS
+    if um_per_px > RESOLVED_UM_PER_PX:
+        overlap[:] = 0
+        most_layers *= RED_CELL_DENSITY[1] / USUAL_RED_CELL_DENSITY
+    thick = (mean > most_layers) | (overlap > MOST_OVERLAP)
+    kind = tuple(map(_kind, (mean < LEAST_COVERAGE).tolist(), thick.tolist()))
     xyxy = _grid(columns, rows, width, height)
     return Areas(xyxy, kind, np.clip(mean, 0, 1).astype(np.float32), columns)
 
@@ -185,10 +189,10 @@ def _red_cell_density(density: Floats) -> float:
     return min(max(float(np.median(filled)), low), high)
 
 
-def _kind(layers: float, overlap: float) -> str:
-    if layers < LEAST_COVERAGE:
+def _kind(empty: bool, thick: bool) -> str:
+    if empty:
         return EMPTY
-    return THICK if layers > MOST_LAYERS or overlap > MOST_OVERLAP else USABLE
+    return THICK if thick else USABLE
 
 
 def _grid(columns: int, rows: int, width: int, height: int) -> Floats:

@@ -30,7 +30,8 @@ class DetectorExport:
 
     `um_per_px` and `canvas_px` are the working scale and canvas; `None` reads them from the
     `training.json` of the run that the checkpoint lies in. Thresholds are 0-1, by class.
-    `red_cell_box_ratio` is how much wider its boxes are than the red cells in them.
+    `red_cell_box_ratio` is how much wider its boxes are than the red cells in them. `average` names
+    other checkpoints of the same network and the share (0-1) that each has in the weights.
     """
 
     name: str = "leukodiff-detector"
@@ -44,6 +45,7 @@ class DetectorExport:
     metrics: Mapping[str, Any] = field(default_factory=dict)
     command: str = ""
     licence: str = "AGPL-3.0-or-later"
+    average: Mapping[Path, float] = field(default_factory=dict)
 
 
 def export_detector(checkpoint: Path, out: Path, settings: DetectorExport) -> ModelMetadata:
@@ -58,6 +60,7 @@ def export_detector(checkpoint: Path, out: Path, settings: DetectorExport) -> Mo
     """
     yolo = load_yolo(str(checkpoint))
     _require_our_classes(checkpoint, tuple(yolo.names.values()))
+    _average(yolo.model, settings.average)
     _write_graph(yolo.model, out)
     metadata = _metadata(checkpoint, out, settings)
     write_metadata(metadata_path(out), metadata)
@@ -72,6 +75,25 @@ def _require_our_classes(checkpoint: Path, classes: tuple[str, ...]) -> None:
             f"{checkpoint}: its classes are {found}; a detector of ours has "
             f"{', '.join(DETECTOR_CLASSES)}, in this order"
         )
+
+
+def _average(model: Any, others: Mapping[Path, float]) -> None:
+    """Mixes the weights of checkpoints that were fine-tuned one from another, in place.
+
+    The mean of such weights keeps more of what the earlier ones knew of other smears (Wortsman et
+    al., Robust fine-tuning of zero-shot models, CVPR 2022).
+    """
+    own = 1 - sum(others.values())
+    if others and not (own > 0 and min(others.values()) > 0):
+        raise InputError("shares of averaged checkpoints are above 0 and come to less than 1")
+    mixed = {name: own * value.float() for name, value in model.state_dict().items()}
+    for path, share in others.items():
+        weights = load_yolo(str(path)).model.state_dict()
+        if {n: v.shape for n, v in weights.items()} != {n: v.shape for n, v in mixed.items()}:
+            raise InputError(f"{path}: another network than the checkpoint it is averaged with")
+        mixed = {name: value + share * weights[name].float() for name, value in mixed.items()}
+    if others:
+        model.float().load_state_dict(mixed)
 
 
 def detector_module(yolo_model: Any) -> Any:

@@ -13,6 +13,7 @@ import pytest
 os.environ.setdefault("MPLBACKEND", "Agg")
 os.environ.setdefault("YOLO_CONFIG_DIR", tempfile.mkdtemp(prefix="leukodiff-tests-"))
 os.environ.setdefault("YOLO_OFFLINE", "true")
+os.environ.setdefault("LEUKODIFF_ENGINE_CACHE", "")
 
 hypothesis.settings.register_profile("leukodiff", deadline=None, derandomize="CI" in os.environ)
 hypothesis.settings.load_profile("leukodiff")

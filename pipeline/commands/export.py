@@ -35,6 +35,13 @@ def export() -> None:
     help="Least confidence of a class, 0-1; may be repeated.",
 )
 @click.option(
+    "--average",
+    multiple=True,
+    metavar="FILE=SHARE",
+    callback=lambda _context, _option, texts: dict(map(_share, texts)),
+    help="Another checkpoint and its share (0-1) in the weights; may be repeated.",
+)
+@click.option(
     "--red-cell-box-ratio",
     type=float,
     default=1.12,
@@ -85,6 +92,14 @@ def _figures(path: Path) -> dict[str, Any]:
     except (OSError, ValueError, TypeError) as error:
         raise InputError(f"{path}: not what `evaluate detector --json` writes ({error})") from error
     return {name: value for name, value in facts.items() if name not in ("model", "sha256")}
+
+
+def _share(text: str) -> tuple[Path, float]:
+    name, _, value = text.rpartition("=")
+    try:
+        return Path(name), float(value)
+    except ValueError:
+        raise click.BadParameter("expected FILE=SHARE, such as last.pt=0.25") from None
 
 
 def _thresholds(texts: Iterable[str]) -> dict[str, float]:

@@ -84,6 +84,14 @@ def test_chula(
     assert (field.group, field.split, field.complete) == ("L-8", "train", False)
 
 
+def test_a_cell_boxed_twice_is_one_cell(trees: Any, tmp_path: Path) -> None:
+    trees.write_image(tmp_path / "images/L-8_0323.jpg", (64, 48))
+    rows = "3 0.5 0.5 0.2 0.2\n" * 3 + "3 0.2 0.5 0.2 0.2\n" + "0 0.5 0.5 0.2 0.2\n"
+    trees.write_text(tmp_path / "labels/L-8_0323.txt", rows)
+    (field,) = load_chula(tmp_path)
+    assert sorted(field.cell_types) == ["lymphocyte", "lymphocyte", "neutrophil"]
+
+
 BAD_LABELS = {
     "too few numbers": "3 0.5 0.5 0.2\n",
     "words": "lymphocyte 0.5 0.5 0.2 0.2\n",

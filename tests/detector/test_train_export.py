@@ -261,3 +261,30 @@ def test_the_shipped_detector_says_the_same_on_both_engines() -> None:
     )
     np.testing.assert_allclose(ours[..., :4], other[..., :4], atol=0.05)
     np.testing.assert_allclose(ours[..., 4:], other[..., 4:], atol=1e-3)
+
+
+def test_averaged_weights_lie_between(weights: Path, trained: Path, tmp_path: Path) -> None:
+    def said(**average: float) -> np.ndarray:
+        out = tmp_path / "averaged.onnx"
+        chosen = {tmp_path / f"{name}.pt": share for name, share in average.items()}
+        export_detector(trained, out, DetectorExport(average=chosen))
+        image = np.full((1, 64, 64, 3), 90, np.uint8)
+        return load_model(out, "detector")(image)
+
+    (tmp_path / "same.pt").write_bytes(trained.read_bytes())
+    alone = said()
+    assert said(same=0.4) == pytest.approx(alone, abs=1e-3)
+
+
+@pytest.mark.parametrize("share", [0.0, 1.0, 1.5])
+def test_shares_that_make_no_mean(trained: Path, tmp_path: Path, share: float) -> None:
+    settings = DetectorExport(average={trained: share})
+    with pytest.raises(InputError, match="come to less than 1"):
+        export_detector(trained, tmp_path / "out.onnx", settings)
+    assert not (tmp_path / "out.onnx").exists()
+
+
+def test_another_network_is_not_averaged(trained: Path, weights: Path, tmp_path: Path) -> None:
+    settings = DetectorExport(average={weights: 0.5})  # COCO's 80 classes
+    with pytest.raises(InputError, match="another network"):
+        export_detector(trained, tmp_path / "out.onnx", settings)

@@ -132,3 +132,15 @@ def test_an_engine_that_is_not_installed(write_model, monkeypatch: pytest.Monkey
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
     with pytest.raises(InputError, match=r"not installed; install leukodiff\[gpu\]"):
         load(write_model(), "onnxruntime")
+
+
+@pytest.mark.parametrize("name", ["kept", None, "a file"])
+def test_the_engine_s_cache(write_model, tmp_path: Path, monkeypatch, name: str | None) -> None:
+    (tmp_path / "a file").write_text("in the way")
+    folder = str(tmp_path / name) if name else ""
+    monkeypatch.setenv("LEUKODIFF_ENGINE_CACHE", folder)
+    model_path, image = write_model(), np.full((1, 8, 8, 3), 7, np.uint8)
+    first = load_model(model_path, "classifier")(image)
+    again = load_model(model_path, "classifier")(image)
+    assert np.array_equal(first, again)
+    assert bool(list((tmp_path / "kept").glob("*"))) is (name == "kept")
