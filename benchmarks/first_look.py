@@ -142,7 +142,7 @@ def kept(candidates: Boxes, shape: tuple[int, ...]) -> int:
 
 def measure(name: str, sample: Iterable[Looked], lost_in: Path | None) -> Row:
     """A line of the table, from all its fields."""
-    row, seconds, pixels, area, extra = Row(name), 0.0, 0, 0, 0
+    row, seconds, pixels, area, judged, extra = Row(name), 0.0, 0, 0, 0, 0
     for one in sample:
         height, width = (max(1, round(side * one.um_per_px)) for side in one.image.shape[:2])
         small = resized(one.image, width, height)
@@ -160,11 +160,13 @@ def measure(name: str, sample: Iterable[Looked], lost_in: Path | None) -> Row:
         row.full_pass_lost += len(lost["full_pass"])
         pixels += small.shape[0] * small.shape[1]
         area += kept(candidates, small.shape[:2])
-        extra += beside(candidates, np.concatenate([one.labelled, one.found]))
+        if name not in STEP or len(one.found):
+            judged += small.shape[0] * small.shape[1]
+            extra += beside(candidates, np.concatenate([one.labelled, one.found]))
         if lost_in:
             save(lost_in / name, one, lost)
     row.area_kept = round(area / pixels, 3)
-    row.beside_per_mm2 = round(extra / pixels * 1e6, 1)
+    row.beside_per_mm2 = round(extra / judged * 1e6, 1)
     row.megapixels_per_second = round(pixels / seconds / 1e6, 1)
     return row
 
