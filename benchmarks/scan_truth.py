@@ -4,7 +4,7 @@
 
 `region_a.tif` has a table of places: white cells, a smudge cell, and dirt and platelets that look
 like white cells. A cell found belongs to the place within 8 um of its centre; one that belongs to
-no place is false. Nothing here was trained or tuned on this scan.
+no place is false. No model was trained on this scan.
 """
 
 import argparse
