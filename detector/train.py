@@ -185,16 +185,14 @@ def _write_record(path: Path, record: Mapping[str, Any]) -> None:
 
 def _fit(settings: DetectorTraining, trained: TrainedDetector) -> None:
     device = settings.device or _best_device()
-    if trained.last.exists():
-        here = {"device": device, "workers": settings.workers}
-        model = load_yolo(str(trained.last))
-        from .trainer import SmearTrainer
+    resuming = trained.last.exists()
+    model = load_yolo(str(trained.last) if resuming else settings.weights)
+    from .trainer import SmearTrainer  # imports ultralytics, which `load_yolo` has prepared
 
+    if resuming:
+        here = {"device": device, "workers": settings.workers}
         model.train(trainer=SmearTrainer, resume=True, **here)
         return
-    model = load_yolo(settings.weights)
-    from .trainer import SmearTrainer
-
     model.train(
         trainer=SmearTrainer,
         data=str(settings.out / "fields" / "data.yaml"),

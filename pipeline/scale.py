@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from leukodiff.detector.scale import ScaleEstimate
+from leukodiff.detector.scale import RED_CELL_UM, ScaleEstimate
 from leukodiff.runtime.errors import LeukodiffError
 
 FROM_METADATA, FROM_USER, FROM_RED_CELLS = "metadata", "user", "red cells"
@@ -72,7 +72,7 @@ def settle_scale(
     if measured.n_cells >= ENOUGH_CELLS and not 1 / BELIEVED <= factor <= BELIEVED:
         refused = (
             f"the file says {metadata:.4g} um/px, not used: its red cells would be "
-            f"{7.5 / factor:.1f} um wide"
+            f"{RED_CELL_UM / factor:.1f} um wide"
         )
         return _by_cells(measured, (*warnings, refused))
     return SlideScale(metadata, FROM_METADATA, measured.spread, measured.n_cells, tuple(warnings))

@@ -1,5 +1,6 @@
 """The first look over a scan: where nucleated cells may lie, block by block, each once."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
@@ -62,7 +63,7 @@ class Candidates:
             Block(left, top, right, below)
             for top, below in pairwise(down)
             for left, right in pairwise(across)
-            if _meet(areas, (left, top, right, below))
+            if any_meet(areas, (left, top, right, below))
         ]
 
     def _edges(self, length: int) -> list[int]:
@@ -91,7 +92,8 @@ class Candidates:
         return level if level >= AS_IT_IS * wanted else wanted
 
 
-def _meet(areas: Boxes, block: tuple[int, ...]) -> bool:
+def any_meet(areas: Boxes, block: Sequence[int]) -> bool:
+    """Whether a block (xyxy) shares pixels with any of some areas (N, 4)."""
     low, high = np.array(block[:2]), np.array(block[2:])
     return bool(((areas[:, :2] < high) & (areas[:, 2:] > low)).all(axis=1).any())
 

@@ -16,7 +16,7 @@ from ..models import Models
 from ..report import Area, ScanReading
 from ..scale import SlideScale, settle_scale
 from ..scans import Scan
-from .candidates import Candidates, middles
+from .candidates import Candidates, any_meet, middles
 from .cells import Cells
 from .rough_scale import rough_um_per_px
 from .survey import AreaGrid, Picture, areas_of, probes, small_picture, without_blurred
@@ -210,11 +210,11 @@ class _Tour:
     def _tiles_of(self, lap: Indices, tiles: Indices) -> list[int]:
         """The tiles in which an area of this lap lies, and that no earlier lap has looked at."""
         areas = self.grid.areas.xyxy[lap]
-        meets = [
-            ((areas[:, :2] < tile[2:]) & (areas[:, 2:] > tile[:2])).all(axis=1).any()
-            for tile in tiles
+        return [
+            i
+            for i, tile in enumerate(tiles.tolist())
+            if i not in self._tiles_seen and any_meet(areas, tile)
         ]
-        return [i for i in np.flatnonzero(meets).tolist() if i not in self._tiles_seen]
 
     def _count(self, seen: Seen, own: Sequence[float]) -> None:
         """Red cells and platelets, each by the tile and the area that its middle lies in."""
