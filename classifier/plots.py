@@ -1,6 +1,6 @@
 """Pictures of an evaluation."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +34,24 @@ def draw_reliability(bins: Sequence[tuple[float, float, float]], path: Path) -> 
         confidence, right, share = np.array(bins).T
         axes.scatter(confidence, right, s=20 + 600 * share, alpha=0.7)
     axes.set(xlabel="confidence", ylabel="share right", xlim=(0, 1.03), ylim=(0, 1.03))
+    figure.savefig(path, dpi=110)
+
+
+def draw_risk_coverage(
+    curves: Mapping[str, Sequence[tuple[float, float, float]]], path: Path
+) -> None:
+    """Draws, for each name, the share right of the named cells over the share left unidentified."""
+    figure = _figure(5.2, 4.2)
+    axes = figure.add_subplot()
+    for name, rows in curves.items():
+        if rows:
+            _, unidentified, right = np.array(rows).T
+            axes.plot(100 * unidentified, 100 * right, label=name)
+    axes.set(xlabel="left unidentified, %", ylabel="right of the named, %", xlim=(0, 100))
+    axes.set_ylim(top=100.5)
+    axes.grid(alpha=0.3)
+    if len(curves) > 1:
+        axes.legend(loc="lower right")
     figure.savefig(path, dpi=110)
 
 

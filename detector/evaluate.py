@@ -125,7 +125,14 @@ def evaluate_detector(
     """
     if not fields:
         raise DataError("no field to evaluate on")
-    return figures(detector, [(one, _detect(detector, one, um_per_px)) for one in fields])
+    return figures(detector, detect_all(detector, fields, um_per_px))
+
+
+def detect_all(
+    detector: Detector, fields: Iterable[LabelledField], um_per_px: float | None = None
+) -> list[tuple[LabelledField, Detections]]:
+    """Each field beside what is found in it, down to `FLOOR`."""
+    return [(one, _detect(detector, one, um_per_px)) for one in fields]
 
 
 def figures(

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from .laboratories import laboratories
 from .options import (
     FOLDER,
     classifier_option,
@@ -31,7 +32,10 @@ _out = click.option("--out", type=FOLDER, help="Folder for tables, figures and p
 
 @click.group()
 def evaluate() -> None:
-    """Measure models on labelled fields (detector, classifier: need the `train` extra)."""
+    """Measure models on labelled fields (all but `pipeline` need the `train` extra)."""
+
+
+evaluate.add_command(laboratories)
 
 
 @evaluate.command("detector")
