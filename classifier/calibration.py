@@ -2,7 +2,7 @@
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import minimize_scalar
+from scipy.optimize import minimize, minimize_scalar
 
 from .infer import softmax
 
@@ -16,11 +16,37 @@ def fit_temperature(logits: NDArray[np.float32], class_id: NDArray[np.int64]) ->
     """
 
     def loss(log_temperature: float) -> float:
-        probabilities = softmax(logits, float(np.exp(log_temperature)))
-        return -float(np.log(probabilities[np.arange(len(class_id)), class_id] + 1e-12).mean())
+        return _mean_surprise(softmax(logits, float(np.exp(log_temperature))), class_id)
 
     found = minimize_scalar(loss, bounds=(np.log(0.05), np.log(20)), method="bounded")
     return float(np.exp(found.x))
+
+
+def fit_temperatures(
+    logits: NDArray[np.float32], class_id: NDArray[np.int64], atypical: NDArray[np.float32]
+) -> tuple[float, float]:
+    """The temperature at an atypical score of 0, and how its logarithm rises with the score.
+
+    Of least negative log-likelihood; the rise is never negative: what is unlike the cells that were
+    learnt is not believed more for it.
+
+    Args:
+        logits: (N, K) of validation cells, as they are and in other looks.
+        class_id: (N,) true classes.
+        atypical: (N,) scores, 0-1.
+    """
+
+    def loss(chosen: NDArray[np.float64]) -> float:
+        temperature = np.exp(chosen[0] + max(chosen[1], 0.0) * atypical)
+        return _mean_surprise(softmax(logits, temperature), class_id)
+
+    start = np.array([np.log(fit_temperature(logits, class_id)), 0.5])
+    found = minimize(loss, start, method="Nelder-Mead", options={"xatol": 1e-3, "fatol": 1e-6})
+    return float(np.exp(found.x[0])), float(max(found.x[1], 0.0))
+
+
+def _mean_surprise(probabilities: NDArray[np.float32], class_id: NDArray[np.int64]) -> float:
+    return -float(np.log(probabilities[np.arange(len(class_id)), class_id] + 1e-12).mean())
 
 
 def expected_calibration_error(
@@ -66,3 +92,24 @@ def reject_threshold(
         int(enough[-1]) + 1 if len(enough) else 0, int(np.ceil(len(order) * (1 - most_rejected)))
     )
     return 0.0 if named == len(order) else float(confidence[order[named - 1]])
+
+
+def risk_coverage(
+    confidence: NDArray[np.float32], right: NDArray[np.bool_], points: int = 200
+) -> list[tuple[float, float, float]]:
+    """What naming fewer cells would give: a row a threshold, from the highest to the lowest.
+
+    Each row is the threshold (0-1), the share of cells below it, which stay unidentified, and the
+    share of the others that is right (El-Yaniv and Wiener, JMLR 2010). At most about `points` rows.
+    """
+    if not len(right):
+        return []
+    order = np.argsort(-confidence, kind="stable")
+    sure, n_right = confidence[order], np.cumsum(right[order])
+    # Cells of the same confidence are named together: only the last of them ends a row.
+    ends = np.flatnonzero(np.append(sure[1:] != sure[:-1], True))
+    kept = np.unique(np.linspace(0, len(ends) - 1, min(points, len(ends))).round().astype(int))
+    return [
+        (float(sure[i]), 1 - (i + 1) / len(sure), float(n_right[i]) / (i + 1))
+        for i in ends[kept].tolist()
+    ]

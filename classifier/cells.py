@@ -12,15 +12,20 @@ from leukodiff.runtime.errors import DataError
 
 from .augment import MARGIN
 from .crops import CropSettings, cut_crops
+from .infer import widths_um
 
 
 @dataclass(frozen=True)
 class LabelledCells:
-    """Crops (N, S, S, 3) uint8 RGB, their class index (N,), and the source of each."""
+    """Crops (N, S, S, 3) uint8 RGB, their class index (N,), the source and the width of each.
+
+    `width_um` (N,) is that of the labelled box, um.
+    """
 
     crops: NDArray[np.uint8]
     class_id: NDArray[np.int64]
     source: tuple[str, ...]
+    width_um: NDArray[np.float32]
 
     def __len__(self) -> int:
         return len(self.class_id)
@@ -39,7 +44,7 @@ def labelled_cells(
     fields: Iterable[LabelledField], classes: Sequence[str], settings: CropSettings
 ) -> LabelledCells:
     """Cuts every cell whose type is one of `classes`; other boxes are left out."""
-    crops, class_id, source = [], [], []
+    crops, class_id, source, width_um = [], [], [], []
     for field in fields:
         wanted = [i for i, name in enumerate(field.cell_types) if name in classes]
         if not wanted:
@@ -50,6 +55,12 @@ def labelled_cells(
         crops.append(cut_crops(read_rgb(field.path), cells.xyxy, field.um_per_px, settings))
         class_id += [classes.index(name) for name in cells.cell_types]
         source += [field.source] * len(wanted)
+        width_um.append(widths_um(cells.xyxy, field.um_per_px))
     if not crops:
         raise DataError("no labelled cell of the classes asked for in the datasets given")
-    return LabelledCells(np.concatenate(crops), np.array(class_id, np.int64), tuple(source))
+    return LabelledCells(
+        np.concatenate(crops),
+        np.array(class_id, np.int64),
+        tuple(source),
+        np.concatenate(width_um),
+    )

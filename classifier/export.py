@@ -2,40 +2,73 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from leukodiff.datasets.fields import LabelledField
 from leukodiff.datasets.registry import DATASETS
 from leukodiff.runtime.checksum import sha256_of
 from leukodiff.runtime.errors import ModelFileError
-from leukodiff.runtime.metadata import ModelMetadata, metadata_path, write_metadata
+from leukodiff.runtime.metadata import (
+    ModelMetadata,
+    metadata_path,
+    with_earlier,
+    write_metadata,
+)
 from leukodiff.runtime.onnx_export import export_onnx
 
+from .atypical import Familiar, familiar
 from .augment import Augmentation
-from .calibration import fit_temperature, reject_threshold
+from .calibration import fit_temperatures, reject_threshold
 from .cells import LabelledCells
 from .crops import CropSettings
-from .infer import softmax
-from .train import ClassifierTraining, create_model, load_splits, predict
+from .infer import softmax, temperatures
+from .train import (
+    ClassifierTraining,
+    create_model,
+    load_splits,
+    predict_with_features,
+    with_features,
+)
+
+CELLS_A_CLASS = 600
+"""How many training cells of a class say where it lies."""
+
+
+TYPICAL_SHARE = 0.99
+"""Share of ordinary validation cells that are not called atypical."""
 
 
 class FromUint8(nn.Module):
-    """The network with its normalisation inside: uint8 (N, H, W, 3) RGB in, logits (N, K) out."""
+    """The network with its normalisation inside: uint8 (N, H, W, 3) RGB in, two outputs.
 
-    def __init__(self, network: nn.Module):
+    Logits (N, K), and how atypical each cell is, (N,), as `Familiar.score` says it.
+    """
+
+    projection: Tensor
+    centres: Tensor
+
+    def __init__(self, network: nn.Module, known: Familiar):
         super().__init__()
         self.network = network
+        self.register_buffer("projection", torch.from_numpy(known.projection))
+        self.register_buffer("centres", torch.from_numpy(known.centres))
+        self.typical = known.typical
 
-    def forward(self, images: Tensor) -> Tensor:
-        """Logits of crops."""
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Logits and scores of crops."""
         scaled = images.permute(0, 3, 1, 2).to(torch.float32) / 127.5 - 1
-        logits: Tensor = self.network(scaled)
-        return logits
+        logits, features = with_features(self.network, scaled)
+        flat = features @ self.projection
+        apart = flat[:, None, :] - self.centres[None]
+        nearest = (apart * apart).sum(dim=2).min(dim=1).values
+        return logits, nearest / (nearest + self.typical)
 
 
 @dataclass(frozen=True)
@@ -49,11 +82,8 @@ class ExportNotes:
 
 def load_trained(checkpoint: Path) -> tuple[nn.Module, ClassifierTraining]:
     """The averaged network of a `best.pt`, in evaluation mode, and the settings of its training."""
-    try:
-        state = torch.load(checkpoint, map_location="cpu", weights_only=True)
-        plain = dict(state["settings"])
-    except (OSError, RuntimeError, KeyError, ValueError, EOFError) as error:
-        raise ModelFileError(f"{checkpoint}: not a checkpoint of `train classifier`") from error
+    state = _read(checkpoint)
+    plain = dict(state["settings"])
     settings = ClassifierTraining(
         **plain
         | {
@@ -70,6 +100,20 @@ def load_trained(checkpoint: Path) -> tuple[nn.Module, ClassifierTraining]:
     return model.eval(), settings
 
 
+def learnt_before(checkpoint: Path) -> list[dict[str, str]]:
+    """What the model had learnt from that the training of a `best.pt` started from."""
+    return list(_read(checkpoint).get("learnt_before", []))
+
+
+def _read(checkpoint: Path) -> dict[str, Any]:
+    try:
+        state = dict(torch.load(checkpoint, map_location="cpu", weights_only=True))
+        dict(state["settings"])
+    except (OSError, RuntimeError, KeyError, ValueError, EOFError, TypeError) as error:
+        raise ModelFileError(f"{checkpoint}: not a checkpoint of `train classifier`") from error
+    return state
+
+
 def export_classifier(
     checkpoint: Path, fields: Sequence[LabelledField], out: Path, notes: ExportNotes
 ) -> ModelMetadata:
@@ -83,13 +127,16 @@ def export_classifier(
     """
     model, settings = load_trained(checkpoint)
     train, val = load_splits(fields, settings)
-    logits = predict(model, val.crops, settings)
-    temperature = fit_temperature(logits, val.class_id)
-    probabilities = softmax(logits, temperature)
+    known = _familiar(model, train, settings)
+    logits, features = predict_with_features(model, val.crops, settings)
+    atypical = known.score(features)
+    calibration = _calibrated(model, val, settings, known, logits, atypical)
+    probabilities = softmax(logits, temperatures(calibration, atypical))
     right = probabilities.argmax(axis=1) == val.class_id
-    threshold = reject_threshold(probabilities.max(axis=1), right)
+    sure = reject_threshold(probabilities.max(axis=1), right)
+    odd = float(np.quantile(atypical, TYPICAL_SHARE))
     out.parent.mkdir(parents=True, exist_ok=True)
-    write_onnx(model, settings.crop.size_px, out)
+    write_onnx(model, settings.crop.size_px, out, known)
     metadata = ModelMetadata(
         name=notes.name,
         version=notes.version,
@@ -99,9 +146,9 @@ def export_classifier(
         um_per_px=settings.crop.um_per_px,
         mean=(0.5, 0.5, 0.5),
         std=(0.5, 0.5, 0.5),
-        thresholds={"reject": round(threshold, 4)},
-        calibration={"temperature": round(temperature, 4)},
-        training_data=tuple(_training_data(train, val)),
+        thresholds={"reject": round(sure, 4), "atypical": round(odd, 4)},
+        calibration=calibration | {"atypical_rate": round(float(np.mean(atypical > odd)), 4)},
+        training_data=with_earlier(_training_data(train, val), learnt_before(checkpoint)),
         metrics={"val_accuracy": round(float(np.mean(right)), 4), "val_cells": len(val)},
         sha256=sha256_of(out),
         command=notes.command,
@@ -109,6 +156,39 @@ def export_classifier(
     )
     write_metadata(metadata_path(out), metadata)
     return metadata
+
+
+def _familiar(model: nn.Module, train: LabelledCells, settings: ClassifierTraining) -> Familiar:
+    """Where the training cells of each class lie, at most `CELLS_A_CLASS` of each."""
+    rng = np.random.default_rng(settings.seed)
+    order = rng.permutation(len(train))
+    rank = np.zeros(len(train), np.int64)
+    for k in range(len(settings.classes)):
+        of_class = order[train.class_id[order] == k]
+        rank[of_class] = np.arange(len(of_class))
+    chosen = np.flatnonzero(rank < CELLS_A_CLASS)
+    _, features = predict_with_features(model, train.crops[chosen], settings)
+    return familiar(features, train.class_id[chosen], len(settings.classes))
+
+
+def _calibrated(
+    model: nn.Module,
+    val: LabelledCells,
+    settings: ClassifierTraining,
+    known: Familiar,
+    logits: NDArray[np.float32],
+    atypical: NDArray[np.float32],
+) -> dict[str, float]:
+    """Temperatures fitted on the val cells as they are and in the looks of other laboratories."""
+    rng = torch.Generator().manual_seed(settings.seed)
+    changed = Augmentation(**asdict(settings.augmentation) | {"mild_share": 0.0})
+    other, features = predict_with_features(model, val.crops, settings, changed, rng)
+    base, rise = fit_temperatures(
+        np.concatenate([logits, other]),
+        np.concatenate([val.class_id, val.class_id]),
+        np.concatenate([atypical, known.score(features)]),
+    )
+    return {"temperature": round(base, 4), "temperature_rise": round(rise, 4)}
 
 
 def _training_data(train: LabelledCells, val: LabelledCells) -> list[dict[str, str]]:
@@ -126,8 +206,10 @@ def _credit(source: str) -> dict[str, str]:
     return {"licence": info.licence, "citation": info.citation} if info else {}
 
 
-def write_onnx(model: nn.Module, size_px: int, out: Path) -> None:
+def write_onnx(model: nn.Module, size_px: int, out: Path, known: Familiar) -> None:
     """Writes the network as ONNX, any number of crops at a time."""
-    module = FromUint8(model.to(memory_format=torch.contiguous_format))
+    module = FromUint8(model.to(memory_format=torch.contiguous_format), known)
     example = torch.zeros(2, size_px, size_px, 3, dtype=torch.uint8)
-    export_onnx(module, example, out, ["logits"], {"images": {0: "n"}, "logits": {0: "n"}})
+    outputs = ["logits", "atypical"]
+    axes = {name: {0: "n"} for name in ("images", *outputs)}
+    export_onnx(module, example, out, outputs, axes)

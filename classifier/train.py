@@ -8,7 +8,7 @@ import csv
 import math
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,10 +25,16 @@ from leukodiff.datasets.fields import LabelledField
 from leukodiff.datasets.splits import TEST, apart_from
 from leukodiff.datasets.vocabulary import CLASSIFIER_CLASSES
 from leukodiff.runtime.errors import DataError
+from leukodiff.runtime.model import checked_metadata
+from leukodiff.runtime.onnx_import import restore_norms
 
-from .augment import Augmentation, augment, centre_views
+from .augment import Augmentation, after_references, augment, centre_views
 from .cells import LabelledCells, labelled_cells, wide
+from .colour import to_references
 from .crops import CropSettings
+from .from_onnx import load_exported
+from .infer import SHIPPED
+from .mix_styles import mix_styles
 
 OF_BCCD = ("bccd", "kaggle_blood_cells")
 """The sources whose groups are scenes of BCCD."""
@@ -38,9 +44,12 @@ OF_BCCD = ("bccd", "kaggle_blood_cells")
 class ClassifierTraining:
     """Everything a training run depends on.
 
-    `weights` is `hub` (the architecture's ImageNet weights by timm), `none` (random ones), or a
-    path to a safetensors file. `device` is a torch device (`None`: a GPU if there is one);
-    `threads` of 0 leaves torch's choice.
+    `weights` is `hub` (the architecture's ImageNet weights by timm), `none` (random ones), a path
+    to a safetensors file or to an exported classifier, or `shipped`: the one that comes with
+    leukodiff. An epoch draws `cells_per_epoch` cells (`None`: as many as there
+    are). All but the last `fine_epochs` see the crops at `coarse_px` a side, which is quicker.
+    `style_share` of the steps mix the styles of cells (see `mix_styles`). `device` is a torch
+    device (`None`: a GPU if there is one); `threads` of 0 leaves torch's choice.
     """
 
     out: Path
@@ -50,12 +59,16 @@ class ClassifierTraining:
     crop: CropSettings = field(default_factory=CropSettings)
     augmentation: Augmentation = field(default_factory=Augmentation)
     epochs: int = 12
-    batch_size: int = 32
+    fine_epochs: int = 4
+    coarse_px: int = 96
+    cells_per_epoch: int | None = None
+    batch_size: int = 48
     learning_rate: float = 6e-4
     weight_decay: float = 0.02
     dropout: float = 0.2
     label_smoothing: float = 0.05
-    ema_decay: float = 0.998
+    ema_decay: float = 0.997
+    style_share: float = 0.5
     seed: int = 0
     device: str | None = None
     threads: int = 0
@@ -72,6 +85,7 @@ class _Run:
     rng: torch.Generator
     epoch: int = 0
     best: float = -1.0
+    learnt_before: tuple[Mapping[str, str], ...] = ()
 
 
 def train_classifier(
@@ -100,15 +114,15 @@ def train_classifier(
         torch.set_num_threads(settings.threads)
     torch.manual_seed(settings.seed)
     train, val = load_splits(fields, settings)
-    steps = math.ceil(len(train) / settings.batch_size)
-    run = _start(settings, steps)
+    steps = math.ceil((settings.cells_per_epoch or len(train)) / settings.batch_size)
+    run = _start(settings, steps, train)
     _resume(run, settings)
     while run.epoch < min(settings.epochs, stop_after or settings.epochs):
         began = time.monotonic()
         loss = _train_epoch(run, train, steps, settings)
         recall = recall_by_source(predict(run.average.module, val.crops, settings), val)
         run.epoch += 1
-        score = float(np.mean(list(recall.values())))
+        score = _score(recall, val)
         line = {"epoch": run.epoch, "loss": loss, **recall, "seconds": time.monotonic() - began}
         _record(settings.out / "epochs.csv", line)
         log("  ".join(f"{k} {v:.4g}" for k, v in line.items()))
@@ -143,10 +157,11 @@ def load_splits(
 
 def create_model(settings: ClassifierTraining, pretrained: bool = True) -> nn.Module:
     """The network, its head sized for the classes."""
+    from_imagenet = settings.weights != "none" and not exported_weights(settings)
     overlay = {} if settings.weights in ("hub", "none") else {"file": settings.weights}
     model: nn.Module = timm.create_model(
         settings.architecture,
-        pretrained=pretrained and settings.weights != "none",
+        pretrained=pretrained and from_imagenet,
         pretrained_cfg_overlay=overlay,
         num_classes=len(settings.classes),
         drop_rate=settings.dropout,
@@ -154,27 +169,69 @@ def create_model(settings: ClassifierTraining, pretrained: bool = True) -> nn.Mo
     return model.to(_device(settings)).to(memory_format=torch.channels_last)
 
 
+def exported_weights(settings: ClassifierTraining) -> Path | None:
+    """The exported classifier that the training starts from, if it starts from one."""
+    path = SHIPPED if settings.weights == "shipped" else Path(settings.weights)
+    return path if path.suffix == ".onnx" else None
+
+
+def referenced(views: Tensor, settings: CropSettings) -> Tensor:
+    """Views (N, 3, S, S) of 0-1 in the colours of the references, as the classifier sees them."""
+    pixels = (views * 255).round().byte().permute(0, 2, 3, 1).contiguous().cpu().numpy()
+    crops = torch.from_numpy(to_references(pixels, settings)).to(views.device)
+    return crops.permute(0, 3, 1, 2).float() / 255
+
+
 def normalise(views: Tensor) -> Tensor:
     """0-1 to the network's range: mean 0.5 and standard deviation 0.5 in each channel."""
     return ((views - 0.5) / 0.5).contiguous(memory_format=torch.channels_last)
 
 
-@torch.inference_mode()
+def with_features(network: nn.Module, inputs: Tensor) -> tuple[Tensor, Tensor]:
+    """Logits (N, K) of inputs (N, 3, S, S), and the features (N, D) that they are made from."""
+    maps = network.forward_features(inputs)  # type: ignore[operator]
+    features: Tensor = network.forward_head(maps, pre_logits=True)  # type: ignore[operator]
+    logits: Tensor = network.get_classifier()(features)  # type: ignore[operator]
+    return logits, features
+
+
 def predict(
     model: nn.Module, crops: NDArray[np.uint8], settings: ClassifierTraining
 ) -> NDArray[np.float32]:
     """Logits (N, K) of crops cut at the training margin, seen unchanged."""
+    return predict_with_features(model, crops, settings)[0]
+
+
+@torch.inference_mode()
+def predict_with_features(
+    model: nn.Module,
+    crops: NDArray[np.uint8],
+    settings: ClassifierTraining,
+    changed: Augmentation | None = None,
+    rng: torch.Generator | None = None,
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Logits (N, K) and features (N, D) of crops cut at the training margin.
+
+    They are seen unchanged, or, where `changed` and `rng` are given, as training would show them.
+    """
     model.eval()
-    logits = []
-    margin = (crops.shape[1] - settings.crop.size_px) // 2
-    inner = crops[
-        :, margin : margin + settings.crop.size_px, margin : margin + settings.crop.size_px
-    ]
+    size_px = settings.crop.size_px
+    parts = []
     for start in range(0, len(crops), 64):
-        batch = torch.from_numpy(np.ascontiguousarray(inner[start : start + 64]))
-        views = centre_views(batch.to(_device(settings)), settings.crop.size_px)
-        logits.append(model(normalise(views)).float().cpu().numpy())
-    return np.concatenate(logits)
+        batch = torch.from_numpy(crops[start : start + 64])
+        if changed and rng:
+            views = augment(batch, size_px, changed, rng)
+        else:
+            views = centre_views(_middle(batch, size_px), size_px)
+        views = referenced(views.to(_device(settings)), settings.crop)
+        parts.append(with_features(model, normalise(views)))
+    logits, features = (torch.cat(part).float().cpu() for part in zip(*parts, strict=True))
+    return logits.numpy(), features.numpy()
+
+
+def _middle(crops: Tensor, size_px: int) -> Tensor:
+    margin = (crops.shape[1] - size_px) // 2
+    return crops[:, margin : margin + size_px, margin : margin + size_px]
 
 
 def recall_by_source(logits: NDArray[np.float32], cells: LabelledCells) -> dict[str, float]:
@@ -182,6 +239,12 @@ def recall_by_source(logits: NDArray[np.float32], cells: LabelledCells) -> dict[
     right = logits.argmax(axis=1) == cells.class_id
     source = np.array(cells.source)
     return {name: float(right[source == name].mean()) for name in sorted(set(cells.source))}
+
+
+def _score(recall: Mapping[str, float], cells: LabelledCells) -> float:
+    """The mean of the sources' recalls, each weighing the root of its number of cells."""
+    roots = [cells.source.count(name) ** 0.5 for name in recall]
+    return float(np.average(list(recall.values()), weights=roots))
 
 
 def draw_weights(cells: LabelledCells) -> Tensor:
@@ -202,8 +265,13 @@ def _device(settings: ClassifierTraining) -> torch.device:
     return torch.device(settings.device or ("cuda" if torch.cuda.is_available() else "cpu"))
 
 
-def _start(settings: ClassifierTraining, steps: int) -> _Run:
+def _start(settings: ClassifierTraining, steps: int, cells: LabelledCells) -> _Run:
     model = create_model(settings)
+    before: tuple[Mapping[str, str], ...] = ()
+    if path := exported_weights(settings):
+        before = checked_metadata(path, "classifier").training_data
+        load_exported(model, path)
+        restore_norms(model, _some_views(cells, settings))
     optimiser = torch.optim.AdamW(
         model.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay
     )
@@ -215,13 +283,25 @@ def _start(settings: ClassifierTraining, steps: int) -> _Run:
     )
     average = ModelEmaV3(model, decay=settings.ema_decay, use_warmup=True)
     rng = torch.Generator().manual_seed(settings.seed)
-    return _Run(model, average, optimiser, schedule, rng)
+    return _Run(model, average, optimiser, schedule, rng, learnt_before=before)
+
+
+def _some_views(cells: LabelledCells, settings: ClassifierTraining) -> Iterator[Tensor]:
+    """Batches of training crops, as the network takes them: what an exported one is shown."""
+    rng = torch.Generator().manual_seed(settings.seed)
+    drawn = torch.multinomial(draw_weights(cells), 8 * settings.batch_size, True, generator=rng)
+    for chosen in drawn.numpy().reshape(8, -1):
+        crops = torch.from_numpy(cells.crops[chosen]).to(_device(settings))
+        views = augment(crops, settings.crop.size_px, settings.augmentation, rng)
+        yield normalise(referenced(views, settings.crop))
 
 
 def _train_epoch(
     run: _Run, cells: LabelledCells, steps: int, settings: ClassifierTraining
 ) -> float:
     run.model.train()
+    coarse = run.epoch < settings.epochs - settings.fine_epochs
+    size_px = min(settings.coarse_px, settings.crop.size_px) if coarse else settings.crop.size_px
     criterion = nn.CrossEntropyLoss(label_smoothing=settings.label_smoothing)
     weights, total = draw_weights(cells), 0.0
     size = settings.batch_size
@@ -230,8 +310,10 @@ def _train_epoch(
         chosen = drawn[step * size : (step + 1) * size].numpy()
         crops = torch.from_numpy(cells.crops[chosen]).to(_device(settings))
         target = torch.from_numpy(cells.class_id[chosen]).to(_device(settings))
-        views = augment(crops, settings.crop.size_px, settings.augmentation, run.rng)
-        loss = criterion(run.model(normalise(views)), target)
+        views = augment(crops, size_px, settings.augmentation, run.rng)
+        views = after_references(referenced(views, settings.crop), settings.augmentation, run.rng)
+        with mix_styles(run.model, settings.style_share, run.rng):
+            loss = criterion(run.model(normalise(views)), target)
         run.optimiser.zero_grad(set_to_none=True)
         loss.backward()
         run.optimiser.step()
@@ -256,7 +338,12 @@ def _plain(settings: ClassifierTraining) -> dict[str, Any]:
 
 
 def _save_best(path: Path, run: _Run, settings: ClassifierTraining) -> None:
-    torch.save({"weights": run.average.module.state_dict(), "settings": _plain(settings)}, path)
+    state = {
+        "weights": run.average.module.state_dict(),
+        "settings": _plain(settings),
+        "learnt_before": [dict(one) for one in run.learnt_before],
+    }
+    torch.save(state, path)
 
 
 def _save_checkpoint(path: Path, run: _Run, settings: ClassifierTraining) -> None:
@@ -264,6 +351,7 @@ def _save_checkpoint(path: Path, run: _Run, settings: ClassifierTraining) -> Non
         "settings": _plain(settings),
         "epoch": run.epoch,
         "best": run.best,
+        "learnt_before": [dict(one) for one in run.learnt_before],
         "rng": run.rng.get_state(),
         "dropout_rng": torch.get_rng_state(),
         **{name: getattr(run, name).state_dict() for name in _STATEFUL},
@@ -285,6 +373,7 @@ def _resume(run: _Run, settings: ClassifierTraining) -> None:
     run.rng.set_state(state["rng"])
     torch.set_rng_state(state["dropout_rng"])
     run.epoch, run.best = state["epoch"], state["best"]
+    run.learnt_before = tuple(state["learnt_before"])
 
 
 _STATEFUL = ("model", "average", "optimiser", "schedule")

@@ -4,6 +4,8 @@ Images are (N, 3, H, W) float32, 0-1; `strength` (N,) scales the change of each,
 Needs the `train` extra.
 """
 
+import math
+
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -77,10 +79,52 @@ def defocused(
     n = len(images)
     sigma = uniform(n, rng) * blur * strength.cpu() + 0.05
     sigma = torch.where(uniform(n, rng) < share, sigma, torch.tensor(0.05))
-    reach = torch.arange(-4, 5, dtype=torch.float32)
+    return _blurred(images, sigma)
+
+
+def sharpened(
+    images: Tensor, strength: Tensor, rng: torch.Generator, *, amount: float, share: float
+) -> Tensor:
+    """A scanner's or camera's unsharp mask, up to `amount` of what a blur takes away, for a share.
+
+    The halo that it leaves round a cell is up to 2.6 px wide.
+    """
+    n = len(images)
+    added = uniform(n, rng) * amount * strength.cpu() * (uniform(n, rng) < share)
+    fine = images - _blurred(images, 0.6 + 2 * uniform(n, rng))
+    return (images + fine * added.to(images)[:, None, None, None]).clamp(0, 1)
+
+
+def veiled(
+    images: Tensor, strength: Tensor, rng: torch.Generator, *, faintest: float, share: float
+) -> Tensor:
+    """Stray light, a pale stain: the contrast with white falls to `faintest` at most, for a share.
+
+    Log-uniform from `faintest` (0-1) to 1.
+    """
+    n = len(images)
+    contrast = faintest ** (uniform(n, rng) * (uniform(n, rng) < share))
+    contrast = 1 - (1 - contrast) * strength.cpu()
+    return 1 - (1 - images) * contrast.to(images)[:, None, None, None]
+
+
+def other_curve(images: Tensor, strength: Tensor, rng: torch.Generator, *, spread: float) -> Tensor:
+    """Each colour of each image raised to a power of its own, log-normal of this spread."""
+    power = torch.exp(
+        _normal(len(images), 3, 1, 1, rng=rng) * spread * strength.cpu()[:, None, None, None]
+    )
+    return images.clamp(0, 1) ** power.to(images)
+
+
+def _blurred(images: Tensor, sigma: Tensor) -> Tensor:
+    """Each image under a Gaussian of its own sigma (N,), px."""
+    n = len(images)
+    side = max(4, math.ceil(2.5 * float(sigma.max())))
+    reach = torch.arange(-side, side + 1, dtype=torch.float32)
     kernel = torch.exp(-(reach**2) / (2 * sigma[:, None] ** 2))
     kernel = (kernel / kernel.sum(1, keepdim=True)).to(images).repeat_interleave(3, 0)
-    flat = functional.pad(images.reshape(1, n * 3, *images.shape[2:]), (4, 4, 4, 4), mode="reflect")
+    beyond = (side, side, side, side)
+    flat = functional.pad(images.reshape(1, n * 3, *images.shape[2:]), beyond, mode="reflect")
     across = functional.conv2d(flat, kernel[:, None, None, :], groups=n * 3)
     return functional.conv2d(across, kernel[:, None, :, None], groups=n * 3).reshape(images.shape)
 
@@ -90,6 +134,18 @@ def grainy(images: Tensor, rng: torch.Generator, *, noise: float, share: float) 
     n = len(images)
     level = uniform(n, rng) * noise * (uniform(n, rng) < share)
     grain = _normal(*images.shape, rng=rng).to(images)
+    return images + grain * level.to(images)[:, None, None, None]
+
+
+def blotchy(images: Tensor, rng: torch.Generator, *, noise: float, share: float) -> Tensor:
+    """Coloured blotches a few px wide, as a cheap camera's noise filter leaves, for a share.
+
+    Their standard deviation is up to `noise` (0-1).
+    """
+    n, channels, height, width = images.shape
+    level = uniform(n, rng) * noise * (uniform(n, rng) < share)
+    coarse = _normal(n, channels, max(2, height // 5), max(2, width // 5), rng=rng).to(images)
+    grain = functional.interpolate(coarse, (height, width), mode="bicubic", align_corners=False)
     return images + grain * level.to(images)[:, None, None, None]
 
 

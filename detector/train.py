@@ -11,12 +11,16 @@ from typing import Any
 import numpy as np
 
 from leukodiff.datasets.fields import LabelledField
+from leukodiff.datasets.images import read_rgb
 from leukodiff.datasets.layout import whole_image
 from leukodiff.datasets.registry import DATASETS
 from leukodiff.datasets.vocabulary import DETECTOR_CLASSES
 from leukodiff.runtime.errors import DataError, InputError
+from leukodiff.runtime.metadata import with_earlier
+from leukodiff.runtime.model import checked_metadata
 
 from .hard_negatives import hard_negatives
+from .infer import SHIPPED
 from .yolo import load_yolo
 from .yolo_tree import canvas_side, labelled_fields_to_yolo
 
@@ -36,12 +40,16 @@ AUGMENTATION: Mapping[str, float] = {
 }
 """Ultralytics' augmentation settings that we set ourselves; the rest are its defaults."""
 
+NORM_FIELDS = 64
+"""From so many fields an exported detector's norms are told before it is trained on."""
+
 
 @dataclass(frozen=True)
 class DetectorTraining:
     """How to train a detector.
 
-    `out` is the run's folder. `weights` is a published checkpoint's name or a path. `um_per_px` is
+    `out` is the run's folder. `weights` is a published checkpoint's name or a path, of a checkpoint
+    or of an exported detector, or `shipped`: the detector that comes with leukodiff. `um_per_px` is
     the working scale that every field is resized to, `canvas_px` the side of the training canvas
     there (`None`: as small as holds the largest field, at most 640). `device` as torch names it
     (`None`: a GPU if there is one). `precision` is `fp32`, `bf16`, or `auto`: bf16 on a GPU that
@@ -150,9 +158,14 @@ def _record(fields: Sequence[LabelledField], settings: DetectorTraining) -> dict
     return {
         "classes": list(DETECTOR_CLASSES),
         "settings": _comparable(settings),
-        "data": data,
+        "data": list(with_earlier(data, _learnt_before(settings))),
         "finished": False,
     }
+
+
+def _learnt_before(settings: DetectorTraining) -> Sequence[Mapping[str, str]]:
+    path = _exported_weights(settings)
+    return checked_metadata(path, "detector").training_data if path else ()
 
 
 def _credit(source: str) -> dict[str, str]:
@@ -186,7 +199,7 @@ def _write_record(path: Path, record: Mapping[str, Any]) -> None:
 def _fit(settings: DetectorTraining, trained: TrainedDetector) -> None:
     device = settings.device or _best_device()
     resuming = trained.last.exists()
-    model = load_yolo(str(trained.last) if resuming else settings.weights)
+    model = load_yolo(str(trained.last if resuming else _first_weights(settings)))
     from .trainer import SmearTrainer  # imports ultralytics, which `load_yolo` has prepared
 
     if resuming:
@@ -211,6 +224,25 @@ def _fit(settings: DetectorTraining, trained: TrainedDetector) -> None:
         cache="ram",
         **{**settings.augmentation, **settings.options},
     )
+
+
+def _exported_weights(settings: DetectorTraining) -> Path | None:
+    """The exported detector that the training starts from, if it starts from one."""
+    path = SHIPPED if settings.weights == "shipped" else Path(settings.weights)
+    return path if path.suffix == ".onnx" else None
+
+
+def _first_weights(settings: DetectorTraining) -> str | Path:
+    path = _exported_weights(settings)
+    if path is None:
+        return settings.weights
+    from .from_onnx import checkpoint_from_onnx
+
+    written = sorted((settings.out / "fields").glob("images/train/*"))
+    some = written[:: max(1, len(written) // NORM_FIELDS)]
+    images = (read_rgb(one) for one in some)
+    assert settings.canvas_px is not None  # noqa: S101 - filled in by the caller, said for the type checker
+    return checkpoint_from_onnx(path, images, settings.out / "start.pt", settings.canvas_px)
 
 
 def _best_device() -> str:

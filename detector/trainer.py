@@ -15,12 +15,16 @@ from ultralytics.models.yolo.detect import DetectionTrainer
 from ultralytics.utils.torch_utils import unwrap_model
 
 from leukodiff.datasets.appearance import (
+    blotchy,
     defocused,
     grainy,
     other_contrast,
+    other_curve,
     other_stain,
+    sharpened,
     uneven_light,
     uniform,
+    veiled,
 )
 from leukodiff.runtime.machine import cores
 
@@ -32,8 +36,9 @@ class Appearance:
     """How strongly a field's looks are changed in training; `mild_share` of them only a third.
 
     Gains, mixing, offset and light are standard deviations in optical density, `contrast` that of
-    the logarithm of the power it is raised to, `blur` the largest sigma in px, `noise` the largest
-    standard deviation in 0-1.
+    the logarithm of the power it is raised to and `curve` that of each colour's own, `faintest` the
+    least contrast (0-1), `blur` the largest sigma in px, `sharpen` the largest amount of an unsharp
+    mask, `noise` the largest standard deviation in 0-1, of fine grain and of blotches.
     """
 
     gain: float = 0.22
@@ -41,8 +46,13 @@ class Appearance:
     offset: float = 0.08
     light: float = 0.05
     contrast: float = 0.25
+    curve: float = 0.12
+    faintest: float = 0.4
+    faint_share: float = 0.3
     blur: float = 1.3
     blur_share: float = 0.3
+    sharpen: float = 1.5
+    sharpen_share: float = 0.2
     noise: float = 0.04
     noise_share: float = 0.3
     mild_share: float = 0.35
@@ -55,9 +65,15 @@ def vary(images: Tensor, settings: Appearance, rng: torch.Generator) -> Tensor:
     dye = {"gain": settings.gain, "mixing": settings.mixing, "offset": settings.offset}
     images = other_contrast(images, strength, rng, contrast=settings.contrast)
     images = other_stain(images, strength, rng, **dye)
+    images = other_curve(images, strength, rng, spread=settings.curve)
+    faint = {"faintest": settings.faintest, "share": settings.faint_share}
+    images = veiled(images, strength, rng, **faint)
     images = uneven_light(images, strength, rng, density=settings.light)
     images = defocused(images, strength, rng, blur=settings.blur, share=settings.blur_share)
-    return grainy(images, rng, noise=settings.noise, share=settings.noise_share).clamp(0, 1)
+    sharper = {"amount": settings.sharpen, "share": settings.sharpen_share}
+    images = sharpened(images, strength, rng, **sharper)
+    noise = {"noise": settings.noise, "share": settings.noise_share}
+    return blotchy(grainy(images, rng, **noise), rng, **noise).clamp(0, 1)
 
 
 class SmearTrainer(DetectionTrainer):

@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -43,6 +43,18 @@ class ModelMetadata:
 def metadata_path(model_path: Path) -> Path:
     """Where a model file's metadata stands: the same name, ending in `.json`."""
     return model_path.with_suffix(".json")
+
+
+def with_earlier(
+    data: Sequence[Mapping[str, str]], earlier: Sequence[Mapping[str, str]]
+) -> tuple[Mapping[str, str], ...]:
+    """The training data of a model that went on from another: its own, and the other's.
+
+    A data set and split that both name is told once, as the later training tells it.
+    """
+    own = {(one.get("name"), one.get("split")) for one in data}
+    before = [one for one in earlier if (one.get("name"), one.get("split")) not in own]
+    return (*data, *before)
 
 
 def write_metadata(path: Path, metadata: ModelMetadata) -> None:

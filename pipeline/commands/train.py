@@ -17,7 +17,10 @@ def train() -> None:
 @data_options("bccd")
 @out_option("Folder of the run: checkpoints, log, and training.json.")
 @click.option(
-    "--weights", default="yolo11n.pt", show_default=True, help="Start from: name or file."
+    "--weights",
+    default="yolo11n.pt",
+    show_default=True,
+    help="Start from: a published name, a file (.pt, or .onnx of ours), or shipped: our own.",
 )
 @click.option("--um-per-px", type=float, default=0.17, show_default=True, help="Working scale.")
 @click.option("--canvas-px", type=int, help="Side of the training canvas.  [default: what fits]")
@@ -51,10 +54,23 @@ def train_detector(data: tuple[str, ...], official_labels: bool, **chosen: Any) 
 @out_option("Folder of the run: best.pt, last.pt, epochs.csv.")
 @click.option("--architecture", default="tf_efficientnet_lite0", show_default=True)
 @click.option(
-    "--weights", default="hub", show_default=True, help="ImageNet weights: hub or a file."
+    "--weights",
+    default="hub",
+    show_default=True,
+    help="Start from: hub (ImageNet), a file (safetensors or our .onnx), or shipped.",
 )
 @click.option("--epochs", type=int, default=12, show_default=True)
-@click.option("--batch-size", type=int, default=32, show_default=True, help="Cells a step.")
+@click.option(
+    "--fine-epochs",
+    type=int,
+    default=4,
+    show_default=True,
+    help="The last epochs, which see the crops at full size; the others are quicker.",
+)
+@click.option(
+    "--cells-per-epoch", type=int, help="Cells drawn in an epoch.  [default: as many as there are]"
+)
+@click.option("--batch-size", type=int, default=48, show_default=True, help="Cells a step.")
 @click.option("--learning-rate", type=float, default=6e-4, show_default=True)
 @click.option("--seed", type=int, default=0, show_default=True)
 @click.option("--device", help="cpu, cuda, cuda:1 ...  [default: a GPU if there is one]")

@@ -1,5 +1,6 @@
 """Training on a handful of painted cells: it learns, resumes, exports, and runs without torch."""
 
+from dataclasses import fields as dataclass_fields
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,14 +10,23 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="training needs the `train` extra")
 
-from leukodiff.classifier.augment import MARGIN, Augmentation, augment, centre_views  # noqa: E402
+from leukodiff.classifier.augment import (  # noqa: E402
+    MARGIN,
+    Augmentation,
+    after_references,
+    augment,
+    centre_views,
+)
 from leukodiff.classifier.cells import labelled_cells  # noqa: E402
+from leukodiff.classifier.colour import to_references  # noqa: E402
 from leukodiff.classifier.crops import CropSettings  # noqa: E402
 from leukodiff.classifier.evaluate import evaluate_classifier  # noqa: E402
 from leukodiff.classifier.export import ExportNotes, export_classifier, load_trained  # noqa: E402
-from leukodiff.classifier.infer import Classifier  # noqa: E402
+from leukodiff.classifier.from_onnx import load_exported  # noqa: E402
+from leukodiff.classifier.infer import SHIPPED, Classifier, softmax, temperatures  # noqa: E402
 from leukodiff.classifier.train import (  # noqa: E402
     ClassifierTraining,
+    create_model,
     draw_weights,
     load_splits,
     train_classifier,
@@ -24,6 +34,7 @@ from leukodiff.classifier.train import (  # noqa: E402
 from leukodiff.datasets.bccd import bccd_test_scenes  # noqa: E402
 from leukodiff.datasets.fields import LabelledField  # noqa: E402
 from leukodiff.runtime.errors import DataError, ModelFileError  # noqa: E402
+from leukodiff.runtime.onnx_import import restore_norms  # noqa: E402
 
 COLOURS = {"neutrophil": (190, 60, 200), "eosinophil": (240, 120, 60)}
 
@@ -121,8 +132,11 @@ def test_the_exported_file_says_what_torch_says(fields, trained, tmp_path):
     cells = labelled_cells(fields, metadata.classes, classifier.crop)
     model, _ = load_trained(trained)
     with torch.inference_mode():
-        views = torch.from_numpy(cells.crops).permute(0, 3, 1, 2).float() / 127.5 - 1
-        expected = torch.softmax(model(views) / metadata.calibration["temperature"], 1).numpy()
+        crops = torch.from_numpy(to_references(cells.crops, classifier.crop))
+        views = crops.permute(0, 3, 1, 2).float() / 127.5 - 1
+        logits = model(views).numpy()
+    scores = classifier.model.outputs(crops.numpy())["atypical"]
+    expected = softmax(logits, temperatures(metadata.calibration, scores))
     found = classifier.classify_crops(cells.crops, batch_size=5)
     assert found.probabilities == pytest.approx(expected, abs=5e-3)
     evaluation = evaluate_classifier(classifier, [f for f in fields if f.split == "test"])
@@ -140,7 +154,8 @@ def test_a_file_that_is_no_checkpoint_is_named(tmp_path):
 def test_no_change_asked_for_leaves_the_centre_of_the_crop():
     size = 32
     wide = torch.randint(0, 255, (1, round(size * MARGIN), round(size * MARGIN), 3)).byte()
-    still = Augmentation(0, 1, 0, 0, 0, 0, 0.1, 0, 0, 0, 0, 0)
+    off = dict.fromkeys((field.name for field in dataclass_fields(Augmentation)), 0.0)
+    still = Augmentation(**off | {"scale": 1.0, "faintest": 1.0})
     views = [augment(wide, size, still, torch.Generator().manual_seed(i))[0] for i in range(6)]
     assert all(view.shape == (3, size, size) for view in views)
     assert all(0 <= float(view.min()) <= float(view.max()) <= 1 for view in views)
@@ -154,3 +169,54 @@ def test_small_sources_and_rare_classes_are_drawn_more_often(fields):
     cells = labelled_cells(fields[:3], tuple(COLOURS), CropSettings(size_px=16))
     often, seldom = draw_weights(cells)[1], draw_weights(cells)[0]
     assert float(often / seldom) == pytest.approx(2**0.5)
+
+
+def test_an_exported_classifier_is_trained_on(fields, trained, tmp_path):
+    """Put back together it says what the file says, and a training starts from there."""
+    out = tmp_path / "tiny.onnx"
+    export_classifier(trained, fields, out, ExportNotes())
+    again = replace(settings(tmp_path / "again", epochs=1), weights=str(out))
+    model = create_model(again)
+    load_exported(model, out)
+    classifier = Classifier.load(out)
+    cells = labelled_cells(fields, classifier.metadata.classes, classifier.crop)
+    crops = to_references(cells.crops, classifier.crop)
+    views = torch.from_numpy(crops).permute(0, 3, 1, 2).float() / 127.5 - 1
+    from_file = classifier.model(crops)
+    with torch.inference_mode():
+        assert model.eval()(views).numpy() == pytest.approx(from_file, abs=5e-3)
+        restore_norms(model, [views])
+        assert model.eval()(views).numpy() == pytest.approx(from_file, abs=5e-3)
+    others = [replace(field, source="other") for field in fields]
+    best = train_classifier(others, again)
+    facts = export_classifier(best, others, tmp_path / "on.onnx", ExportNotes())
+    assert [one["name"] for one in facts.training_data] == ["other", "other", "painted", "painted"]
+
+
+def test_an_exported_classifier_of_another_architecture_is_named(tmp_path):
+    model = create_model(settings(tmp_path))
+    with pytest.raises(ModelFileError, match="architecture"):
+        load_exported(model, SHIPPED)
+
+
+def test_most_epochs_see_crops_at_the_coarse_size(fields, tmp_path, monkeypatch):
+    seen = []
+
+    def noted(crops, size_px, *rest):
+        seen.append(size_px)
+        return augment(crops, size_px, *rest)
+
+    monkeypatch.setattr("leukodiff.classifier.train.augment", noted)
+    two = replace(settings(tmp_path), coarse_px=24, fine_epochs=1, cells_per_epoch=8)
+    train_classifier(fields, two)
+    assert seen == [24, 24, 32, 32]
+
+
+def test_what_is_left_of_a_laboratory_is_little():
+    views = torch.rand((4, 3, 16, 16), generator=torch.Generator().manual_seed(0))
+    changed = after_references(views, Augmentation(), torch.Generator().manual_seed(1))
+    assert changed.shape == views.shape
+    assert 0.001 < float((changed - views).abs().mean()) < 0.15
+    still = Augmentation(left_gain=0, left_mixing=0, left_offset=0, noise=0)
+    same = after_references(views, still, torch.Generator().manual_seed(1))
+    assert torch.allclose(same, views, atol=4e-3)

@@ -11,6 +11,7 @@ from leukodiff.runtime.metadata import (
     ModelMetadata,
     metadata_path,
     read_metadata,
+    with_earlier,
     write_metadata,
 )
 
@@ -87,3 +88,10 @@ def test_unreadable_metadata_is_refused(tmp_path: Path, text: str | None, words:
         path.write_bytes(text.encode("latin-1"))
     with pytest.raises(ModelFileError, match=words):
         read_metadata(path)
+
+
+def test_what_a_model_had_learnt_from_before_is_told_once():
+    own = [{"name": "pbc", "split": "train", "cells": "9"}]
+    earlier = [{"name": "pbc", "split": "train", "cells": "7"}, {"name": "bccd", "split": "train"}]
+    assert with_earlier(own, earlier) == (own[0], earlier[1])
+    assert with_earlier([], []) == ()
