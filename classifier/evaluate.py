@@ -15,7 +15,7 @@ from sklearn.metrics import classification_report, confusion_matrix
 from leukodiff.datasets.fields import LabelledField
 from leukodiff.runtime.intervals import share_with_interval
 
-from .calibration import bin_table, expected_calibration_error
+from .calibration import bin_table, expected_calibration_error, risk_coverage
 from .cells import labelled_cells
 from .infer import Classifier
 from .predictions import Predictions
@@ -26,11 +26,14 @@ class ClassifierEvaluation:
     """Truth (N,) as class indices beside the predictions of the same N cells.
 
     Accuracy takes every cell's likeliest class; what the reject threshold leaves unnamed is
-    reported beside it (`unidentified`, and `accuracy_of_named` over the rest).
+    reported beside it (`unidentified`, and `accuracy_of_named` over the rest). `model` and `sha256`
+    say whose predictions they are.
     """
 
     truth: NDArray[np.int64]
     predictions: Predictions
+    model: str = ""
+    sha256: str = ""
 
     @cached_property
     def chosen(self) -> NDArray[np.int64]:
@@ -49,8 +52,10 @@ class ClassifierEvaluation:
 
     def summary(self) -> dict[str, Any]:
         """The figures, ready for JSON: shares 0-1 with exact 95 % intervals (Clopper-Pearson)."""
-        named = self.predictions.confidence >= self.predictions.reject_threshold
+        named = self.predictions.named
         return {
+            "model": self.model,
+            "sha256": self.sha256,
             "cells": len(self.truth),
             "accuracy": share_with_interval(self.right),
             "named_right": share_with_interval(self.right & named),
@@ -84,8 +89,8 @@ class ClassifierEvaluation:
         return pd.DataFrame(counts, index=pd.Index(names, name="true"), columns=names)
 
     def save(self, out: Path) -> None:
-        """Writes `classifier.json`, the report, the confusion matrix and both pictures."""
-        from .plots import draw_confusion, draw_reliability
+        """Writes `classifier.json`, the report, the confusion matrix, the curves and pictures."""
+        from .plots import draw_confusion, draw_reliability, draw_risk_coverage
 
         out.mkdir(parents=True, exist_ok=True)
         text = json.dumps(self.summary(), indent=2)
@@ -95,11 +100,22 @@ class ClassifierEvaluation:
         draw_confusion(self.confusion(), out / "confusion_matrix.png")
         bins = bin_table(self.predictions.confidence, self.right)
         draw_reliability(bins, out / "reliability.png")
+        curve = risk_coverage(self.predictions.confidence, self.right)
+        write_risk_coverage(curve, out / "risk_coverage.csv")
+        draw_risk_coverage({"": curve}, out / "risk_coverage.png")
+
+
+def write_risk_coverage(curve: Sequence[tuple[float, float, float]], path: Path) -> None:
+    """Writes a curve of `calibration.risk_coverage` as a table of shares, 0-1."""
+    rows = pd.DataFrame(curve, columns=["threshold", "unidentified", "right_of_named"])
+    rows.to_csv(path, index=False, float_format="%.4f")
 
 
 def evaluate_classifier(
     classifier: Classifier, fields: Sequence[LabelledField]
 ) -> ClassifierEvaluation:
     """Names every labelled cell of the fields, its crop cut as in the pipeline."""
-    cells = labelled_cells(fields, classifier.metadata.classes, classifier.crop)
-    return ClassifierEvaluation(cells.class_id, classifier.classify_crops(cells.crops))
+    facts = classifier.metadata
+    cells = labelled_cells(fields, facts.classes, classifier.crop)
+    said = classifier.classify_crops(cells.crops, cells.width_um)
+    return ClassifierEvaluation(cells.class_id, said, f"{facts.name} {facts.version}", facts.sha256)

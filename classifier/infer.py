@@ -1,6 +1,9 @@
 """The shipped classifier: boxes of a field in, calibrated predictions out."""
 
-from dataclasses import dataclass
+import math
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -9,17 +12,60 @@ from numpy.typing import NDArray
 from leukodiff.runtime.metadata import ModelMetadata
 from leukodiff.runtime.model import Model, load_model
 
+from .closer_look import look_closer
+from .colour import to_references
 from .crops import CropSettings, Image, cut_crops
 from .predictions import Predictions
+
+LARGEST_PLATELET_UM = 9.0
+"""No platelet is wider: ordinary ones have 2-4 um, giant ones the size of a red cell or a little
+more (Bain, Blood Cells, 5th ed., 2015)."""
+
+LARGEST_CELL_UM = 30.0
+"""A wider box does not show a cell's size: the label covers the image."""
 
 SHIPPED = Path(__file__).with_name("weights") / "leukodiff-classifier.onnx"
 
 
-def softmax(logits: NDArray[np.float32], temperature: float = 1.0) -> NDArray[np.float32]:
-    """Probabilities (N, K) of logits (N, K) divided by a temperature (Guo et al., ICML 2017)."""
-    scaled = logits.astype(np.float64) / temperature
+def softmax(
+    logits: NDArray[np.float32], temperature: float | NDArray[np.float64] = 1.0
+) -> NDArray[np.float32]:
+    """Probabilities (N, K) of logits (N, K) divided by a temperature (Guo et al., ICML 2017).
+
+    One temperature for all, or one a cell, (N,).
+    """
+    scaled = logits.astype(np.float64) / np.reshape(temperature, (-1, 1))
     powers = np.exp(scaled - scaled.max(axis=1, keepdims=True, initial=-np.inf))
     return np.asarray(powers / powers.sum(axis=1, keepdims=True), np.float32)
+
+
+def temperatures(
+    calibration: Mapping[str, float], atypical: NDArray[np.float32] | None
+) -> float | NDArray[np.float64]:
+    """The temperature of all cells, or of each, (N,), where it rises with how atypical it is."""
+    base = float(calibration.get("temperature", 1.0))
+    if atypical is None:
+        return base
+    rise = float(calibration.get("temperature_rise", 0.0))
+    return np.asarray(base * np.exp(rise * atypical.astype(np.float64)), np.float64)
+
+
+def widths_um(xyxy: NDArray[np.float32], um_per_px: float) -> NDArray[np.float32]:
+    """How wide the cell in each box (N, 4), px, is: the root of the box's area, um; (N,)."""
+    sides = np.maximum(xyxy[:, 2:] - xyxy[:, :2], 0)
+    return np.asarray(np.sqrt(sides[:, 0] * sides[:, 1]) * um_per_px, np.float32)
+
+
+def _possible(
+    logits: NDArray[np.float32], classes: Sequence[str], width_um: NDArray[np.float32] | None
+) -> NDArray[np.float32]:
+    """The logits, those of platelets ruled out where the cell is too large for one."""
+    if width_um is None or "platelet" not in classes:
+        return logits
+    large = (width_um > LARGEST_PLATELET_UM) & (width_um < LARGEST_CELL_UM)
+    possible = logits.copy()
+    possible[large, classes.index("platelet")] = -np.inf
+    return possible
 
 
 @dataclass(frozen=True)
@@ -30,14 +76,20 @@ class Classifier:
 
     @classmethod
     def load(
-        cls, path: Path | None = None, *, engine: str = "openvino", threads: int | None = None
+        cls,
+        path: Path | None = None,
+        *,
+        engine: str = "openvino",
+        threads: int | None = None,
+        beside: Executor | None = None,
     ) -> "Classifier":
-        """Loads a model file, the shipped one when `path` is None.
+        """Loads a model file, the shipped one when `path` is None; see `load_model`.
 
         Raises:
             ModelFileError: if the file is missing, damaged or not a classifier.
         """
-        return cls(load_model(path or SHIPPED, "classifier", engine=engine, threads=threads))
+        chosen = path or SHIPPED
+        return cls(load_model(chosen, "classifier", engine=engine, threads=threads, beside=beside))
 
     @property
     def metadata(self) -> ModelMetadata:
@@ -51,22 +103,41 @@ class Classifier:
         return CropSettings(window_um=round(side * self.metadata.um_per_px, 6), size_px=side)
 
     def classify(self, image: Image, xyxy: NDArray[np.float32], um_per_px: float) -> Predictions:
-        """Names the cell in each box.
+        """Names and measures the cell in each box.
 
         Args:
             image: (H, W, 3) uint8 RGB at full resolution.
             xyxy: (N, 4) boxes, px of the image.
             um_per_px: scale of the image.
         """
-        return self.classify_crops(cut_crops(image, xyxy, um_per_px, self.crop))
+        crops = cut_crops(image, xyxy, um_per_px, self.crop)
+        size_px = image.shape[1], image.shape[0]
+        facts = look_closer(crops, xyxy, size_px, um_per_px, self.crop)
+        said = self.classify_crops(crops, widths_um(xyxy, um_per_px))
+        return replace(said, facts=facts)
 
-    def classify_crops(self, crops: Image, batch_size: int = 64) -> Predictions:
-        """Names crops (N, S, S, 3) uint8 RGB that `cut_crops` made."""
-        classes = self.metadata.classes
-        batches = [
-            np.asarray(self.model(crops[start : start + batch_size]), np.float32)
-            for start in range(0, len(crops), batch_size)
-        ]
-        logits = np.concatenate(batches) if batches else np.zeros((0, len(classes)), np.float32)
-        probabilities = softmax(logits, self.metadata.calibration.get("temperature", 1.0))
-        return Predictions(probabilities, classes, self.metadata.thresholds.get("reject", 0.0))
+    def classify_crops(
+        self, crops: Image, width_um: NDArray[np.float32] | None = None, batch_size: int = 64
+    ) -> Predictions:
+        """Names crops (N, S, S, 3) uint8 RGB that `cut_crops` made.
+
+        A model may have an output `atypical`, (N,): how unlike every class each cell is. The less
+        a cell is like those that were learnt, the less its probabilities are believed, as far as
+        the model's calibration says so. `width_um` (N,), where known, rules out platelets.
+        """
+        facts = self.metadata
+        crops = to_references(crops, self.crop)
+        starts = range(0, len(crops), batch_size)
+        batches = [self.model.outputs(crops[start : start + batch_size]) for start in starts]
+        none = np.zeros((0, len(facts.classes)), np.float32)
+        logits = np.concatenate([none, *(next(iter(outputs.values())) for outputs in batches)])
+        scores = [outputs["atypical"].ravel() for outputs in batches if "atypical" in outputs]
+        atypical = np.concatenate(scores) if scores else None
+        temperature = temperatures(facts.calibration, atypical)
+        return Predictions(
+            softmax(_possible(logits, facts.classes, width_um), temperature),
+            facts.classes,
+            facts.thresholds.get("reject", 0.0),
+            atypical=atypical,
+            atypical_threshold=facts.thresholds.get("atypical", math.inf),
+        )

@@ -27,7 +27,7 @@ GLASS = (245, 245, 245)
 
 @dataclass
 class Gallery:
-    """At most `per_class` crops of each class, whatever the number of cells.
+    """At most `per_class` crops of each class and of the atypical, whatever the number of cells.
 
     Which ones is settled by a hash of the cell's id: a fair sample, and the same one in whatever
     order the fields come. Safe to use from many threads at once.
@@ -40,11 +40,11 @@ class Gallery:
     def offer(self, cell: Cell, crop: Callable[[], bytes]) -> None:
         """Keeps a cell's crop if it is among those to show; makes it only then."""
         rank = hashlib.sha1(cell.cell_id.encode(errors="replace"), usedforsecurity=False).digest()
-        if not self._wants(cell.cell_type, rank):
+        if not self._wants(cell.shelf, rank):
             return
         picture = crop()
         with self._lock:
-            kept = self._kept.setdefault(cell.cell_type, {})
+            kept = self._kept.setdefault(cell.shelf, {})
             kept[cell.cell_id] = (rank, picture)
             if len(kept) > self.per_class:
                 del kept[max(kept, key=lambda cell_id: kept[cell_id][0])]
@@ -58,9 +58,9 @@ class Gallery:
                 for cell_id in sorted(kept, key=lambda cell_id: kept[cell_id][0])[:per_class]
             }
 
-    def _wants(self, cell_type: str, rank: bytes) -> bool:
+    def _wants(self, shelf: str, rank: bytes) -> bool:
         with self._lock:
-            kept = self._kept.get(cell_type, {})
+            kept = self._kept.get(shelf, {})
             full = len(kept) >= self.per_class
             return self.per_class > 0 and (not full or rank < max(r for r, _ in kept.values()))
 

@@ -27,16 +27,62 @@ class Patch:
     top: int
 
 
+@dataclass(frozen=True)
+class Anatomy:
+    """What is what in a drawn white cell: masks (rows, columns) at `um_per_px`.
+
+    `left`, `top`: the masks' top left pixel in the field, px of `um_per_px`.
+    """
+
+    cell: NDArray[np.bool_]
+    nucleus: NDArray[np.bool_]
+    lobes: int
+    um_per_px: float
+    left: int
+    top: int
+
+    @property
+    def cell_um2(self) -> float:
+        """The area of the cell, nucleus included, um2."""
+        return float(self.cell.sum()) * self.um_per_px**2
+
+    @property
+    def nucleus_um2(self) -> float:
+        """The area of the nucleus, um2."""
+        return float(self.nucleus.sum()) * self.um_per_px**2
+
+
+def anatomy(placement: Placement, index: int, um_per_px: float = 0.05) -> Anatomy:
+    """The truth of one white cell of a placement: exactly what `draw_cell` paints."""
+    outline = placement.outlines_um([index])[0].astype(np.float32)
+    frame, canvas = _ground(placement, index, outline, um_per_px, 1)
+    rng = _own_generator(placement, index)
+    recipe = WHITE_CELL_RECIPES[placement.cell_types[index]]
+    body, nucleus, lobes = _shape(rng, canvas, recipe)
+    cell = (body > 0) | (nucleus > 0)
+    return Anatomy(cell, nucleus > 0, lobes, um_per_px, frame.left, frame.top)
+
+
+def _ground(
+    placement: Placement, index: int, outline_um: Plane, um_per_px: float, fine: int
+) -> tuple[Frame, Canvas]:
+    centre_um = float(placement.x_um[index]), float(placement.y_um[index])
+    frame = Frame.around(centre_um, float(outline_um.max()) + 0.3, um_per_px)
+    return frame, frame.canvas(centre_um, float(placement.radius_um[index]), outline_um, fine)
+
+
+def _own_generator(placement: Placement, index: int) -> np.random.Generator:
+    return np.random.default_rng([placement.seed, 7, index])
+
+
 def draw_cell(
     placement: Placement, index: int, outline_um: Plane, um_per_px: float, stain: Stain
 ) -> Patch:
     """One cell of a placement; `outline_um` is its radius in 256 directions."""
     name = placement.cell_types[index]
     fine = 1 if name == "red_cell" else max(1, round(um_per_px / FINE_UM))
-    centre_um = float(placement.x_um[index]), float(placement.y_um[index])
-    frame = Frame.around(centre_um, float(outline_um.max()) + 0.3, um_per_px)
-    canvas = frame.canvas(centre_um, float(placement.radius_um[index]), outline_um, fine)
-    density = _paint(name, np.random.default_rng([placement.seed, 7, index]), canvas, stain)
+    frame, canvas = _ground(placement, index, outline_um, um_per_px, fine)
+    density = _paint(name, _own_generator(placement, index), canvas, stain)
     if fine > 1:
         size = (frame.width, frame.height)
         density = np.asarray(cv2.resize(density, size, interpolation=cv2.INTER_AREA), np.float32)
@@ -83,14 +129,8 @@ def _white_cell(
     rng: np.random.Generator, canvas: Canvas, recipe: WhiteCellRecipe, stain: Stain
 ) -> Colours:
     """Cytoplasm, then vacuoles, the nucleus over both, and the grains."""
-    ruffle = np.float32(recipe.ruffle_um) * np.abs(canvas.texture(rng, 0.45))
-    body = canvas.soft_step(canvas.depth_um - ruffle, 0.2)
-    weights = [weight for _, weight in recipe.nuclei]
-    make, _ = recipe.nuclei[int(rng.choice(len(weights), p=weights))]
-    nucleus_depth = canvas.discs_depth_um(make(rng, canvas.radius_um))
-    nucleus_depth += recipe.chromatin.edge_um * canvas.texture(rng, 1.1)
-    inside = np.minimum(nucleus_depth, canvas.depth_um - 0.25)
-    nucleus = canvas.soft_step(inside, 0.15)
+    body_depth, inside, _ = _shape(rng, canvas, recipe)
+    body, nucleus = canvas.soft_step(body_depth, 0.2), canvas.soft_step(inside, 0.15)
     vacuoles = _vacuoles(rng, canvas, recipe.vacuoles)
     cytoplasm = body * _cytoplasm(rng, canvas, recipe) * (1 - 0.85 * vacuoles)
     density = coloured(cytoplasm * (1 - nucleus), stain.materials[recipe.cytoplasm])
@@ -106,6 +146,19 @@ def _white_cell(
         density *= 1 - 0.7 * shown[..., None]
         density += coloured(granules.strength * shown, stain.materials[granules.material])
     return density
+
+
+def _shape(
+    rng: np.random.Generator, canvas: Canvas, recipe: WhiteCellRecipe
+) -> tuple[Plane, Plane, int]:
+    """How deep in the cell and in its nucleus each pixel lies, um, and the number of its lobes."""
+    ruffle = np.float32(recipe.ruffle_um) * np.abs(canvas.texture(rng, 0.45))
+    weights = [weight for _, weight in recipe.nuclei]
+    make, _ = recipe.nuclei[int(rng.choice(len(weights), p=weights))]
+    nucleus = make(rng, canvas.radius_um)
+    depth = canvas.discs_depth_um(nucleus.discs)
+    depth += recipe.chromatin.edge_um * canvas.texture(rng, 1.1)
+    return canvas.depth_um - ruffle, np.minimum(depth, canvas.depth_um - 0.25), nucleus.lobes
 
 
 def _cytoplasm(rng: np.random.Generator, canvas: Canvas, recipe: WhiteCellRecipe) -> Plane:

@@ -6,12 +6,22 @@ lobes on a thread, depending on how far apart they stand and how the radius runs
 """
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 Discs = NDArray[np.float32]
-NucleusMaker = Callable[[np.random.Generator, float], Discs]
+
+
+class Nucleus(NamedTuple):
+    """A nucleus as discs (N, 3), and how many lobes they make."""
+
+    discs: Discs
+    lobes: int = 1
+
+
+NucleusMaker = Callable[[np.random.Generator, float], Nucleus]
 
 
 def arc_chain(
@@ -41,7 +51,7 @@ def shifted(discs: Discs, rng: np.random.Generator, um: float) -> Discs:
 
 def lobes(
     rng: np.random.Generator, cell_um: float, n: int, lobe_part: float, spread: float
-) -> Discs:
+) -> Nucleus:
     """`n` ovoid lobes on a thin thread, along an arc; `lobe_part` of the cell's radius each."""
     lobe_um = lobe_part * cell_um
     bend_um = 0.50 * cell_um if n > 2 else 0.46 * cell_um
@@ -56,62 +66,62 @@ def lobes(
     along = np.concatenate([along, thread])
     radii = np.concatenate([radii, np.full(6 * n, rng.uniform(0.09, 0.14) * cell_um)])
     discs = arc_chain(rng, radii, along, bend_um, rng.uniform(0.8, 1.1))
-    return shifted(discs, rng, rng.uniform(0, 0.08) * cell_um)
+    return Nucleus(shifted(discs, rng, rng.uniform(0, 0.08) * cell_um), n)
 
 
-def segmented(rng: np.random.Generator, cell_um: float) -> Discs:
+def segmented(rng: np.random.Generator, cell_um: float) -> Nucleus:
     """A neutrophil's two to five lobes, mostly three."""
     n = int(rng.choice([2, 3, 4, 5], p=[0.12, 0.48, 0.32, 0.08]))
     part = {2: 0.36, 3: 0.31, 4: 0.275, 5: 0.25}[n]
     return lobes(rng, cell_um, n, part, rng.uniform(1.1, 1.28))
 
 
-def bilobed(rng: np.random.Generator, cell_um: float) -> Discs:
+def bilobed(rng: np.random.Generator, cell_um: float) -> Nucleus:
     """An eosinophil's two lobes, like spectacles; now and then three."""
     n = int(rng.choice([2, 3], p=[0.85, 0.15]))
-    discs = lobes(rng, cell_um, n, 0.4 if n == 2 else 0.32, rng.uniform(1.15, 1.35))
-    return shifted(discs, rng, rng.uniform(0.12, 0.25) * cell_um)
+    made = lobes(rng, cell_um, n, 0.4 if n == 2 else 0.32, rng.uniform(1.15, 1.35))
+    return Nucleus(shifted(made.discs, rng, rng.uniform(0.12, 0.25) * cell_um), n)
 
 
-def band(rng: np.random.Generator, cell_um: float) -> Discs:
+def band(rng: np.random.Generator, cell_um: float) -> Nucleus:
     """A neutrophil's unsegmented sausage, bent to a C."""
     span = rng.uniform(1.1, 1.5) * np.pi
     along = np.linspace(0, span, 25)
     radii = cell_um * (0.25 + 0.04 * np.cos(np.linspace(-1, 1, 25) * np.pi * 2))
-    return arc_chain(rng, radii, along, 0.46 * cell_um)
+    return Nucleus(arc_chain(rng, radii, along, 0.46 * cell_um))
 
 
-def kidney(rng: np.random.Generator, cell_um: float) -> Discs:
+def kidney(rng: np.random.Generator, cell_um: float) -> Nucleus:
     """A thick bean with a dent on one side."""
     span = rng.uniform(0.75, 1.0) * np.pi
     along = np.linspace(0, span, 17)
     swell = np.sin(np.linspace(0, np.pi, 17))
     radii = cell_um * (rng.uniform(0.38, 0.43) - 0.06 * swell)
     discs = arc_chain(rng, radii, along, rng.uniform(0.36, 0.42) * cell_um)
-    return shifted(discs, rng, rng.uniform(0.05, 0.16) * cell_um)
+    return Nucleus(shifted(discs, rng, rng.uniform(0.05, 0.16) * cell_um))
 
 
-def horseshoe(rng: np.random.Generator, cell_um: float) -> Discs:
+def horseshoe(rng: np.random.Generator, cell_um: float) -> Nucleus:
     """A folded band, thicker than a neutrophil's and bluntly ended."""
     span = rng.uniform(1.1, 1.4) * np.pi
     along = np.linspace(0, span, 25)
     radii = cell_um * (rng.uniform(0.30, 0.35) + 0.04 * np.cos(np.linspace(-1, 1, 25) * 4))
-    return arc_chain(rng, radii, along, 0.44 * cell_um, rng.uniform(0.8, 1.0))
+    return Nucleus(arc_chain(rng, radii, along, 0.44 * cell_um, rng.uniform(0.8, 1.0)))
 
 
-def round_nucleus(rng: np.random.Generator, cell_um: float, part: float) -> Discs:
+def round_nucleus(rng: np.random.Generator, cell_um: float, part: float) -> Nucleus:
     """Nearly a disc of `part` the cell's radius, sometimes with a shallow dent."""
     radius = part * cell_um
     bend_um = rng.uniform(0.06, 0.15) * radius
     along = np.linspace(0, rng.uniform(0.8, 1.3) * np.pi, 9)
     discs = arc_chain(rng, np.full(9, radius - bend_um), along, bend_um)
-    return shifted(discs, rng, rng.uniform(0.3, 0.8) * (cell_um - radius))
+    return Nucleus(shifted(discs, rng, rng.uniform(0.3, 0.8) * (cell_um - radius)))
 
 
-def oval(rng: np.random.Generator, cell_um: float, part: float) -> Discs:
+def oval(rng: np.random.Generator, cell_um: float, part: float) -> Nucleus:
     """An ovoid, at times indented nucleus of `part` the cell's radius that sits to one side."""
     radius = part * cell_um
     bend_um = rng.uniform(0.2, 0.45) * radius
     along = np.linspace(0, rng.uniform(0.6, 1.0) * np.pi, 13)
     discs = arc_chain(rng, np.full(13, radius - 0.7 * bend_um), along, bend_um)
-    return shifted(discs, rng, rng.uniform(0.3, 0.7) * (cell_um - radius))
+    return Nucleus(shifted(discs, rng, rng.uniform(0.3, 0.7) * (cell_um - radius)))

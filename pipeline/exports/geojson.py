@@ -40,9 +40,24 @@ def _feature(report: SmearReport, cell: Cell) -> dict[str, object]:
                 "detection confidence": round(cell.detection_confidence, 4),
                 "confidence": round(cell.confidence, 4),
                 **{f"p {name}": round(p, 4) for name, p in chances},
+                **_measures(cell),
             },
+            **({"note": cell.note} if cell.note else {}),
         },
     }
+
+
+def _measures(cell: Cell) -> dict[str, float]:
+    """What is known of them: QuPath wants numbers."""
+    facts = cell.facts
+    measures = {
+        "cell area um2": facts.cell_um2,
+        "nucleus area um2": facts.nucleus_um2,
+        "nucleus to cell ratio": facts.nucleus_to_cell,
+        "nucleus lobes": facts.lobes,
+        "atypical": cell.atypical,
+    }
+    return {name: round(value, 4) for name, value in measures.items() if value is not None}
 
 
 def _identity(name: str) -> str:

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from leukodiff.datasets.vocabulary import BY_NAME, CELL_TYPES, UNIDENTIFIED, CellType
+from leukodiff.datasets.vocabulary import BY_NAME, CellType
 
 from ..differential import BESIDE, COUNTED, DifferentialRow
 from ..reference import ReferenceRange, flag
-from ..report import Cell, ScanReading, SmearReport
+from ..report import SHELVES, Cell, ScanReading, SmearReport
 
 if TYPE_CHECKING:
     from jinja2 import Template
@@ -35,12 +35,12 @@ class TypeRow:
 
 @dataclass(frozen=True)
 class Thumbnail:
-    """A cell with its picture (a data URI) and what links to it."""
+    """A cell with its picture (a data URI), what links to it, and its two likeliest classes."""
 
     cell: Cell
     picture: str
     overlay: str
-    runner_up: str
+    leading: str
 
     @property
     def short_id(self) -> str:
@@ -51,7 +51,7 @@ class Thumbnail:
 
 @dataclass(frozen=True)
 class Shelf:
-    """The cells of one type on show, out of `total`."""
+    """The cells on show of one type, or of the atypical ones, out of `total`."""
 
     kind: CellType
     total: int
@@ -75,6 +75,7 @@ def report_html(
         beside=_type_rows(report, BESIDE),
         shelves=_shelves(report, crops),
         fields=report.fields[:MOST_FIELDS],
+        most_fields=MOST_FIELDS,
         link=lambda field: _link(report, field.field_id),
         link_to=lambda field_id: _link(report, field_id),
         mm2=lambda reading: f"{_mm2(report, reading):.2f}",
@@ -97,12 +98,11 @@ def _type_rows(report: SmearReport, names: Sequence[str]) -> list[TypeRow]:
 
 
 def _shelves(report: SmearReport, crops: Mapping[str, bytes]) -> list[Shelf]:
-    """By class in the order of the vocabulary, the surest cells first."""
+    """The atypical cells, then by class what healthy adults lack and what they have."""
     shelves = []
-    for kind in CELL_TYPES:
-        cells = [cell for cell in report.cells if cell.counted_as == kind.name]
-        shown = sorted((c for c in cells if c.cell_id in crops), key=lambda c: -c.confidence)
-        if cells:
+    for kind in SHELVES:
+        if cells := report.on_shelf(kind.name):
+            shown = [cell for cell in cells if cell.cell_id in crops]
             pictures = tuple(_thumbnail(report, cell, crops[cell.cell_id]) for cell in shown)
             shelves.append(Shelf(kind, len(cells), pictures))
     return shelves
@@ -110,19 +110,12 @@ def _shelves(report: SmearReport, crops: Mapping[str, bytes]) -> list[Shelf]:
 
 def _thumbnail(report: SmearReport, cell: Cell, jpeg: bytes) -> Thumbnail:
     overlay = _link(report, cell.field_id)
-    return Thumbnail(cell, _data_uri(jpeg), overlay, _runner_up(report.class_names, cell))
+    leading = " / ".join(cell.leading(report.class_names))
+    return Thumbnail(cell, _data_uri(jpeg), overlay, leading)
 
 
 def _data_uri(jpeg: bytes) -> str:
     return f"data:image/jpeg;base64,{base64.b64encode(jpeg).decode('ascii')}"
-
-
-def _runner_up(class_names: Sequence[str], cell: Cell) -> str:
-    """What else it may be: the two likeliest classes of an unidentified cell, in words."""
-    if cell.counted_as != UNIDENTIFIED:
-        return ""
-    likeliest = sorted(zip(cell.probabilities, class_names, strict=True), reverse=True)[:2]
-    return " / ".join(f"{BY_NAME[name].abbreviation} {100 * p:.0f}%" for p, name in likeliest)
 
 
 def _link(report: SmearReport, field_id: str) -> str:

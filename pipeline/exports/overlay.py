@@ -8,10 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from leukodiff.datasets.vocabulary import BY_NAME
+from leukodiff.detector.areas import REASONS
 
 from ..report import Cell
 from .geojson import rgb
 from .plates import INK, WHITE, label, paste, plate
+from .shades import shade, swatch
 
 Rgb = NDArray[np.uint8]
 Boxes = NDArray[np.float32]
@@ -49,6 +51,25 @@ def draw_overlay(
     return canvas
 
 
+def draw_left_out(image: Rgb, kind: str, um_per_px: float | None = None) -> Rgb:
+    """Draws a field that was not read: shaded, with the reason in words below.
+
+    Args:
+        image: (H, W, 3) uint8 RGB.
+        kind: why not, one of `REASONS`.
+        um_per_px: for the scale bar, left out when unknown.
+
+    Returns:
+        (H + legend, W, 3) uint8 RGB.
+    """
+    height, width = image.shape[:2]
+    size = letter_size(width, height)
+    entries = [swatch(kind, REASONS[kind], size), *_bar(um_per_px, size)]
+    canvas = np.concatenate([image, stacked(entries, width, size)])
+    shade(canvas[:height], kind)
+    return canvas
+
+
 def encode_jpeg(picture: Rgb, quality: int = JPEG_QUALITY) -> bytes:
     """A picture (H, W, 3) uint8 RGB as a JPEG file."""
     bgr = cv2.cvtColor(picture, cv2.COLOR_RGB2BGR)
@@ -72,9 +93,13 @@ def draw_legend(
     counts = legend_counts(cells, beside)
     entries = [legend_entry(name, count, size) for name, count in counts.items() if count]
     entries = entries or [plate("no cells found", size, INK, WHITE)]
-    if um_per_px:
-        entries.append(scale_bar(SCALE_BAR_UM / um_per_px, f"{SCALE_BAR_UM:g} um", size))
-    return stacked(entries, width, size)
+    return stacked([*entries, *_bar(um_per_px, size)], width, size)
+
+
+def _bar(um_per_px: float | None, size: int) -> list[Rgb]:
+    if not um_per_px:
+        return []
+    return [scale_bar(SCALE_BAR_UM / um_per_px, f"{SCALE_BAR_UM:g} um", size)]
 
 
 def stacked(entries: Sequence[Rgb], width: int, size: int) -> Rgb:

@@ -1,6 +1,6 @@
 """A scan in small: every cell marked in its class's colour, what was left out shaded."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import cv2
 import numpy as np
@@ -12,20 +12,10 @@ from ..report import Area, Cell, ScanReading
 from .geojson import rgb
 from .overlay import Rgb, label_text, legend_counts, legend_entry, place_label, scale_bar, stacked
 from .plates import INK, WHITE, label, paste, plate
+from .shades import shade, swatch
 
 LONGEST_PX = 3000
 """Of the overview, legend not counted."""
-
-SHADES: Mapping[str, tuple[int, int, int]] = {
-    "empty": (150, 150, 150),
-    "thick": (178, 34, 34),
-    "out of focus": (30, 80, 200),
-    "usable": (255, 255, 255),
-}
-"""The colour laid over areas that were left out, by kind; `usable`: there were cells enough."""
-
-STRENGTH = 0.3
-"""How much of that colour is seen, 0-1."""
 
 NAMED_CELLS = 60
 """With more cells than this on an overview, they are marked without words."""
@@ -70,9 +60,7 @@ def _shade(canvas: Rgb, areas: Sequence[Area], factor: float) -> None:
     for area in areas:
         box = np.rint(np.array([area.x_min, area.y_min, area.x_max, area.y_max]) * factor)
         x0, y0, x1, y1 = box.astype(int).tolist()
-        part = canvas[y0:y1, x0:x1]
-        tint = np.array(SHADES[area.kind], np.float32)
-        part[:] = np.rint(part * (1 - STRENGTH) + tint * STRENGTH).astype(np.uint8)
+        shade(canvas[y0:y1, x0:x1], area.kind)
 
 
 def _mark(canvas: Rgb, cells: Sequence[Cell], factor: float, size: int) -> None:
@@ -110,20 +98,9 @@ def _legend(
     entries = [legend_entry(name, count, size) for name, count in counts.items() if count]
     entries = entries or [plate("no white cells found", size, INK, WHITE)]
     for kind, (reason, _) in reading.left_out.items():
-        name = "not read" if kind == "usable" else f"left out: {kind}"
-        words = name if reason == kind else f"{name} ({reason})"
-        entries.append(_swatch(kind, words, size))
+        entries.append(swatch(kind, reason, size))
     fits = [um for um in SCALE_BARS_UM if um / um_per_px <= width / 5]
     if fits:
         length = f"{fits[0] / 1000:g} mm" if fits[0] >= 1000 else f"{fits[0]} um"
         entries.append(scale_bar(fits[0] / um_per_px, length, size))
     return stacked(entries, width, size)
-
-
-def _swatch(kind: str, text: str, size: int) -> Rgb:
-    words = plate(text, size, INK, WHITE)
-    ground, tint = np.array((222, 214, 214)), np.array(SHADES[kind])
-    chip = np.full((words.shape[0], words.shape[0], 3), 255, np.uint8)
-    chip[2:-2, 2:-2] = np.rint(ground * (1 - STRENGTH) + tint * STRENGTH).astype(np.uint8)
-    gap = np.full((words.shape[0], size // 4, 3), 255, np.uint8)
-    return np.hstack([chip, gap, words])

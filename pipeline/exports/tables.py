@@ -22,7 +22,16 @@ CELL_COLUMNS = (
     "confidence",
     "reviewed_as",
 )
-"""Then one `p_<type>` for each class of the classifier."""
+"""Then one `p_<type>` for each class of the classifier, then these."""
+
+FACT_COLUMNS = (
+    "cell_area_um2",
+    "nucleus_area_um2",
+    "nucleus_to_cell_ratio",
+    "nucleus_lobes",
+    "atypical",
+    "note",
+)
 
 FIELD_COLUMNS = (
     "field_id",
@@ -33,6 +42,8 @@ FIELD_COLUMNS = (
     "n_platelet",
     "status",
     "error",
+    "kind",
+    "reason",
 )
 AREA_COLUMNS = (
     "field_id",
@@ -73,6 +84,7 @@ SLIDE_COLUMNS = (
 )
 
 PERCENT_DECIMALS = 2
+AREA_DECIMALS, RATIO_DECIMALS = 1, 3
 Row = Mapping[str, object]
 
 
@@ -80,7 +92,7 @@ def cells_csv(report: SmearReport) -> str:
     """A row a cell, in the order of the fields."""
     probabilities = [f"p_{name}" for name in report.class_names]
     rows = (_cell_row(report.slide_id, cell, probabilities) for cell in report.cells)
-    return to_csv([*CELL_COLUMNS, *probabilities], rows)
+    return to_csv([*CELL_COLUMNS, *probabilities, *FACT_COLUMNS], rows)
 
 
 def fields_csv(report: SmearReport) -> str:
@@ -209,4 +221,10 @@ def _cell_row(slide_id: str, cell: Cell, probabilities: Sequence[str]) -> Row:
         "confidence": fixed(cell.confidence, PROBABILITY_DECIMALS),
         "reviewed_as": cell.reviewed_as,
         **dict(zip(probabilities, shares, strict=True)),
+        "cell_area_um2": fixed(cell.facts.cell_um2, AREA_DECIMALS),
+        "nucleus_area_um2": fixed(cell.facts.nucleus_um2, AREA_DECIMALS),
+        "nucleus_to_cell_ratio": fixed(cell.facts.nucleus_to_cell, RATIO_DECIMALS),
+        "nucleus_lobes": cell.facts.lobes,
+        "atypical": fixed(cell.atypical, PROBABILITY_DECIMALS),
+        "note": cell.note,
     }

@@ -6,10 +6,12 @@ import pytest
 from leukodiff.classifier.calibration import (
     expected_calibration_error,
     fit_temperature,
+    fit_temperatures,
     reject_threshold,
 )
-from leukodiff.classifier.infer import softmax
-from leukodiff.classifier.predictions import Predictions
+from leukodiff.classifier.facts import CellFacts
+from leukodiff.classifier.infer import softmax, temperatures
+from leukodiff.classifier.predictions import ATYPICAL, UNSURE, Predictions, joined
 
 NAMES = ("neutrophil", "lymphocyte")
 
@@ -87,3 +89,90 @@ def test_expected_calibration_error(confidence, right, expected):
 def test_reject_threshold(confidence, right, most, expected):
     found = reject_threshold(np.array(confidence), np.array(right, bool), 0.99, most)
     assert found == pytest.approx(expected)
+
+
+def judged(atypical=(0.1, 0.9), threshold=0.5, note=""):
+    facts = (CellFacts(), CellFacts(note=note))
+    rows = np.array([[0.9, 0.1], [0.9, 0.1]], np.float32)
+    scores = None if atypical is None else np.array(atypical, np.float32)
+    return Predictions(rows, NAMES, 0.5, facts, scores, threshold)
+
+
+@pytest.mark.parametrize(
+    ("made", "odd", "notes"),
+    [
+        pytest.param(judged(None), [False, False], ("", ""), id="the model does not tell"),
+        pytest.param(judged(), [False, True], ("", ATYPICAL), id="one above the threshold"),
+        pytest.param(judged((0.5, 0.5)), [False, False], ("", ""), id="on the threshold"),
+        pytest.param(judged(note="cut"), [False, False], ("", "cut"), id="a bad picture"),
+        pytest.param(judged(None, note="cut"), [False, False], ("", "cut"), id="a note alone"),
+        pytest.param(
+            Predictions(np.array([[0.6, 0.4]], np.float32), NAMES, 0.7),
+            [False],
+            (UNSURE,),
+            id="unsure",
+        ),
+    ],
+)
+def test_why_a_cell_is_not_named(made, odd, notes):
+    assert made.is_atypical.tolist() == odd
+    assert made.notes == notes
+    assert made.named.tolist() == [not note for note in notes]
+    kinds = tuple("unidentified" if note else "neutrophil" for note in notes)
+    assert made.cell_types == kinds
+    assert made.probabilities.argmax(axis=1).tolist() == [0] * len(made)  # its class is kept
+
+
+def test_a_note_does_not_take_the_place_of_another():
+    made = judged(note="cut").noted(np.array([True, True]), "overlaps")
+    assert [one.note for one in made.facts] == ["overlaps", "cut"]
+    assert judged().noted(np.array([False, False]), "overlaps").facts == judged().facts
+
+
+def test_predictions_are_joined_in_order():
+    one, two = judged(), judged((0.3, 0.4), note="cut")
+    both = joined([one, two])
+    assert len(both) == 4
+    assert both.atypical is not None
+    assert both.atypical.tolist() == pytest.approx([0.1, 0.9, 0.3, 0.4])
+    assert both.notes == ("", ATYPICAL, "", "cut")
+    assert joined([judged(None), judged(None)]).atypical is None
+    nothing = predictions([], 0.5)
+    assert joined([nothing, predictions([[0.6, 0.4]])]).reject_threshold == 0.5
+    assert len(joined([nothing])) == 0
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"facts": (CellFacts(),) * 3}, {"atypical": np.zeros(3, np.float32)}]
+)
+def test_facts_of_other_cells_are_refused(wrong):
+    with pytest.raises(ValueError, match="facts and atypical scores of 2 cells"):
+        Predictions(np.full((2, 2), 0.5, np.float32), NAMES, **wrong)
+
+
+def test_probabilities_of_what_is_unlike_are_believed_less():
+    rng = np.random.default_rng(0)
+    truth = rng.integers(0, 3, 4000)
+    atypical = np.repeat([0.1, 0.9], 2000).astype(np.float32)
+    signal = np.where(atypical < 0.5, 4.0, 1.0)[:, None] * np.eye(3)[truth]
+    logits = (4 * (signal + rng.normal(size=(4000, 3)))).astype(np.float32)
+    base, rise = fit_temperatures(logits, truth, atypical)
+    assert rise > 0
+    temperature = temperatures({"temperature": base, "temperature_rise": rise}, atypical)
+    said = softmax(logits, temperature)
+    for part in (slice(0, 2000), slice(2000, None)):
+        right = said[part].argmax(axis=1) == truth[part]
+        assert expected_calibration_error(said[part].max(axis=1), right) < 0.05
+
+
+def test_without_scores_there_is_one_temperature():
+    assert temperatures({"temperature": 1.7, "temperature_rise": 3.0}, None) == 1.7
+    assert temperatures({}, None) == 1.0
+
+
+def test_a_rise_is_never_negative():
+    logits = np.array([[4, 0], [0, 4], [1, 0], [0, 1]] * 20, np.float32)
+    truth = np.array([0, 1, 0, 1] * 20)
+    truth[:8] = 1 - truth[:8]
+    _, rise = fit_temperatures(logits, truth, np.array([0.0, 0, 1, 1] * 20, np.float32))
+    assert rise >= 0

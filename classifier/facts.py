@@ -1,0 +1,29 @@
+"""What is known of a cell beside its probabilities."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class CellFacts:
+    """Measures of one cell, each `None` where it is unknown, and what speaks against trusting it.
+
+    `cell_um2` is the area of the cell with its nucleus, `nucleus_um2` that of the nucleus, um2;
+    `lobes` how many lobes the nucleus has. `note` says in words why the cell should not be named;
+    it is empty where nothing speaks against it.
+    """
+
+    cell_um2: float | None = None
+    nucleus_um2: float | None = None
+    lobes: int | None = None
+    note: str = ""
+
+    @property
+    def nucleus_to_cell(self) -> float | None:
+        """The nucleus's share of the cell's area, 0-1."""
+        if self.cell_um2 is None or self.nucleus_um2 is None:
+            return None
+        return self.nucleus_um2 / self.cell_um2
+
+
+UNKNOWN = CellFacts()
+"""Of a cell that nobody has looked at closer."""

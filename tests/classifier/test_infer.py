@@ -1,0 +1,85 @@
+import numpy as np
+import pytest
+
+from leukodiff.classifier.closer_look import CUT
+from leukodiff.classifier.infer import Classifier, widths_um
+from leukodiff.classifier.occlusion import occlusion_map
+from leukodiff.classifier.predictions import ATYPICAL
+from leukodiff.datasets.phantom import PhantomSettings, place, render
+
+NO_BOX = np.zeros((0, 4), np.float32)
+
+
+@pytest.fixture(scope="module")
+def smear():
+    settings = PhantomSettings(width=640, height=480, um_per_px=0.2, n_white=5, seed=4)
+    placed = place(settings)
+    return render(settings, placed).image, (placed.boxes_um()[:5] / 0.2).astype(np.float32)
+
+
+def test_a_model_that_does_not_tell_what_is_atypical(write_classifier, smear):
+    said = Classifier.load(write_classifier(), threads=1).classify(smear[0], smear[1], 0.2)
+    assert len(said) == 5
+    assert said.atypical is None
+    assert not said.is_atypical.any()
+    assert all(facts.cell_um2 for facts in said.facts)
+
+
+def test_a_model_that_tells(write_classifier, smear):
+    path = write_classifier(atypical=True, thresholds={"reject": 0.0})
+    scores = Classifier.load(path, threads=1).classify(smear[0], smear[1], 0.2).atypical
+    assert scores is not None
+    assert scores.shape == (5,)
+    assert ((scores > 0) & (scores < 1)).all()
+
+    level = float(np.sort(scores)[1:3].mean())
+    path = write_classifier(atypical=True, thresholds={"reject": 0.0, "atypical": level})
+    said = Classifier.load(path, threads=1).classify(smear[0], smear[1], 0.2)
+    assert said.is_atypical.sum() == 3
+    assert said.notes == tuple(ATYPICAL if score > level else "" for score in scores)
+    assert said.cell_types.count("unidentified") == 3
+
+
+@pytest.mark.parametrize("atypical", [False, True])
+def test_no_cells_carry_the_model_s_thresholds(write_classifier, smear, atypical):
+    path = write_classifier(atypical=atypical, thresholds={"reject": 0.25, "atypical": 0.5})
+    said = Classifier.load(path, threads=1).classify(smear[0], NO_BOX, 0.2)
+    assert (len(said), said.cell_types, said.facts) == (0, (), ())
+    assert (said.reject_threshold, said.atypical_threshold) == (0.25, 0.5)
+
+
+def test_a_cut_cell_is_not_named_and_keeps_its_probabilities(write_classifier, smear):
+    image, xyxy = smear
+    x0, y0, x1, y1 = xyxy[0].astype(int)
+    end = x0 + (x1 - x0) // 3
+    classifier = Classifier.load(write_classifier(), threads=1)
+    said = classifier.classify(image[:, :end], np.array([[x0, y0, end, y1]], np.float32), 0.2)
+    assert (said.notes, said.cell_types) == ((CUT,), ("unidentified",))
+    assert said.probabilities.sum() == pytest.approx(1)
+
+
+def test_crops_alone_are_named_alike(write_classifier, smear):
+    """Labelled crops are measured by the same path as the cells of a field."""
+    from leukodiff.classifier.crops import cut_crops
+
+    classifier = Classifier.load(write_classifier(atypical=True), threads=1)
+    crops = cut_crops(smear[0], smear[1], 0.2, classifier.crop)
+    one, other = (
+        classifier.classify(smear[0], smear[1], 0.2),
+        classifier.classify_crops(crops, widths_um(smear[1], 0.2)),
+    )
+    assert one.probabilities == pytest.approx(other.probabilities, abs=1e-6)
+    assert one.atypical == pytest.approx(other.atypical, abs=1e-6)
+
+
+def test_hiding_what_a_class_is_told_by_costs_it_evidence(write_classifier):
+    """The tiny model sees the mean colour: hiding an even part of a crop changes nothing."""
+    classifier = Classifier.load(write_classifier(), threads=1)
+    crop = np.full((64, 64, 3), 240, np.uint8)
+    assert occlusion_map(classifier, crop, 0) == pytest.approx(0, abs=1e-4)
+    crop[20:44, 20:44] = (110, 70, 160)
+    for index in range(2):
+        lost = occlusion_map(classifier, crop, index)
+        assert lost.shape == (64, 64)
+        assert np.isfinite(lost).all()
+        assert np.abs(lost[16:48, 16:48]).max() > 5 * np.abs(lost[:8, :8]).max()
