@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import cv2
 import numpy as np
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 from .canvas import Image, resized
 
 Floats = NDArray[np.float32]
+Pixels = TypeVar("Pixels", Image, Floats)
 
 USABLE, EMPTY, THICK, OUT_OF_FOCUS = "usable", "empty", "thick", "out of focus"
 
@@ -61,8 +63,8 @@ that is darker than this part of the brightest of all (then no glass is near).""
 FOCUS_UM = (0.4, 1.6)
 """Where detail counts as fine and as coarse: standard deviation (um) of the narrower Gaussian."""
 
-BAND_PX = 2.0
-"""A picture is shrunk until the narrower Gaussian has this standard deviation (px)."""
+BAND_PX = 1.0
+"""A picture is halved while the narrower Gaussian keeps this standard deviation (px)."""
 
 FLAT = 0.01
 """Variance (grey levels squared) of the coarse detail below which there is nothing to see."""
@@ -154,16 +156,31 @@ def _means(plane: Floats, columns: int, rows: int) -> Floats:
 
 def _layers(picture: Image, um_per_px: float) -> Floats:
     """How many red cells lie on each other, by the green light they take (H, W)."""
-    beyond = np.asarray(picture.max(axis=2) <= BLACK) | np.asarray(picture.min(axis=2) >= WHITE)
+    density = stain_density(picture, um_per_px)
+    if um_per_px > RESOLVED_UM_PER_PX:
+        return density / np.float32(USUAL_RED_CELL_DENSITY)
+    return density / np.float32(red_cell_density(density))
+
+
+def stain_density(picture: Image, um_per_px: float) -> Floats:
+    """The optical density of the green light that was taken (H, W); the glass near by has none.
+
+    Args:
+        picture: (H, W, 3) uint8 RGB; 2 um/px is best.
+        um_per_px: scale of the picture; of one too coarse to show single red cells, all is set
+            beside the same glass.
+    """
+    black = np.asarray(cv2.inRange(picture, (0, 0, 0), (BLACK, BLACK, BLACK)), np.uint8)
+    white = np.asarray(cv2.inRange(picture, (WHITE,) * 3, (255,) * 3), np.uint8)
+    beyond = (black | white) > 0
     green = picture[..., 1].astype(np.float32)
     if np.all(beyond):
         return np.zeros_like(green)
     glass = np.float32(np.percentile(green[~beyond], GLASS_PERCENTILE))
     green[beyond] = glass
     if um_per_px > RESOLVED_UM_PER_PX:
-        return _density(green, glass) / np.float32(USUAL_RED_CELL_DENSITY)
-    density = _density(green, np.clip(_brightest_near(green, um_per_px), UNEVEN * glass, glass))
-    return density / np.float32(_red_cell_density(density))
+        return _density(green, glass)
+    return _density(green, np.clip(_brightest_near(green, um_per_px), UNEVEN * glass, glass))
 
 
 def _density(green: Floats, glass: Floats | np.float32) -> Floats:
@@ -178,15 +195,19 @@ def _brightest_near(green: Floats, um_per_px: float) -> Floats:
     return np.asarray(cv2.blur(bright, (side, side)), np.float32)
 
 
-def _red_cell_density(density: Floats) -> float:
-    """What one red cell takes in the mean, from a picture that shows single ones."""
+def red_cell_density(density: Floats) -> float:
+    """What one red cell takes in the mean, from the density of a picture that shows single ones."""
     low, high = RED_CELL_DENSITY
-    stained = density[density > low / 2]
+    return min(max(cover_density(density), low), high)
+
+
+def cover_density(density: Floats) -> float:
+    """What takes in the median whatever covers the glass: a red cell, or several on each other."""
+    stained = density[density > RED_CELL_DENSITY[0] / 2]
     if not stained.size:
         return USUAL_RED_CELL_DENSITY
     # Once more without the pixels that a cell's edge only partly fills.
-    filled = stained[stained >= 0.6 * np.median(stained)]
-    return min(max(float(np.median(filled)), low), high)
+    return float(np.median(stained[stained >= 0.6 * np.median(stained)]))
 
 
 def _kind(empty: bool, thick: bool) -> str:
@@ -209,36 +230,57 @@ def focus_score(image: Image, um_per_px: float) -> float:
     and 3.2 um (standard deviations of Gaussians). 0 for a plain image.
 
     Args:
-        image: (H, W, 3) uint8 RGB at full resolution, 0.06 to 0.5 um/px, at least 20 um wide.
+        image: (H, W, 3) uint8 RGB at full resolution or at `focus_shrinkage` of it, 0.06 to 0.5
+            um/px, at least 20 um wide.
         um_per_px: its scale.
     """
     if not image.size:
         return 0.0
-    green = image[..., 1].astype(np.float32)
-    fine, coarse = (_band_energy(green, sigma / um_per_px) for sigma in FOCUS_UM)
+    shrinkage = focus_shrinkage(um_per_px)
+    green = shrunk(image, shrinkage)[..., 1].astype(np.float32)
+    fine, coarse = (_band_energy(green, sigma / (um_per_px * shrinkage)) for sigma in FOCUS_UM)
     return fine / coarse if coarse > FLAT else 0.0
+
+
+def focus_shrinkage(um_per_px: float) -> int:
+    """How many px of an image to one of what its focus is judged by: a power of two."""
+    return _power_of_two(FOCUS_UM[0] / um_per_px / BAND_PX)
+
+
+def _power_of_two(most: float) -> int:
+    return 1 << max(0, int(most).bit_length() - 1)
+
+
+def shrunk(image: Pixels, times: int) -> Pixels:
+    """An image halved until it is so many `times` smaller (quick); an odd last px is cut off."""
+    while times > 1 and min(image.shape[:2]) > 1:
+        wide, high = (length // 2 for length in image.shape[1::-1])
+        even = image[: 2 * high, : 2 * wide]
+        image = np.asarray(
+            cv2.resize(even, (wide, high), interpolation=cv2.INTER_AREA), image.dtype
+        )
+        times //= 2
+    return image
 
 
 def _band_energy(plane: Floats, sigma_px: float) -> float:
     """Variance of what lies between two Gaussians, the wider twice the narrower."""
-    shrunk = max(1.0, sigma_px / BAND_PX)
-    height, width = (max(1, round(side / shrunk)) for side in plane.shape)
-    small = cv2.resize(plane, (width, height), interpolation=cv2.INTER_AREA)
-    sigma = sigma_px / shrunk
+    times = _power_of_two(sigma_px / BAND_PX)
+    small, sigma = shrunk(plane, times), sigma_px / times
     narrow, wide = (cv2.GaussianBlur(small, (0, 0), s) for s in (sigma, 2 * sigma))
     return float(np.var(cv2.subtract(narrow, wide)))
 
 
-def out_of_focus(scores: Sequence[float]) -> NDArray[np.bool_]:
+def out_of_focus(scores: Sequence[float], always_sharp: float = ALWAYS_SHARP) -> NDArray[np.bool_]:
     """Which of a slide's areas (N,) are blurred, from the `focus_score` of each.
 
-    One that scores 0 shows nothing, and is not called blurred.
+    One that scores 0 shows nothing, and is not called blurred; nor is what scores `always_sharp`.
     """
     found = np.asarray(scores, float)
     if not found.size:
         return np.zeros(0, bool)
     least = LEAST_OF_SHARP * np.percentile(found, 75)
-    least = min(max(least, ALWAYS_BLURRED), ALWAYS_SHARP)
+    least = min(max(least, ALWAYS_BLURRED), always_sharp)
     return np.asarray((found > 0) & (found < least), bool)
 
 

@@ -93,16 +93,16 @@ class SlideFolder:
 
     def start(self) -> None:
         """Makes the folder, empty: what a killed run left there goes."""
+        self.discard()
         with writing(self.partial):
-            if self.partial.exists():
-                shutil.rmtree(self.partial)
             (self.partial / "overlays").mkdir(parents=True)
 
     def write(self, name: str, content: str | bytes) -> None:
         """Writes a file of the folder."""
         path = self.partial / name
         with writing(self.final / name):
-            path.parent.mkdir(exist_ok=True)
+            if path.parent != self.partial:  # which is there, or was taken away
+                path.parent.mkdir(exist_ok=True)
             path.write_bytes(to_bytes(content) if isinstance(content, str) else content)
 
     def publish(self) -> None:
@@ -115,8 +115,13 @@ class SlideFolder:
             shutil.rmtree(old, ignore_errors=True)
 
     def discard(self) -> None:
-        """Takes away what was made so far."""
-        shutil.rmtree(self.partial, ignore_errors=True)
+        """Takes away what was made so far, at once for a thread that is still writing to it."""
+        gone = self.partial.with_name(f"{self.partial.name}-gone")
+        shutil.rmtree(gone, ignore_errors=True)
+        with suppress(OSError):  # there is nothing, or a system that holds on to open files
+            os.replace(self.partial, gone)
+        for path in (gone, self.partial):
+            shutil.rmtree(path, ignore_errors=True)
 
     def record(self) -> Mapping[str, Any] | None:
         """What the whole folder that already stands here says of itself, `None` without one.

@@ -2,11 +2,13 @@
 
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from leukodiff.datasets.vocabulary import BY_NAME, UNIDENTIFIED
+from leukodiff.classifier.facts import UNKNOWN, CellFacts
+from leukodiff.datasets.vocabulary import BY_NAME, CELL_TYPES, UNIDENTIFIED, CellType
+from leukodiff.runtime.intervals import binomial_at_least
 
 from .differential import Differential, differential
 from .reference import Flag, ReferenceRange, adult_ranges, flags, notes
@@ -15,8 +17,25 @@ from .scale import SlideScale
 DONE, INCOMPLETE, FAILED = "done", "incomplete", "failed"
 """Of a field: done or failed. Of a slide: incomplete when some of its fields failed."""
 
+LEFT_OUT, NOT_READ = "left_out", "not_read"
+"""Of a field: not fit to be read, or there were cells enough before it."""
+
 ENOUGH = "enough cells were found before"
-"""Why a usable area was not read."""
+"""Why a field or a usable area was not read."""
+
+ATYPICAL = CellType("atypical", "!", "unknown", False, "#b3003b")
+"""The shelf of cells that are unlike every class; no type that a cell could be counted as."""
+
+_FIRST = ("immature_granulocyte", "erythroblast")
+SHELVES = (
+    ATYPICAL,
+    *(BY_NAME[name] for name in _FIRST),
+    *(kind for kind in CELL_TYPES if kind.name not in _FIRST),
+)
+"""In which order cells are shown: first those that a smear of a healthy adult does not have."""
+
+RARE = 0.01
+"""A slide is flagged where chance would give so many atypical cells less often than this, 0-1."""
 
 BOX_DECIMALS = 1
 PROBABILITY_DECIMALS = 4
@@ -29,6 +48,10 @@ class Cell:
     The box is in px of the field at full resolution, rounded to 0.1. `detection_confidence` is the
     detector's, `confidence` the classifier's, both 0-1; `probabilities` are in the order of the
     report's `class_names`. A person's edit sets `reviewed_as` and never `cell_type`.
+
+    `facts` are its measures. `note` says why the classifier does not name it; empty where it does.
+    `atypical` says how unlike every class it is, `None` where the model does not tell; it
+    `is_atypical` above the model's threshold.
     """
 
     field_id: str
@@ -42,6 +65,10 @@ class Cell:
     confidence: float
     probabilities: tuple[float, ...]
     reviewed_as: str | None = None
+    facts: CellFacts = UNKNOWN
+    note: str = ""
+    atypical: float | None = None
+    is_atypical: bool = False
 
     @property
     def counted_as(self) -> str:
@@ -49,9 +76,19 @@ class Cell:
         return self.reviewed_as or self.cell_type
 
     @property
+    def shelf(self) -> str:
+        """Where it is shown: with its type, or with the atypical cells until a person names it."""
+        return ATYPICAL.name if self.is_atypical and not self.reviewed_as else self.counted_as
+
+    @property
     def percent(self) -> int:
         """The confidence in whole percent, rounded down: 99.7 % sure is not 100 %."""
         return int(100 * self.confidence)
+
+    def leading(self, class_names: Sequence[str]) -> tuple[str, ...]:
+        """Its two likeliest classes in words, the likelier first: `NEU 97%`, `MON 2%`."""
+        likeliest = sorted(zip(self.probabilities, class_names, strict=True), reverse=True)[:2]
+        return tuple(f"{BY_NAME[name].abbreviation} {int(100 * p)}%" for p, name in likeliest)
 
     @property
     def is_white(self) -> bool:
@@ -62,7 +99,10 @@ class Cell:
 
 @dataclass(frozen=True)
 class FieldResult:
-    """One row of fields.csv; sizes in px. A failed field has no counts and says why in `error`."""
+    """One row of fields.csv; sizes in px. A failed field has no counts and says why in `error`.
+
+    `kind` says what the field is fit for, `reason` why it was not read, or what speaks against it.
+    """
 
     field_id: str
     width: int | None = None
@@ -72,6 +112,8 @@ class FieldResult:
     n_platelet: int | None = None
     status: str = DONE
     error: str = ""
+    kind: str = ""
+    reason: str = ""
 
 
 @dataclass(frozen=True)
@@ -157,6 +199,8 @@ class SmearReport:
     `class_names` are the classifier's classes, in the order of every cell's probabilities.
     `overlays` maps a field_id to its picture, relative to the slide's folder, and `readings` the
     scans among the fields to how they were read. `scale` is `None` where every field failed.
+    `atypical_rate` is the share of ordinary cells that the classifier takes for atypical, 0-1,
+    `None` where it does not tell.
     """
 
     slide_id: str
@@ -167,6 +211,14 @@ class SmearReport:
     provenance: Provenance
     overlays: Mapping[str, str] = field(default_factory=dict)
     readings: Mapping[str, ScanReading] = field(default_factory=dict)
+    atypical_rate: float | None = None
+
+    def on_shelf(self, name: str) -> list[Cell]:
+        """The cells of a shelf, the surest first; the most atypical of the atypical ones."""
+        cells = [cell for cell in self.cells if cell.shelf == name]
+        if name == ATYPICAL.name:
+            return sorted(cells, key=lambda cell: -(cell.atypical or 0.0))
+        return sorted(cells, key=lambda cell: -cell.confidence)
 
     @property
     def um_per_px(self) -> float | None:
@@ -197,17 +249,62 @@ class SmearReport:
     def remarks(self) -> tuple[str, ...]:
         """Flags and notes in words, for slides.csv."""
         failed = f"{len(self.failures)} of {len(self.fields)} fields failed"
+        not_read = f"{len(self.not_read)} of {len(self.fields)} fields not read: {ENOUGH}"
         return (
             *(flag.text for flag in self.flags),
             *notes(self.differential),
+            *([self.atypical_remark] if self.atypical_remark else []),
             *([failed] if self.failures else []),
+            *([self.left_out_remark] if self.left_out else []),
+            *([not_read] if self.not_read else []),
             *(self.scale.warnings if self.scale else ()),
         )
+
+    @property
+    def atypical_remark(self) -> str:
+        """What is said of the slide where more cells are atypical than chance gives; else empty."""
+        judged = [c for c in self.cells if c.atypical is not None and not c.facts.note]
+        found = sum(cell.is_atypical for cell in judged)
+        if not found or self.atypical_rate is None:
+            return ""
+        if binomial_at_least(found, len(judged), self.atypical_rate) >= RARE:
+            return ""
+        return f"{found} of {len(judged)} cells are unlike any class: more than chance gives"
 
     @property
     def failures(self) -> tuple[FieldResult, ...]:
         """The fields that could not be analyzed."""
         return tuple(f for f in self.fields if f.status == FAILED)
+
+    @property
+    def left_out(self) -> tuple[FieldResult, ...]:
+        """The fields that are empty, too thick or out of focus, and so were not read."""
+        return tuple(f for f in self.fields if f.status == LEFT_OUT)
+
+    @property
+    def left_out_remark(self) -> str:
+        """How many fields were left out and why, `2 of 80 fields left out: 2 out of focus`."""
+        n, n_all = len(self.left_out), len(self.fields)
+        kinds = Counter(f.kind for f in self.left_out).most_common()
+        why = ", ".join(f"{many} {kind}" for kind, many in kinds)
+        remark = f"{n} of {n_all} fields left out: {why}"
+        return remark if self.n_read else f"nothing was read; {remark} (--all-areas reads them)"
+
+    @property
+    def not_read(self) -> tuple[FieldResult, ...]:
+        """The fields that come after those in which enough cells were found."""
+        return tuple(f for f in self.fields if f.status == NOT_READ)
+
+    @property
+    def last_read(self) -> str:
+        """The last field before those that were not read."""
+        before = [f.field_id for f in self.fields if f.status != NOT_READ]
+        return before[-1] if before else ""
+
+    @property
+    def n_read(self) -> int:
+        """How many fields were read."""
+        return sum(f.status == DONE for f in self.fields)
 
     @property
     def status(self) -> str:
@@ -219,9 +316,9 @@ class SmearReport:
     def total(self, column: str) -> int | None:
         """The sum of `n_wbc`, `n_rbc` or `n_platelet` over the fields; `None` if one didn't count.
 
-        Failed fields count for nothing.
+        Fields that were not read count for nothing.
         """
-        counts = [getattr(f, column) for f in self.fields if f.status != FAILED]
+        counts = [getattr(f, column) for f in self.fields if f.status == DONE]
         return None if None in counts else sum(counts)
 
 

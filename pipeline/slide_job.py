@@ -15,77 +15,40 @@ from numpy.typing import NDArray
 from leukodiff.classifier.predictions import Predictions
 from leukodiff.datasets.vocabulary import WHITE_CELL
 from leukodiff.detector.detections import Detections
-from leukodiff.runtime.errors import InputError, LeukodiffError
+from leukodiff.runtime.errors import InputError, LeukodiffError, ModelFileError
 
 from .exports.geojson import cells_geojson
 from .exports.html import report_html
-from .exports.overlay import draw_overlay, encode_jpeg
+from .exports.overlay import draw_left_out, draw_overlay, encode_jpeg
 from .exports.overview import draw_overview, shrunk
 from .exports.sheets import contact_sheets
 from .exports.tables import areas_csv, cells_csv, count_rows, counts_csv, fields_csv, slide_row
 from .gallery import CROPS_ON_SHEET, Gallery, cut_crop, cut_from_scan
 from .models import Models
+from .outcomes import (
+    Crops,
+    FieldOutcome,
+    Shown,
+    SlideOutcome,
+    failed_field,
+    failed_slide,
+    left_out_field,
+    not_read_field,
+    read_field,
+)
 from .output import RECORD, OutputError, SlideFolder, log_error
-from .reading import ReadingSettings, Tell, Workers, read_scan
-from .report import FAILED, Cell, FieldResult, Provenance, ScanReading, SmearReport, one_line
-from .scale import ScaleUnknownError, SlideScale, agreed, settle_scale
+from .reading import Enough, FieldReader, ReadingSettings, Tell, Workers, read_scan
+from .report import DONE, FAILED, LEFT_OUT, Cell, Provenance, SmearReport, one_line
+from .scale import SlideScale
 from .scans import Scan, open_scan
 from .slides import Field, Slide
 
 Rgb = NDArray[np.uint8]
 
-FIELDS_FOR_SCALE = 8
-"""How many fields, spread over a slide, its scale is read from."""
-
 VIEW_PX, VIEW_QUALITY = 1400, 80
 """The overview of a scan as the report holds it: its longer side, and quality of the JPEG."""
 
-
-@dataclass(frozen=True)
-class FieldOutcome:
-    """What one field came to.
-
-    `unreadable`: its file could not be read as an image. `reading`: of a scan, how it was read.
-    """
-
-    result: FieldResult
-    cells: tuple[Cell, ...] = ()
-    unreadable: bool = False
-    reading: ScanReading | None = None
-
-
 Analyze = Callable[[Field], FieldOutcome]
-
-
-@dataclass(frozen=True)
-class SlideOutcome:
-    """What one slide came to: its rows of slides.csv and counts.csv, and why fields failed.
-
-    `failures` are (field_id, reason). `unreadable`: no image of it could be read. `skipped`: it was
-    whole already.
-    """
-
-    row: Mapping[str, object]
-    counts: tuple[Mapping[str, object], ...] = ()
-    failures: tuple[tuple[str, str], ...] = ()
-    unreadable: bool = False
-    skipped: bool = False
-
-    @property
-    def status(self) -> str:
-        """`done`, `incomplete` or `failed`."""
-        return str(self.row["status"])
-
-
-def failed_slide(slide: Slide, reason: str, unreadable: bool = False) -> SlideOutcome:
-    """A slide that has no folder, with its reason."""
-    row = {
-        "slide_id": slide.slide_id,
-        "status": FAILED,
-        "n_fields": len(slide.fields),
-        "error": reason,
-    }
-    return SlideOutcome(row, failures=(("", reason),), unreadable=unreadable)
 
 
 @dataclass(frozen=True)
@@ -118,9 +81,10 @@ class SlideJob:
         self._fields: dict[int, FieldOutcome] = {}
         self._views: dict[str, bytes] = {}
         self._lock = threading.Lock()
-        self._scale_lock = threading.Lock()
+        self._closed = False
+        self._reader = FieldReader(slide.fields, making.models, making.reading)
+        self._enough = Enough(None if slide.is_scan else making.reading.target_cells)
         self._scale: SlideScale | None = None
-        self._no_scale: ScaleUnknownError | None = None
         self._begun: float | None = None
         self._started = ""
 
@@ -149,20 +113,29 @@ class SlideJob:
             raise
 
     def discard(self) -> None:
-        """Takes away what an unfinished slide has left on disk."""
-        self._folder.discard()
+        """Ends the job, and takes away what an unfinished slide has left on disk."""
+        with self._lock:  # a thread that still runs then writes nothing any more
+            self._closed = True
+            self._folder.discard()
 
     def _run(self, index: int, analyze: Analyze) -> None:
         with self._lock:
+            if self._closed:
+                return
             if self._begun is None:
                 self._begun = time.monotonic()
                 self._started = datetime.now().astimezone().isoformat(timespec="seconds")
                 self._folder.start()
-        outcome = self._outcome(self.slide.fields[index], analyze)
+            wanted = self._enough.wants(index)
+        field = self.slide.fields[index]
+        outcome = self._outcome(field, analyze) if wanted else FieldOutcome(not_read_field(field))
         with self._lock:
             self._fields[index] = outcome
+            for ended in self._enough.ended(index, outcome.result.n_wbc or 0):
+                self._show(self.slide.fields[ended], self._fields[ended].shown)
             is_last = len(self._fields) == len(self.slide.fields)
         if is_last:
+            self._scale = self._scale or self._reader.scale
             self.outcome = self._finish()
             # A run keeps its jobs to the end: not their pictures and cells.
             self._gallery, self._fields = Gallery(0), {}
@@ -170,45 +143,60 @@ class SlideJob:
     def _outcome(self, field: Field, analyze: Analyze) -> FieldOutcome:
         try:
             return analyze(field)
-        except OutputError:
+        except (OutputError, ModelFileError):  # no other field would fare better
             raise
         except LeukodiffError as error:
-            return FieldOutcome(_failed(field, error))
+            return FieldOutcome(failed_field(field, error))
         except Exception as error:
             # One odd field must not cost the night's batch: it is listed, and the log has it all.
             log_error(self._folder.out, f"{self.slide.slide_id}/{field.field_id}", error)
-            return FieldOutcome(_failed(field, error, f"{type(error).__name__}: "))
+            return FieldOutcome(failed_field(field, error, f"{type(error).__name__}: "))
 
     def _analyzed(self, field: Field) -> FieldOutcome:
         try:
             image = field.read()
         except InputError as error:
-            return FieldOutcome(_failed(field, error), unreadable=True)
-        um_per_px = self._scale_of_fields().um_per_px
-        found = self._models.detector.detect(image, um_per_px)
-        white = in_reading_order(found.of(WHITE_CELL))
-        named = self._models.classifier.classify(image, white.xyxy, um_per_px)
+            return FieldOutcome(failed_field(field, error), unreadable=True)
+        found, size = self._reader.look(image), image.shape[1::-1]
+        if not found.is_read:
+            shown = self._shown(field, partial(draw_left_out, image, found.kind, found.um_per_px))
+            return FieldOutcome(left_out_field(field, size, found.kind), shown=shown)
+        white = in_reading_order(found.cells.of(WHITE_CELL))
+        named = self._models.classifier.classify(image, white.xyxy, found.um_per_px)
         cells = make_cells(field, white, named)
-        beside = {name: found.of(name).xyxy for name in ("red_cell", "platelet")}
-        if self._making.overlays:
-            picture = encode_jpeg(draw_overlay(image, cells, beside, um_per_px))
-            self._folder.write(overlay_name(field), picture)
-        for cell in cells:
-            self._gallery.offer(cell, partial(cut_crop, image, cell, um_per_px))
+        beside = {name: found.cells.of(name).xyxy for name in ("red_cell", "platelet")}
         counted = {name: len(boxes) for name, boxes in beside.items()}
-        return FieldOutcome(_result(field, image.shape[1::-1], cells, counted), cells)
+        draw = partial(draw_overlay, image, cells, beside, found.um_per_px)
+        crops = tuple((cell, partial(cut_crop, image, cell, found.um_per_px)) for cell in cells)
+        shown = self._shown(field, draw, crops)
+        return FieldOutcome(read_field(field, size, cells, counted, found.kind), cells, shown=shown)
+
+    def _shown(self, field: Field, draw: Callable[[], Rgb], crops: Crops = ()) -> Shown:
+        """Shows a field at once; with a target, gives what to show once the field is to count."""
+        overlay = encode_jpeg(draw()) if self._making.overlays else None
+        if self._enough.target is None:
+            self._show(field, Shown(overlay, crops))
+            return Shown()
+        # Cut now: the field's pixels do not wait.
+        return Shown(overlay, tuple((cell, partial(bytes, cut())) for cell, cut in crops))
+
+    def _show(self, field: Field, shown: Shown) -> None:
+        if shown.overlay:
+            self._folder.write(overlay_name(field), shown.overlay)
+        for cell, crop in shown.crops:
+            self._gallery.offer(cell, crop)
 
     def _scanned(self, field: Field, workers: Workers, tell: Tell) -> FieldOutcome:
         try:
             scan = open_scan(field.path)
         except InputError as error:
-            return FieldOutcome(_failed(field, error), unreadable=True)
+            return FieldOutcome(failed_field(field, error), unreadable=True)
         with scan:
             found = read_scan(scan, self._models, self._making.reading, workers, tell)
             self._scale = found.scale
             cells = make_cells(field, found.white, found.named)
             self._offer(cells, scan, found.scale.um_per_px, workers)
-            result = _result(field, (scan.width, scan.height), cells, found.beside)
+            result = read_field(field, (scan.width, scan.height), cells, found.beside, kind="")
         if self._making.overlays:
             view = draw_overview(
                 found.picture.image,
@@ -230,36 +218,11 @@ class SlideJob:
         for _ in workers.each(offer, cells):
             pass
 
-    def _scale_of_fields(self) -> SlideScale:
-        """The slide's scale; the first field to ask reads it off the red cells of a few."""
-        with self._scale_lock:
-            if self._no_scale:
-                raise self._no_scale
-            if self._scale is None:
-                try:
-                    self._scale = self._settled(self._fields_for_scale())
-                except ScaleUnknownError as error:
-                    self._no_scale = error
-                    raise
-        return self._scale
-
-    def _settled(self, chosen: Sequence[Field]) -> SlideScale:
-        given = self._making.reading.um_per_px
-        known, warnings = (None, ()) if given else _metadata_scale(chosen)
-        return settle_scale(
-            given,
-            known,
-            lambda guess: self._models.estimate_um_per_px(_readable(chosen), guess),
-            warnings,
-        )
-
-    def _fields_for_scale(self) -> list[Field]:
-        n = len(self.slide.fields)
-        chosen = np.unique(np.linspace(0, n - 1, min(n, FIELDS_FOR_SCALE)).round().astype(int))
-        return [self.slide.fields[i] for i in chosen.tolist()]
-
-    def _finish(self) -> SlideOutcome:
-        outcomes = [self._fields[i] for i in range(len(self.slide.fields))]
+    def _finish(self) -> SlideOutcome | None:
+        outcomes = [
+            self._fields[i] if self._enough.wants(i) else FieldOutcome(not_read_field(field))
+            for i, field in enumerate(self.slide.fields)
+        ]
         report = self._report(outcomes)
         if report.status == FAILED:
             self._folder.discard()
@@ -268,8 +231,12 @@ class SlideJob:
         failures = tuple((f.field_id, f.error) for f in report.failures)
         record: dict[str, object] = {"made_of": self._files, "made_by": self._making.made_by}
         record |= {"row": row, "counts": counts, "failures": failures}
+        record["paths"] = [str(field.path.resolve()) for field in self.slide.fields]
         self._write(report, json.dumps(record, indent=1))
-        self._folder.publish()
+        with self._lock:
+            if self._closed:
+                return None
+            self._folder.publish()
         return SlideOutcome(row, counts, failures)
 
     def _report(self, outcomes: list[FieldOutcome]) -> SmearReport:
@@ -283,13 +250,15 @@ class SlideJob:
             replace(self._making.provenance, started=self._started, seconds=seconds),
             self._overlays(outcomes),
             {o.result.field_id: o.reading for o in outcomes if o.reading},
+            self._models.classifier.metadata.calibration.get("atypical_rate"),
         )
 
     def _overlays(self, outcomes: list[FieldOutcome]) -> dict[str, str]:
         if not self._making.overlays:
             return {}
         pairs = zip(self.slide.fields, outcomes, strict=True)
-        return {f.field_id: overlay_name(f) for f, o in pairs if o.result.status != FAILED}
+        drawn = (DONE, LEFT_OUT)
+        return {f.field_id: overlay_name(f) for f, o in pairs if o.result.status in drawn}
 
     def _write(self, report: SmearReport, record: str) -> None:
         self._folder.write("cells.csv", cells_csv(report))
@@ -321,17 +290,36 @@ def in_reading_order(found: Detections) -> Detections:
 def make_cells(field: Field, white: Detections, named: Predictions) -> tuple[Cell, ...]:
     """The rows of cells.csv for one field: boxes to 0.1 px, numbered from 1."""
     boxes = np.round(white.xyxy.astype(np.float64), 1).tolist()
+    unknown = [None] * len(named)
     rows = zip(
         boxes,
         white.confidence.tolist(),
         named.cell_types,
         named.confidence.tolist(),
         named.probabilities.tolist(),
+        named.facts,
+        named.notes,
+        unknown if named.atypical is None else named.atypical.tolist(),
+        named.is_atypical.tolist(),
         strict=True,
     )
     return tuple(
-        Cell(field.field_id, f"{field.key}-{i}", x0, y0, x1, y1, found, kind, sure, tuple(chances))
-        for i, ((x0, y0, x1, y1), found, kind, sure, chances) in enumerate(rows, start=1)
+        Cell(
+            field.field_id,
+            f"{field.key}-{i}",
+            *(x0, y0, x1, y1),
+            detection_confidence=found,
+            cell_type=kind,
+            confidence=sure,
+            probabilities=tuple(chances),
+            facts=facts,
+            note=note,
+            atypical=score,
+            is_atypical=odd,
+        )
+        for i, ((x0, y0, x1, y1), found, kind, sure, chances, facts, note, score, odd) in enumerate(
+            rows, start=1
+        )
     )
 
 
@@ -343,46 +331,3 @@ def overlay_name(field: Field) -> str:
 def made_by(models: Models, version: str, settings: Mapping[str, object]) -> dict[str, Any]:
     """What two runs must have in common for one to go on where the other stopped."""
     return {"version": version, "models": [asdict(m) for m in models.used], "settings": settings}
-
-
-def _result(
-    field: Field, size: tuple[int, ...], cells: Sequence[Cell], beside: Mapping[str, int]
-) -> FieldResult:
-    """A field's row; what was not counted (`beside` lacks it) stays unknown."""
-    platelets = beside.get("platelet")
-    named = sum(cell.cell_type == "platelet" for cell in cells)
-    return FieldResult(
-        field.field_id,
-        width=size[0],
-        height=size[1],
-        n_wbc=sum(cell.is_white for cell in cells),
-        n_rbc=beside.get("red_cell"),
-        n_platelet=None if platelets is None else platelets + named,
-    )
-
-
-def _metadata_scale(fields: Sequence[Field]) -> tuple[float | None, tuple[str, ...]]:
-    found, warnings = [], dict[str, None]()
-    for field in fields:
-        try:
-            um_per_px, refused = field.metadata_scale()
-        except InputError:  # it is listed when its own turn comes
-            continue
-        found.append(um_per_px)
-        warnings |= dict.fromkeys(refused)
-    return agreed(found), tuple(warnings)
-
-
-def _readable(fields: Sequence[Field]) -> list[Rgb]:
-    images = []
-    for field in fields:
-        try:
-            images.append(field.read())
-        except InputError:  # it is listed when its own turn comes
-            continue
-    return images
-
-
-def _failed(field: Field, error: Exception, prefix: str = "") -> FieldResult:
-    reason = one_line(f"{prefix}{error}").removeprefix(f"{field.path}: ")
-    return FieldResult(field.field_id, status=FAILED, error=reason)

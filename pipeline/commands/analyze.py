@@ -44,13 +44,13 @@ SHOWN = 30
 @click.option(
     "--no-overlays", is_flag=True, help="Draw no pictures of the fields: faster, smaller."
 )
-@click.option(
-    "--target-cells", type=click.IntRange(min=1), help="Scans: stop at so many white cells."
-)
+@click.option("--target-cells", type=click.IntRange(min=1), help="Stop at so many white cells.")
 @click.option(
     "--full-pass", is_flag=True, help="Scans: detect everywhere, without a first look: slower."
 )
-@click.option("--all-areas", is_flag=True, help="Scans: read empty, thick and blurred areas too.")
+@click.option(
+    "--all-areas", is_flag=True, help="Read empty, thick and blurred fields and areas too."
+)
 @detector_option
 @classifier_option
 @engine_options

@@ -6,12 +6,13 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from leukodiff.classifier.predictions import Predictions
+from leukodiff.classifier.closer_look import OVERLAPPING, overlapping
+from leukodiff.classifier.predictions import Predictions, joined
 from leukodiff.datasets.vocabulary import WHITE_CELL
 from leukodiff.detector.detections import Detections
 from leukodiff.detector.seams import merge_across_tiles
 
-from .windows import Box, Chances, Glass, Seen
+from .windows import Box, Glass, Seen
 
 LARGE_UM = 25.0
 """A cut box this long is of a cell too large for a window."""
@@ -30,7 +31,7 @@ class Cells:
     glass: Glass
     whole_windows: bool
     _seen: list[Seen] = field(default_factory=list)
-    _named: dict[Box, Chances] = field(default_factory=dict)
+    _named: dict[Box, Predictions] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         blank, no_box = np.full((1, 1, 3), 255, np.uint8), np.zeros((0, 4), np.float32)
@@ -55,9 +56,8 @@ class Cells:
 
     def named(self, white: Detections) -> Predictions:
         """What each white cell is."""
-        rows = [self._chances(box) for box in white.xyxy.tolist()]
-        chances = np.array(rows, np.float32).reshape(len(rows), len(self._nothing.class_names))
-        return replace(self._nothing, probabilities=chances)
+        each = [self._name(box) for box in white.xyxy.tolist()]
+        return joined([self._nothing, *each]).noted(overlapping(white.xyxy), OVERLAPPING)
 
     def _whole(self, one: Seen) -> Seen:
         sides = (one.white.xyxy[:, 2:] - one.white.xyxy[:, :2]).max(axis=1, initial=0)
@@ -73,10 +73,10 @@ class Cells:
         both = zip(self._seen, beside, strict=True)
         return [(one.window, _together(one.white, other)) for one, other in both]
 
-    def _chances(self, box: Sequence[float]) -> Chances:
+    def _name(self, box: Sequence[float]) -> Predictions:
         key = tuple(box)
         if key not in self._named:
-            self._named[key] = self.glass.name(box).probabilities[0]
+            self._named[key] = self.glass.name(box)
         return self._named[key]
 
 

@@ -19,7 +19,16 @@ from ..scans import Scan
 from .candidates import Candidates, any_meet, middles
 from .cells import Cells
 from .rough_scale import rough_um_per_px
-from .survey import AreaGrid, Picture, areas_of, probes, small_picture, without_blurred
+from .survey import (
+    PROBE_PX,
+    PROBE_UM,
+    AreaGrid,
+    Picture,
+    areas_of,
+    probes,
+    small_picture,
+    without_blurred,
+)
 from .windows import Glass, Seen, batches, own_px
 from .workers import Workers
 
@@ -35,11 +44,11 @@ Indices = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class ReadingSettings:
-    """How a scan is read.
+    """How a slide is read.
 
     `um_per_px`: its scale, when known better than the file does. `target_cells`: stop when so many
-    white cells are found. `full_pass`: detect everywhere, without a first look. `all_areas`: read
-    those too that are empty, thick or out of focus.
+    white cells are found. `full_pass`: detect everywhere in a scan, without a first look.
+    `all_areas`: read those areas and fields too that are empty, thick or out of focus.
     """
 
     um_per_px: float | None = None
@@ -85,7 +94,10 @@ def read_scan(
 
     def measure(guess: float | None) -> ScaleEstimate | None:
         pieces = probes(scan, picture, guess, workers)
-        return models.estimate_um_per_px(pieces, guess or rough_um_per_px(pieces))
+        rough = guess or rough_um_per_px(pieces)
+        if not guess and rough and rough * PROBE_PX < PROBE_UM:  # few cells in pieces so small
+            pieces = probes(scan, picture, rough, workers)
+        return models.estimate_um_per_px(pieces, rough, probes=len(pieces))
 
     scale = settle_scale(how.um_per_px, scan.um_per_px, measure, scan.warnings)
     grid = areas_of(scan, picture, scale.um_per_px)
@@ -187,8 +199,8 @@ class _Tour:
     def _look_round_candidates(self, lap: Indices) -> None:
         self._tell(lap, 0, "first look")
         windows = self.glass.windows(self._candidates.of(lap))
-        done = 0
-        for seen in self.workers.each(self.glass.look, batches(windows)):
+        done, at_once = 0, self.glass.models.detector.batch
+        for seen in self.workers.each(self.glass.look, batches(windows, at_once)):
             self._cells.add(seen)
             done += len(seen)
             self._tell(lap, done / len(windows), f"{done} of {len(windows)} windows")

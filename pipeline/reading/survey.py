@@ -24,14 +24,19 @@ from .workers import Workers
 PICTURE_PIXELS = 4_000_000
 """Of the small picture, at most: 4 um/px on a scan of 8 x 8 mm."""
 
+AS_IT_IS = 1.2
+"""A level so much coarser than that, or less, is taken as it is, not shrunk from a finer one."""
+
 BANDS = 8
 """The small picture is read in so many bands."""
 
 USUAL_UM_PER_PX = 0.25
 """What a scan is taken for until its scale is known (a 40x objective)."""
 
-PROBES, PROBE_PX = 8, 512
-"""Pieces at full resolution in which red cells are measured: how many, and their side."""
+PROBES, PROBE_PX, PROBE_UM = 8, 512, 54.0
+"""Pieces at full resolution in which red cells are measured: how many, their side, and what that
+measures at least where the scale is known: as much as the detector looks at in one go, and a little
+more. They grow to double the side for it."""
 
 FOCUS_READ_UM = 40.0
 """Side of the piece at full resolution by which an area's focus is judged."""
@@ -82,8 +87,10 @@ class AreaGrid:
 
 def small_picture(scan: Scan, workers: Workers) -> Picture:
     """The whole scan, read at such a scale that it has four megapixels at most."""
-    downsample = max(1.0, math.sqrt(scan.width * scan.height / PICTURE_PIXELS))
-    downsample = max(downsample, max(scan.width, scan.height) / 32_000)  # a JPEG's longest side
+    wanted = max(1.0, math.sqrt(scan.width * scan.height / PICTURE_PIXELS))
+    wanted = max(wanted, max(scan.width, scan.height) / 32_000)  # a JPEG's longest side
+    levels = [one for one in scan.downsamples if wanted <= one <= AS_IT_IS * wanted]
+    downsample = min(levels, default=wanted)
     edges = np.linspace(0, max(1, round(scan.height / downsample)), BANDS + 1).round()
     ends = np.minimum(edges * downsample, scan.height).tolist()
     ends[-1] = scan.height
@@ -117,7 +124,8 @@ def probes(scan: Scan, picture: Picture, um_per_px: float | None, workers: Worke
     coverage = grid.areas.coverage[order]
     monolayer = order[(coverage >= low) & (coverage <= high)]
     chosen = spread(monolayer if len(monolayer) >= PROBES // 2 else order, PROBES)
-    return list(workers.each(lambda i: _middle_of(scan, grid, int(i), PROBE_PX), chosen))
+    side = min(max(PROBE_PX, math.ceil(PROBE_UM / (um_per_px or math.inf))), 2 * PROBE_PX)
+    return list(workers.each(lambda i: _middle_of(scan, grid, int(i), side), chosen))
 
 
 def without_blurred(scan: Scan, grid: AreaGrid, um_per_px: float, workers: Workers) -> AreaGrid:

@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 
 from leukodiff.classifier.predictions import Predictions
 from leukodiff.datasets.vocabulary import WHITE_CELL
-from leukodiff.detector.canvas import MARGIN, STRIDE
+from leukodiff.detector.canvas import MARGIN
 from leukodiff.detector.detections import Detections
-from leukodiff.detector.first_look import LARGEST_UM, MARGIN_UM
+from leukodiff.detector.first_look import MARGIN_UM, window_side
 from leukodiff.detector.infer import OVERLAP_UM, TILE_PX
 from leukodiff.detector.seams import CUT_UM
 from leukodiff.detector.tiles import on_scan, read_window, tile_boxes, windows_round
@@ -19,15 +19,11 @@ from leukodiff.detector.tiles import on_scan, read_window, tile_boxes, windows_r
 from ..models import Models, Rgb
 from ..scans import Scan
 
-BATCH = 4
-"""Windows in one call of the detector."""
-
 ROUND_A_CELL_UM = 40.0
 """Side of the piece of the scan that a cell is named from: its crop and the glass about it."""
 
 Box = tuple[float, ...]
 Window = tuple[int, ...]
-Chances = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -35,13 +31,13 @@ class Seen:
     """What was found in one window, in px of the scan.
 
     `white`: its white cells; `beside`: all else, empty where windows lie round candidates alone.
-    `named`: the probabilities of each white cell by its box.
+    `named`: what each white cell is, by its box.
     """
 
     window: Window
     white: Detections
     beside: Detections
-    named: Mapping[Box, Chances]
+    named: Mapping[Box, Predictions]
 
 
 @dataclass(frozen=True)
@@ -65,8 +61,7 @@ class Glass:
     @property
     def window_px(self) -> int:
         """Side of a window (px of the scan) that holds any candidate with its margin."""
-        working = (LARGEST_UM + 2 * MARGIN_UM) / self.models.detector.um_per_px
-        return round(STRIDE * math.ceil(working / STRIDE) * self.to_scan)
+        return round(window_side(self.models.detector.um_per_px) * self.to_scan)
 
     @property
     def frame_px(self) -> int:
@@ -100,20 +95,10 @@ class Glass:
 
     def name(self, box: Sequence[float]) -> Predictions:
         """What the cell in a box (px of the scan) is, cut from full resolution."""
-        left, top, width, height = self.round_about(box, ROUND_A_CELL_UM)
+        left, top, width, height = round_about(self.scan, box, ROUND_A_CELL_UM / self.um_per_px)
         around = self.scan.read(left, top, width, height)
         moved = np.array([box], np.float32) - np.array([left, top] * 2, np.float32)
         return self.models.classifier.classify(around, moved, self.um_per_px)
-
-    def round_about(self, box: Sequence[float], side_um: float) -> tuple[int, int, int, int]:
-        """x, y, width and height (px of the scan) round the middle of a box, inside the scan."""
-        half = side_um / self.um_per_px / 2
-        x, y = (box[0] + box[2]) / 2, (box[1] + box[3]) / 2
-        half = max(half, (box[2] - box[0]) / 2, (box[3] - box[1]) / 2)
-        left, top = max(0, math.floor(x - half)), max(0, math.floor(y - half))
-        right = min(self.scan.width, math.ceil(x + half))
-        below = min(self.scan.height, math.ceil(y + half))
-        return left, top, right - left, below - top
 
     def _read(self, window: Window) -> Rgb:
         size = self.scan.width, self.scan.height
@@ -124,10 +109,7 @@ class Glass:
         cells = on_scan(found, window, image.shape[1::-1], size)
         white = cells.class_id == cells.class_names.index(WHITE_CELL)
         whole = ~self.cut(cells.xyxy, window)
-        named = {
-            tuple(box): self.name(box).probabilities[0]
-            for box in cells.xyxy[white & whole].tolist()
-        }
+        named = {tuple(box): self.name(box) for box in cells.xyxy[white & whole].tolist()}
         return Seen(window, cells.select(white), cells.select(~white), named)
 
     def cut(self, xyxy: NDArray[np.float32], window: Window) -> NDArray[np.bool_]:
@@ -141,10 +123,19 @@ class Glass:
         return np.asarray(cut.any(axis=1), np.bool_)
 
 
-def batches(windows: Sequence[Window]) -> Iterator[Sequence[Window]]:
-    """Windows, a few at a time."""
-    for start in range(0, len(windows), BATCH):
-        yield windows[start : start + BATCH]
+def round_about(scan: Scan, box: Sequence[float], side_px: float) -> tuple[int, int, int, int]:
+    """x, y, width and height (px) of a square round a box, as far as it lies in the scan."""
+    x, y = (box[0] + box[2]) / 2, (box[1] + box[3]) / 2
+    half = max(side_px, box[2] - box[0], box[3] - box[1]) / 2
+    left, top = max(0, math.floor(x - half)), max(0, math.floor(y - half))
+    right, below = min(scan.width, math.ceil(x + half)), min(scan.height, math.ceil(y + half))
+    return left, top, right - left, below - top
+
+
+def batches(windows: Sequence[Window], n: int) -> Iterator[Sequence[Window]]:
+    """Windows, `n` at a time."""
+    for start in range(0, len(windows), n):
+        yield windows[start : start + n]
 
 
 def own_px(tiles: NDArray[np.int64]) -> Callable[[int], tuple[float, ...]]:

@@ -38,6 +38,7 @@ class Facts:
     name: str = "colours"
     version: str = "1"
     sha256: str = "0" * 64
+    calibration: Mapping[str, Any] = field(default_factory=dict)
 
 
 def squares(image: Rgb, colour: Sequence[int]) -> list[list[float]]:
@@ -50,6 +51,7 @@ def squares(image: Rgb, colour: Sequence[int]) -> list[list[float]]:
 class ColourDetector:
     metadata: Facts = field(default_factory=lambda: Facts("detector", DETECTOR_CLASSES))
     um_per_px: float = 0.5
+    batch: int = 4
 
     def detect_many(
         self, images: Sequence[Rgb], um_per_px: float, *, framed: bool = True
@@ -87,16 +89,20 @@ def models() -> Models:
     """Models that find and name the squares of `field_image`, at 0.5 um/px."""
     measured = ScaleEstimate(0.5, 0.1, 30)
     return Models(
-        ColourDetector(), ColourClassifier(), lambda images, _: measured if images else None
+        ColourDetector(), ColourClassifier(), lambda images, *_, **__: measured if images else None
     )
 
 
 @pytest.fixture
 def field_image() -> Callable[..., Rgb]:
-    """Draws a field of white glass with a square for each cell named, left to right."""
+    """Draws a field with a square for each cell named, left to right, below a part of the smear
+    in which the models see no cell; with `smear=False` the rest is bare glass."""
 
-    def draw(*names: str, width: int = 160, height: int = 90) -> Rgb:
+    def draw(*names: str, width: int = 160, height: int = 90, smear: bool = True) -> Rgb:
         image = np.full((height, width, 3), 245, np.uint8)
+        if smear:
+            for x in range(2, width - 8, 16):
+                image[4:30, x : x + 8] = (215, 170, 170)
         for i, name in enumerate(names):
             x = 8 + i * (SIDE + 8)
             image[40 : 40 + SIDE, x : x + SIDE] = COLOURS[name]

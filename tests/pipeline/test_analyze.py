@@ -187,7 +187,7 @@ def test_exit_status_by_slides(
 def test_a_slide_without_a_scale_fails_with_the_way_out(
     tmp_path: Path, smear: Smear, models: Models
 ) -> None:
-    blind = replace(models, estimate_um_per_px=lambda images, guess: None)
+    blind = replace(models, estimate_um_per_px=lambda *_, **__: None)
     summary = analyze([smear(a=(), b=())], tmp_path / "out", models=blind)
     assert summary.exit_status == 1
     assert "--um-per-px" in str(summary.rows[0]["error"])
@@ -199,7 +199,7 @@ def test_the_scale_is_read_once_from_a_few_fields(
 ) -> None:
     calls: list[int] = []
 
-    def estimate(images: Sequence[Any], guess: float | None) -> ScaleEstimate:
+    def estimate(images: Sequence[Any], guess: float | None, **_: Any) -> ScaleEstimate:
         calls.append(len(images))
         return ScaleEstimate(0.25, 0.1, 40)
 
@@ -217,11 +217,8 @@ class Moody:
     um_per_px = 0.5
 
     def __init__(self, models: Models, error: BaseException) -> None:
-        self.metadata, self._detect, self._error = (
-            models.detector.metadata,
-            models.detector.detect,
-            error,
-        )
+        self.metadata, self.batch = models.detector.metadata, models.detector.batch
+        self._detect, self._error = models.detector.detect, error
 
     def detect(self, image: Any, um_per_px: float) -> Any:
         if image[45, 10].tolist() == [200, 120, 120]:
@@ -354,31 +351,6 @@ def test_run_json_tells_of_a_full_disk_even_where_slides_csv_can_not(
     assert names(out) == {"run.json", "counts.csv"}
     (failure,) = json.loads((out / "run.json").read_text())["failures"]
     assert failure["slide_id"] == "smear"
-
-
-def test_ctrl_c_keeps_the_slides_that_were_finished(
-    tmp_path: Path, smear: Smear, models: Models
-) -> None:
-    for i in range(6):
-        smear(f"all/s{i}", a=("neutrophil",), b=())
-    out = tmp_path / "out"
-
-    def stop(done: int, total: int, slide_id: str) -> None:
-        if slide_id == "s1" and done == 4:
-            raise KeyboardInterrupt
-
-    summary = analyze([tmp_path / "all"], out, ONE, stop, models)
-    assert summary.interrupted
-    assert summary.exit_status == 1
-    finished = [str(row["slide_id"]) for row in summary.rows]
-    assert {"s0", "s1"} <= set(finished) < {f"s{i}" for i in range(6)}
-    assert names(out) == {"run.json", "slides.csv", "counts.csv", *finished}
-    assert all(names(out / slide_id) == SLIDE_FILES for slide_id in finished)
-    assert json.loads((out / "run.json").read_text())["status"] == "interrupted"
-
-    again = analyze([tmp_path / "all"], out, ONE, models=models)
-    assert again.exit_status == 0
-    assert {str(s.row["slide_id"]) for s in again.slides if s.skipped} == set(finished)
 
 
 @pytest.mark.parametrize(

@@ -1,3 +1,4 @@
+import gc
 from pathlib import Path
 
 import numpy as np
@@ -147,3 +148,20 @@ def test_the_demo_removes_nothing_that_is_not_its_own(tmp_path: Path) -> None:
     mine.write_text("keep")
     assert leukodiff("demo", "--out", tmp_path, "--fields", "1").exit_code == 2
     assert mine.read_text() == "keep"
+
+
+def test_as_a_program_it_leaves_without_clearing_up_memory() -> None:
+    before = gc.get_freeze_count()
+    try:
+        with pytest.raises(SystemExit) as left:
+            main(["--version"])
+        assert left.value.code == 0
+        assert gc.get_freeze_count() > before
+    finally:
+        gc.unfreeze()
+
+
+def test_called_by_another_program_it_leaves_memory_alone() -> None:
+    before = gc.get_freeze_count()
+    assert leukodiff("--version").exit_code == 0
+    assert gc.get_freeze_count() == before

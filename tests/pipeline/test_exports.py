@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from leukodiff.classifier.facts import CellFacts
+from leukodiff.classifier.predictions import ATYPICAL
 from leukodiff.datasets.vocabulary import BY_NAME
 from leukodiff.pipeline.exports.geojson import cells_geojson, rgb
 from leukodiff.pipeline.exports.html import report_html
@@ -51,6 +53,20 @@ def test_a_cell_of_a_file_whose_name_is_no_text_is_exported(
     name = b"f\xff-1".decode("utf-8", "surrogateescape")
     (feature,) = json.loads(cells_geojson(make_report(make_cell(cell_id=name))))["features"]
     assert feature["properties"]["name"] == name
+
+
+def test_geojson_has_the_measures_that_are_known(
+    make_cell: MakeCell, make_report: MakeReport
+) -> None:
+    known = make_cell("neutrophil", 1, facts=CellFacts(160.0, 40.0, 3), atypical=0.5)
+    unknown = make_cell("unidentified", 2, note="out of focus")
+    one, other = json.loads(cells_geojson(make_report(known, unknown)))["features"]
+    measures = {"cell area um2": 160, "nucleus area um2": 40, "nucleus to cell ratio": 0.25}
+    measures |= {"nucleus lobes": 3, "atypical": 0.5}
+    assert measures.items() <= one["properties"]["measurements"].items()
+    assert not measures.keys() & other["properties"]["measurements"].keys()
+    assert "note" not in one["properties"]
+    assert other["properties"]["note"] == "out of focus"
 
 
 def test_geojson_of_no_cells(make_report: MakeReport) -> None:
@@ -112,6 +128,36 @@ def test_an_unidentified_cell_shows_what_it_may_be(
     cell = make_cell("unidentified", probabilities=(0.45, 0.4, 0.05, 0.05, 0.05, 0, 0, 0))
     html = report_html(make_report(cell), {cell.cell_id: b""})
     assert "NEU 45% / LYM 40%" in html
+
+
+def test_a_named_cell_shows_its_two_likeliest_classes(
+    make_cell: MakeCell, make_report: MakeReport
+) -> None:
+    cell = make_cell("monocyte", probabilities=(0.02, 0.003, 0.976, 0.001, 0, 0, 0, 0))
+    assert "MON 97% / NEU 2%" in report_html(make_report(cell), {cell.cell_id: b""})
+
+
+def test_what_stands_out_is_shown_first_with_the_reason(
+    make_cell: MakeCell, make_report: MakeReport
+) -> None:
+    odd = {"cell_type": "unidentified", "note": ATYPICAL, "is_atypical": True}
+    cells = [
+        make_cell("neutrophil", 1),
+        make_cell("erythroblast", 2),
+        make_cell(number=3, atypical=0.8, **odd),
+        make_cell("unidentified", 4, note="out of focus"),
+        make_cell(number=5, atypical=0.9, **odd),
+        make_cell(number=6, atypical=0.9, reviewed_as="lymphocyte", **odd),
+    ]
+    html = report_html(make_report(*cells), {cell.cell_id: b"" for cell in cells})
+    shelves = re.findall(r"<h3><span[^>]*>[^<]*</span>([a-z_ ]+?) <", html)
+    assert shelves == ["atypical", "erythroblast", "neutrophil", "lymphocyte", "unidentified"]
+    text = Page(html).text
+    order = [text.index(f"field 1-{number}") for number in (5, 3, 2, 1, 6, 4)]
+    assert order == sorted(order)
+    assert text.count(ATYPICAL) == 3
+    assert "out of focus" in text
+    assert "Atypical cells are unlike every class" in text
 
 
 def test_a_file_name_that_is_no_text_is_still_shown(

@@ -22,6 +22,17 @@ def test_a_gallery_keeps_so_many_of_each_class(
     assert len(gallery.crops()) == 2 * kept
 
 
+def test_atypical_cells_have_a_place_of_their_own(make_cell: MakeCell) -> None:
+    gallery = Gallery(2)
+    for i in range(20):
+        odd = i % 2 == 0
+        cell = make_cell("unidentified", i, is_atypical=odd, cell_id=f"{odd}-{i}")
+        gallery.offer(cell, lambda: b"")
+    assert (
+        sorted(cell_id.split("-")[0] for cell_id in gallery.crops()) == ["False"] * 2 + ["True"] * 2
+    )
+
+
 def test_the_order_of_fields_does_not_matter(make_cell: MakeCell) -> None:
     cells = [make_cell(number=i) for i in range(200)]
     forward, backward, threaded = Gallery(8), Gallery(8), Gallery(8)

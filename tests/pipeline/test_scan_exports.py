@@ -14,7 +14,8 @@ from leukodiff.datasets.vocabulary import BY_NAME
 from leukodiff.pipeline.exports.geojson import cells_geojson, rgb
 from leukodiff.pipeline.exports.html import report_html
 from leukodiff.pipeline.exports.overlay import encode_jpeg
-from leukodiff.pipeline.exports.overview import SHADES, draw_overview, shrunk
+from leukodiff.pipeline.exports.overview import draw_overview, shrunk
+from leukodiff.pipeline.exports.shades import SHADES
 from leukodiff.pipeline.exports.sheets import contact_sheets
 from leukodiff.pipeline.exports.tables import areas_csv, count_rows, slide_row
 from leukodiff.pipeline.report import Area, Cell, FieldResult, ScanReading, SmearReport
@@ -160,6 +161,22 @@ def test_contact_sheets(make_cell: MakeCell, make_report: MakeReport, n: int) ->
     assert sheet is not None
     assert 120 * rows < sheet.shape[0] < 160 * rows + 60
     assert sheet.shape[1] <= 12 * 120 + 8
+
+
+def test_the_sheet_of_atypical_cells_comes_first_and_says_why(
+    make_cell: MakeCell, make_report: MakeReport
+) -> None:
+    plain = make_cell("unidentified", 1)
+    odd = make_cell("unidentified", 2, is_atypical=True, note="unlike any class it learnt")
+    crop = encode_jpeg(np.full((112, 112, 3), 180, np.uint8))
+    sheets = contact_sheets(make_report(plain, odd), {c.cell_id: crop for c in (plain, odd)})
+    assert list(sheets) == ["atypical", "unidentified"]
+    tall, low = (
+        cv2.imdecode(np.frombuffer(sheets[name], np.uint8), cv2.IMREAD_COLOR) for name in sheets
+    )
+    assert tall is not None
+    assert low is not None
+    assert tall.shape[0] >= low.shape[0] + 20  # its note, in two lines
 
 
 def test_contact_sheets_of_no_cells(make_report: MakeReport) -> None:

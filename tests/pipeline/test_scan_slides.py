@@ -14,7 +14,7 @@ import pytest
 from leukodiff.pipeline.analyze import AnalyzeSettings, RunSummary, analyze
 from leukodiff.pipeline.models import Models
 from leukodiff.pipeline.scans import open_scan
-from leukodiff.runtime.errors import InputError
+from leukodiff.runtime.errors import InputError, ModelFileError
 
 from .conftest import COLOURS, SIDE
 
@@ -194,7 +194,7 @@ def test_a_scan_without_a_cell_is_done(
     tmp_path: Path, write_scan: Write, models: Models, um_per_px: float | None
 ) -> None:
     path = write_scan(np.full((900, 1000, 3), 240, np.uint8), um_per_px=um_per_px)
-    blind = replace(models, estimate_um_per_px=lambda images, guess: None)
+    blind = replace(models, estimate_um_per_px=lambda *_, **__: None)
     summary = run(path, tmp_path / "out", blind, um_per_px=None if um_per_px else 0.5)
     assert summary.exit_status == 0
     assert places(tmp_path / "out/scan") == {}
@@ -230,12 +230,29 @@ def test_a_scan_that_cannot_be_read(
 def test_a_scan_whose_scale_nobody_knows(
     tmp_path: Path, draw_scan: Draw, write_scan: Write, models: Models
 ) -> None:
-    blind = replace(models, estimate_um_per_px=lambda images, guess: None)
+    blind = replace(models, estimate_um_per_px=lambda *_, **__: None)
     path = write_scan(draw_scan(CELLS), um_per_px=None)
     summary = run(path, tmp_path / "out", blind)
     assert summary.exit_status == 1
     assert "--um-per-px" in str(summary.rows[0]["error"])
     assert run(path, tmp_path / "out", blind, um_per_px=0.5).exit_status == 0
+
+
+def test_an_engine_that_does_not_start_ends_the_run(
+    tmp_path: Path, draw_scan: Draw, write_scan: Write, models: Models
+) -> None:
+    """It is no failure of the scan: nothing is listed as read, and the next run starts anew."""
+
+    def fail() -> None:
+        raise ModelFileError("x.onnx: openvino can't load this model (why)")
+
+    spoilt = replace(models, detector=Spiteful(models, fail))
+    path, out = write_scan(draw_scan(CELLS)), tmp_path / "out"
+    with pytest.raises(ModelFileError, match=r"x\.onnx"):
+        run(path, out, spoilt)
+    assert json.loads((out / "run.json").read_text())["status"] == "failed"
+    assert not (out / "scan").exists()
+    assert run(path, out, models).exit_status == 0
 
 
 def test_a_wrong_pixel_size_is_not_believed(
@@ -254,6 +271,7 @@ class Spiteful:
     def __init__(self, models: Models, deed: Callable[[], None]) -> None:
         self._detector, self._deed = models.detector, deed
         self.metadata, self.um_per_px = self._detector.metadata, 0.5
+        self.batch = 4
 
     def detect(self, *args: Any) -> Any:
         return self._detector.detect(*args)

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
+from leukodiff.classifier.facts import CellFacts
 from leukodiff.pipeline.exports.tables import (
     cells_csv,
     count_rows,
@@ -22,13 +23,14 @@ MakeReport = Callable[..., SmearReport]
 GOLDEN_CELLS = """\
 slide_id,field_id,cell_id,x_min,y_min,x_max,y_max,detection_confidence,cell_type,confidence,\
 reviewed_as,p_neutrophil,p_lymphocyte,p_monocyte,p_eosinophil,p_basophil,\
-p_immature_granulocyte,p_erythroblast,p_platelet
+p_immature_granulocyte,p_erythroblast,p_platelet,\
+cell_area_um2,nucleus_area_um2,nucleus_to_cell_ratio,nucleus_lobes,atypical,note
 smear 1,field 1.jpg,field 1-1,10.0,20.0,40.5,60.0,0.9000,neutrophil,1.0000,,\
-1.0000,0.0000,0.0000,0.0000,0.0000,0.0000,0.0000,0.0000
+1.0000,0.0000,0.0000,0.0000,0.0000,0.0000,0.0000,0.0000,160.2,80.1,0.500,3,0.2500,
 smear 1,field 1.jpg,field 1-2,10.0,20.0,40.5,60.0,0.9000,lymphocyte,1.0000,monocyte,\
-0.0000,1.0000,0.0000,0.0000,0.0000,0.0000,0.0000,0.0000
+0.0000,1.0000,0.0000,0.0000,0.0000,0.0000,0.0000,0.0000,,,,,,
 smear 1,"field, 2.jpg",field 1-3,10.0,20.0,40.5,60.0,0.9000,unidentified,0.2500,,\
-0.0000,0.0000,0.0000,0.0000,0.0000,0.0000,0.0000,0.0000
+0.0000,0.0000,0.0000,0.0000,0.0000,0.0000,0.0000,0.0000,,,,,,out of focus
 """
 
 GOLDEN_COUNTS = """\
@@ -48,9 +50,9 @@ smear 1,red_cell,12,,,,,,,
 
 def test_cells_golden(make_cell: MakeCell, make_report: MakeReport) -> None:
     report = make_report(
-        make_cell("neutrophil", 1),
+        make_cell("neutrophil", 1, facts=CellFacts(160.16, 80.08, 3), atypical=0.25),
         make_cell("lymphocyte", 2, reviewed_as="monocyte"),
-        make_cell("unidentified", 3, field_id="field, 2.jpg"),
+        make_cell("unidentified", 3, field_id="field, 2.jpg", note="out of focus"),
     )
     assert cells_csv(report) == GOLDEN_CELLS
 
@@ -72,13 +74,17 @@ def test_a_persons_word_counts_and_the_classifiers_stays(
 
 def test_fields_golden(make_report: MakeReport) -> None:
     fields = (
-        FieldResult("a.jpg", 640, 480, 1, 12, 3),
+        FieldResult("a.jpg", 640, 480, 1, 12, 3, kind="usable"),
         FieldResult("b, c.jpg", status="failed", error="the JPEG is cut off before its end"),
+        FieldResult("d.jpg", 640, 480, status="left_out", kind="thick", reason="on each other"),
+        FieldResult("e.jpg", status="not_read", reason="enough"),
     )
     assert fields_csv(make_report(fields=fields)) == (
-        "field_id,width,height,n_wbc,n_rbc,n_platelet,status,error\n"
-        "a.jpg,640,480,1,12,3,done,\n"
-        '"b, c.jpg",,,,,,failed,the JPEG is cut off before its end\n'
+        "field_id,width,height,n_wbc,n_rbc,n_platelet,status,error,kind,reason\n"
+        "a.jpg,640,480,1,12,3,done,,usable,\n"
+        '"b, c.jpg",,,,,,failed,the JPEG is cut off before its end,,\n'
+        "d.jpg,640,480,,,,left_out,,thick,on each other\n"
+        "e.jpg,,,,,,not_read,,,enough\n"
     )
 
 

@@ -17,6 +17,7 @@ from leukodiff.pipeline.reading.survey import (
 )
 from leukodiff.pipeline.reading.workers import Workers
 from leukodiff.pipeline.scans import ImageScan
+from leukodiff.pipeline.scans.scan import Level, Rgb
 
 
 @pytest.fixture
@@ -62,6 +63,40 @@ def test_the_small_picture(
     assert dark == pytest.approx(height / 2, abs=survey.BANDS)
 
 
+class Pyramid(ImageScan):
+    """A scan of glass with reduced levels; notes which are read."""
+
+    def __init__(self, side: int, *downsamples: float) -> None:
+        super().__init__(np.full((side, side, 3), 240, np.uint8), Path("a"))
+        sides = [round(side / by) for by in downsamples]
+        smaller = [Level(n, n, by) for n, by in zip(sides, downsamples, strict=True)]
+        self.levels = (*self.levels, *smaller)
+        self.read_from: set[int] = set()
+
+    def read_level(self, level: int, x: int, y: int, width: int, height: int) -> Rgb:
+        self.read_from.add(level)
+        return np.full((height, width, 3), 240, np.uint8)
+
+
+@pytest.mark.parametrize(
+    ("downsamples", "level", "side"),
+    [
+        pytest.param((2.0, 4.0), 1, 2000, id="one is just right"),
+        pytest.param((2.4, 4.0), 1, 1667, id="one a little coarser is taken as it is"),
+        pytest.param((1.9, 2.5), 1, 2000, id="one that is much coarser is not"),
+        pytest.param((), 0, 2000, id="none"),
+    ],
+)
+def test_the_small_picture_of_a_pyramid(
+    workers: Workers, downsamples: tuple[float, ...], level: int, side: int
+) -> None:
+    scan = Pyramid(4000, *downsamples)
+    found = small_picture(scan, workers)
+    assert scan.read_from == {level}
+    assert found.image.shape == (side, side, 3)
+    assert found.downsample == pytest.approx(4000 / side, rel=0.001)
+
+
 def test_where_a_point_lies() -> None:
     grid = grid_of(3, 2, 300, 100)
     points = np.array([[0, 0], [99.9, 49.9], [100, 0], [299, 99], [300, 100], [150, 50]])
@@ -92,6 +127,18 @@ def test_probes_are_whole_and_from_the_smear(workers: Workers) -> None:
     assert found
     assert {probe.shape for probe in found} == {(survey.PROBE_PX, survey.PROBE_PX, 3)}
     assert all((probe < 200).mean() > 0.05 for probe in found)
+
+
+@pytest.mark.parametrize(
+    ("um_per_px", "side"),
+    [(None, 512), (0.5, 512), (0.11, 512), (0.1, 540), (0.06, 900), (0.03, 1024)],
+)
+def test_probes_of_a_fine_scan_are_larger(
+    workers: Workers, um_per_px: float | None, side: int
+) -> None:
+    scan = ImageScan(speckled(1400, 1400), Path("a"))
+    found = probes(scan, small_picture(scan, workers), um_per_px, workers)
+    assert {probe.shape for probe in found} == {(side, side, 3)}
 
 
 def test_a_blurred_part_is_found_to_its_end(workers: Workers) -> None:

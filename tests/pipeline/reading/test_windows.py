@@ -5,7 +5,7 @@ import pytest
 
 from leukodiff.detector.tiles import tile_boxes
 from leukodiff.pipeline.models import Models
-from leukodiff.pipeline.reading.windows import Glass, batches, own_px
+from leukodiff.pipeline.reading.windows import Glass, batches, own_px, round_about
 from leukodiff.pipeline.scans import ImageScan
 
 
@@ -62,12 +62,11 @@ def test_what_a_window_cuts(models: Models, box: tuple[int, ...], cut: bool) -> 
     ],
     ids=["within", "at the corner", "a large cell"],
 )
-def test_the_piece_a_cell_is_named_from(
-    models: Models, box: tuple[int, ...], expected: tuple[int, ...]
-) -> None:
-    assert glass(models, 400, 400, 0.5).round_about(box, 40.0) == expected
+def test_the_piece_a_cell_is_named_from(box: tuple[int, ...], expected: tuple[int, ...]) -> None:
+    scan = ImageScan(np.zeros((400, 400, 3), np.uint8), Path("a"))
+    assert round_about(scan, box, 80.0) == expected
 
 
 @pytest.mark.parametrize(("n", "expected"), [(0, []), (4, [4]), (9, [4, 4, 1])])
 def test_batches(n: int, expected: list[int]) -> None:
-    assert [len(batch) for batch in batches([(0, 0, 1, 1)] * n)] == expected
+    assert [len(batch) for batch in batches([(0, 0, 1, 1)] * n, 4)] == expected

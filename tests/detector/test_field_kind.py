@@ -1,0 +1,160 @@
+"""Empty, thick and blurred fields are told from those that people read."""
+
+from functools import cache
+
+import cv2
+import numpy as np
+import pytest
+
+from leukodiff.datasets.fields import LabelledField, no_boxes
+from leukodiff.datasets.images import read_rgb
+from leukodiff.datasets.phantom import STAINS, Phantom, PhantomSettings, render
+from leukodiff.datasets.registry import load_dataset
+from leukodiff.datasets.vocabulary import is_white
+from leukodiff.detector.areas import EMPTY, OUT_OF_FOCUS, THICK, USABLE
+from leukodiff.detector.canvas import resized
+from leukodiff.detector.field_kind import FieldLook, UsualLook, field_kind, look_at, usual_look
+
+NORMAL, CROWDED = 6500.0, 80000.0
+"""Red cells a mm2: one layer with gaps, and several deep."""
+
+
+@cache
+def phantom(
+    red_cells_per_mm2: float = NORMAL,
+    stain: str = "analyser",
+    n_white: int = 1,
+    um_per_px: float = 0.1,
+) -> Phantom:
+    width, height = round(96 / um_per_px), round(72 / um_per_px)
+    settings = PhantomSettings(
+        width,
+        height,
+        um_per_px,
+        seed=3,
+        n_white=n_white,
+        red_cells_per_mm2=red_cells_per_mm2,
+        red_cell_scatter=1.0,
+        platelets_per_mm2=350 if red_cells_per_mm2 else 0,
+        stain=stain,
+    )
+    return render(settings)
+
+
+def white_of(one: Phantom) -> np.ndarray:
+    return one.xyxy[[is_white(name) for name in one.cell_types]]
+
+
+@cache
+def usual(stain: str = "analyser", um_per_px: float = 0.1) -> UsualLook:
+    return usual_look([look_at(phantom(NORMAL, stain, 1, um_per_px).image, um_per_px)])
+
+
+def blurred(image: np.ndarray, um: float, um_per_px: float = 0.1) -> np.ndarray:
+    return np.asarray(cv2.GaussianBlur(image, (0, 0), um / um_per_px), np.uint8)
+
+
+@pytest.mark.parametrize("stain", STAINS)
+@pytest.mark.parametrize("um_per_px", [0.07, 0.1, 0.25, 0.5])
+def test_kinds_whatever_the_stain_and_the_scale(stain: str, um_per_px: float) -> None:
+    def kind(one: Phantom, blur_um: float = 0.0) -> str:
+        image = blurred(one.image, blur_um, um_per_px) if blur_um else one.image
+        return field_kind(look_at(image, um_per_px), usual(stain, um_per_px), white_of(one))
+
+    normal = phantom(NORMAL, stain, 1, um_per_px)
+    assert kind(normal) == USABLE
+    assert kind(normal, 1.2) == OUT_OF_FOCUS
+    assert kind(phantom(0.0, stain, 0, um_per_px)) == EMPTY
+    assert kind(phantom(CROWDED, stain, 1, um_per_px)) == THICK
+
+
+def test_a_field_with_a_white_cell_is_never_empty() -> None:
+    lone = phantom(0.0, "analyser", 1)
+    look = look_at(lone.image, 0.1)
+    assert look.coverage(usual().red_cell) < 0.07
+    assert field_kind(look, usual(), white_of(lone)) == USABLE
+    assert field_kind(look, usual(), no_boxes()) == EMPTY
+
+
+def test_white_cells_do_not_make_a_field_thick() -> None:
+    one = phantom()
+    image = one.image.copy()
+    image[:, :480] = (60, 20, 90)  # as dark as nuclei
+    boxes = np.array([[0, 0, 480, 720]], np.float32)
+    assert field_kind(look_at(image, 0.1), usual(), no_boxes()) == THICK
+    assert field_kind(look_at(image, 0.1), usual(), boxes) == USABLE
+    everywhere = np.array([[0, 0, 960, 720]], np.float32)
+    assert field_kind(look_at(image, 0.1), usual(), everywhere) == USABLE
+
+
+def test_a_field_alone_is_measured_by_itself() -> None:
+    look = look_at(phantom(CROWDED).image, 0.1)
+    assert field_kind(look, usual(), no_boxes()) == THICK
+    assert field_kind(look, usual_look([look]), no_boxes()) == USABLE
+
+
+@pytest.mark.parametrize(
+    ("score", "others", "expected"),
+    [
+        pytest.param(0.05, (), OUT_OF_FOCUS, id="alone, blurred"),
+        pytest.param(0.07, (), USABLE, id="alone, soft"),
+        pytest.param(0.07, (0.5,) * 7, OUT_OF_FOCUS, id="soft beside sharp ones"),
+        pytest.param(0.07, (0.15,) * 7, USABLE, id="soft beside soft ones"),
+        pytest.param(0.1, (5.0,) * 7, USABLE, id="sharp enough, whatever the others"),
+        pytest.param(None, (0.5,) * 7, USABLE, id="nobody can tell"),
+    ],
+)
+def test_what_is_out_of_focus(score, others, expected: str) -> None:
+    look = FieldLook(np.full((30, 40), 0.06, np.float32), score, 800, 600)
+    assert field_kind(look, UsualLook(0.12, others), no_boxes()) == expected
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "um_per_px", "tells"),
+    [
+        pytest.param(640, 480, 0.073, True, id="a field"),
+        pytest.param(200, 200, 0.1, True, id="just wide enough"),
+        pytest.param(400, 190, 0.1, False, id="too low"),
+        pytest.param(300, 300, 0.6, False, id="too coarse"),
+        pytest.param(1, 1, 0.1, False, id="one px"),
+    ],
+)
+def test_where_focus_can_be_told(width: int, height: int, um_per_px: float, tells: bool) -> None:
+    look = look_at(resized(phantom().image, width, height), um_per_px)
+    assert (look.focus is not None) == tells
+    assert (look.width, look.height) == (width, height)
+
+
+def test_a_field_without_pixels_is_empty() -> None:
+    look = look_at(np.zeros((0, 0, 3), np.uint8), 0.1)
+    assert field_kind(look, usual_look([]), no_boxes()) == EMPTY
+
+
+def test_what_is_usual_comes_from_fields_with_cells_in_them() -> None:
+    look, glass = (look_at(phantom(n, n_white=0).image, 0.1) for n in (NORMAL, 0.0))
+    assert usual_look([look, glass, glass]) == usual_look([look])
+    assert usual_look([glass]).focus == ()
+    crowded = look_at(phantom(CROWDED).image, 0.1)
+    assert usual_look([look, look, crowded]).red_cell == look.red_cell
+
+
+@pytest.mark.parametrize(
+    ("name", "step"),
+    [("bccd", 12), ("txl_pbc", 25), ("chula", 9), ("pbc", 300), ("kaggle_blood_cells", 120)],
+)
+def test_fields_that_people_read_are_left_in(data_root, monkeypatch, name: str, step: int) -> None:
+    monkeypatch.setenv("LEUKODIFF_DATA", str(data_root))
+    smears: dict[str, list[tuple[LabelledField, FieldLook]]] = {}
+    for one in load_dataset(name)[::step]:
+        look = look_at(read_rgb(one.path), one.um_per_px or 0.1)
+        smears.setdefault(one.group if name == "chula" else "", []).append((one, look))
+    for one, look, together in (
+        (one, look, usual_look([other for _, other in smear]))
+        for smear in smears.values()
+        for one, look in smear
+    ):
+        # Where a label covers its image, the cell's own place is not known: it is not masked.
+        cells = one.xyxy[[is_white(kind) for kind in one.cell_types]]
+        white = cells if name not in ("pbc", "kaggle_blood_cells") else no_boxes()
+        for beside in (together, usual_look([look])):
+            assert field_kind(look, beside, white) == USABLE, one.field_id
