@@ -1,10 +1,12 @@
 """The first look over a smear: where nucleated cells may lie, by stain colour at about 1 um/px."""
 
+import math
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from .canvas import Image, resized
+from .canvas import STRIDE, Image, resized
 
 Boxes = NDArray[np.float32]
 Plane = NDArray[np.uint8]
@@ -42,6 +44,14 @@ LEAST_CONTRAST, ENOUGH_CONTRAST = 0.035, 0.08
 
 USUAL_PERCENTILE, USUAL_FACTOR = 90.0, 2.0
 """Between the two, what makes a candidate is so many times the stain that red cells show."""
+
+
+def window_side(um_per_px: float) -> int:
+    """Side (px at a detector's working scale) of a window that holds any candidate, its margin too.
+
+    A multiple of `STRIDE`, so that no grey is laid beside it.
+    """
+    return STRIDE * math.ceil((LARGEST_UM + 2 * MARGIN_UM) / um_per_px / STRIDE)
 
 
 def first_look(image: Image, um_per_px: float) -> Boxes:

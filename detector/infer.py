@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -52,20 +53,31 @@ class Detector:
 
     @classmethod
     def load(
-        cls, path: Path | None = None, *, engine: str = "openvino", threads: int | None = None
+        cls,
+        path: Path | None = None,
+        *,
+        engine: str = "openvino",
+        threads: int | None = None,
+        beside: Executor | None = None,
     ) -> "Detector":
-        """Load a model file, the shipped one when `path` is None.
+        """Load a model file, the shipped one when `path` is None; see `load_model`.
 
         Raises:
             ModelFileError: the file is missing, damaged or not a detector.
         """
-        model = load_model(path or SHIPPED, engine=engine, threads=threads, kind="detector")
+        chosen = path or SHIPPED
+        model = load_model(chosen, "detector", engine=engine, threads=threads, beside=beside)
         return cls(model, model.metadata.um_per_px)
 
     @property
     def metadata(self) -> ModelMetadata:
         """The facts that go with the weights."""
         return self.model.metadata
+
+    @property
+    def batch(self) -> int:
+        """How many windows are best given to one call of `detect_many`."""
+        return self.model.batch
 
     def at_scale(self, um_per_px: float) -> "Detector":
         """The same weights working at another scale, to see what resolution costs."""

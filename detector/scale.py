@@ -1,12 +1,18 @@
 """The scale of a slide from its own red cells, the ruler that lies in every field."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
+from itertools import groupby
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .canvas import Image
+from .detections import Detections
+from .first_look import window_side
 from .infer import Detector
 from .red_cells import outlined_diameters
 
@@ -75,15 +81,25 @@ class _Reading:
         return self._within(CLOSE)
 
     def _within(self, factor: float) -> bool:
+        if not len(self.diameters_px):
+            return False
         return 1 / factor <= self.um_per_px / self.assumed <= factor
+
+
+_Item = TypeVar("_Item")
+_Read = Callable[[Sequence[Image], float, int], _Reading]
+_Probe = tuple[Image, bool]
+_Boxed = tuple[Image, Detections]
 
 
 def estimate_um_per_px(
     detector: Detector,
     images: Sequence[Image],
-    *,
     guess_um_per_px: float | None = None,
+    *,
     max_fields: int = 8,
+    probes: int = 16,
+    threads: int = 1,
 ) -> ScaleEstimate | None:
     """The scale at which the red cells that are found measure 7.5 um; None when too few are found.
 
@@ -97,20 +113,31 @@ def estimate_um_per_px(
         images: fields of one slide, (H, W, 3) uint8 RGB.
         guess_um_per_px: the scale to try first.
         max_fields: how many fields to look at.
+        probes: how many places to look at in all, where fields are large enough for several.
+        threads: how many calls of the detector at a time.
     """
     chosen = _spaced(images, max_fields)
     if not chosen:
         return None
-    scales = [guess_um_per_px] if guess_um_per_px else []
-    start = _best(detector, chosen[:2], scales) or _best(detector, chosen[:2], LADDER)
-    if start is None:
-        return None
-    found = _read(detector, chosen, start.um_per_px)
-    if len(found.diameters_px) and not found.close:
-        found = _read(detector, chosen, found.um_per_px)
-    if len(found.diameters_px) < MIN_CELLS or not found.holds:
+    with ThreadPoolExecutor(threads) as pool:
+        read = partial(_read, detector, pool)
+        found = _read_at_best(read, chosen, guess_um_per_px, max(1, probes // len(chosen)))
+    if found is None or len(found.diameters_px) < MIN_CELLS or not found.holds:
         return None
     return _by_outlines(found) or _estimate(found.diameters_px, found.box_um)
+
+
+def _read_at_best(
+    read: _Read, images: Sequence[Image], guess: float | None, each: int
+) -> _Reading | None:
+    found = _best([read(images, guess, each)]) if guess else None
+    if found is None:
+        start = _best([read(images[:2], scale, 1) for scale in LADDER])
+        if start is None:
+            return None
+        found = read(images, start.um_per_px, each)
+    is_final = found.close or not len(found.diameters_px)
+    return found if is_final else read(images, found.um_per_px, each)
 
 
 def _by_outlines(found: _Reading) -> ScaleEstimate | None:
@@ -124,25 +151,29 @@ def _estimate(diameters_px: NDArray[np.float64], mean_um: float) -> ScaleEstimat
     return ScaleEstimate(float(mean_um / middle), float((high - low) / middle), len(diameters_px))
 
 
-def _spaced(images: Sequence[Image], n: int) -> list[Image]:
+def _spaced(items: Sequence[_Item], n: int) -> list[_Item]:
     # Spread over the slide, so that one odd corner does not set the scale.
-    chosen = np.unique(np.linspace(0, len(images) - 1, min(n, len(images))).round().astype(int))
-    return [images[int(i)] for i in chosen]
+    chosen = np.unique(np.linspace(0, len(items) - 1, min(n, len(items))).round().astype(int))
+    return [items[int(i)] for i in chosen]
 
 
-def _best(detector: Detector, images: Sequence[Image], scales: Iterable[float]) -> _Reading | None:
-    readings = [_read(detector, images, scale) for scale in scales]
+def _best(readings: Sequence[_Reading]) -> _Reading | None:
     good = [one for one in readings if len(one.diameters_px) >= MIN_CELLS / 2 and one.holds]
     return max(good, key=lambda one: one.support, default=None)
 
 
-def _read(detector: Detector, images: Sequence[Image], assumed: float) -> _Reading:
+def _read(
+    detector: Detector,
+    pool: ThreadPoolExecutor,
+    images: Sequence[Image],
+    assumed: float,
+    each: int,
+) -> _Reading:
+    """What up to `each` probes of each image say."""
     diameters, confidence, boxed = [np.zeros(0)], [np.zeros(0)], []
-    least = dict.fromkeys(detector.metadata.classes, MIN_CONFIDENCE)
-    for image in images:
-        probe = _middle(image, round(PROBE_PX * detector.um_per_px / assumed))
-        red = detector.detect(probe, assumed, least).of("red_cell")
-        red = red.select(_whole(red.xyxy, probe))
+    probes = [one for i in images for one in _probes(i, detector.um_per_px, assumed, each)]
+    look = partial(_red_cells, detector, assumed)
+    for probe, red in (one for some in pool.map(look, _alike(probes, detector)) for one in some):
         sides = red.xyxy[:, 2:] - red.xyxy[:, :2]
         diameters.append(np.sqrt(sides[:, 0] * sides[:, 1]).astype(np.float64))
         confidence.append(red.confidence.astype(np.float64))
@@ -153,9 +184,50 @@ def _read(detector: Detector, images: Sequence[Image], assumed: float) -> _Readi
     return _Reading(assumed, np.concatenate(diameters), support, box_um, tuple(boxed))
 
 
-def _middle(image: Image, side: int) -> Image:
-    y, x = (max(0, (length - side) // 2) for length in image.shape[:2])
-    return image[y : y + side, x : x + side]
+def _probes(image: Image, um_per_px: float, assumed: float, most: int) -> list[_Probe]:
+    """Squares of an image, spread over it, and whether grey has to be laid round each.
+
+    None is needed where there is more of the image on all sides. Such a square is as large as the
+    windows of a scan, whose shape the engine has to learn anyway.
+    """
+    side = round(window_side(um_per_px) * um_per_px / assumed)
+    height, width = image.shape[:2]
+    if min(height, width) <= side:
+        return [(_square(image, round(PROBE_PX * um_per_px / assumed)), True)]
+    rows, columns = (length // side for length in (height, width))
+    if most == 1 or rows * columns == 1:
+        return [(_square(image, side), False)]
+    cells = [((c + 0.5) / columns, (r + 0.5) / rows) for r in range(rows) for c in range(columns)]
+    return [(_square(image, side, *cell), False) for cell in _spaced(cells, most)]
+
+
+def _alike(probes: Sequence[_Probe], detector: Detector) -> Iterator[tuple[list[Image], bool]]:
+    """Probes that one call of the detector can take."""
+    for (_, framed), group in groupby(probes, key=lambda one: (one[0].shape, one[1])):
+        images = [image for image, _ in group]
+        for start in range(0, len(images), detector.batch):
+            yield images[start : start + detector.batch], framed
+
+
+def _red_cells(
+    detector: Detector, assumed: float, probes: tuple[list[Image], bool]
+) -> list[_Boxed]:
+    """Each probe with the red cells that are whole in it."""
+    images, framed = probes
+    least = dict.fromkeys(detector.metadata.classes, MIN_CONFIDENCE)
+    found = [
+        cells.of("red_cell")
+        for cells in detector.detect_many(images, assumed, least, framed=framed)
+    ]
+    pairs = zip(images, found, strict=True)
+    return [(image, red.select(_whole(red.xyxy, image))) for image, red in pairs]
+
+
+def _square(image: Image, side: int, x: float = 0.5, y: float = 0.5) -> Image:
+    """A square round a place (0-1 across and down), as far as the image has it."""
+    height, width = image.shape[:2]
+    left, top = max(0, int(x * width - side / 2)), max(0, int(y * height - side / 2))
+    return image[top : top + side, left : left + side]
 
 
 def _whole(xyxy: NDArray[np.float32], image: Image) -> NDArray[np.bool_]:

@@ -11,6 +11,7 @@ from datetime import datetime
 from importlib.metadata import version as version_of
 from json import dumps
 from pathlib import Path
+from threading import Thread
 
 import cv2
 
@@ -20,11 +21,12 @@ from leukodiff.runtime.machine import cores
 from .exports.html import report_template
 from .exports.tables import COUNT_COLUMNS, Row, slides_csv, to_csv
 from .models import Models, load_models
+from .outcomes import SlideOutcome, failed_slide
 from .output import OutputError, SlideFolder, prepare, standing_records, write_whole
 from .reading import ReadingSettings, Tell, Workers
 from .report import DONE, FAILED, Provenance
 from .scans import open_scan
-from .slide_job import Making, SlideJob, SlideOutcome, failed_slide, made_by
+from .slide_job import Making, SlideJob, made_by
 from .slides import Slide, find_slides, fingerprint, natural
 
 RUN = "run.json"
@@ -40,8 +42,9 @@ class AnalyzeSettings:
     `None`. `overlays`: draw them. `crops_per_class`: cells on show in the report. `overwrite`:
     replace slides that were made from other files, by other models or with other settings.
 
-    Of scans alone: `target_cells`: stop at so many white cells. `full_pass`: detect everywhere,
-    without a first look. `all_areas`: read those too that are empty, thick or out of focus.
+    `target_cells`: stop a slide at so many white cells. `all_areas`: read the fields and areas that
+    are empty, thick or out of focus too. Of scans alone: `full_pass`: detect everywhere, without a
+    first look.
     """
 
     um_per_px: float | None = None
@@ -67,7 +70,7 @@ class AnalyzeSettings:
 
     @property
     def reading(self) -> ReadingSettings:
-        """How scans are read."""
+        """How fields and scans are read."""
         return ReadingSettings(self.um_per_px, self.target_cells, self.full_pass, self.all_areas)
 
     @property
@@ -151,17 +154,17 @@ def analyze(
 
 def _loaded(slides: Sequence[Slide], settings: AnalyzeSettings, workers: int) -> Models:
     """The models; while the engine compiles them, what is needed later is imported."""
-    with ThreadPoolExecutor(1) as beside:
-        chosen = (settings.detector, settings.classifier, settings.engine, workers)
-        loading = beside.submit(load_models, *chosen)
-        report_template()
-        scans = [slide.path for slide in slides if slide.is_scan]
-        if scans:
-            import shapely  # noqa: F401
+    scans = [slide.path for slide in slides if slide.is_scan]
+    models = load_models(
+        settings.detector, settings.classifier, settings.engine, workers, for_scans=bool(scans)
+    )
+    report_template()
+    if scans:
+        import shapely  # noqa: F401
 
-            with suppress(InputError):  # it is told when its turn comes
-                open_scan(scans[0]).close()
-        return loading.result()
+        with suppress(InputError):  # it is told when its turn comes
+            open_scan(scans[0]).close()
+    return models
 
 
 @dataclass
@@ -243,9 +246,20 @@ class _Run:
             while window:
                 self._collect(*window.popleft(), progress)
         finally:
-            pool.shutdown(wait=True, cancel_futures=True)
-            for job in self.jobs:
-                job.discard()
+            try:
+                pool.shutdown(wait=True, cancel_futures=True)
+            finally:  # a second Ctrl-C does not wait for what is under way
+                self._discard()
+
+    def _discard(self) -> None:
+        """Clears up after unfinished slides, on a thread that no Ctrl-C reaches."""
+        clearing = Thread(target=self._discard_all)
+        clearing.start()
+        clearing.join()
+
+    def _discard_all(self) -> None:
+        for job in self.jobs:
+            job.discard()
 
     def _collect(self, job: SlideJob, done: Future[None], progress: "_Progress") -> None:
         done.result()

@@ -10,6 +10,7 @@ from .commands.data import data
 from .commands.demo import demo
 from .commands.errors import Commands
 from .commands.evaluate import evaluate
+from .commands.explain import explain
 from .commands.export import export
 from .commands.models import models
 from .commands.train import train
@@ -24,5 +25,5 @@ def main() -> None:
     """
 
 
-for _command in (analyze, demo, evaluate, train, export, data, models):
+for _command in (analyze, explain, demo, evaluate, train, export, data, models):
     main.add_command(_command)

@@ -1,10 +1,12 @@
 """The two models of a run, and what the pipeline asks of them."""
 
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+import logging
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,10 +14,17 @@ from numpy.typing import NDArray
 from leukodiff.classifier.predictions import Predictions
 from leukodiff.detector.detections import Detections
 from leukodiff.detector.scale import ScaleEstimate
+from leukodiff.runtime.machine import cores
+from leukodiff.runtime.model import CPU, Model
 
 from .report import ModelUsed
 
+log = logging.getLogger("leukodiff")
+
 Rgb = NDArray[np.uint8]
+
+STARTERS = 2
+"""Threads on which the engine starts: one a model."""
 
 
 class Facts(Protocol):
@@ -41,6 +50,10 @@ class Facts(Protocol):
     def classes(self) -> tuple[str, ...]:
         """Its classes, in the order of its outputs."""
 
+    @property
+    def calibration(self) -> Mapping[str, Any]:
+        """What is known of how far its scores may be believed."""
+
 
 class FindsCells(Protocol):
     """Finds white cells, red cells and platelets in a field; safe to use from many threads."""
@@ -52,6 +65,10 @@ class FindsCells(Protocol):
     @property
     def um_per_px(self) -> float:
         """The scale it works at."""
+
+    @property
+    def batch(self) -> int:
+        """How many windows are best given to one call."""
 
     def detect(self, image: Rgb, um_per_px: float) -> Detections:
         """The cells of a field (H, W, 3) uint8 RGB at its scale."""
@@ -73,6 +90,15 @@ class NamesCells(Protocol):
         """The types of the cells in boxes (N, 4) of a field."""
 
 
+class MeasuresScale(Protocol):
+    """Tells the scale of a few fields of one slide from their red cells."""
+
+    def __call__(
+        self, images: Sequence[Rgb], guess_um_per_px: float | None, /, *, probes: int = ...
+    ) -> ScaleEstimate | None:
+        """The scale; `guess_um_per_px` is tried first, `probes` is how often it looks at most."""
+
+
 @dataclass(frozen=True)
 class Models:
     """A detector, a classifier, and a ruler.
@@ -83,7 +109,7 @@ class Models:
 
     detector: FindsCells
     classifier: NamesCells
-    estimate_um_per_px: Callable[[Sequence[Rgb], float | None], ScaleEstimate | None]
+    estimate_um_per_px: MeasuresScale
 
     @property
     def used(self) -> tuple[ModelUsed, ...]:
@@ -97,23 +123,39 @@ def load_models(
     classifier: Path | None = None,
     engine: str = "openvino",
     workers: int | None = None,
+    for_scans: bool = False,
 ) -> Models:
     """Loads both models, the shipped ones where no file is given.
+
+    The engine starts beside what follows: whoever calls a model first waits for it. `for_scans`: it
+    then goes on to what the first windows of a scan would have to wait for.
 
     Raises:
         ModelFileError: a file is missing, damaged or of the other kind.
         InputError: the engine can't be had.
     """
     from leukodiff.classifier.infer import Classifier
+    from leukodiff.detector.first_look import window_side
     from leukodiff.detector.infer import Detector
     from leukodiff.detector.scale import estimate_um_per_px
 
-    with ThreadPoolExecutor(1) as beside:  # the engine compiles without holding up Python
-        naming = beside.submit(Classifier.load, classifier, engine=engine, threads=workers)
-        finds = Detector.load(detector, engine=engine, threads=workers)
-        names = naming.result()
+    beside = ThreadPoolExecutor(STARTERS, thread_name_prefix="engine")
+    threads = workers or cores()
+    finds = Detector.load(detector, engine=engine, threads=workers, beside=beside)
+    if for_scans:  # before the classifier, which is needed later
+        _learn(finds.model, finds.batch, window_side(finds.um_per_px), threads, beside)
+    names = Classifier.load(classifier, engine=engine, threads=workers, beside=beside)
+    if for_scans:
+        _learn(names.model, 1, names.crop.size_px, threads, beside)
+    if engine == "onnxruntime" and finds.model.device == CPU:
+        log.warning("onnxruntime finds no GPU here (CUDA): it runs on the CPU, as openvino would")
+    beside.shutdown(wait=False)  # what was begun goes on
 
-    def estimate(images: Sequence[Rgb], guess_um_per_px: float | None) -> ScaleEstimate | None:
-        return estimate_um_per_px(finds, images, guess_um_per_px=guess_um_per_px)
+    return Models(finds, names, partial(estimate_um_per_px, finds, threads=threads))
 
-    return Models(finds, names, estimate)
+
+def _learn(model: Model, n: int, side: int, threads: int, beside: Executor) -> None:
+    """Has the engine see a shape of input: the first call of each takes it 20 to 40 ms longer."""
+    blank = np.zeros((n, side, side, 3), np.uint8)
+    for _ in range(min(threads, STARTERS)):  # each core's stream learns by itself
+        beside.submit(model, blank)

@@ -23,6 +23,18 @@ def clopper_pearson(count: int, n: int, level: float = CONFIDENCE_LEVEL) -> tupl
     return low, high
 
 
+def binomial_at_least(count: int, n: int, share: float) -> float:
+    """The chance of `count` hits or more in `n` tries that each hit with chance `share`, 0-1.
+
+    The upper tail of the binomial distribution, exactly: I_p(k, n - k + 1).
+    """
+    if not 0 <= count <= n or not 0 <= share <= 1:
+        raise ValueError(f"expected 0 <= count <= n and a share of 0-1, got {count}, {n}, {share}")
+    if count == 0 or share == 1:
+        return 1.0
+    return _beta_below(share, count, n - count + 1) if share else 0.0
+
+
 def _beta_quantile(a: int, b: int, probability: float) -> float:
     """Where a beta distribution has this probability below it; Newton's steps, kept in bounds.
 

@@ -1,10 +1,14 @@
 """A model file, loaded as a function from arrays to arrays."""
 
 import os
+import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from types import ModuleType
+from typing import Any, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,21 +20,37 @@ from .metadata import ModelMetadata, metadata_path, read_metadata
 
 ENGINES = ("openvino", "onnxruntime")
 
+CPU, CUDA = "CPU", "CUDA"
+BATCH = {CPU: 4, CUDA: 32}
+"""How many windows one call is given: on a CPU each core has a call of its own."""
+
+CONVERTER = "openvino.tools.ovc"
+"""What of OpenVINO converts models from other formats, and no model needs to run."""
+
 Outputs = dict[str, NDArray[np.float32]]
 Run = Callable[[NDArray[np.uint8]], Outputs]
+Started = TypeVar("Started")
 
 
 class Model:
     """A loaded model: calling it runs a batch, from any number of threads at once.
 
-    `metadata` is what the file says of itself; `engine` is what runs it.
+    `metadata` is what the file says of itself; `engine` is what runs it, on `device`.
     """
 
-    def __init__(self, path: Path, metadata: ModelMetadata, engine: str, run: Run) -> None:
+    def __init__(
+        self, path: Path, metadata: ModelMetadata, engine: str, run: Run, device: str = CPU
+    ) -> None:
         self.path = path
         self.metadata = metadata
         self.engine = engine
+        self.device = device
         self._run = run
+
+    @property
+    def batch(self) -> int:
+        """How many images are best given to one call."""
+        return BATCH[self.device]
 
     def __call__(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
         """The model's first output for images (N, H, W, 3), uint8 RGB; an array of its own."""
@@ -44,13 +64,19 @@ class Model:
 
 
 def load_model(
-    path: Path, kind: str, *, engine: str = "openvino", threads: int | None = None
+    path: Path,
+    kind: str,
+    *,
+    engine: str = "openvino",
+    threads: int | None = None,
+    beside: Executor | None = None,
 ) -> Model:
     """Load an ONNX file whose checksum is the one in the metadata beside it.
 
     `kind` is `detector` or `classifier`. `threads` is how many cores one engine may use in all
     (`None`: every core); a batch runs on one of them, so calls from several threads fill the
-    machine.
+    machine. `beside`: OpenVINO is started there; the model is handed back at once, its first call
+    waits, and a file that the engine can't load is told there.
 
     Raises:
         ModelFileError: the file or its metadata is missing, damaged, or of the other kind.
@@ -59,9 +85,22 @@ def load_model(
     if engine not in ENGINES:
         raise InputError(f"engine {engine!r} is unknown; choose from {', '.join(ENGINES)}")
     metadata = checked_metadata(path, kind)
-    start = _openvino if engine == "openvino" else _onnxruntime
+    if engine == "onnxruntime":
+        run, device = _started(path, engine, lambda: _onnxruntime(path, threads))
+        return Model(path, metadata, engine, run, device)
+
+    def start() -> Run:
+        return _started(path, engine, lambda: _openvino(path, metadata.sha256, threads))
+
+    if beside is None:
+        return Model(path, metadata, engine, start())
+    starting = beside.submit(start)
+    return Model(path, metadata, engine, lambda images: starting.result()(images))
+
+
+def _started(path: Path, engine: str, start: Callable[[], Started]) -> Started:
     try:
-        return Model(path, metadata, engine, start(path, threads))
+        return start()
     except InputError:
         raise
     except Exception as error:  # the engines' own errors have no common base but this one
@@ -92,9 +131,7 @@ def engine_cache() -> Path | None:
     named = os.environ.get("LEUKODIFF_ENGINE_CACHE")
     if named == "":
         return None
-    from platformdirs import user_cache_path
-
-    folder = Path(named) if named else user_cache_path("leukodiff") / "openvino"
+    folder = Path(named) if named else _user_cache()
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError:
@@ -102,18 +139,23 @@ def engine_cache() -> Path | None:
     return folder if os.access(folder, os.W_OK) else None
 
 
-def _openvino(path: Path, threads: int | None) -> Run:
-    import openvino
+def _user_cache() -> Path:
+    from platformdirs import user_cache_path
 
+    return user_cache_path("leukodiff") / "openvino"
+
+
+def _openvino(path: Path, sha256: str, threads: int | None) -> Run:
+    openvino = _imported_openvino()
     core = openvino.Core()
-    cache = engine_cache()
-    if cache:
-        core.set_property({"CACHE_DIR": str(cache)})
     settings: dict[str, Any] = {"PERFORMANCE_HINT": "THROUGHPUT", "INFERENCE_PRECISION_HINT": "f32"}
+    if cache := engine_cache():
+        # The engine knows a compiled model by its file's name, size and time: not by what is in it.
+        settings |= {"CACHE_DIR": str(cache / sha256[:16])}
     if threads:
         settings |= {"INFERENCE_NUM_THREADS": threads}
     settings["NUM_STREAMS"] = threads or cores()
-    compiled = core.compile_model(core.read_model(path), "CPU", settings)
+    compiled = core.compile_model(path, "CPU", settings)
     names = [output.get_any_name() for output in compiled.outputs]
     local = threading.local()
 
@@ -130,7 +172,39 @@ def _openvino(path: Path, threads: int | None) -> Run:
     return run
 
 
-def _onnxruntime(path: Path, threads: int | None) -> Run:
+def _imported_openvino() -> ModuleType:
+    """OpenVINO, fit for the first calls of several threads to come at once.
+
+    Its table of number types is set up by the first call, and a second one that comes meanwhile
+    waits for it for ever, with Python's lock in its hands (2026.4.1). So it is set up here.
+    """
+    with _importing, _without_converter():
+        import openvino
+
+        openvino.Type.u8.to_dtype()
+    return cast(ModuleType, openvino)
+
+
+_importing = threading.Lock()
+
+
+@contextmanager
+def _without_converter() -> Iterator[None]:
+    """Leaves out OpenVINO's converter when OpenVINO is imported, and with it its telemetry.
+
+    It takes two thirds of the import's time (0.07 of 0.1 s).
+    """
+    if "openvino" in sys.modules or CONVERTER in sys.modules:
+        yield
+        return
+    sys.modules[CONVERTER] = None  # type: ignore[assignment]  # Python's way to say: not there
+    try:
+        yield
+    finally:
+        sys.modules.pop(CONVERTER, None)  # two threads may have come this way
+
+
+def _onnxruntime(path: Path, threads: int | None) -> tuple[Run, str]:
     try:
         import onnxruntime
     except ImportError as error:
@@ -150,4 +224,5 @@ def _onnxruntime(path: Path, threads: int | None) -> Run:
         results = session.run(names, {"images": images})
         return dict(zip(names, (np.asarray(r, np.float32) for r in results), strict=True))
 
-    return run
+    on_cuda = any(name.startswith(CUDA) for name in session.get_providers())
+    return run, CUDA if on_cuda else CPU

@@ -45,3 +45,51 @@ def data_root() -> Path:
     if not root.is_dir():
         pytest.fail(f"LEUKODIFF_DATA={folder}: no such folder")
     return root
+
+
+@pytest.fixture
+def write_classifier(tmp_path: Path) -> Any:
+    """Writes a random classifier that sees the mean colour of crops of 64 px, 24 um wide.
+
+    With `atypical` it has that output too: 1 for a black crop, 0 for a white one.
+    """
+    onnx = pytest.importorskip("onnx")
+    import numpy as np
+
+    from leukodiff.datasets.vocabulary import CLASSIFIER_CLASSES
+    from leukodiff.runtime.checksum import sha256_of
+    from leukodiff.runtime.metadata import ModelMetadata, metadata_path, write_metadata
+
+    helper, kinds = onnx.helper, onnx.TensorProto
+    weights = np.random.default_rng(2).normal(size=(3, 8)).astype(np.float32) / 160
+    numbers = {
+        "weights": weights,
+        "part": np.full((3, 1), -1 / 765, np.float32),
+        "one": np.ones(1, np.float32),
+    }
+
+    def write(name: str = "tiny.onnx", atypical: bool = False, **facts: Any) -> Path:
+        nodes = [
+            helper.make_node("Cast", ["images"], ["pixels"], to=kinds.FLOAT),
+            helper.make_node("ReduceMean", ["pixels"], ["colour"], axes=[1, 2], keepdims=0),
+            helper.make_node("MatMul", ["colour", "weights"], ["logits"]),
+        ]
+        outputs = [helper.make_tensor_value_info("logits", kinds.FLOAT, ["n", 8])]
+        if atypical:
+            nodes += [
+                helper.make_node("MatMul", ["colour", "part"], ["darkness"]),
+                helper.make_node("Add", ["darkness", "one"], ["atypical"]),
+            ]
+            outputs.append(helper.make_tensor_value_info("atypical", kinds.FLOAT, ["n", 1]))
+        images = helper.make_tensor_value_info("images", kinds.UINT8, ["n", "h", "w", 3])
+        used = [onnx.numpy_helper.from_array(value, key) for key, value in numbers.items()]
+        graph = helper.make_graph(nodes, "tiny", [images], outputs, used if atypical else used[:1])
+        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+        path = tmp_path / name
+        path.write_bytes(model.SerializeToString())
+        known = {"thresholds": {"reject": 0.0}, "sha256": sha256_of(path)} | facts
+        made = ModelMetadata("tiny", "1", "classifier", CLASSIFIER_CLASSES, 64, 0.375, **known)
+        write_metadata(metadata_path(path), made)
+        return path
+
+    return write

@@ -31,10 +31,18 @@ def paint(
 
 
 def find_discs(images: np.ndarray) -> dict[str, np.ndarray]:
-    """Predictions (1, A, 7) as a YOLO gives them; a disc of half or double `BEST_PX` gets 0.25."""
+    """Predictions (N, A, 7) as a YOLO gives them; a disc of half or double `BEST_PX` gets 0.25."""
+    each = [rows_of_discs(image) for image in images]
+    most = max(map(len, each))
+    padded = [np.pad(rows, ((0, most - len(rows)), (0, 0))) for rows in each]
+    return {"predictions": np.array(padded, np.float32)}
+
+
+def rows_of_discs(image: np.ndarray) -> list[np.ndarray]:
+    """Of one image, a row of nothing first."""
     rows = [np.zeros(7)]
     for class_id, colour in enumerate(COLOURS):
-        near = (np.abs(images[0].astype(int) - colour).sum(axis=2) < 60).astype(np.uint8)
+        near = (np.abs(image.astype(int) - colour).sum(axis=2) < 60).astype(np.uint8)
         for x, y, width, height, area in cv2.connectedComponentsWithStats(near)[2][1:]:
             if area < 12:
                 continue
@@ -42,7 +50,7 @@ def find_discs(images: np.ndarray) -> dict[str, np.ndarray]:
             row = np.array([x + width / 2, y + height / 2, width, height, 0, 0, 0], float)
             row[4 + class_id] = max(0.0, 0.95 - 0.7 * octaves)
             rows.append(row)
-    return {"predictions": np.array([rows], np.float32)}
+    return rows
 
 
 def make_metadata(**facts: Any) -> ModelMetadata:

@@ -10,8 +10,8 @@ from leukodiff.datasets.images import read_rgb
 from leukodiff.datasets.phantom import STAINS, Phantom, PhantomSettings, render
 from leukodiff.datasets.registry import load_dataset
 from leukodiff.datasets.vocabulary import is_white
-from leukodiff.detector.canvas import resized
-from leukodiff.detector.first_look import LARGEST_UM, MARGIN_UM, first_look
+from leukodiff.detector.canvas import STRIDE, resized
+from leukodiff.detector.first_look import LARGEST_UM, MARGIN_UM, first_look, window_side
 
 GLASS, RED_CELL, NUCLEUS, GREY = (235, 230, 225), (215, 160, 165), (110, 70, 160), (90, 90, 90)
 
@@ -151,3 +151,12 @@ def test_no_labelled_white_cell_is_lost(data_root, monkeypatch, name: str, step:
             if is_white(cell_type) and not held(box, found, MARGIN_UM)
         ]
         assert len(lost) <= (field.field_id in NO_WHITE_CELL), field.field_id
+
+
+@pytest.mark.parametrize(
+    ("um_per_px", "side"), [(0.1875, 256), (0.2, 256), (0.18, 288), (0.5, 96), (1.5, 32)]
+)
+def test_a_window_holds_any_candidate_and_its_margin(um_per_px: float, side: int) -> None:
+    assert window_side(um_per_px) == side
+    assert side % STRIDE == 0
+    assert side * um_per_px >= LARGEST_UM + 2 * MARGIN_UM

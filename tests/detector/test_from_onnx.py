@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch", reason="training needs the `train` extra")
-pytest.importorskip("ultralytics", reason="training needs the `train` extra")
 
 from leukodiff.classifier.infer import SHIPPED as CLASSIFIER  # noqa: E402
 from leukodiff.detector.from_onnx import (  # noqa: E402

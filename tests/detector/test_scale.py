@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from leukodiff.detector.scale import LADDER, ScaleEstimate, estimate_um_per_px
+from leukodiff.runtime.model import Outputs
 
 
 def smear(draw, um_per_px: float, n_fields: int = 3, side: int = 900) -> list[np.ndarray]:
@@ -65,6 +66,62 @@ def test_a_guess_changes_the_work_and_not_the_answer(discs, draw, guess: float) 
     assert isinstance(alone, ScaleEstimate)
     assert isinstance(guided, ScaleEstimate)
     assert guided.um_per_px == pytest.approx(alone.um_per_px, rel=0.05)
+
+
+def counting(discs, shapes: list[tuple[int, ...]]):
+    """The detector of discs; notes what it is given."""
+
+    def run(images: np.ndarray) -> Outputs:
+        shapes.append(images.shape)
+        said: Outputs = discs().model.outputs(images)
+        return said
+
+    return discs(run)
+
+
+@pytest.mark.parametrize(
+    ("side", "shape", "calls"),
+    [
+        pytest.param(900, (4, 256, 256, 3), 4, id="two in each, no grey round them"),
+        pytest.param(250, (4, 288, 288, 3), 2, id="whole fields, grey round them"),
+        pytest.param(256, (4, 288, 288, 3), 2, id="on the border"),
+        pytest.param(257, (4, 256, 256, 3), 2, id="just larger: there is room for one"),
+        pytest.param(511, (4, 256, 256, 3), 2, id="still one"),
+        pytest.param(512, (4, 256, 256, 3), 4, id="room for more"),
+    ],
+)
+def test_probes_of_one_size_go_together(
+    discs, draw, side: int, shape: tuple[int, ...], calls: int
+) -> None:
+    shapes: list[tuple[int, ...]] = []
+    fields = smear(draw, 0.1875, n_fields=8, side=side)
+    assert estimate_um_per_px(counting(discs, shapes), fields, 0.1875) is not None
+    assert shapes == [shape] * calls
+
+
+def test_fields_of_different_sizes(discs, draw) -> None:
+    shapes: list[tuple[int, ...]] = []
+    fields = [*smear(draw, 0.1875, side=250), *smear(draw, 0.1875, side=900)]
+    assert estimate_um_per_px(counting(discs, shapes), fields, 0.1875, probes=6) is not None
+    assert shapes == [(3, 288, 288, 3), (3, 256, 256, 3)]
+
+
+@pytest.mark.parametrize(("probes", "n"), [(1, 1), (4, 4), (16, 9), (0, 1)])
+def test_a_single_large_field_is_looked_at_in_several_places(
+    discs, draw, probes: int, n: int
+) -> None:
+    shapes: list[tuple[int, ...]] = []
+    fields = smear(draw, 0.1875, n_fields=1, side=900)
+    estimate = estimate_um_per_px(counting(discs, shapes), fields, 0.1875, probes=probes)
+    assert estimate is not None
+    assert estimate.um_per_px == pytest.approx(0.1875, rel=0.08)
+    assert sum(shape[0] for shape in shapes) == n
+
+
+def test_threads_change_nothing(discs, draw) -> None:
+    fields = smear(draw, 0.1, n_fields=8)
+    one, two = (estimate_um_per_px(discs(), fields, threads=n) for n in (1, 2))
+    assert one == two
 
 
 def test_the_order_of_fields_does_not_matter(discs, draw) -> None:

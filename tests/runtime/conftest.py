@@ -17,9 +17,9 @@ WriteModel = Callable[..., Path]
 def write_model(tmp_path: Path) -> WriteModel:
     """Writes a random classifier: mean colour -> `logits` (N, 2) and `features` (N, 3)."""
 
-    def write(**facts: Any) -> Path:
+    def write(seed: int = 0, **facts: Any) -> Path:
         path = tmp_path / "tiny.onnx"
-        path.write_bytes(_tiny_onnx())
+        path.write_bytes(_tiny_onnx(seed))
         known: dict[str, Any] = {
             "name": "tiny",
             "version": "1",
@@ -35,10 +35,10 @@ def write_model(tmp_path: Path) -> WriteModel:
     return write
 
 
-def _tiny_onnx() -> bytes:
+def _tiny_onnx(seed: int) -> bytes:
     onnx = pytest.importorskip("onnx")
     helper, kinds = onnx.helper, onnx.TensorProto
-    weights = np.random.default_rng(0).normal(size=(3, 2)).astype(np.float32)
+    weights = np.random.default_rng(seed).normal(size=(3, 2)).astype(np.float32)
     graph = helper.make_graph(
         [
             helper.make_node("Cast", ["images"], ["pixels"], to=kinds.FLOAT),

@@ -1,9 +1,13 @@
 """Shares and their intervals."""
 
 import pytest
-from scipy.stats import binomtest
+from scipy.stats import binom, binomtest
 
-from leukodiff.runtime.intervals import clopper_pearson, share_with_interval
+from leukodiff.runtime.intervals import (
+    binomial_at_least,
+    clopper_pearson,
+    share_with_interval,
+)
 
 
 @pytest.mark.parametrize(
@@ -42,3 +46,27 @@ def test_without_a_cell_a_share_may_be_anything() -> None:
 )
 def test_share(hits: list[bool], expected: tuple[float | None, ...]) -> None:
     assert tuple(share_with_interval(hits).values()) == pytest.approx(expected, abs=5e-4)
+
+
+@pytest.mark.parametrize("share", [1e-4, 0.01, 0.5, 0.99])
+@pytest.mark.parametrize(
+    ("count", "n"), [(0, 0), (0, 5), (1, 1), (1, 200), (7, 200), (200, 200), (60, 5000)]
+)
+def test_the_tail_of_the_binomial_is_scipys(count: int, n: int, share: float) -> None:
+    expected = binom.sf(count - 1, n, share)
+    assert binomial_at_least(count, n, share) == pytest.approx(expected, rel=1e-9, abs=1e-300)
+
+
+@pytest.mark.parametrize(
+    ("count", "share", "expected"), [(0, 0.0, 1.0), (1, 0.0, 0.0), (2, 1.0, 1.0)]
+)
+def test_the_tail_where_nothing_or_everything_hits(
+    count: int, share: float, expected: float
+) -> None:
+    assert binomial_at_least(count, 2, share) == expected
+
+
+@pytest.mark.parametrize(("count", "n", "share"), [(-1, 2, 0.5), (3, 2, 0.5), (1, 2, 1.5)])
+def test_an_impossible_tail_is_refused(count: int, n: int, share: float) -> None:
+    with pytest.raises(ValueError, match="0 <= count <= n and a share of 0-1"):
+        binomial_at_least(count, n, share)

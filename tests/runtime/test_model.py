@@ -2,7 +2,10 @@
 
 import hashlib
 import json
+import os
+import subprocess
 import sys
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -11,7 +14,7 @@ import pytest
 
 from leukodiff.runtime.errors import InputError, ModelFileError
 from leukodiff.runtime.metadata import metadata_path
-from leukodiff.runtime.model import ENGINES, Model, load_model
+from leukodiff.runtime.model import CPU, CUDA, ENGINES, Model, load_model
 
 
 def images(n: int, side: int = 8, seed: int = 0) -> np.ndarray:
@@ -20,6 +23,15 @@ def images(n: int, side: int = 8, seed: int = 0) -> np.ndarray:
 
 def load(path: Path, engine: str = "openvino") -> Model:
     return load_model(path, "classifier", engine=engine, threads=1)
+
+
+def no_model(path: Path) -> Path:
+    """A file of which the metadata are right and which is no model."""
+    path.write_bytes(b"no model")
+    facts = json.loads(metadata_path(path).read_text())
+    facts |= {"sha256": hashlib.sha256(b"no model").hexdigest()}
+    metadata_path(path).write_text(json.dumps(facts))
+    return path
 
 
 @pytest.mark.parametrize("engine", ENGINES)
@@ -41,6 +53,85 @@ def test_engines_agree(write_model) -> None:
     path, batch = write_model(), images(4, side=12)
     ours, other = (load(path, engine)(batch) for engine in ENGINES)
     np.testing.assert_allclose(ours, other, rtol=1e-4, atol=1e-3)
+
+
+def test_the_engine_starts_beside(write_model) -> None:
+    path, batch = write_model(), images(3)
+    may_start = threading.Event()
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(may_start.wait)
+        model = load_model(path, "classifier", threads=1, beside=pool)
+        assert model.metadata.name == "tiny"
+        may_start.set()
+        np.testing.assert_array_equal(model(batch), load(path)(batch))
+
+
+def test_what_can_t_be_started_beside_is_told_at_the_first_call(write_model) -> None:
+    path = no_model(write_model())
+    with ThreadPoolExecutor(1) as pool:
+        model = load_model(path, "classifier", beside=pool)
+        for _ in range(2):
+            with pytest.raises(ModelFileError, match=r"tiny\.onnx: openvino can't load this model"):
+                model(images(1))
+
+
+def test_a_damaged_file_is_told_at_once_all_the_same(write_model) -> None:
+    path = write_model()
+    path.write_bytes(path.read_bytes()[:-20])
+    with ThreadPoolExecutor(1) as pool, pytest.raises(ModelFileError, match="damaged"):
+        load_model(path, "classifier", beside=pool)
+
+
+@pytest.mark.parametrize(("device", "n"), [(CPU, 4), (CUDA, 32)])
+def test_how_much_one_call_is_given(write_model, device: str, n: int) -> None:
+    model = load(write_model())
+    assert Model(model.path, model.metadata, "test", model.outputs, device).batch == n
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_the_device(write_model, engine: str) -> None:
+    if engine == "onnxruntime":
+        providers = pytest.importorskip("onnxruntime").get_available_providers()
+        if "CUDAExecutionProvider" in providers:
+            pytest.skip("this onnxruntime may find a GPU")
+    assert load(write_model(), engine).device == CPU
+
+
+def test_openvino_comes_without_its_converter(write_model) -> None:
+    """In a process of its own: who imported it before has it whole."""
+    program = (
+        "import sys; from pathlib import Path; from leukodiff.runtime.model import load_model;"
+        "load_model(Path(sys.argv[1]), 'classifier');"
+        "print(*sorted({'openvino', 'openvino.tools.ovc', 'openvino_telemetry'} & {*sys.modules}))"
+    )
+    command = [sys.executable, "-c", program, str(write_model())]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    assert done.stdout.split() == ["openvino"]
+
+
+AT_ONCE = """
+import sys, threading
+from pathlib import Path
+from leukodiff.runtime.model import load_model
+
+load_model(Path(sys.argv[1]), "classifier", threads=2)
+together = threading.Barrier(4)
+sys.setswitchinterval(1e-6)
+
+def what_every_call_begins_with():
+    import openvino
+    together.wait()
+    openvino.Type.u8.to_dtype()
+
+for _ in range(4):
+    threading.Thread(target=what_every_call_begins_with).start()
+"""
+
+
+def test_the_first_calls_may_come_at_once(write_model) -> None:
+    """In a process of its own: OpenVINO by itself often hangs here."""
+    command = [sys.executable, "-c", AT_ONCE, str(write_model())]
+    assert subprocess.run(command, timeout=120, check=False).returncode == 0
 
 
 def test_a_result_is_not_overwritten_by_the_next(write_model) -> None:
@@ -106,11 +197,7 @@ def test_damaged_file(write_model, damage) -> None:
 def test_no_model_in_the_file_although_the_checksum_holds(write_model, engine: str) -> None:
     if engine == "onnxruntime":
         pytest.importorskip("onnxruntime")
-    path = write_model()
-    text = metadata_path(path).read_text()
-    path.write_bytes(b"no model")
-    facts = json.loads(text) | {"sha256": hashlib.sha256(b"no model").hexdigest()}
-    metadata_path(path).write_text(json.dumps(facts))
+    path = no_model(write_model())
     with pytest.raises(
         ModelFileError, match=rf"tiny\.onnx: {engine} can't load this model"
     ) as error:
@@ -144,3 +231,18 @@ def test_the_engine_s_cache(write_model, tmp_path: Path, monkeypatch, name: str 
     again = load_model(model_path, "classifier")(image)
     assert np.array_equal(first, again)
     assert bool(list((tmp_path / "kept").glob("*"))) is (name == "kept")
+
+
+def test_the_cache_knows_a_model_by_what_is_in_it(write_model, tmp_path: Path, monkeypatch) -> None:
+    """Another model under the same name, as long and as old as the one before."""
+    monkeypatch.setenv("LEUKODIFF_ENGINE_CACHE", str(tmp_path / "kept"))
+    path, batch = write_model(), images(2)
+    was, first = path.stat(), load(path)(batch)
+    other = write_model(seed=1)
+    assert other == path
+    os.utime(path, ns=(was.st_atime_ns, was.st_mtime_ns))
+    assert path.stat().st_size == was.st_size
+    again = load(path)(batch)
+    assert not np.allclose(first, again)
+    monkeypatch.setenv("LEUKODIFF_ENGINE_CACHE", "")
+    np.testing.assert_array_equal(load(path)(batch), again)
