@@ -75,8 +75,8 @@ def bin_table(
 def reject_threshold(
     confidence: NDArray[np.float32],
     right: NDArray[np.bool_],
-    target: float = 0.99,
-    most_rejected: float = 0.03,
+    target: float = 0.995,
+    most_rejected: float = 0.06,
 ) -> float:
     """The lowest confidence from which on named cells are right often enough, 0-1.
 

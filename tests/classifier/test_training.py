@@ -175,7 +175,7 @@ def test_an_exported_classifier_is_trained_on(fields, trained, tmp_path):
     """Put back together it says what the file says, and a training starts from there."""
     out = tmp_path / "tiny.onnx"
     export_classifier(trained, fields, out, ExportNotes())
-    again = replace(settings(tmp_path / "again", epochs=1), weights=str(out))
+    again = replace(settings(tmp_path / "again"), weights=str(out))
     model = create_model(again)
     load_exported(model, out)
     classifier = Classifier.load(out)
