@@ -7,12 +7,10 @@
 """
 
 import argparse
-import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
-from results_page import page
+from results_page import load_figures, page
 
 from leukodiff.classifier.evaluate import evaluate_classifier
 from leukodiff.classifier.infer import Classifier
@@ -59,11 +57,11 @@ def detector_figures(out: Path) -> None:
 
 
 def classifier_figures(out: Path) -> None:
-    """PBC's held-out cells, and Chula's, whose laboratory the classifier has not seen."""
+    """PBC's held-out cells, and the smears of Chula that were kept out of training."""
     classifier = Classifier.load()
     for name, fields in {
         "pbc": [f for f in load_dataset("pbc") if f.split == TEST],
-        "chula": load_dataset("chula"),
+        "chula": [f for f in load_dataset("chula") if f.split == TEST],
     }.items():
         evaluate_classifier(classifier, fields).save(out / "classifier" / name)
         print("classifier", name)
@@ -76,18 +74,10 @@ def pipeline_figures(out: Path) -> None:
         "bccd_official": bccd_test(erratum=False),
         "bccd_erratum": bccd_test(erratum=True),
         "bccd_unseen_places": unseen_places(bccd_test(erratum=False)),
-        "chula": load_dataset("chula"),
+        "chula": [f for f in load_dataset("chula") if f.split == TEST],
     }.items():
         evaluate_pipeline(*models, fields).save(out / "pipeline" / name)
         print("pipeline", name)
-
-
-def load_figures(out: Path) -> dict[str, Any]:
-    """Every JSON file below `out`, by its path without the ending."""
-    return {
-        path.relative_to(out).with_suffix("").as_posix(): json.loads(path.read_text("utf-8"))
-        for path in sorted(out.rglob("*.json"))
-    }
 
 
 MEASUREMENTS: dict[str, Callable[[Path], None]] = {

@@ -16,9 +16,12 @@ from typing import Any
 
 import numpy as np
 
+from leukodiff.classifier.infer import SHIPPED as CLASSIFIER
 from leukodiff.datasets.registry import data_root
 from leukodiff.datasets.vocabulary import UNIDENTIFIED
+from leukodiff.detector.infer import SHIPPED as DETECTOR
 from leukodiff.pipeline.analyze import AnalyzeSettings, analyze
+from leukodiff.runtime.checksum import sha256_of
 
 WITHIN_UM = 8.0
 
@@ -61,6 +64,8 @@ def main() -> None:
     places, false = compared(found, read_rows(folder / "region_a_cells.csv"), um_per_px)
     of = {kind: [p for p in places if p["kind"] == kind] for kind in ("wbc", "smudge", "not_wbc")}
     result = {
+        "detector_sha256": sha256_of(DETECTOR),
+        "classifier_sha256": sha256_of(CLASSIFIER),
         "um_per_px": um_per_px,
         "white_cells_found": sum(bool(p["said"]) for p in of["wbc"]),
         "white_cells": len(of["wbc"]),

@@ -82,7 +82,7 @@ def test_every_option_is_documented(name: str, option: str) -> None:
 @pytest.mark.parametrize(
     ("heading", "columns"),
     [
-        ("cells.csv", tables.CELL_COLUMNS),
+        ("cells.csv", (*tables.CELL_COLUMNS, *tables.FACT_COLUMNS)),
         ("fields.csv", tables.FIELD_COLUMNS),
         ("counts.csv", tables.COUNT_COLUMNS),
         ("slides.csv", tables.SLIDE_COLUMNS),
