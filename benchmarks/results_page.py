@@ -333,7 +333,11 @@ def _earlier(figures: Figures) -> str:
     for label, one, claim in (
         ("PBC, held out", figures["classifier/pbc/classifier"]["accuracy"], "pbc"),
         ("BCCD test", figures["pipeline/bccd_official/pipeline"]["likeliest_right"], "bccd"),
-        ("Chula, three smears kept out", figures["classifier/chula/classifier"]["accuracy"], "chula"),
+        (
+            "Chula, three smears kept out",
+            figures["classifier/chula/classifier"]["accuracy"],
+            "chula",
+        ),
     ):
         rows.append((f"**leukodiff**, {label}", one["n"], percent(one), CLAIMS[claim]))
     header = ("figure", "images", "accuracy", "may not be used to claim")
