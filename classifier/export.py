@@ -42,7 +42,10 @@ CELLS_A_CLASS = 600
 
 
 TYPICAL_SHARE = 0.99
-"""Share of ordinary validation cells that are not called atypical."""
+"""Share of each laboratory's ordinary validation cells that are not called atypical."""
+
+ENOUGH_CELLS = 50
+"""A data set with fewer validation cells than this has no say in it by itself."""
 
 
 class FromUint8(nn.Module):
@@ -134,7 +137,7 @@ def export_classifier(
     probabilities = softmax(logits, temperatures(calibration, atypical))
     right = probabilities.argmax(axis=1) == val.class_id
     sure = reject_threshold(probabilities.max(axis=1), right)
-    odd = float(np.quantile(atypical, TYPICAL_SHARE))
+    odd = atypical_threshold(atypical, val.source)
     out.parent.mkdir(parents=True, exist_ok=True)
     write_onnx(model, settings.crop.size_px, out, known)
     metadata = ModelMetadata(
@@ -147,7 +150,7 @@ def export_classifier(
         mean=(0.5, 0.5, 0.5),
         std=(0.5, 0.5, 0.5),
         thresholds={"reject": round(sure, 4), "atypical": round(odd, 4)},
-        calibration=calibration | {"atypical_rate": round(float(np.mean(atypical > odd)), 4)},
+        calibration=calibration | {"atypical_rate": round(1 - TYPICAL_SHARE, 4)},
         training_data=with_earlier(_training_data(train, val), learnt_before(checkpoint)),
         metrics={"val_accuracy": round(float(np.mean(right)), 4), "val_cells": len(val)},
         sha256=sha256_of(out),
@@ -156,6 +159,19 @@ def export_classifier(
     )
     write_metadata(metadata_path(out), metadata)
     return metadata
+
+
+def atypical_threshold(atypical: NDArray[np.float32], source: Sequence[str]) -> float:
+    """The score that one in a hundred ordinary cells exceeds, where such scores are highest.
+
+    Args:
+        atypical: (N,) scores of validation cells.
+        source: (N,) the data set of each.
+    """
+    sources = np.array(source)
+    parts = [atypical[sources == name] for name in sorted(set(source))]
+    large = [part for part in parts if len(part) >= ENOUGH_CELLS] or [atypical]
+    return max(float(np.quantile(part, TYPICAL_SHARE)) for part in large)
 
 
 def _familiar(model: nn.Module, train: LabelledCells, settings: ClassifierTraining) -> Familiar:

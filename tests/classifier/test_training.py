@@ -21,7 +21,12 @@ from leukodiff.classifier.cells import labelled_cells  # noqa: E402
 from leukodiff.classifier.colour import to_references  # noqa: E402
 from leukodiff.classifier.crops import CropSettings  # noqa: E402
 from leukodiff.classifier.evaluate import evaluate_classifier  # noqa: E402
-from leukodiff.classifier.export import ExportNotes, export_classifier, load_trained  # noqa: E402
+from leukodiff.classifier.export import (  # noqa: E402
+    ExportNotes,
+    atypical_threshold,
+    export_classifier,
+    load_trained,
+)
 from leukodiff.classifier.from_onnx import load_exported  # noqa: E402
 from leukodiff.classifier.infer import SHIPPED, Classifier, softmax, temperatures  # noqa: E402
 from leukodiff.classifier.train import (  # noqa: E402
@@ -220,3 +225,19 @@ def test_what_is_left_of_a_laboratory_is_little():
     still = Augmentation(left_gain=0, left_mixing=0, left_offset=0, noise=0)
     same = after_references(views, still, torch.Generator().manual_seed(1))
     assert torch.allclose(same, views, atol=4e-3)
+
+
+@pytest.mark.parametrize(
+    ("cells", "expected"),
+    [
+        pytest.param({"a": 100}, 0.1, id="one laboratory"),
+        pytest.param({"a": 100, "b": 100}, 0.2, id="the laboratory that scores higher"),
+        pytest.param({"a": 100, "c": 3}, 0.1, id="too few to have a say"),
+        pytest.param({"c": 3}, 0.3, id="too few everywhere"),
+    ],
+)
+def test_one_in_a_hundred_cells_of_any_laboratory_is_atypical(cells, expected):
+    level = {"a": 0.1, "b": 0.2, "c": 0.3}
+    scores = np.concatenate([np.full(n, level[name], np.float32) for name, n in cells.items()])
+    sources = [name for name, n in cells.items() for _ in range(n)]
+    assert atypical_threshold(scores, sources) == pytest.approx(expected, abs=1e-6)
