@@ -23,10 +23,12 @@ from leukodiff.datasets.appearance import (
     veiled,
 )
 
+from .crops import WHITE
+
 MARGIN = 1.5
 """Side of a training crop over side of the model's window."""
 
-GLASS = 245 / 255
+GLASS = WHITE / 255
 """What empty glass is in a crop, 0-1."""
 
 KEPT = (0.27, 0.52)

@@ -39,6 +39,15 @@ class ModelMetadata:
     command: str = ""
     licence: str = ""
 
+    @property
+    def identity(self) -> dict[str, Any]:
+        """Whose figures these are: the model, its checksum, and the data it was trained on."""
+        return {
+            "model": f"{self.name} {self.version}",
+            "sha256": self.sha256,
+            "trained_on": sorted({one.get("name", "?") for one in self.training_data}),
+        }
+
 
 def metadata_path(model_path: Path) -> Path:
     """Where a model file's metadata stands: the same name, ending in `.json`."""
