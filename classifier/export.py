@@ -29,6 +29,7 @@ from .calibration import fit_temperatures, reject_threshold
 from .cells import LabelledCells
 from .crops import CropSettings
 from .infer import softmax, temperatures
+from .predictions import Predictions
 from .train import (
     ClassifierTraining,
     create_model,
@@ -130,7 +131,7 @@ def export_classifier(
     """
     model, settings = load_trained(checkpoint)
     train, val = load_splits(fields, settings)
-    known = _familiar(model, train, settings)
+    known, _, _ = known_places(model, train, settings)
     logits, features = predict_with_features(model, val.crops, settings)
     atypical = known.score(features)
     calibration = _calibrated(model, val, settings, known, logits, atypical)
@@ -138,6 +139,9 @@ def export_classifier(
     right = probabilities.argmax(axis=1) == val.class_id
     sure = reject_threshold(probabilities.max(axis=1), right)
     odd = atypical_threshold(atypical, val.source)
+    predictions = Predictions(
+        probabilities, settings.classes, sure, atypical=atypical, atypical_threshold=odd
+    )
     out.parent.mkdir(parents=True, exist_ok=True)
     write_onnx(model, settings.crop.size_px, out, known)
     metadata = ModelMetadata(
@@ -150,7 +154,13 @@ def export_classifier(
         mean=(0.5, 0.5, 0.5),
         std=(0.5, 0.5, 0.5),
         thresholds={"reject": round(sure, 4), "atypical": round(odd, 4)},
-        calibration=calibration | {"atypical_rate": round(1 - TYPICAL_SHARE, 4)},
+        calibration={
+            **calibration,
+            "atypical_rate": round(1 - TYPICAL_SHARE, 4),
+            "confusion": confusion(
+                predictions.cell_types, [settings.classes[k] for k in val.class_id]
+            ),
+        },
         training_data=with_earlier(_training_data(train, val), learnt_before(checkpoint)),
         metrics={"val_accuracy": round(float(np.mean(right)), 4), "val_cells": len(val)},
         sha256=sha256_of(out),
@@ -159,6 +169,14 @@ def export_classifier(
     )
     write_metadata(metadata_path(out), metadata)
     return metadata
+
+
+def confusion(said: Sequence[str], truth: Sequence[str]) -> dict[str, dict[str, int]]:
+    """How many cells of each true type (rows) were called what; `unidentified` among them."""
+    table: dict[str, Counter[str]] = {}
+    for one, true in zip(said, truth, strict=True):
+        table.setdefault(true, Counter())[one] += 1
+    return {true: dict(sorted(row.items())) for true, row in sorted(table.items())}
 
 
 def atypical_threshold(atypical: NDArray[np.float32], source: Sequence[str]) -> float:
@@ -174,8 +192,14 @@ def atypical_threshold(atypical: NDArray[np.float32], source: Sequence[str]) -> 
     return max(float(np.quantile(part, TYPICAL_SHARE)) for part in large)
 
 
-def _familiar(model: nn.Module, train: LabelledCells, settings: ClassifierTraining) -> Familiar:
-    """Where the training cells of each class lie, at most `CELLS_A_CLASS` of each."""
+def known_places(
+    model: nn.Module, train: LabelledCells, settings: ClassifierTraining
+) -> tuple[Familiar, NDArray[np.float32], NDArray[np.int64]]:
+    """Where the training cells of each class lie, at most `CELLS_A_CLASS` of each.
+
+    Returns:
+        What they tell, and their features (N, D) and classes (N,).
+    """
     rng = np.random.default_rng(settings.seed)
     order = rng.permutation(len(train))
     rank = np.zeros(len(train), np.int64)
@@ -184,7 +208,8 @@ def _familiar(model: nn.Module, train: LabelledCells, settings: ClassifierTraini
         rank[of_class] = np.arange(len(of_class))
     chosen = np.flatnonzero(rank < CELLS_A_CLASS)
     _, features = predict_with_features(model, train.crops[chosen], settings)
-    return familiar(features, train.class_id[chosen], len(settings.classes))
+    class_id = train.class_id[chosen]
+    return familiar(features, class_id, len(settings.classes)), features, class_id
 
 
 def _calibrated(

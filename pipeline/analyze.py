@@ -25,6 +25,7 @@ from .outcomes import SlideOutcome, failed_slide
 from .output import OutputError, SlideFolder, prepare, standing_records, write_whole
 from .reading import ReadingSettings, Tell, Workers
 from .report import DONE, FAILED, Provenance
+from .reporting import ReportSettings
 from .scans import open_scan
 from .slide_job import Making, SlideJob, made_by
 from .slides import Slide, find_slides, fingerprint, natural
@@ -41,6 +42,8 @@ class AnalyzeSettings:
     time, one a core when `None`. `detector`, `classifier`: model files, the shipped ones when
     `None`. `overlays`: draw them. `crops_per_class`: cells on show in the report. `overwrite`:
     replace slides that were made from other files, by other models or with other settings.
+
+    `report`: what the report says and how.
 
     `target_cells`: stop a slide at so many white cells. `all_areas`: read the fields and areas that
     are empty, thick or out of focus too. Of scans alone: `full_pass`: detect everywhere, without a
@@ -59,6 +62,7 @@ class AnalyzeSettings:
     target_cells: int | None = None
     full_pass: bool = False
     all_areas: bool = False
+    report: ReportSettings = field(default_factory=ReportSettings)
 
     def __post_init__(self) -> None:
         if self.um_per_px is not None and not 0.001 <= self.um_per_px < 100:
@@ -140,12 +144,14 @@ def analyze(
         models: loaded as the settings say when None.
 
     Raises:
-        InputError: a path is missing or holds no image, or `out` holds slides made differently.
+        InputError: a path is missing or holds no image, a file of `settings.report` is wrong, or
+            `out` holds slides made differently.
         OutputError: the output can't be written; the slides finished before are kept.
         ModelFileError: a model file is missing or damaged.
     """
     settings = settings or AnalyzeSettings()
     slides = find_slides([Path(path) for path in inputs], settings.per_image, leave_out=out)
+    settings.report.check([slide.slide_id for slide in slides])
     prepare(out)
     workers = settings.threads or cores()
     models = models or _loaded(slides, settings, workers)
@@ -203,6 +209,7 @@ class _Run:
             provenance=Provenance(number, self.models.used, settings.that_matter),
             made_by=made_by(self.models, number, settings.that_matter),
             reading=settings.reading,
+            report=settings.report,
             crops_per_class=settings.crops_per_class,
             overlays=settings.overlays,
         )
@@ -217,7 +224,7 @@ class _Run:
                 self.outcomes[slide.slide_id] = failed_slide(slide, slide.problem, unreadable=True)
             elif record is None or self.settings.overwrite or record["row"]["status"] != DONE:
                 self.jobs.append(SlideJob(slide, folder, making, files))
-            elif (record["made_of"], record["made_by"]) != (files, making.made_by):
+            elif (record["made_of"], record["made_by"]) != (files, making.of(slide.slide_id)):
                 made_otherwise.append(slide.slide_id)
             else:
                 outcome = SlideOutcome(record["row"], tuple(record["counts"]), skipped=True)
@@ -302,7 +309,7 @@ class _Run:
             "version": version_of("leukodiff"),
             "status": status,
             "models": [asdict(model) for model in self.models.used],
-            "settings": {k: _plain(v) for k, v in asdict(self.settings).items()},
+            "settings": _plain(asdict(self.settings)),
             "inputs": [str(slide.path) for slide in self.slides],
             "host": _host(),
             "start": self.started.isoformat(timespec="seconds"),
@@ -382,6 +389,8 @@ def _host() -> dict[str, object]:
 
 
 def _plain(value: object) -> object:
+    if isinstance(value, dict):
+        return {key: _plain(one) for key, one in value.items()}
     return str(value) if isinstance(value, Path) else value
 
 

@@ -6,6 +6,7 @@ Only click is imported at the top, here and in the commands, so that `--help` an
 import click
 
 from .commands.analyze import analyze
+from .commands.compare import compare
 from .commands.data import data
 from .commands.demo import demo
 from .commands.errors import Commands
@@ -13,6 +14,7 @@ from .commands.evaluate import evaluate
 from .commands.explain import explain
 from .commands.export import export
 from .commands.models import models
+from .commands.report import report
 from .commands.train import train
 
 
@@ -25,5 +27,5 @@ def main() -> None:
     """
 
 
-for _command in (analyze, explain, demo, evaluate, train, export, data, models):
+for _command in (analyze, report, explain, compare, demo, evaluate, train, export, data, models):
     main.add_command(_command)

@@ -4,10 +4,9 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 from leukodiff.datasets.vocabulary import BY_NAME, CELL_TYPES, UNIDENTIFIED
-from leukodiff.runtime.intervals import clopper_pearson
+
+from .statistics import Estimate, intervals, per_hundred, ratio, with_unidentified
 
 COUNTED = tuple(t.name for t in CELL_TYPES if t.counts_in_differential)
 """The types that make up the 100 %."""
@@ -21,7 +20,8 @@ class DifferentialRow:
     """One cell type's share.
 
     `percent`, `percent_low` and `percent_high` are 0-100, the latter two the 95 % interval; all are
-    `None` for a type outside the differential, and where no cell was counted.
+    `None` for a type outside the differential, and where no cell was counted. `moved` is what the
+    percentage would be if none, and if all, of the unidentified cells were of this type.
     """
 
     cell_type: str
@@ -29,6 +29,7 @@ class DifferentialRow:
     percent: float | None = None
     percent_low: float | None = None
     percent_high: float | None = None
+    moved: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -48,24 +49,24 @@ class Differential:
         return self.count(UNIDENTIFIED)
 
     @property
-    def erythroblasts_per_100_wbc(self) -> float | None:
+    def erythroblasts_per_100_wbc(self) -> Estimate | None:
         """Nucleated red cells for every 100 white cells counted; `None` when none was."""
-        return 100 * self.count("erythroblast") / self.n if self.n else None
+        return per_hundred(self.count("erythroblast"), self.n)
 
     @property
-    def neutrophil_lymphocyte_ratio(self) -> float | None:
+    def neutrophil_lymphocyte_ratio(self) -> Estimate | None:
         """Neutrophils over lymphocytes; `None` without lymphocytes."""
-        lymphocytes = self.count("lymphocyte")
-        return self.count("neutrophil") / lymphocytes if lymphocytes else None
+        return ratio(self.count("neutrophil"), self.count("lymphocyte"))
 
 
-def differential(cell_types: Sequence[str]) -> Differential:
+def differential(cell_types: Sequence[str], method: str = "exact") -> Differential:
     """Counts cells by type and gives each type's share of the white cells named.
 
     Erythroblasts, platelets and unidentified cells have a count and no share.
 
     Args:
         cell_types: a name from the vocabulary for every cell.
+        method: of the intervals, one of `statistics.METHODS`.
 
     Raises:
         ValueError: a name is not in the vocabulary.
@@ -75,15 +76,22 @@ def differential(cell_types: Sequence[str]) -> Differential:
         raise ValueError(f"not in the vocabulary: {', '.join(unknown)}")
     counts = Counter(cell_types)
     n = sum(counts[name] for name in COUNTED)
-    counted = [_share(name, counts[name], n) for name in COUNTED]
+    sure = intervals([counts[name] for name in COUNTED], method)
+    counted = [
+        _share(name, counts[name], n, interval, counts[UNIDENTIFIED])
+        for name, interval in zip(COUNTED, sure, strict=True)
+    ]
     beside = [DifferentialRow(name, counts[name]) for name in BESIDE]
     always = {*COUNTED, *BESIDE}
     others = [DifferentialRow(k, counts[k]) for k in BY_NAME if counts[k] and k not in always]
     return Differential((*counted, *beside, *others), n)
 
 
-def _share(name: str, count: int, n: int) -> DifferentialRow:
-    if not n:
-        return DifferentialRow(name, count)
-    low, high = np.multiply(clopper_pearson(count, n), 100)
-    return DifferentialRow(name, count, 100 * count / n, float(low), float(high))
+def _share(
+    name: str, count: int, n: int, interval: tuple[float, float] | None, unidentified: int
+) -> DifferentialRow:
+    moved = with_unidentified(count, n, unidentified)
+    if interval is None:
+        return DifferentialRow(name, count, moved=moved)
+    low, high = interval
+    return DifferentialRow(name, count, 100 * count / n, 100 * low, 100 * high, moved)

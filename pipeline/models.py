@@ -14,10 +14,12 @@ from numpy.typing import NDArray
 from leukodiff.classifier.predictions import Predictions
 from leukodiff.detector.detections import Detections
 from leukodiff.detector.scale import ScaleEstimate
+from leukodiff.runtime.errors import ModelFileError
 from leukodiff.runtime.machine import cores
 from leukodiff.runtime.model import CPU, Model
 
 from .report import ModelUsed
+from .statistics import Confusion
 
 log = logging.getLogger("leukodiff")
 
@@ -116,6 +118,20 @@ class Models:
         """The models as a report names them."""
         facts = (self.detector.metadata, self.classifier.metadata)
         return tuple(ModelUsed(f.kind, f.name, f.version, f.sha256) for f in facts)
+
+    @property
+    def confusion(self) -> Confusion | None:
+        """What the classifier called the validation cells of each type, where that is known.
+
+        Raises:
+            ModelFileError: its metadata have a table that can't be.
+        """
+        table = self.classifier.metadata.calibration.get("confusion")
+        try:
+            return Confusion.from_mapping(table) if table else None
+        except (ValueError, TypeError, AttributeError) as error:
+            name = self.classifier.metadata.name
+            raise ModelFileError(f"{name}: its metadata's confusion can't be ({error})") from error
 
 
 def load_models(

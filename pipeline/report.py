@@ -10,9 +10,18 @@ from leukodiff.classifier.facts import UNKNOWN, CellFacts
 from leukodiff.datasets.vocabulary import BY_NAME, CELL_TYPES, UNIDENTIFIED, CellType
 from leukodiff.runtime.intervals import binomial_at_least
 
-from .differential import Differential, differential
-from .reference import Flag, ReferenceRange, adult_ranges, flags, notes
+from .differential import COUNTED, Differential, differential
+from .measurements import (
+    COUNTED_SO,
+    Measurement,
+    estimates,
+    measurements,
+)
+from .profiles import Profile, adult
+from .remarks import Remark
+from .sample import Sample
 from .scale import SlideScale
+from .statistics import Confusion, Estimate, corrected_shares
 
 DONE, INCOMPLETE, FAILED = "done", "incomplete", "failed"
 """Of a field: done or failed. Of a slide: incomplete when some of its fields failed."""
@@ -33,6 +42,14 @@ SHELVES = (
     *(kind for kind in CELL_TYPES if kind.name not in _FIRST),
 )
 """In which order cells are shown: first those that a smear of a healthy adult does not have."""
+
+FEW_CELLS = 100
+"""Fewer white cells than this make a differential that is flagged as small.
+
+A manual differential counts 100 to 200 cells (CLSI H20-A2, 2007)."""
+
+ENOUGH_TO_CORRECT = 20
+"""Of fewer cells a corrected share says more of what was assumed than of the smear."""
 
 RARE = 0.01
 """A slide is flagged where chance would give so many atypical cells less often than this, 0-1."""
@@ -193,6 +210,19 @@ class Provenance:
 
 
 @dataclass(frozen=True)
+class Counting:
+    """How cells become numbers.
+
+    `interval` is one of `statistics.METHODS`. `profile` has the reference ranges. `confusion` is
+    how often the classifier calls what what, `None` where nobody has measured it.
+    """
+
+    interval: str = "exact"
+    profile: Profile = field(default_factory=adult)
+    confusion: Confusion | None = None
+
+
+@dataclass(frozen=True)
 class SmearReport:
     """A slide's fields and cells, with what follows from them.
 
@@ -200,7 +230,8 @@ class SmearReport:
     `overlays` maps a field_id to its picture, relative to the slide's folder, and `readings` the
     scans among the fields to how they were read. `scale` is `None` where every field failed.
     `atypical_rate` is the share of ordinary cells that the classifier takes for atypical, 0-1,
-    `None` where it does not tell.
+    `None` where it does not tell. `sample` is what is known of the blood, `counting` how the cells
+    become numbers.
     """
 
     slide_id: str
@@ -212,6 +243,8 @@ class SmearReport:
     overlays: Mapping[str, str] = field(default_factory=dict)
     readings: Mapping[str, ScanReading] = field(default_factory=dict)
     atypical_rate: float | None = None
+    sample: Sample = field(default_factory=Sample)
+    counting: Counting = field(default_factory=Counting)
 
     def on_shelf(self, name: str) -> list[Cell]:
         """The cells of a shelf, the surest first; the most atypical of the atypical ones."""
@@ -233,43 +266,79 @@ class SmearReport:
     @cached_property
     def differential(self) -> Differential:
         """The count of the cells as reviewed, else as classified."""
-        return differential([cell.counted_as for cell in self.cells])
+        return differential([cell.counted_as for cell in self.cells], self.counting.interval)
 
-    @property
-    def ranges(self) -> Mapping[str, ReferenceRange]:
-        """The reference ranges the flags are made with."""
-        return adult_ranges()
+    @cached_property
+    def corrected(self) -> Mapping[str, Estimate] | None:
+        """Each share (percent) with the classifier's own errors allowed for.
 
-    @property
-    def flags(self) -> tuple[Flag, ...]:
-        """The cell types outside their range."""
-        return flags(self.differential, self.ranges)
+        `None` where its errors are not known, below `ENOUGH_TO_CORRECT` cells, and once a person
+        has named cells: the errors that were measured are the machine's.
+        """
+        few = self.differential.n < ENOUGH_TO_CORRECT
+        if few or self.counting.confusion is None or any(cell.reviewed_as for cell in self.cells):
+            return None
+        said = Counter(cell.cell_type for cell in self.cells)
+        return corrected_shares(said, self.counting.confusion, COUNTED)
 
-    @property
-    def remarks(self) -> tuple[str, ...]:
-        """Flags and notes in words, for slides.csv."""
-        failed = f"{len(self.failures)} of {len(self.fields)} fields failed"
-        not_read = f"{len(self.not_read)} of {len(self.fields)} fields not read: {ENOUGH}"
+    @cached_property
+    def measurements(self) -> tuple[Measurement, ...]:
+        """Everything it says in numbers, with ranges and flags."""
+        counts = {name: self.total(name) for name in ("n_wbc", "n_rbc", "n_platelet")}
+        n_fields = 0 if self.readings else self.n_read
         return (
-            *(flag.text for flag in self.flags),
-            *notes(self.differential),
-            *([self.atypical_remark] if self.atypical_remark else []),
-            *([failed] if self.failures else []),
-            *([self.left_out_remark] if self.left_out else []),
-            *([not_read] if self.not_read else []),
-            *(self.scale.warnings if self.scale else ()),
+            *measurements(self.differential, self.corrected, self.sample, self.counting.profile),
+            *estimates(counts["n_wbc"], counts["n_rbc"], counts["n_platelet"], n_fields),
         )
 
+    def measured(self, analyte: str, unit: str, kind: str = COUNTED_SO) -> Measurement | None:
+        """One of the measurements, `None` without it."""
+        wanted = (analyte, unit, kind)
+        found = (m for m in self.measurements if (m.analyte, m.unit, m.kind) == wanted)
+        return next(found, None)
+
     @property
-    def atypical_remark(self) -> str:
-        """What is said of the slide where more cells are atypical than chance gives; else empty."""
+    def flags(self) -> tuple[Measurement, ...]:
+        """What lies outside its reference range."""
+        return tuple(one for one in self.measurements if one.flag)
+
+    @property
+    def remarks(self) -> tuple[Remark, ...]:
+        """Flags and what else a reader must know before using the report."""
+        found, n_all = self.differential, len(self.fields)
+        some = {
+            "erythroblasts": found.count("erythroblast"),
+            "unidentified": found.n_unidentified,
+        }
+        return (
+            *(Remark.of_flag(one) for one in self.flags),
+            *([Remark("few_cells", n=found.n, enough=FEW_CELLS)] if found.n < FEW_CELLS else []),
+            *(Remark(code, n=n) for code, n in some.items() if n),
+            *([self.atypical_remark] if self.atypical_remark else []),
+            *([Remark("failed", n=len(self.failures), all=n_all)] if self.failures else []),
+            *([self.left_out_remark] if self.left_out else []),
+            *([Remark("not_read", n=len(self.not_read), all=n_all)] if self.not_read else []),
+            *self._without_range(),
+            *(Remark.as_told(text) for text in (self.scale.warnings if self.scale else ())),
+        )
+
+    def _without_range(self) -> list[Remark]:
+        profile = self.counting.profile
+        ranges = {one.analyte for one in profile.ranges}
+        held = {one.analyte for one in profile.ranges if one.holds_for(self.sample)}
+        lacking = [name for name in (*COUNTED, "white_cell") if name in ranges - held]
+        return [Remark("no_range", analytes=tuple(lacking))] if lacking else []
+
+    @property
+    def atypical_remark(self) -> Remark | None:
+        """What is said of the slide where more cells are atypical than chance gives."""
         judged = [c for c in self.cells if c.atypical is not None and not c.facts.note]
         found = sum(cell.is_atypical for cell in judged)
         if not found or self.atypical_rate is None:
-            return ""
+            return None
         if binomial_at_least(found, len(judged), self.atypical_rate) >= RARE:
-            return ""
-        return f"{found} of {len(judged)} cells are unlike any class: more than chance gives"
+            return None
+        return Remark("atypical", n=found, judged=len(judged))
 
     @property
     def failures(self) -> tuple[FieldResult, ...]:
@@ -282,13 +351,11 @@ class SmearReport:
         return tuple(f for f in self.fields if f.status == LEFT_OUT)
 
     @property
-    def left_out_remark(self) -> str:
+    def left_out_remark(self) -> Remark:
         """How many fields were left out and why, `2 of 80 fields left out: 2 out of focus`."""
-        n, n_all = len(self.left_out), len(self.fields)
         kinds = Counter(f.kind for f in self.left_out).most_common()
-        why = ", ".join(f"{many} {kind}" for kind, many in kinds)
-        remark = f"{n} of {n_all} fields left out: {why}"
-        return remark if self.n_read else f"nothing was read; {remark} (--all-areas reads them)"
+        code = "left_out" if self.n_read else "nothing_read"
+        return Remark(code, n=len(self.left_out), all=len(self.fields), why=tuple(kinds))
 
     @property
     def not_read(self) -> tuple[FieldResult, ...]:

@@ -18,11 +18,10 @@ from leukodiff.detector.detections import Detections
 from leukodiff.runtime.errors import InputError, LeukodiffError, ModelFileError
 
 from .exports.geojson import cells_geojson
-from .exports.html import report_html
 from .exports.overlay import draw_left_out, draw_overlay, encode_jpeg
 from .exports.overview import draw_overview, shrunk
 from .exports.sheets import contact_sheets
-from .exports.tables import areas_csv, cells_csv, count_rows, counts_csv, fields_csv, slide_row
+from .exports.tables import count_rows, slide_row
 from .gallery import CROPS_ON_SHEET, Gallery, cut_crop, cut_from_scan
 from .models import Models
 from .outcomes import (
@@ -39,9 +38,11 @@ from .outcomes import (
 from .output import RECORD, OutputError, SlideFolder, log_error
 from .reading import Enough, FieldReader, ReadingSettings, Tell, Workers, read_scan
 from .report import DONE, FAILED, LEFT_OUT, Cell, Provenance, SmearReport, one_line
+from .reporting import ReportSettings, report_files
 from .scale import SlideScale
 from .scans import Scan, open_scan
 from .slides import Field, Slide
+from .stored import STORED, to_json
 
 Rgb = NDArray[np.uint8]
 
@@ -55,15 +56,21 @@ Analyze = Callable[[Field], FieldOutcome]
 class Making:
     """How every slide of a run is made: the models, the settings, and what they leave behind.
 
-    `made_by` goes into each slide's record: a folder is taken up again only where it is the same.
+    `made_by` goes into each slide's record: a folder is taken up again only where it is the same,
+    and where `report` says the same of the slide.
     """
 
     models: Models
     provenance: Provenance
     made_by: Mapping[str, Any]
     reading: ReadingSettings
+    report: ReportSettings
     crops_per_class: int
     overlays: bool
+
+    def of(self, slide_id: str) -> dict[str, Any]:
+        """How a slide is made."""
+        return {**self.made_by, "report": self.report.that_matter(slide_id)}
 
 
 class SlideJob:
@@ -229,7 +236,8 @@ class SlideJob:
             return self._failed(outcomes)
         row, counts = slide_row(report), tuple(count_rows(report))
         failures = tuple((f.field_id, f.error) for f in report.failures)
-        record: dict[str, object] = {"made_of": self._files, "made_by": self._making.made_by}
+        made = self._making.of(self.slide.slide_id)
+        record: dict[str, object] = {"made_of": self._files, "made_by": made}
         record |= {"row": row, "counts": counts, "failures": failures}
         record["paths"] = [str(field.path.resolve()) for field in self.slide.fields]
         self._write(report, json.dumps(record, indent=1))
@@ -241,16 +249,19 @@ class SlideJob:
 
     def _report(self, outcomes: list[FieldOutcome]) -> SmearReport:
         seconds = time.monotonic() - (self._begun or 0.0)
+        facts, settings = self._models.classifier.metadata, self._making.report
         return SmearReport(
             self.slide.slide_id,
-            self._models.classifier.metadata.classes,
+            facts.classes,
             tuple(cell for outcome in outcomes for cell in outcome.cells),
             tuple(outcome.result for outcome in outcomes),
             self._scale,
             replace(self._making.provenance, started=self._started, seconds=seconds),
             self._overlays(outcomes),
             {o.result.field_id: o.reading for o in outcomes if o.reading},
-            self._models.classifier.metadata.calibration.get("atypical_rate"),
+            facts.calibration.get("atypical_rate"),
+            settings.sample_of(self.slide.slide_id),
+            settings.counting(self._models.confusion),
         )
 
     def _overlays(self, outcomes: list[FieldOutcome]) -> dict[str, str]:
@@ -261,16 +272,14 @@ class SlideJob:
         return {f.field_id: overlay_name(f) for f, o in pairs if o.result.status in drawn}
 
     def _write(self, report: SmearReport, record: str) -> None:
-        self._folder.write("cells.csv", cells_csv(report))
-        self._folder.write("fields.csv", fields_csv(report))
-        self._folder.write("counts.csv", counts_csv([report]))
-        self._folder.write("cells.geojson", cells_geojson(report))
         if report.readings:
-            self._folder.write("areas.csv", areas_csv(report))
             for name, sheet in contact_sheets(report, self._gallery.crops()).items():
                 self._folder.write(f"gallery/{name}.jpg", sheet)
         crops = self._gallery.crops(self._making.crops_per_class)
-        self._folder.write("report.html", report_html(report, crops, self._views))
+        files = report_files(report, crops, self._views, self._making.report)
+        for name, content in (*files.items(), (STORED, to_json(report))):
+            self._folder.write(name, content)
+        self._folder.write("cells.geojson", cells_geojson(report))
         self._folder.write(RECORD, record)
 
     def _failed(self, outcomes: list[FieldOutcome]) -> SlideOutcome:

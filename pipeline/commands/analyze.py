@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from .errors import Failed, WrongUsage
-from .options import classifier_option, detector_option, engine_options, out_option
+from .options import (
+    classifier_option,
+    detector_option,
+    engine_options,
+    out_option,
+    report_options,
+    report_settings,
+)
 
 if TYPE_CHECKING:
     from leukodiff.pipeline.analyze import AnalyzeSettings, RunSummary
@@ -51,6 +58,7 @@ SHOWN = 30
 @click.option(
     "--all-areas", is_flag=True, help="Read empty, thick and blurred fields and areas too."
 )
+@report_options
 @detector_option
 @classifier_option
 @engine_options
@@ -65,7 +73,8 @@ def analyze(inputs: tuple[Path, ...], out: Path, no_overlays: bool, **chosen: An
     """
     from leukodiff.pipeline.analyze import AnalyzeSettings
 
-    settings = AnalyzeSettings(overlays=not no_overlays, **chosen)
+    report = report_settings(chosen)
+    settings = AnalyzeSettings(overlays=not no_overlays, report=report, **chosen)
     summary = run(inputs, out, settings)
     show_summary(summary)
     sys.exit(summary.exit_status)

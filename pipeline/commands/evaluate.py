@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from .laboratories import laboratories
+from .method_comparison import evaluate_counts
 from .options import (
     FOLDER,
     classifier_option,
@@ -36,6 +37,7 @@ def evaluate() -> None:
 
 
 evaluate.add_command(laboratories)
+evaluate.add_command(evaluate_counts)
 
 
 @evaluate.command("detector")

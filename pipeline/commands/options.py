@@ -12,6 +12,7 @@ import click
 
 if TYPE_CHECKING:
     from leukodiff.datasets.fields import LabelledField
+    from leukodiff.pipeline.reporting import ReportSettings
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -96,6 +97,71 @@ def scale_option(command: Command) -> Command:
     """`--um-per-px`, for fields whose own scale nobody knows."""
     text = "Scale (um/px) of the fields that have none of their own."
     return click.option("--um-per-px", type=click.FloatRange(0, min_open=True), help=text)(command)
+
+
+_REPORT = (
+    click.option("--reference", type=FILE, help="Your reference ranges (TOML).  [default: adults]"),
+    click.option(
+        "--wbc-count", type=float, help="The analyser's white cells, 10^9/L: adds counts in blood."
+    ),
+    click.option(
+        "--sex", type=click.Choice(["female", "male"]), help="For ranges that ask for it."
+    ),
+    click.option("--age", type=float, help="In years, for ranges that ask for it."),
+    click.option("--sample-id", default="", help="What the laboratory calls the sample."),
+    click.option("--samples", type=FILE, help="A table (CSV) of all this, a row a slide."),
+    click.option(
+        "--interval",
+        type=click.Choice(["exact", "wilson", "simultaneous"]),
+        default="exact",
+        show_default=True,
+        help="How the 95 % intervals are made.",
+    ),
+    click.option(
+        "--confusion",
+        type=FILE,
+        help="How often the classifier errs in your laboratory: confusion.csv of evaluate pipeline."
+        "  [default: on its validation cells]",
+    ),
+    click.option(
+        "--language",
+        default="en",
+        show_default=True,
+        metavar="CODE|FILE",
+        help="Of the report: de, en, fr, or your own file of texts.",
+    ),
+    click.option("--no-hints", is_flag=True, help="Don't say what a flagged value may go with."),
+    click.option(
+        "--export",
+        "exports",
+        multiple=True,
+        type=click.Choice(["pdf", "xlsx", "fhir", "hl7"]),
+        help="Make the report as this too; may be repeated.",
+    ),
+)
+
+
+def report_options(command: Command) -> Command:
+    """What a report says and how; `report_settings` gathers it."""
+    for option in reversed(_REPORT):
+        command = option(command)
+    return command
+
+
+def report_settings(chosen: dict[str, Any]) -> ReportSettings:
+    """Takes what `report_options` gave out of a command's arguments."""
+    from leukodiff.pipeline.reporting import ReportSettings
+    from leukodiff.pipeline.sample import Sample
+
+    sample = Sample(
+        sample_id=chosen.pop("sample_id"),
+        sex=chosen.pop("sex") or "",
+        age_years=chosen.pop("age"),
+        wbc_count=chosen.pop("wbc_count"),
+    )
+    kept = ("interval", "reference", "language", "exports", "samples", "confusion")
+    given = {name: chosen.pop(name) for name in kept}
+    return ReportSettings(hints=not chosen.pop("no_hints"), sample=sample, **given)
 
 
 def labelled_fields(

@@ -5,8 +5,8 @@ import io
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 
-from ..differential import BESIDE, COUNTED
-from ..reference import flag
+from ..differential import BESIDE, COUNTED, DifferentialRow
+from ..profiles import PER_HUNDRED, PERCENT
 from ..report import BOX_DECIMALS, ENOUGH, PROBABILITY_DECIMALS, Cell, SmearReport
 
 CELL_COLUMNS = (
@@ -68,6 +68,25 @@ COUNT_COLUMNS = (
     "reference_high",
     "flag",
     "per_100_wbc",
+    "per_100_wbc_low",
+    "per_100_wbc_high",
+    "percent_if_none_unidentified",
+    "percent_if_all_unidentified",
+    "corrected_percent",
+    "corrected_low",
+    "corrected_high",
+)
+MEASUREMENT_COLUMNS = (
+    "slide_id",
+    "analyte",
+    "unit",
+    "kind",
+    "value",
+    "low",
+    "high",
+    "reference_low",
+    "reference_high",
+    "flag",
 )
 SLIDE_COLUMNS = (
     "slide_id",
@@ -136,32 +155,33 @@ def count_rows(report: SmearReport) -> list[Row]:
 
     Platelets and red cells are those of the fields that were shown, not per volume of blood.
     """
-    found = report.differential
-    rows: list[Row] = []
-    for row in found.rows:
-        if row.cell_type not in (*COUNTED, *BESIDE):
-            continue
-        usual = report.ranges.get(row.cell_type)
-        nucleated = row.cell_type == "erythroblast"
-        rows.append(
-            {
-                "slide_id": report.slide_id,
-                "cell_type": row.cell_type,
-                "count": row.count,
-                "percent": fixed(row.percent, PERCENT_DECIMALS),
-                "percent_low": fixed(row.percent_low, PERCENT_DECIMALS),
-                "percent_high": fixed(row.percent_high, PERCENT_DECIMALS),
-                "reference_low": usual.low if usual else None,
-                "reference_high": usual.high if usual else None,
-                "flag": flag(row, usual) if usual else "",
-                "per_100_wbc": fixed(found.erythroblasts_per_100_wbc, 2) if nucleated else None,
-            }
-        )
+    rows: list[Row] = [
+        _count_row(report, row)
+        for row in report.differential.rows
+        if row.cell_type in (*COUNTED, *BESIDE)
+    ]
     beside = (("platelet", "n_platelet"), ("red_cell", "n_rbc"))
     return rows + [
         {"slide_id": report.slide_id, "cell_type": name, "count": report.total(column)}
         for name, column in beside
     ]
+
+
+def measurements_csv(report: SmearReport) -> str:
+    """A row a number that the report says, with its unit, interval, range and flag."""
+    return to_csv(
+        MEASUREMENT_COLUMNS,
+        (
+            {
+                "slide_id": report.slide_id,
+                **{name: getattr(one, name) for name in ("analyte", "unit", "kind", "flag")},
+                **{name: _short(getattr(one, name)) for name in ("value", "low", "high")},
+                "reference_low": one.usual.low if one.usual else None,
+                "reference_high": one.usual.high if one.usual else None,
+            }
+            for one in report.measurements
+        ),
+    )
 
 
 def slide_row(report: SmearReport) -> dict[str, object]:
@@ -174,7 +194,7 @@ def slide_row(report: SmearReport) -> dict[str, object]:
         "um_per_px": fixed(report.um_per_px, 5),
         "um_per_px_source": report.um_per_px_source,
         "seconds": fixed(report.provenance.seconds, 2),
-        "flags": "; ".join(report.remarks),
+        "flags": "; ".join(map(str, report.remarks)),
         "error": "; ".join(f"{f.field_id}: {f.error}" for f in report.failures[:5]),
         "um_per_px_spread": fixed(report.scale.spread, 3) if report.scale else None,
         "um_per_px_cells": (report.scale.n_cells or None) if report.scale else None,
@@ -202,6 +222,41 @@ def without_formula(text: str) -> str:
     break, as OWASP advises on CSV injection. Numbers are not text: they pass by `_plain`.
     """
     return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r", "\n")) else text
+
+
+def _short(value: float | None) -> str | None:
+    """Four significant digits, without an exponent."""
+    return None if value is None else f"{float(f'{value:.4g}'):.6f}".rstrip("0").rstrip(".")
+
+
+def _count_row(report: SmearReport, row: DifferentialRow) -> Row:
+    one = report.measured(row.cell_type, PERCENT)
+    usual = one.usual if one else None
+    allowed = (report.corrected or {}).get(row.cell_type)
+    nucleated = report.measured(row.cell_type, PER_HUNDRED)
+    moved = row.moved if row.percent is not None else None
+    shares = {
+        "percent": row.percent,
+        "percent_low": row.percent_low,
+        "percent_high": row.percent_high,
+        "percent_if_none_unidentified": moved[0] if moved else None,
+        "percent_if_all_unidentified": moved[1] if moved else None,
+        "corrected_percent": allowed.value if allowed else None,
+        "corrected_low": allowed.low if allowed else None,
+        "corrected_high": allowed.high if allowed else None,
+        "per_100_wbc": nucleated.value if nucleated else None,
+        "per_100_wbc_low": nucleated.low if nucleated else None,
+        "per_100_wbc_high": nucleated.high if nucleated else None,
+    }
+    return {
+        "slide_id": report.slide_id,
+        "cell_type": row.cell_type,
+        "count": row.count,
+        **{name: fixed(share, PERCENT_DECIMALS) for name, share in shares.items()},
+        "reference_low": usual.low if usual else None,
+        "reference_high": usual.high if usual else None,
+        "flag": one.flag if one else "",
+    }
 
 
 def _plain(value: object) -> object:

@@ -22,6 +22,8 @@ Smear = Callable[..., Path]
 ONE = AnalyzeSettings(threads=1)
 
 SLIDE_FILES = {
+    "measurements.csv",
+    "smear.json",
     "cells.csv",
     "fields.csv",
     "counts.csv",

@@ -22,8 +22,13 @@ def test_a_differential_worked_out_by_hand() -> None:
     assert (rows["erythroblast"].count, rows["erythroblast"].percent) == (1, None)
     assert (rows["unidentified"].count, rows["unidentified"].percent_low) == (2, None)
     assert (rows["platelet"].count, rows["platelet"].percent) == (1, None)
-    assert found.erythroblasts_per_100_wbc == 10.0
-    assert found.neutrophil_lymphocyte_ratio == 2.0
+    nucleated, ratio = found.erythroblasts_per_100_wbc, found.neutrophil_lymphocyte_ratio
+    assert nucleated is not None
+    assert nucleated.value == pytest.approx(10.0)
+    assert ratio is not None
+    assert ratio.value == pytest.approx(2.0)
+    # Two cells of twelve are not named: 6 to 8 of them may be neutrophils.
+    assert rows["neutrophil"].moved == pytest.approx((50.0, 100 * 8 / 12))
     assert found.n_unidentified == 2
 
 
@@ -42,10 +47,22 @@ def test_small_differentials(
     cells: list[str], n: int, per_100: float | None, ratio: float | None
 ) -> None:
     found = differential(cells)
-    assert (found.n, found.erythroblasts_per_100_wbc) == (n, per_100)
-    assert found.neutrophil_lymphocyte_ratio == ratio
+    nucleated, both = found.erythroblasts_per_100_wbc, found.neutrophil_lymphocyte_ratio
+    assert (found.n, nucleated and nucleated.value) == (n, per_100)
+    assert (both and both.value) == ratio
     assert [row.cell_type for row in found.rows][: len(COUNTED)] == list(COUNTED)
     assert all((row.percent is None) == (n == 0) for row in found.rows[: len(COUNTED)])
+
+
+def test_the_interval_is_the_one_asked_for() -> None:
+    cells = ["neutrophil"] * 60 + ["lymphocyte"] * 40
+    widths = {
+        method: row.percent_high - row.percent_low
+        for method in ("exact", "wilson", "simultaneous")
+        for row in differential(cells, method).rows[:1]
+        if row.percent_high is not None and row.percent_low is not None
+    }
+    assert widths["wilson"] < widths["exact"] < widths["simultaneous"]
 
 
 def test_a_name_outside_the_vocabulary_is_refused() -> None:

@@ -1,14 +1,17 @@
 import pytest
 
-from leukodiff.datasets.vocabulary import BY_NAME
-from leukodiff.pipeline.differential import COUNTED, DifferentialRow, differential
-from leukodiff.pipeline.reference import ReferenceRange, adult_ranges, flag, flags, notes
+from leukodiff.pipeline.profiles import ReferenceRange
+from leukodiff.pipeline.reference import FLAGS, flag
+from leukodiff.pipeline.statistics import Estimate
 
-USUAL = ReferenceRange("lymphocyte", 20.0, 40.0, "a book", "raised by x", "lowered by y", "a book")
+USUAL = ReferenceRange("lymphocyte", "%", 20.0, 40.0, "a book")
+WITH_LIMITS = ReferenceRange(
+    "neutrophil", "10^9/L", 2.0, 7.0, "a book", critical_low=0.5, critical_high=50.0
+)
 
 
 @pytest.mark.parametrize(
-    ("percent", "low", "high", "expected"),
+    ("value", "low", "high", "expected"),
     [
         pytest.param(30, 25, 35, "", id="within"),
         pytest.param(30, 5, 70, "", id="within, though the interval is wide"),
@@ -22,65 +25,27 @@ USUAL = ReferenceRange("lymphocyte", 20.0, 40.0, "a book", "raised by x", "lower
         pytest.param(0, 0, 97.5, "", id="the interval covers the range"),
         pytest.param(0, 0, 40, "", id="the interval just covers the range"),
         pytest.param(0, 0, 39.9, "possibly low", id="the interval tells something"),
-        pytest.param(None, None, None, "", id="no share"),
+        pytest.param(50, 50, 50, "high", id="a value without an interval"),
     ],
 )
-def test_a_flag_goes_by_the_interval(
-    percent: float | None, low: float | None, high: float | None, expected: str
+def test_a_flag_goes_by_the_interval(value: float, low: float, high: float, expected: str) -> None:
+    assert flag(Estimate(value, low, high), USUAL) == expected
+    assert expected in ("", *FLAGS)
+
+
+@pytest.mark.parametrize(
+    ("value", "low", "high", "expected"),
+    [
+        pytest.param(0.6, 0.3, 0.9, "low", id="low, not critical"),
+        pytest.param(0.5, 0.3, 0.9, "critical low", id="on the critical limit"),
+        pytest.param(0.0, 0.0, 0.4, "critical low", id="none at all"),
+        pytest.param(0.0, 0.0, 3.0, "possibly low", id="few cells: not sure that it is low"),
+        pytest.param(0.0, 0.0, 9.0, "", id="a cell or two"),
+        pytest.param(49.0, 45.0, 53.0, "high", id="high, not critical"),
+        pytest.param(50.0, 45.0, 53.0, "critical high", id="on the upper critical limit"),
+    ],
+)
+def test_a_critical_value_is_told_apart(
+    value: float, low: float, high: float, expected: str
 ) -> None:
-    assert flag(DifferentialRow("lymphocyte", 1, percent, low, high), USUAL) == expected
-
-
-def test_the_shipped_ranges_cover_the_differential_and_say_where_from() -> None:
-    ranges = adult_ranges()
-    assert set(ranges) == set(COUNTED)
-    for name, usual in ranges.items():
-        assert BY_NAME[name].counts_in_differential
-        assert 0 <= usual.low < usual.high <= 100
-        assert usual.source
-        assert usual.hint_source
-        assert usual.when_high
-        assert usual.when_low or not usual.low
-
-
-@pytest.mark.parametrize(
-    ("cells", "expected"),
-    [
-        pytest.param([], [], id="empty"),
-        pytest.param(
-            ["neutrophil"] * 60 + ["lymphocyte"] * 30 + ["monocyte"] * 6 + ["eosinophil"] * 4,
-            [],
-            id="usual",
-        ),
-        pytest.param(
-            ["neutrophil"] * 10 + ["lymphocyte"] * 80 + ["monocyte"] * 5 + ["eosinophil"] * 5,
-            ["neutrophil low", "lymphocyte high"],
-            id="turned round",
-        ),
-        pytest.param(
-            ["neutrophil"],
-            [],
-            id="one cell proves nothing",
-        ),
-    ],
-)
-def test_flags_of_a_differential(cells: list[str], expected: list[str]) -> None:
-    found = flags(differential(cells), adult_ranges())
-    assert [one.text for one in found] == expected
-    assert all(one.hint.endswith(").") for one in found)
-
-
-@pytest.mark.parametrize(
-    ("cells", "expected"),
-    [
-        pytest.param(["neutrophil"] * 100, (), id="enough"),
-        pytest.param([], ("few cells (n = 0, fewer than 100)",), id="none"),
-        pytest.param(
-            ["neutrophil"] * 100 + ["erythroblast", "unidentified"],
-            ("erythroblasts present (1)", "1 unidentified"),
-            id="beside the differential",
-        ),
-    ],
-)
-def test_notes(cells: list[str], expected: tuple[str, ...]) -> None:
-    assert notes(differential(cells)) == expected
+    assert flag(Estimate(value, low, high), WITH_LIMITS) == expected

@@ -34,17 +34,19 @@ smear 1,"field, 2.jpg",field 1-3,10.0,20.0,40.5,60.0,0.9000,unidentified,0.2500,
 """
 
 GOLDEN_COUNTS = """\
-slide_id,cell_type,count,percent,percent_low,percent_high,reference_low,reference_high,flag,per_100_wbc
-smear 1,neutrophil,3,75.00,19.41,99.37,40.0,80.0,,
-smear 1,lymphocyte,0,0.00,0.00,60.24,20.0,40.0,,
-smear 1,monocyte,0,0.00,0.00,60.24,2.0,10.0,,
-smear 1,eosinophil,1,25.00,0.63,80.59,1.0,6.0,,
-smear 1,basophil,0,0.00,0.00,60.24,0.0,2.0,,
-smear 1,immature_granulocyte,0,0.00,0.00,60.24,0.0,0.9,,
-smear 1,erythroblast,1,,,,,,,25.00
-smear 1,unidentified,0,,,,,,,
-smear 1,platelet,3,,,,,,,
-smear 1,red_cell,12,,,,,,,
+slide_id,cell_type,count,percent,percent_low,percent_high,reference_low,reference_high,flag,\
+per_100_wbc,per_100_wbc_low,per_100_wbc_high,percent_if_none_unidentified,\
+percent_if_all_unidentified,corrected_percent,corrected_low,corrected_high
+smear 1,neutrophil,3,75.00,19.41,99.37,40.0,80.0,,,,,60.00,80.00,,,
+smear 1,lymphocyte,0,0.00,0.00,60.24,20.0,40.0,,,,,0.00,20.00,,,
+smear 1,monocyte,0,0.00,0.00,60.24,2.0,10.0,,,,,0.00,20.00,,,
+smear 1,eosinophil,1,25.00,0.63,80.59,1.0,6.0,,,,,20.00,40.00,,,
+smear 1,basophil,0,0.00,0.00,60.24,0.0,2.0,,,,,0.00,20.00,,,
+smear 1,immature_granulocyte,0,0.00,0.00,60.24,0.0,0.9,,,,,0.00,20.00,,,
+smear 1,erythroblast,1,,,,,,,25.00,0.51,252.63,,,,,
+smear 1,unidentified,1,,,,,,,,,,,,,,
+smear 1,platelet,3,,,,,,,,,,,,,,
+smear 1,red_cell,12,,,,,,,,,,,,,,
 """
 
 
@@ -58,7 +60,7 @@ def test_cells_golden(make_cell: MakeCell, make_report: MakeReport) -> None:
 
 
 def test_counts_golden(make_cell: MakeCell, make_report: MakeReport) -> None:
-    types = ("neutrophil", "neutrophil", "neutrophil", "eosinophil", "erythroblast")
+    types = (*["neutrophil"] * 3, "eosinophil", "erythroblast", "unidentified")
     report = make_report(*(make_cell(name, i) for i, name in enumerate(types)))
     assert counts_csv([report]) == GOLDEN_COUNTS
 

@@ -1,0 +1,1 @@
+"""Two readings of the same blood compared: counts, cells both read, methods over many slides."""

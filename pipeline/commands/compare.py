@@ -1,0 +1,237 @@
+"""`leukodiff compare`: is the difference between two counts more than chance?"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from .options import FILE, FOLDER, json_option
+
+if TYPE_CHECKING:
+    from leukodiff.pipeline.agreement.cells import CellAgreement
+    from leukodiff.pipeline.agreement.counts import CountComparison, TypeComparison
+    from leukodiff.pipeline.agreement.readings import Reading
+
+_EITHER = click.Path(path_type=Path)
+_MANY = 10
+"""Types are shown slide by slide up to so many slides."""
+
+
+@click.command()
+@click.argument("a", type=_EITHER)
+@click.argument("b", type=_EITHER)
+@click.option(
+    "--as-classified",
+    type=click.Choice(["a", "b", "both"]),
+    help="Take what the machine said on this side, not what a person made of it.",
+)
+@click.option("--out", type=FOLDER, help="Folder for the tables (CSV).")
+@click.option("--csv", "csv_file", type=FILE, help="Write the types' table here (CSV).")
+@json_option
+def compare(
+    a: Path,
+    b: Path,
+    as_classified: str | None,
+    out: Path | None,
+    csv_file: Path | None,
+    json_file: Path | None,
+) -> None:
+    """Compare two counts A and B: do they differ beyond counting error?
+
+    A and B are slides' folders in the output of analyze, or CSV files of counts (slide_id,
+    cell_type, count). Of two folders also how far they agree on the cells both read. What a person
+    corrected counts. `compare DIR DIR --as-classified a` sets the machine against the person.
+    """
+    from leukodiff.pipeline.agreement import tables
+    from leukodiff.pipeline.agreement.cells import compare_cells
+    from leukodiff.pipeline.agreement.counts import compare_counts
+    from leukodiff.pipeline.agreement.reading_files import read_readings
+
+    sides = [
+        read_readings(path, as_classified in (side, "both")) for path, side in ((a, "a"), (b, "b"))
+    ]
+    if a.resolve() == b.resolve() and as_classified not in ("a", "b"):
+        _note("A and B are the same; `--as-classified a` sets the machine against the person")
+    compared: list[tuple[CountComparison, CellAgreement | None]] = []
+    for one, other in _pairs(a, b, *sides):
+        with_cells = one.cells is not None and other.cells is not None
+        cells = compare_cells(one.cells or (), other.cells or ()) if with_cells else None
+        compared.append((compare_counts(one, other), cells))
+    _show(compared)
+    texts = {
+        "counts_compared.csv": tables.compared_csv(compared),
+        "slides_compared.csv": tables.overall_csv(compared),
+    }
+    if any(cells for _, cells in compared):
+        texts |= {
+            "agreement.csv": tables.agreement_csv(compared),
+            "confusion.csv": tables.confusion_csv(compared),
+            "cells_compared.csv": tables.pairs_csv(compared),
+        }
+    files = {out / name: text for name, text in texts.items()} if out else {}
+    if csv_file:
+        files[csv_file] = texts["counts_compared.csv"]
+    if json_file:
+        files[json_file] = json.dumps(tables.compared_json(compared), indent=2) + "\n"
+    write_files(files)
+
+
+def write_files(files: dict[Path, str]) -> None:
+    """Write text files, their folders too, each whole or not at all."""
+    from leukodiff.pipeline.output import write_whole, writing
+
+    for path, text in files.items():
+        with writing(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(path, text)
+
+
+def one_reader(path: Path, readings: Sequence[Reading]) -> dict[str, Reading]:
+    """Readings by slide, each by one reader.
+
+    Raises:
+        InputError: a slide has several.
+    """
+    from leukodiff.runtime.errors import InputError
+
+    found = {reading.slide_id: reading for reading in readings}
+    if len(found) < len(readings):
+        raise InputError(
+            f"{path}: several readers of one slide; give each reader a file, or use "
+            "`evaluate counts --manual` for their mean"
+        )
+    return found
+
+
+def _pairs(
+    path_a: Path, path_b: Path, in_a: Sequence[Reading], in_b: Sequence[Reading]
+) -> list[tuple[Reading, Reading]]:
+    """What to set against what: one slide with one slide, else slides of the same slide_id."""
+    from leukodiff.runtime.errors import InputError
+
+    a, b = one_reader(path_a, in_a), one_reader(path_b, in_b)
+    if len(a) == len(b) == 1:
+        return [(in_a[0], in_b[0])]
+    both = [slide for slide in a if slide in b]
+    if not both:
+        raise InputError(f"{path_b}: no slide_id of {path_a} in it; slides are matched by slide_id")
+    for name, mine, other in (("A", a, b), ("B", b, a)):
+        alone = [slide for slide in mine if slide not in other]
+        if alone:
+            more = ", ..." if len(alone) > 5 else ""
+            _note(f"only in {name}, left out: {', '.join(alone[:5])}{more}")
+    return [(a[slide], b[slide]) for slide in both]
+
+
+def _show(compared: Sequence[tuple[CountComparison, CellAgreement | None]]) -> None:
+    from leukodiff.pipeline.agreement import words
+    from leukodiff.pipeline.console import printable, show_table
+
+    for found, cells in compared if len(compared) <= _MANY else ():
+        click.echo(printable(f"A: {_called(found.a)}"))
+        click.echo(printable(f"B: {_called(found.b)}"))
+        show_table("", _HEADER, [_row(one) for one in found.types] + _beside(found))
+        lines = words.count_sentences(found)
+        lines += words.agreement_sentences(cells, found.a, found.b) if cells else []
+        lines += words.strange_sentence(sorted(found.a.strange_types | found.b.strange_types))
+        for line in lines:
+            click.echo(printable(line))
+        if cells and cells.types:
+            _show_agreement(cells)
+        click.echo()
+    if len(compared) > 1:
+        _show_slides([found for found, _ in compared])
+
+
+_HEADER = ("type", "A", "% (95 %)", "B", "% (95 %)", "B - A, points (95 %)", "p", "p, Holm", "")
+
+
+def _row(one: TypeComparison) -> tuple[object, ...]:
+    from leukodiff.pipeline.agreement.names import title
+    from leukodiff.pipeline.agreement.words import p_text
+
+    return (
+        title(one.cell_type),
+        one.a.count,
+        _range(one.a.percent, one.a.low, one.a.high),
+        one.b.count,
+        _range(one.b.percent, one.b.low, one.b.high),
+        _range(one.difference, one.difference_low, one.difference_high, sign="+"),
+        p_text(one.p),
+        p_text(one.p_holm),
+        "beyond chance" if one.beyond_chance else "",
+    )
+
+
+def _beside(found: CountComparison) -> list[tuple[object, ...]]:
+    """What is counted beside the 100 %."""
+    from leukodiff.pipeline.agreement.names import in_order, title
+
+    names = (set(found.a.counts) | set(found.b.counts)) - {one.cell_type for one in found.types}
+    return [
+        (title(name), found.a.counts.get(name), "", found.b.counts.get(name), *[""] * 5)
+        for name in in_order(names)
+        if found.a.count(name) or found.b.count(name)
+    ]
+
+
+def _show_agreement(cells: CellAgreement) -> None:
+    from leukodiff.pipeline.agreement.names import in_order, title
+    from leukodiff.pipeline.agreement.words import p_text
+    from leukodiff.pipeline.console import show_table
+
+    shares = [
+        (title(t.cell_type), t.n_a, t.n_b, t.both, _percent(t.agreement), p_text(t.p))
+        for t in cells.types
+    ]
+    columns = ("type", "A says", "B says", "both say", "%", "p")
+    show_table("agreement on each type", columns, shares)
+    if cells.agreed < len(cells.pairs):
+        table = cells.confusion
+        down, across = (in_order({pair[i] for pair in table}) for i in (0, 1))
+        rows = [(title(a), *(table[a, b] or "" for b in across)) for a in down]
+        show_table("A down, B across", ("A says", *map(title, across)), rows)
+
+
+def _show_slides(compared: Sequence[CountComparison]) -> None:
+    from leukodiff.pipeline.agreement.names import title
+    from leukodiff.pipeline.agreement.words import p_text
+    from leukodiff.pipeline.console import show_table
+
+    rows = [
+        (
+            found.a.name,
+            found.a.n,
+            found.b.n,
+            p_text(found.overall.p if found.overall else None),
+            ", ".join(title(one.cell_type) for one in found.beyond_chance),
+        )
+        for found in compared
+    ]
+    show_table("", ("slide", "A", "B", "p, all types", "beyond counting error"), rows)
+    beyond = sum(bool(found.beyond_chance) for found in compared)
+    click.echo(f"{beyond} of {len(compared)} slides differ beyond counting error in some type.")
+
+
+def _called(reading: Reading) -> str:
+    return f"{reading.name}, {reading.n} cells ({reading.path})"
+
+
+def _percent(share: float | None) -> str:
+    return "" if share is None else f"{100 * share:.1f}"
+
+
+def _range(value: float | None, low: float | None, high: float | None, sign: str = "") -> str:
+    if value is None or low is None or high is None:
+        return ""
+    return f"{value:{sign}z.1f} ({low:{sign}z.1f} to {high:{sign}z.1f})"
+
+
+def _note(text: str) -> None:
+    from leukodiff.pipeline.console import printable
+
+    click.echo(printable(text), err=True)

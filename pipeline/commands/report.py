@@ -1,0 +1,45 @@
+"""`leukodiff report`: a slide's report made again, in other words or with other ranges."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from .options import FOLDER, report_options, report_settings
+
+
+@click.command()
+@click.argument("folders", nargs=-1, required=True, type=FOLDER, metavar="FOLDER...")
+@report_options
+def report(folders: Sequence[Path], **chosen: Any) -> None:
+    """Make the reports and tables of FOLDER again, without looking at the slide anew.
+
+    FOLDER is what analyze wrote: a slide's folder, or a whole output. For another language, other
+    reference ranges, a white cell count that came later, or one more format. The cells' pictures
+    are cut from the images again: where those have gone, the report goes without.
+
+    Exit status: 0 all made, 1 some could not be, 2 wrong usage.
+    """
+    from leukodiff.pipeline.console import printable
+    from leukodiff.pipeline.remake import remake, slide_folders
+    from leukodiff.runtime.errors import LeukodiffError
+
+    settings = report_settings(chosen)
+    slides = slide_folders(folders)
+    settings.check([path.name for path in slides])
+    failed = 0
+    for path in slides:
+        try:
+            made = remake(path, settings)
+        except LeukodiffError as error:
+            failed += 1
+            click.echo(printable(f"failed: {path.name}: {error}"), err=True)
+            continue
+        for line in made.warnings:
+            click.echo(printable(f"{path.name}: {line}"), err=True)
+        click.echo(f"open {click.format_filename(path / 'report.html')}")
+    sys.exit(int(failed > 0))

@@ -1,0 +1,171 @@
+"""A report as an HL7 v2.5.1 message: ORU^R01, an unsolicited observation."""
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+
+from ..measurements import Measurement
+from ..report import SmearReport
+from .loinc import AGE, LOINC, PANEL, UCUM, Code, codes, is_given
+from .messages import (
+    INTERPRETATIONS,
+    asides,
+    identity,
+    is_date,
+    method,
+    moment,
+    numeral,
+    plain,
+    statements,
+    told,
+)
+
+PRELIMINARY, NO_RESULT = "P", "X"
+"""Of a result, by HL7 table 0085: to be verified; can't be obtained."""
+
+SYSTEM, LOCAL_SYSTEM = "LN", "99LKD"
+"""The systems of codes: LOINC, and our own."""
+
+LONGEST = 199
+"""Characters that a component of type ST has room for."""
+
+_ESCAPES = str.maketrans({"\\": "\\E\\", "|": "\\F\\", "^": "\\S\\", "&": "\\T\\", "~": "\\R\\"})
+_SEXES = {"female": "F", "male": "M"}
+
+
+def report_hl7(report: SmearReport) -> str:
+    """One message. Segments end with a carriage return; delimiters in texts are escaped.
+
+    Characters are Unicode, to be written as UTF-8, which MSH-18 says. Every measurement is an OBX
+    of type NM; what can't be said as a code stands in an NTE below it.
+    """
+    return "".join(f"{segment}\r" for segment in _segments(report))
+
+
+def _segments(report: SmearReport) -> Iterator[str]:
+    yield _header(report)
+    if plain(report.sample.patient):
+        yield _patient(report)
+    yield _order(report)
+    yield from _notes(_remarks(report))
+    number = 0
+    for number, one in enumerate(told(report), start=1):
+        yield _result(number, one, report)
+        yield from _notes(asides(one, report))
+    if report.sample.age_years is not None:
+        yield _age(number + 1, report)
+    yield _specimen(report)
+
+
+def _header(report: SmearReport) -> str:
+    """MSH, whose first field is the delimiter itself: what stands at 2 here is MSH-3."""
+    fields = {
+        2: "LEUKODIFF",
+        6: _time(moment(report.provenance.started)),
+        8: "ORU^R01^ORU_R01",
+        9: identity(report, "message").hex[:20],
+        10: "P",
+        11: "2.5.1",
+        17: "UNICODE UTF-8",
+    }
+    return _segment("MSH", {1: r"^~\&", **fields})
+
+
+def _patient(report: SmearReport) -> str:
+    """Its number; a name is not known: type U, unspecified."""
+    sex = _SEXES.get(report.sample.sex, "")
+    return _segment("PID", {1: "1", 3: escaped(report.sample.patient), 5: "^^^^^^U", 8: sex})
+
+
+def _order(report: SmearReport) -> str:
+    fields = {
+        1: "1",
+        3: f"{escaped(report.slide_id)}^LEUKODIFF",
+        4: _coded(PANEL),
+        7: _collected(report),
+        22: _time(moment(report.provenance.started)),
+        24: "HM",
+        25: PRELIMINARY,
+    }
+    return _segment("OBR", fields)
+
+
+def _result(number: int, one: Measurement, report: SmearReport) -> str:
+    value = numeral(one.value)
+    ours = not is_given(one)
+    fields = {
+        1: str(number),
+        2: "NM",
+        3: _coded(*codes(one)),
+        5: value or "",
+        6: f"{escaped(UCUM[one.unit])}^{escaped(one.unit)}^UCUM",
+        7: f"{numeral(one.usual.low)}-{numeral(one.usual.high)}" if one.usual else "",
+        8: INTERPRETATIONS[one.flag][0] if one.flag else "",
+        11: PRELIMINARY if value else NO_RESULT,
+        14: _collected(report),
+        17: f"^{_short(method(one, report))}",
+        18: f"leukodiff {escaped(report.provenance.version)}" if ours else "",
+        19: _time(moment(report.provenance.started)) if ours else "",
+    }
+    return _segment("OBX", fields)
+
+
+def _age(number: int, report: SmearReport) -> str:
+    years = numeral(report.sample.age_years) or ""
+    fields = {1: str(number), 2: "NM", 3: _coded(AGE), 5: years, 6: "a^years^UCUM", 11: "P"}
+    return _segment("OBX", fields)
+
+
+def _specimen(report: SmearReport) -> str:
+    number = escaped(report.sample.sample_id)
+    blood = "BLD^Whole blood^HL70487"
+    return _segment("SPM", {1: "1", 2: number, 4: blood, 17: _collected(report)})
+
+
+def _remarks(report: SmearReport) -> tuple[str, ...]:
+    """What is said of the whole; also a date of collection that is none."""
+    collected = plain(report.sample.collected)
+    other = (f"collected: {collected}",) if collected and not is_date(collected) else ()
+    return (*statements(report), *other)
+
+
+def _notes(texts: tuple[str, ...]) -> Iterator[str]:
+    for number, text in enumerate(texts, start=1):
+        yield _segment("NTE", {1: str(number), 2: "L", 3: escaped(text)})
+
+
+def _segment(name: str, fields: Mapping[int, str]) -> str:
+    last = max((at for at, text in fields.items() if text), default=0)
+    return "|".join((name, *(fields.get(at, "") for at in range(1, last + 1))))
+
+
+def _coded(*known: Code) -> str:
+    """A coded element: code, name and system, up to two of them."""
+    systems = (SYSTEM if one.system == LOINC else LOCAL_SYSTEM for one in known)
+    pairs = zip(known, systems, strict=True)
+    return "^".join(f"{escaped(c.code)}^{escaped(c.display)}^{system}" for c, system in pairs)
+
+
+def escaped(text: str) -> str:
+    r"""A text in which no delimiter stands for one: `\F\` `\S\` `\T\` `\R\` `\E\`, on one line."""
+    return plain(text).translate(_ESCAPES)
+
+
+def _short(text: str) -> str:
+    """The beginning of a text that has room for no more; no escape is cut in two."""
+    cut = plain(text)[:LONGEST]
+    while len(escaped(cut)) > LONGEST:
+        cut = cut[:-1]
+    return escaped(cut)
+
+
+def _collected(report: SmearReport) -> str:
+    """The date of collection, `YYYY[MM[DD[HHMMSS+ZZZZ]]]`; empty where it is not known."""
+    text = plain(report.sample.collected)
+    if not is_date(text):
+        return ""
+    when = moment(text) if "T" in text else None
+    return _time(when) if when else text.replace("-", "")
+
+
+def _time(when: datetime | None) -> str:
+    return when.strftime("%Y%m%d%H%M%S%z") if when else ""

@@ -1,0 +1,405 @@
+"""The report as a PDF to file: A4, from the same contents as the HTML."""
+
+import threading
+from collections.abc import Mapping, Sequence
+from io import BytesIO
+from typing import Any
+
+from ..report import SmearReport
+from . import pdf_parts as parts
+from .colours import shade
+from .contents import Contents, Finding, contents
+from .look import Look
+from .pdf_page import (
+    BOTTOM,
+    INK,
+    MARGIN,
+    MM,
+    PAGE_HEIGHT,
+    PAGE_WIDTH,
+    RULE,
+    SMALL,
+    SOFT,
+    TINY,
+    WIDTH,
+    Block,
+    Cell,
+    Column,
+    Pages,
+    Text,
+    row_block,
+    stack,
+    typeface,
+    words,
+)
+from .quality import FieldRow
+from .values import CRITICAL, TOO_FEW, Flag, ValueRow
+
+WARN, LOUD = "#7a3e00", "#9b0020"
+VIEW_HEIGHT = 120 * MM
+
+_one_at_a_time = threading.Lock()
+
+
+def report_pdf(
+    report: SmearReport,
+    crops: Mapping[str, bytes],
+    views: Mapping[str, bytes] | None = None,
+    look: Look | None = None,
+) -> bytes:
+    """A slide's report as a PDF.
+
+    Args:
+        report: what was found.
+        crops: a JPEG by cell_id for the cells to show; they are embedded as they are.
+        views: a JPEG by field_id of the scans: their overviews.
+        look: its language and parts; English with hints when `None`.
+    """
+    said = contents(report, crops, views or {}, look or Look())
+    with _one_at_a_time:  # reportlab's fonts and settings are everybody's
+        pages = Pages(typeface())
+        for part in (_head, _differential, _findings, _numbers, _sign, _cells, _quality, _made):
+            part(pages, said)
+        return _drawn(pages, said)
+
+
+def _head(pages: Pages, said: Contents) -> None:
+    t, face = said.texts, pages.face
+    pages.add(words(face, Text(t("report.title"), 14, bold=True), WIDTH))
+    use = f"{t('report.use')} {t('report.verify')}"
+    pages.add(words(face, Text(use, 8.6, bold=True, colour=WARN), WIDTH))
+    pages.add(parts.rule(INK, 1.2, 2.4 * MM))
+    for block in parts.facts_grid(face, said.identity, bold=True):
+        pages.add(block)
+    pages.add(parts.rule())
+    for block in parts.facts_grid(face, said.basis, bold=False):
+        pages.add(block)
+    pages.gap(1 * MM)
+    if said.too_few:
+        told = words(face, Text(said.too_few, 9, bold=True), WIDTH - 7 * MM)
+        pages.add(parts.boxed(told, INK))
+    for one in said.critical:
+        pages.add(_finding(pages, said, one))
+
+
+def _differential(pages: Pages, said: Contents) -> None:
+    t, face = said.texts, pages.face
+    pages.heading(t("heading.differential"), 60 * MM)
+    columns = _share_columns(said)
+    names = ("count", "percent", "interval", "drawn", "reference_percent")
+    first = words(face, _label(t("column.type")), 40 * MM)
+    head: list[Cell] = [first, _label(""), *(_label(t(f"column.{one}")) for one in names)]
+    head += [_label(t("column.corrected"))] if said.has_corrected else []
+    head.append(_label(t("column.flag")))
+    pages.table(columns, head, [*_share_rows(pages, said, columns), *_below(pages, said, columns)])
+    notes = [
+        t("note.drawn"),
+        t("note.drawn_corrected") if said.has_corrected else "",
+        t("note.axis"),
+    ]
+    pages.gap(1 * MM)
+    if said.n:
+        _note(pages, " ".join(note for note in notes if note))
+    _note(pages, " ".join(said.notes))
+    if said.corrected:
+        _note(pages, said.corrected)
+
+
+def _share_columns(said: Contents) -> list[Column]:
+    """Chip, name, count, %, interval, bar, reference, corrected, flag."""
+    if said.has_corrected:
+        widths = [11.0, 30, 14, 11, 20, 0, 18, 25, 20]
+    else:
+        widths = [11.0, 36, 15, 13, 24, 0, 20, 27]
+    widths[5] = WIDTH / MM - sum(widths)
+    left = (0, 1, 5, len(widths) - 1)
+    return [Column(w * MM, "left" if i in left else "right") for i, w in enumerate(widths)]
+
+
+def _share_rows(pages: Pages, said: Contents, columns: Sequence[Column]) -> list[Block]:
+    rows = []
+    for row in said.shares:
+        cells: list[Cell] = [
+            parts.chip(row.kind),
+            Text(row.name),
+            Text(row.count),
+            Text(row.percent, bold=True),
+            Text(row.interval),
+            parts.interval_bar(row.bar, columns[5].width),
+            Text(row.reference),
+            *([Text(row.corrected, SMALL)] if said.has_corrected else []),
+            _flag(row.flag),
+        ]
+        rows.append(row_block(pages.face, columns, cells, pad=0.5 * MM))
+    return rows
+
+
+def _below(pages: Pages, said: Contents, columns: Sequence[Column]) -> list[Block]:
+    """The sum with the axis, and what is not in the percentages."""
+    t, face = said.texts, pages.face
+    first = Column(columns[0].width + columns[1].width)
+    last = Column(sum(column.width for column in columns[6:]))
+    hundred = "100" if said.n else "–"
+    axis = parts.interval_axis(columns[5].width) if said.n else Block(0, lambda *_: None)
+    total = row_block(
+        face,
+        [first, *columns[2:6], last],
+        [
+            Text(t("row.counted"), bold=True),
+            Text(str(said.n), bold=True),
+            Text(hundred, bold=True),
+            Text(""),
+            axis,
+            Text(""),
+        ],
+        rule="",
+        pad=0.4 * MM,
+    )
+    rest = Column(sum(column.width for column in columns[3:]))
+    beside = [
+        row_block(
+            face,
+            [*columns[:3], rest],
+            [
+                parts.chip(one.kind),
+                Text(one.name),
+                Text(str(one.count)),
+                Text(f"  {t('row.beside')}", colour=SOFT),
+            ],
+            rule="",
+            pad=0.5 * MM,
+        )
+        for one in said.beside
+    ]
+    return [total, *beside]
+
+
+def _findings(pages: Pages, said: Contents) -> None:
+    t = said.texts
+    pages.heading(t("heading.findings"))
+    for one in said.flagged:
+        pages.add(_finding(pages, said, one))
+    if said.n and not said.findings:
+        pages.paragraph(Text(t("finding.none")))
+    for remark in said.remarks:
+        told = words(pages.face, Text(remark), WIDTH - 4 * MM)
+        pages.add(
+            row_block(
+                pages.face,
+                [Column(4 * MM), Column(WIDTH - 4 * MM)],
+                [Text("•"), told],
+                "",
+                0.2 * MM,
+            )
+        )
+
+
+def _finding(pages: Pages, said: Contents, one: Finding) -> Block:
+    """A flag: a critical one in a frame with the word before it."""
+    face, width = pages.face, WIDTH - 7 * MM
+    loud = one.level == CRITICAL
+    colour = LOUD if loud else WARN
+    title = f"{said.texts('finding.critical').upper()}: {one.text}" if loud else one.text
+    lines = [
+        parts.title_line(
+            face,
+            Text(title, 9.6 if loud else 8.2, bold=True, colour=colour),
+            Text(one.detail),
+            width,
+        ),
+        *([words(face, Text(one.settle), width)] if one.settle else []),
+        *([words(face, Text(one.hint, SMALL, colour=SOFT), width)] if one.hint else []),
+    ]
+    return parts.boxed(stack(lines), colour, left=3 * MM if loud else 1.2, around=loud)
+
+
+def _numbers(pages: Pages, said: Contents) -> None:
+    t = said.texts
+    if said.n and said.n_unidentified:
+        _moved(pages, said)
+    for key, rows, held in (
+        ("blood", said.blood, True),
+        ("ratios", said.ratios, True),
+        ("estimates", said.estimates, False),
+    ):
+        if rows:
+            pages.heading(t(f"heading.{key}"))
+            _values(pages, said, rows, held)
+            _note(pages, t(f"note.{key}"))
+    if said.n:
+        graph = parts.count_graph(said.graph, pages.face)
+        pages.heading(t("heading.graph"), graph.height + 9 * MM)
+        pages.add(graph)
+        _note(pages, t("note.graph"))
+
+
+def _moved(pages: Pages, said: Contents) -> None:
+    t, face = said.texts, pages.face
+    pages.heading(t("heading.unidentified"), size=9.2)
+    first = 44 * MM
+    each = (WIDTH - first) / len(said.shares)
+    columns = [Column(first), *(Column(each, "right") for _ in said.shares)]
+    head = [_label(""), *(_label(row.name) for row in said.shares)]
+    counted = [Text(t("row.as_counted"), SMALL), *(Text(row.percent, SMALL) for row in said.shares)]
+    moved = [Text(t("row.moved"), SMALL), *(Text(row.moved, SMALL) for row in said.shares)]
+    pages.table(columns, head, [row_block(face, columns, one) for one in (counted, moved)])
+    n, whole = said.n_unidentified, said.n + said.n_unidentified
+    _note(pages, t("note.unidentified", n=n, all=whole))
+
+
+def _values(pages: Pages, said: Contents, rows: Sequence[ValueRow], held: bool) -> None:
+    t, face = said.texts, pages.face
+    widths = (58, 18, 26, 34, 18, 28) if held else (58, 18, 26, 80)
+    names = ("what", "value", "interval", "unit", "reference", "flag")[: len(widths)]
+    left = ("what", "unit", "flag")
+    columns = [
+        Column(width * MM, *(("left", 3 * MM) if name in left[1:] else ("right",)))
+        for name, width in zip(names, widths, strict=True)
+    ]
+    columns[0] = Column(widths[0] * MM)
+    made = []
+    for row in rows:
+        cells = [Text(row.name), Text(row.value, bold=True), Text(row.interval), Text(row.unit)]
+        cells += [Text(row.reference), _flag(row.flag)] if held else []
+        made.append(row_block(face, columns, cells, pad=0.7 * MM))
+    pages.table(columns, [_label(t(f"column.{name}")) for name in names], made)
+
+
+def _sign(pages: Pages, said: Contents) -> None:
+    t = said.texts
+    title = [Text(t("heading.signature"), 10, bold=True), Text(t("signature.verified"))]
+    labels = [t(f"signature.{key}") for key in ("name", "date", "signature")]
+    pages.gap(5 * MM)
+    pages.add(parts.signature(pages.face, title, labels, t("signature.comment")))
+
+
+def _cells(pages: Pages, said: Contents) -> None:
+    t = said.texts
+    pages.heading(t("heading.cells"), 50 * MM if said.shelves else 8 * MM)
+    if not said.shelves:
+        pages.paragraph(Text(f"{t('note.none')}."))
+        return
+    atypical = said.shelves[0].kind.name == "atypical"
+    _note(pages, t("gallery.note") + (f" {t('gallery.atypical')}" if atypical else ""))
+    for shelf in said.shelves:
+        parts.gallery(pages, shelf, t("gallery.scale", um=10), t("report.no_picture"))
+
+
+def _quality(pages: Pages, said: Contents) -> None:
+    t, found = said.texts, said.quality
+    pages.heading(t("heading.quality"))
+    _facts(pages, [(fact.label, fact.value) for fact in found.facts])
+    for sentence in found.sentences:
+        pages.paragraph(Text(sentence))
+    for scan in found.scans:
+        pages.heading(f"{t('heading.scan')}: {scan.name}", size=9.2)
+        pages.paragraph(Text(" ".join(scan.sentences)))
+        block = parts.view(scan.view, VIEW_HEIGHT) if scan.view else None
+        if block:
+            pages.gap(2 * MM)
+            pages.add(block)
+        _left_out(pages, said, scan.left_out)
+    _fields(pages, said, t("heading.left_out"), found.left_out, with_kind=True)
+    _fields(pages, said, t("heading.failed"), found.failed, with_kind=False)
+    _note(pages, t("quality.in_file"))
+
+
+def _left_out(pages: Pages, said: Contents, rows: Sequence[tuple[str, str, str]]) -> None:
+    if not rows:
+        return
+    t, face = said.texts, pages.face
+    columns = [Column(50 * MM), Column(25 * MM, "right"), Column(WIDTH - 75 * MM)]
+    head = [_label(t(f"column.{key}")) for key in ("number", "reason")]
+    made = [row_block(face, columns, [Text(one) for one in row], pad=0.6 * MM) for row in rows]
+    pages.table(columns, [_label(t("heading.areas")), *head], made)
+
+
+def _fields(
+    pages: Pages, said: Contents, title: str, rows: Sequence[FieldRow], with_kind: bool
+) -> None:
+    if not rows:
+        return
+    t, face = said.texts, pages.face
+    pages.heading(title, size=9.2)
+    widths = (66, 30, 86) if with_kind else (86, 96)
+    columns = [Column(width * MM) for width in widths]
+    keys = ("field", "kind", "reason") if with_kind else ("field", "reason")
+    made = []
+    for row in rows:
+        cells = [Text(row.name), *([Text(row.kind)] if with_kind else []), Text(row.reason)]
+        made.append(row_block(face, columns, cells, pad=0.6 * MM))
+    pages.table(columns, [_label(t(f"column.{key}")) for key in keys], made)
+
+
+def _made(pages: Pages, said: Contents) -> None:
+    t = said.texts
+    pages.heading(t("heading.provenance"))
+    _facts(pages, [(fact.label, fact.value) for fact in said.provenance])
+    if pages.face.lacked:
+        pages.gap(2 * MM)
+        _note(pages, t("report.escaped"))
+
+
+def _facts(pages: Pages, facts: Sequence[tuple[str, str]]) -> None:
+    columns = [Column(38 * MM), Column(WIDTH - 38 * MM)]
+    for label, value in facts:
+        cells = [Text(label, SMALL, colour=SOFT), Text(value, SMALL)]
+        pages.add(row_block(pages.face, columns, cells, pad=0.7 * MM))
+
+
+def _note(pages: Pages, text: str) -> None:
+    pages.gap(0.8 * MM)
+    pages.paragraph(Text(text, TINY, colour=SOFT))
+
+
+def _label(text: str) -> Text:
+    return Text(text, SMALL, bold=True, colour=SOFT)
+
+
+def _flag(one: Flag) -> Text:
+    if one.level == TOO_FEW:
+        return Text(one.text, SMALL, colour=SOFT)
+    colour = LOUD if one.level == CRITICAL else WARN
+    text = one.text.upper() if one.level == CRITICAL else one.text
+    return Text(text, SMALL, bold=True, colour=colour)
+
+
+def _drawn(pages: Pages, said: Contents) -> bytes:
+    """The pages as a PDF, each with its foot."""
+    from reportlab import rl_config
+    from reportlab.pdfgen.canvas import Canvas
+
+    rl_config.useA85 = 0  # a JPEG is embedded byte by byte, not as a quarter more of text
+    file, t = BytesIO(), said.texts
+    canvas = Canvas(file, (PAGE_WIDTH, PAGE_HEIGHT), pageCompression=1, lang=t.language)
+    canvas.setTitle(f"{said.slide}: {t('report.title')}")
+    canvas.setAuthor(f"leukodiff {said.version}")
+    canvas.setSubject(f"{t('report.use')} {t('report.verify')}")
+    canvas.setCreator("leukodiff")
+    for number, page in enumerate(pages.pages, start=1):
+        for y, block in page:
+            block.draw(canvas, MARGIN, y)
+        _foot(canvas, pages, said, number)
+        canvas.showPage()
+    canvas.save()
+    return file.getvalue()
+
+
+def _foot(canvas: Any, pages: Pages, said: Contents, number: int) -> None:
+    t, face = said.texts, pages.face
+    one = Text("", TINY, colour=SOFT)
+    numbers = face.fit(t("report.page", page=number, pages=len(pages.pages)))
+    use = face.fit(t("report.use"))
+    y = BOTTOM - 5 * MM
+    canvas.setStrokeColor(shade(RULE))
+    canvas.setLineWidth(0.4)
+    canvas.line(MARGIN, y + 3.4 * MM, MARGIN + WIDTH, y + 3.4 * MM)
+    room = WIDTH - face.width(f"{numbers}  {use}", one) - 14 * MM
+    name, *rest = face.wrap(
+        Text(f"{said.slide} · {said.made}" if said.made else said.slide, TINY), room
+    )
+    canvas.setFillColor(shade(SOFT))
+    canvas.setFont(one.font, one.size)
+    canvas.drawString(MARGIN, y, f"{name}…" if rest else name)
+    canvas.drawCentredString(MARGIN + WIDTH - 45 * MM, y, use)
+    canvas.drawRightString(MARGIN + WIDTH, y, numbers)

@@ -1,0 +1,249 @@
+"""The numbers of a report as rows of words, with what is drawn beside them."""
+
+import math
+from dataclasses import dataclass
+
+from leukodiff.datasets.vocabulary import BY_NAME, CellType
+
+from ..differential import BESIDE, COUNTED, DifferentialRow
+from ..measurements import COUNTED_SO, ESTIMATED, PER_1000_RED, PER_FIELD, Measurement
+from ..profiles import PER_HUNDRED, PER_LITRE, PERCENT, RATIO, ReferenceRange
+from ..remarks import flagged
+from ..report import SmearReport
+from ..statistics import Estimate
+from ..texts import Texts
+from .wording import DASH, between, limit, number
+
+PERCENT_DECIMALS = 1
+DECIMALS = {PERCENT: PERCENT_DECIMALS, PER_LITRE: 2, RATIO: 2}
+UNIT_KEYS = {
+    PERCENT: "percent",
+    PER_LITRE: "per_litre",
+    RATIO: "ratio",
+    PER_HUNDRED: "per_100",
+    PER_FIELD: "per_field",
+    PER_1000_RED: "per_1000_red",
+}
+"""Every unit by its key in the texts."""
+
+CRITICAL, SURE, POSSIBLY, TOO_FEW = "critical", "sure", "possibly", "too_few"
+"""How much a flag says, the loudest first."""
+
+AXIS_TICKS = (0, 1, 5, 20, 40, 70, 100)
+"""Where the axis of the intervals is marked, percent."""
+
+
+@dataclass(frozen=True)
+class Flag:
+    """A flag in words; `level` is empty where there is none."""
+
+    text: str = ""
+    level: str = ""
+
+
+@dataclass(frozen=True)
+class IntervalBar:
+    """What is drawn of a share, all percent 0-100: its interval, its range, the corrected share.
+
+    `alt` says the same in words.
+    """
+
+    value: float
+    low: float
+    high: float
+    usual: tuple[float, float] | None
+    corrected: Estimate | None
+    alt: str
+
+
+@dataclass(frozen=True)
+class ShareRow:
+    """A line of the differential. `bar` is `None` where nothing was counted."""
+
+    kind: CellType
+    name: str
+    count: str
+    percent: str
+    interval: str
+    reference: str
+    corrected: str
+    moved: str
+    flag: Flag
+    bar: IntervalBar | None
+
+
+@dataclass(frozen=True)
+class ValueRow:
+    """A line of any other table of numbers."""
+
+    name: str
+    value: str
+    interval: str
+    unit: str
+    reference: str
+    flag: Flag
+
+
+@dataclass(frozen=True)
+class CountBar:
+    """A bar of the graph: how many cells, and the interval of so many; `None` outside the 100 %."""
+
+    kind: CellType
+    name: str
+    count: int
+    interval: tuple[float, float] | None
+
+
+@dataclass(frozen=True)
+class CountGraph:
+    """Cells by type, with an axis from 0 to `ticks[-1]`."""
+
+    bars: tuple[CountBar, ...]
+    ticks: tuple[int, ...]
+
+    def place(self, count: float) -> float:
+        """Where a count lies on the axis, 0-1."""
+        return min(count / self.ticks[-1], 1.0)
+
+
+def on_axis(percent: float) -> float:
+    """Where a share lies on the axis of the intervals, 0-1: its root shows the small ones."""
+    return math.sqrt(min(max(percent, 0.0), 100.0) / 100)
+
+
+def share_rows(report: SmearReport, texts: Texts) -> tuple[ShareRow, ...]:
+    """The differential, in the order of the vocabulary."""
+    rows = {row.cell_type: row for row in report.differential.rows}
+    return tuple(_share_row(report, rows[name], texts) for name in COUNTED)
+
+
+def _share_row(report: SmearReport, row: DifferentialRow, texts: Texts) -> ShareRow:
+    measured = report.measured(row.cell_type, PERCENT)
+    usual = measured.usual if measured else None
+    corrected = (report.corrected or {}).get(row.cell_type)
+    moved = row.moved if row.percent is not None else None
+    return ShareRow(
+        BY_NAME[row.cell_type],
+        texts(f"cells.{row.cell_type}"),
+        str(row.count),
+        number(row.percent, PERCENT_DECIMALS, texts),
+        between(row.percent_low, row.percent_high, PERCENT_DECIMALS, texts),
+        reference(usual, texts),
+        with_interval(corrected, PERCENT_DECIMALS, texts),
+        between(*moved, PERCENT_DECIMALS, texts) if moved else DASH,
+        flag_of(measured, texts),
+        _bar(row, usual, corrected, texts),
+    )
+
+
+def _bar(
+    row: DifferentialRow, usual: ReferenceRange | None, corrected: Estimate | None, texts: Texts
+) -> IntervalBar | None:
+    if row.percent is None or row.percent_low is None or row.percent_high is None:
+        return None
+    share = Estimate(row.percent, row.percent_low, row.percent_high)
+    said = texts(
+        "finding.reference", value=with_interval(share, 1, texts), reference=reference(usual, texts)
+    )
+    held = (usual.low, usual.high) if usual else None
+    return IntervalBar(share.value, share.low, share.high, held, corrected, said)
+
+
+def blood_rows(report: SmearReport, texts: Texts) -> tuple[ValueRow, ...]:
+    """Counts in blood; none without the analyser's."""
+    return tuple(value_row(m, texts) for m in report.measurements if m.unit == PER_LITRE)
+
+
+def ratio_rows(report: SmearReport, texts: Texts) -> tuple[ValueRow, ...]:
+    """Nucleated red cells per 100 white cells, and the neutrophil-to-lymphocyte ratio."""
+    wanted = (PER_HUNDRED, RATIO)
+    return tuple(value_row(m, texts) for m in report.measurements if m.unit in wanted)
+
+
+def estimate_rows(report: SmearReport, texts: Texts) -> tuple[ValueRow, ...]:
+    """What the fields tell, as estimates."""
+    return tuple(value_row(m, texts) for m in report.measurements if m.kind == ESTIMATED)
+
+
+def value_row(one: Measurement, texts: Texts) -> ValueRow:
+    """A measurement in words; one that is known as given has no interval."""
+    decimals = DECIMALS.get(one.unit, 1)
+    counted = one.kind == COUNTED_SO or (one.low is not None and one.low != one.high)
+    return ValueRow(
+        _name(one, texts),
+        number(one.value, decimals, texts),
+        between(one.low, one.high, decimals, texts) if counted else DASH,
+        texts(f"unit.{UNIT_KEYS[one.unit]}"),
+        reference(one.usual, texts),
+        flag_of(one, texts),
+    )
+
+
+def _name(one: Measurement, texts: Texts) -> str:
+    key = f"value.{one.analyte}_{UNIT_KEYS[one.unit]}"
+    return texts(key if texts.has(key) else f"cells.{one.analyte}")
+
+
+def reference(usual: ReferenceRange | None, texts: Texts) -> str:
+    """A range in words, or a dash."""
+    return f"{limit(usual.low, texts)}{DASH}{limit(usual.high, texts)}" if usual else DASH
+
+
+def with_interval(one: Estimate | None, decimals: int, texts: Texts) -> str:
+    """A number with its interval in brackets, or a dash."""
+    if one is None:
+        return DASH
+    said = between(one.low, one.high, decimals, texts)
+    return f"{number(one.value, decimals, texts)} ({said})"
+
+
+def flag_of(one: Measurement | None, texts: Texts) -> Flag:
+    """A measurement's flag; of one outside its range whose interval tells nothing, that it does."""
+    if one is None or one.value is None:
+        return Flag()
+    if one.flag:
+        return Flag(texts(f"flag.{one.flag.replace(' ', '_')}"), level_of(one.flag))
+    if one.usual and not one.usual.low <= one.value <= one.usual.high:
+        return Flag(texts("flag_more.too_few"), TOO_FEW)
+    return Flag()
+
+
+def level_of(flag: str) -> str:
+    """How much a flag of `reference.FLAGS` says."""
+    first, *_ = flag.split()
+    return {"critical": CRITICAL, "possibly": POSSIBLY}.get(first, SURE)
+
+
+def in_words(one: Measurement, texts: Texts) -> str:
+    """A flagged measurement: `neutrophil possibly high`."""
+    return flagged(one.analyte, one.unit, one.flag, texts)
+
+
+def count_graph(report: SmearReport, texts: Texts) -> CountGraph:
+    """How many cells of each type, with the intervals in cells."""
+    found = report.differential
+    rows = {row.cell_type: row for row in found.rows}
+    bars = tuple(
+        CountBar(BY_NAME[name], texts(f"cells.{name}"), row.count, _cells(row, found.n))
+        for name in (*COUNTED, *BESIDE)
+        for row in [rows[name]]
+    )
+    most = max(max(bar.count, bar.interval[1] if bar.interval else 0.0) for bar in bars)
+    return CountGraph(bars, ticks(most))
+
+
+def _cells(row: DifferentialRow, n: int) -> tuple[float, float] | None:
+    if row.percent_low is None or row.percent_high is None:
+        return None
+    return row.percent_low * n / 100, row.percent_high * n / 100
+
+
+def ticks(most: float) -> tuple[int, ...]:
+    """Whole numbers from 0 to the first at or above `most`, four to eight steps of 1, 2 or 5."""
+    power = 1
+    while True:
+        for step in (power, 2 * power, 5 * power):
+            if 8 * step >= most:
+                last = max(1, math.ceil(most / step)) * step
+                return tuple(range(0, last + 1, step))
+        power *= 10

@@ -1,0 +1,222 @@
+"""A report as a workbook, for those who go on from it in a spreadsheet."""
+
+import io
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
+
+from ..measurements import Measurement
+from ..profiles import PER_LITRE
+from ..remarks import hint
+from ..report import Cell, SmearReport
+from .look import Look
+from .messages import numeral
+from .tables import (
+    CELL_COLUMNS,
+    COUNT_COLUMNS,
+    FACT_COLUMNS,
+    FIELD_COLUMNS,
+    MEASUREMENT_COLUMNS,
+    count_rows,
+)
+
+if TYPE_CHECKING:
+    from openpyxl import Workbook
+
+Value = str | int | float | None
+Rows = Iterable[Sequence[Value]]
+
+STILL = datetime(2000, 1, 1)
+"""When every workbook was made: the same report gives the same bytes."""
+
+MOST_CHARACTERS = 32767
+"""Of a cell, as Excel has it."""
+
+WIDEST = 60
+"""Of a column, characters."""
+
+_WORDS = {"slide_id", "cell_type", "flag"}
+_NO_XML = re.compile("[\x00-\x08\x0b-\x1f\ufffe\uffff\ud800-\udfff]")
+_RUNS = ("=", "+", "-", "@")
+_ERRORS = ("#NULL!", "#DIV/0!", "#VALUE!", "#REF!", "#NAME?", "#NUM!", "#N/A")
+
+
+def report_xlsx(report: SmearReport, look: Look | None = None) -> bytes:
+    """A workbook of five sheets: summary, differential, measurements, cells, fields.
+
+    Columns are those of the CSV files. Numbers are numbers, an empty cell is unknown. Text never
+    runs as a formula, whatever it starts with.
+    """
+    from openpyxl import Workbook
+
+    book = Workbook(write_only=True)
+    _add(book, "summary", ("", ""), _summary(report, look or Look()))
+    _add(book, "differential", COUNT_COLUMNS, _differential(report))
+    _add(book, "measurements", MEASUREMENT_COLUMNS, _measurements(report))
+    chances = [f"p_{name}" for name in report.class_names]
+    _add(book, "cells", (*CELL_COLUMNS, *chances, *FACT_COLUMNS), _cells(report))
+    _add(book, "fields", FIELD_COLUMNS, _fields(report))
+    return _saved(book)
+
+
+def _summary(report: SmearReport, look: Look) -> Iterator[Sequence[Value]]:
+    """Whose blood it is, what was read, what was found, and by what."""
+    sample, made, found, say = report.sample, report.provenance, report.differential, look.texts
+    yield say("identity.slide"), report.slide_id
+    yield say("identity.sample"), sample.sample_id
+    yield say("identity.patient"), sample.patient
+    yield say("identity.sex"), say(f"identity.{sample.sex}") if sample.sex else None
+    yield say("identity.age"), sample.age_years
+    yield say("identity.collected"), sample.collected
+    yield f"{say('value.white_cell_per_litre')}, {PER_LITRE}", sample.wbc_count
+    yield say("basis.counted"), found.n
+    yield say("basis.unidentified"), found.n_unidentified
+    yield say("basis.fields"), f"{report.n_read} / {len(report.fields)}"
+    yield f"{say('provenance.scale')}, um/px", _rounded(report.um_per_px, 5)
+    yield say("provenance.profile"), report.counting.profile.title
+    yield say("provenance.interval"), say(f"interval.{report.counting.interval}")
+    yield from ((say("heading.findings"), remark.said(say)) for remark in report.remarks)
+    hints = (hint(one, say) for one in report.flags if look.hints)
+    yield from (("", text) for text in hints if text)
+    yield say("identity.analyzed"), made.started
+    yield "leukodiff", made.version
+    for model in made.models:
+        yield say(f"provenance.{model.kind}"), f"{model.name} {model.version} ({model.sha256})"
+    yield say("report.use"), say("report.verify")
+
+
+def _differential(report: SmearReport) -> Rows:
+    for row in count_rows(report):
+        yield [_value(name, row.get(name)) for name in COUNT_COLUMNS]
+
+
+def _value(column: str, value: object) -> Value:
+    """What a table of text says of a number, as a number."""
+    if isinstance(value, str) and column not in _WORDS:
+        return float(value) if value else None
+    return value if isinstance(value, str | int | float) else None
+
+
+def _measurements(report: SmearReport) -> Rows:
+    return (_measurement(report.slide_id, one) for one in report.measurements)
+
+
+def _measurement(slide_id: str, one: Measurement) -> Sequence[Value]:
+    texts = map(numeral, (one.value, one.low, one.high))
+    numbers = (float(text) if text else None for text in texts)
+    usual = (one.usual.low, one.usual.high) if one.usual else (None, None)
+    return (slide_id, one.analyte, one.unit, one.kind, *numbers, *usual, one.flag)
+
+
+def _cells(report: SmearReport) -> Rows:
+    return (_cell(report.slide_id, cell) for cell in report.cells)
+
+
+def _cell(slide_id: str, cell: Cell) -> Sequence[Value]:
+    facts = cell.facts
+    return (
+        slide_id,
+        cell.field_id,
+        cell.cell_id,
+        *(round(side, 1) for side in (cell.x_min, cell.y_min, cell.x_max, cell.y_max)),
+        round(cell.detection_confidence, 4),
+        cell.cell_type,
+        round(cell.confidence, 4),
+        cell.reviewed_as,
+        *(round(chance, 4) for chance in cell.probabilities),
+        _rounded(facts.cell_um2, 1),
+        _rounded(facts.nucleus_um2, 1),
+        _rounded(facts.nucleus_to_cell, 3),
+        facts.lobes,
+        _rounded(cell.atypical, 4),
+        cell.note,
+    )
+
+
+def _fields(report: SmearReport) -> Rows:
+    return ([getattr(field, name) for name in FIELD_COLUMNS] for field in report.fields)
+
+
+def _rounded(value: float | None, decimals: int) -> float | None:
+    return None if value is None else round(value, decimals)
+
+
+def _add(book: "Workbook", title: str, columns: Sequence[str], rows: Rows) -> None:
+    """A sheet with a bold header that stays in sight, each column as wide as its first rows."""
+    from openpyxl.cell import WriteOnlyCell
+    from openpyxl.styles import Font
+    from openpyxl.utils import get_column_letter
+
+    held = [tuple(row) for row in rows]
+    sheet = book.create_sheet(title)
+    for number, column in enumerate(columns):
+        seen = (column, *(row[number] for row in held[:100]))
+        width = max(len(str(value)) for value in seen if value is not None) + 2
+        sheet.column_dimensions[get_column_letter(number + 1)].width = min(width, WIDEST)
+    bold = Font(bold=True)
+    if any(columns):
+        sheet.freeze_panes = "A2"
+        header = [WriteOnlyCell(sheet, column) for column in columns]
+        for cell in header:
+            cell.font = bold
+        sheet.append(header)
+    for row in held:
+        sheet.append([_held(sheet, value) for value in row])
+
+
+def _held(sheet: Any, value: Value) -> Any:
+    """A value as a cell takes it; text that could run, or pass for an error, is marked as text."""
+    if not isinstance(value, str):
+        return value
+    text = _NO_XML.sub("\ufffd", value)[:MOST_CHARACTERS]
+    if not text.startswith(_RUNS) and text not in _ERRORS:
+        return text or None
+    from openpyxl.cell import WriteOnlyCell
+
+    cell = WriteOnlyCell(sheet, text)
+    cell.data_type, cell.quotePrefix = "s", True
+    return cell
+
+
+def _saved(book: "Workbook") -> bytes:
+    from openpyxl.writer.excel import ExcelWriter
+
+    book.properties.creator = "leukodiff"
+    book.properties.created = STILL
+    content = io.BytesIO()
+    with _Still(content, "w", ZIP_DEFLATED) as archive:
+        ExcelWriter(book, archive).save()
+    return content.getvalue()
+
+
+class _Still(ZipFile):
+    """An archive that knows no time: neither of its files, nor of the workbook's last change."""
+
+    def writestr(
+        self,
+        zinfo_or_arcname: str | ZipInfo,
+        data: Any,
+        compress_type: int | None = None,
+        compresslevel: int | None = None,
+    ) -> None:
+        """Adds a file made in memory."""
+        name = getattr(zinfo_or_arcname, "filename", zinfo_or_arcname)
+        content = data.encode() if isinstance(data, str) else data
+        if name == "docProps/core.xml":
+            still = rb"\g<1>2000-01-01T00:00:00Z"
+            content = re.sub(rb"(<dcterms:modified[^>]*>)[^<]*", still, content)
+        info = ZipInfo(str(name), STILL.timetuple()[:6])
+        super().writestr(info, content, compress_type or ZIP_DEFLATED, compresslevel)
+
+    def write(
+        self,
+        filename: Any,
+        arcname: Any = None,
+        compress_type: int | None = None,
+        compresslevel: int | None = None,
+    ) -> None:
+        """Adds a file from disk."""
+        with open(filename, "rb") as file:
+            self.writestr(arcname or filename, file.read(), compress_type, compresslevel)

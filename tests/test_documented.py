@@ -1,0 +1,179 @@
+"""Whatever a person can give or gets is in the documents, by its own name."""
+
+import re
+import tomllib
+from collections.abc import Iterable, Iterator
+from dataclasses import fields
+from pathlib import Path
+
+import click
+import pytest
+
+from leukodiff.pipeline import measurements, profiles
+from leukodiff.pipeline.cli import main
+from leukodiff.pipeline.exports import tables
+from leukodiff.pipeline.profiles.profile import UNITS, ReferenceRange
+from leukodiff.pipeline.reference import FLAGS
+from leukodiff.pipeline.reporting import EXPORTS
+from leukodiff.pipeline.sample import Sample
+from leukodiff.pipeline.statistics import METHODS
+from leukodiff.pipeline.stored import STORED
+
+DOCS = Path(__file__).parents[1] / "docs"
+PAGES = {path.name: path.read_text(encoding="utf-8") for path in sorted(DOCS.glob("*.md"))}
+
+
+def commands(group: click.Group, *names: str) -> Iterator[tuple[str, click.Command]]:
+    for name, command in group.commands.items():
+        yield " ".join((*names, name)), command
+        if isinstance(command, click.Group):
+            yield from commands(command, *names, name)
+
+
+COMMANDS = dict(commands(main))
+OPTIONS = sorted(
+    {
+        (name, option)
+        for name, command in COMMANDS.items()
+        for parameter in command.params
+        if isinstance(parameter, click.Option)
+        for option in parameter.opts
+        if option.startswith("--")
+    }
+)
+
+
+def section(page: str, heading: str) -> str:
+    """What stands below a heading of the second rank."""
+    found = PAGES[page].partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
+    assert found, f"{page} has no heading {heading}"
+    return found
+
+
+def in_tables(text: str) -> set[str]:
+    """The names in the first column of the tables in a text."""
+    return set(re.findall(r"`([^`]+)`", "".join(re.findall(r"^\|(.*?)\|", text, re.M))))
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_is_documented(name: str) -> None:
+    everything = "\n".join(PAGES.values())
+    assert re.search(rf"`(leukodiff )?{name}\b|^## {name}$", everything, re.M)
+    assert COMMANDS[name].help
+
+
+@pytest.mark.parametrize(("name", "option"), OPTIONS, ids=[" ".join(one) for one in OPTIONS])
+def test_every_option_is_documented(name: str, option: str) -> None:
+    everything = "\n".join(PAGES.values())
+    assert re.search(rf"`{option}(?![\w-])", everything), f"{name} {option}"
+
+
+@pytest.mark.parametrize(
+    ("heading", "columns"),
+    [
+        ("cells.csv", (*tables.CELL_COLUMNS, *tables.FACT_COLUMNS)),
+        ("fields.csv", tables.FIELD_COLUMNS),
+        ("areas.csv", tables.AREA_COLUMNS),
+        ("counts.csv", tables.COUNT_COLUMNS),
+        ("measurements.csv", tables.MEASUREMENT_COLUMNS),
+        ("slides.csv", tables.SLIDE_COLUMNS),
+    ],
+)
+def test_every_column_is_documented(heading: str, columns: tuple[str, ...]) -> None:
+    assert set(columns) - in_tables(section("output.md", heading)) == set()
+
+
+def test_every_table_is_looked_at() -> None:
+    known = {name for name in vars(tables) if name.endswith("_COLUMNS")}
+    looked_at = {"CELL", "FACT", "FIELD", "AREA", "COUNT", "MEASUREMENT", "SLIDE"}
+    assert known == {f"{name}_COLUMNS" for name in looked_at}
+
+
+KINDS = (
+    *(measurements.COUNTED_SO, measurements.CORRECTED, measurements.GIVEN),
+    measurements.ESTIMATED,
+)
+UNITS_OF_A_REPORT = (
+    *(profiles.PERCENT, profiles.PER_LITRE, profiles.RATIO, profiles.PER_HUNDRED),
+    *(measurements.PER_FIELD, measurements.PER_1000_RED),
+)
+WORDS = {
+    "flags": ("output.md", "counts.csv", FLAGS),
+    "kinds": ("output.md", "measurements.csv", KINDS),
+    "units": ("output.md", "measurements.csv", UNITS_OF_A_REPORT),
+    "analytes": ("output.md", "measurements.csv", (*UNITS, "platelet")),
+    "a profile's keys": (
+        "reference.md",
+        "Reference ranges",
+        tuple(tomllib.loads(profiles.ADULT.read_text(encoding="utf-8"))),
+    ),
+    "a range's keys": (
+        "reference.md",
+        "Reference ranges",
+        tuple(one.name for one in fields(ReferenceRange)),
+    ),
+    "a sample's columns": (
+        "reference.md",
+        "The table of samples",
+        ("slide_id", *(one.name for one in fields(Sample))),
+    ),
+    "intervals": ("reference.md", "How sure a share is", METHODS),
+}
+
+
+@pytest.mark.parametrize(("page", "heading", "words"), WORDS.values(), ids=WORDS)
+def test_every_word_is_documented(page: str, heading: str, words: Iterable[str]) -> None:
+    assert set(words) - in_tables(section(page, heading)) == set()
+
+
+def test_a_profile_s_analytes_and_units_are_documented() -> None:
+    text = section("reference.md", "Reference ranges")
+    words = {*UNITS, *(unit for units in UNITS.values() for unit in units)}
+    assert {word for word in words if f"`{word}`" not in text} == set()
+
+
+@pytest.mark.parametrize("name", EXPORTS)
+def test_every_export_is_documented(name: str) -> None:
+    file_name, _ = EXPORTS[name]
+    assert f"| `{name}` | `{file_name}` |" in PAGES["exports.md"]
+    assert file_name in PAGES["output.md"]
+
+
+def test_every_file_of_a_slide_is_in_the_tree() -> None:
+    tree = PAGES["output.md"].partition("```")[2].partition("```")[0]
+    made = ("cells.csv", "fields.csv", "counts.csv", "measurements.csv", "areas.csv", STORED)
+    assert [name for name in made if f" {name} " not in tree] == []
+
+
+def test_the_example_of_a_profile_is_one(tmp_path: Path) -> None:
+    example = PAGES["reference.md"].partition("```toml\n")[2].partition("```")[0]
+    path = tmp_path / "ours.toml"
+    path.write_text(example, encoding="utf-8")
+    found = profiles.read_profile(path)
+    infant, adult = Sample(age_years=2), Sample(age_years=42)
+    assert found.name == "our laboratory"
+    assert found.usual("lymphocyte", "%", Sample()) is None
+    assert getattr(found.usual("lymphocyte", "%", infant), "high", None) == 60
+    assert getattr(found.usual("lymphocyte", "%", adult), "high", None) == 45
+
+
+def test_the_example_of_a_table_of_samples_is_one(tmp_path: Path) -> None:
+    from leukodiff.pipeline.sample import read_samples
+
+    text = section("reference.md", "The table of samples")
+    path = tmp_path / "samples.csv"
+    path.write_text(text.partition("```\n")[2].partition("```")[0], encoding="utf-8")
+    found = read_samples(path)
+    assert found["smear 1"].wbc_count == 6.2
+    assert found["smear 2"] == Sample("26-004712")
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_links_between_pages_lead_somewhere(page: str) -> None:
+    for link in re.findall(r"\]\((?!http)([^)]+)\)", PAGES[page]):
+        name, _, anchor = link.partition("#")
+        assert not name or (DOCS / name).exists(), link
+        text = PAGES.get(name or page, "")
+        headings = re.findall(r"^#+ (.*)$", text, re.M)
+        slugs = {re.sub(r"[^\w\- ]", "", one.lower()).replace(" ", "-") for one in headings}
+        assert not anchor or not text or anchor in slugs, link
