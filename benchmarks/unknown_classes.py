@@ -113,20 +113,20 @@ def ways(known: Familiar, features: Floats, class_id: NDArray[np.int64]) -> Mapp
 
     def nearest(_logits: Floats, seen: Floats) -> NDArray[Any]:
         like = _unit(seen) @ flat.T
-        return 1 - np.partition(like, -NEIGHBOURS, axis=1)[:, -NEIGHBOURS]
+        return np.asarray(1 - np.partition(like, -NEIGHBOURS, axis=1)[:, -NEIGHBOURS])
 
     def relative(_logits: Floats, seen: Floats) -> NDArray[Any]:
         """The distance to the classes less that to all cells (Ren et al., arXiv:2106.09022)."""
         flat = seen @ known.projection
         own = ((flat[:, None] - known.centres[None]) ** 2).sum(axis=2).min(axis=1)
         apart = seen - middle
-        return own - np.einsum("nd,de,ne->n", apart, spread, apart)
+        return np.asarray(own - np.einsum("nd,de,ne->n", apart, spread, apart))
 
     def energy(logits: Floats, _seen: Floats) -> NDArray[Any]:
-        return -np.logaddexp.reduce(logits, axis=1)
+        return np.asarray(-np.logaddexp.reduce(logits, axis=1))
 
     def unsure(logits: Floats, _seen: Floats) -> NDArray[Any]:
-        return np.logaddexp.reduce(logits, axis=1) - logits.max(axis=1)
+        return np.asarray(np.logaddexp.reduce(logits, axis=1) - logits.max(axis=1))
 
     return {
         "distance to the classes": lambda _logits, seen: known.score(seen),

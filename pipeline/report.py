@@ -35,7 +35,7 @@ ENOUGH = "enough cells were found before"
 ATYPICAL = CellType("atypical", "!", "unknown", False, "#b3003b")
 """The shelf of cells that are unlike every class; no type that a cell could be counted as."""
 
-_FIRST = ("immature_granulocyte", "erythroblast")
+_FIRST = ("immature_granulocyte", "erythroblast", UNIDENTIFIED)
 SHELVES = (
     ATYPICAL,
     *(BY_NAME[name] for name in _FIRST),

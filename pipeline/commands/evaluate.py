@@ -33,7 +33,10 @@ _out = click.option("--out", type=FOLDER, help="Folder for tables, figures and p
 
 @click.group()
 def evaluate() -> None:
-    """Measure models on labelled fields (all but `pipeline` need the `train` extra)."""
+    """Measure models on labelled fields, and counts against manual ones.
+
+    All but `pipeline` and `counts` need the `train` extra.
+    """
 
 
 evaluate.add_command(laboratories)

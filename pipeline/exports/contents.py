@@ -11,7 +11,7 @@ from ..report import FEW_CELLS, SmearReport
 from ..statistics import cells_to_settle
 from ..texts import Texts
 from .look import Look
-from .quality import Quality, quality, scale_said
+from .quality import Quality, quality
 from .shelves import Shelf, shelves
 from .values import (
     CRITICAL,
@@ -265,7 +265,6 @@ def _provenance(report: SmearReport, texts: Texts) -> tuple[Fact, ...]:
         (texts("provenance.interval"), texts(f"interval.{report.counting.interval}")),
         (texts("provenance.profile"), _profile(report, texts)),
         (texts("provenance.sources"), "; ".join(sources)),
-        (texts("provenance.scale"), scale_said(report, texts)),
         *((_setting(name, texts), _plain(value, texts)) for name, value in made.settings.items()),
         (texts("provenance.started"), _started(report, texts)),
     ]

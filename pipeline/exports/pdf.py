@@ -10,9 +10,12 @@ from . import pdf_parts as parts
 from .colours import shade
 from .contents import Contents, Finding, contents
 from .look import Look
+from .pdf_numbers import differential, label, note, numbers
 from .pdf_page import (
+    BODY,
     BOTTOM,
     INK,
+    LOUD,
     MARGIN,
     MM,
     PAGE_HEIGHT,
@@ -21,9 +24,9 @@ from .pdf_page import (
     SMALL,
     SOFT,
     TINY,
+    WARN,
     WIDTH,
     Block,
-    Cell,
     Column,
     Pages,
     Text,
@@ -33,9 +36,8 @@ from .pdf_page import (
     words,
 )
 from .quality import FieldRow
-from .values import CRITICAL, TOO_FEW, Flag, ValueRow
+from .values import CRITICAL
 
-WARN, LOUD = "#7a3e00", "#9b0020"
 VIEW_HEIGHT = 120 * MM
 
 _one_at_a_time = threading.Lock()
@@ -58,7 +60,7 @@ def report_pdf(
     said = contents(report, crops, views or {}, look or Look())
     with _one_at_a_time:  # reportlab's fonts and settings are everybody's
         pages = Pages(typeface())
-        for part in (_head, _differential, _findings, _numbers, _sign, _cells, _quality, _made):
+        for part in (_head, differential, _findings, numbers, _sign, _cells, _quality, _made):
             part(pages, said)
         return _drawn(pages, said)
 
@@ -80,98 +82,6 @@ def _head(pages: Pages, said: Contents) -> None:
         pages.add(parts.boxed(told, INK))
     for one in said.critical:
         pages.add(_finding(pages, said, one))
-
-
-def _differential(pages: Pages, said: Contents) -> None:
-    t, face = said.texts, pages.face
-    pages.heading(t("heading.differential"), 60 * MM)
-    columns = _share_columns(said)
-    names = ("count", "percent", "interval", "drawn", "reference_percent")
-    first = words(face, _label(t("column.type")), 40 * MM)
-    head: list[Cell] = [first, _label(""), *(_label(t(f"column.{one}")) for one in names)]
-    head += [_label(t("column.corrected"))] if said.has_corrected else []
-    head.append(_label(t("column.flag")))
-    pages.table(columns, head, [*_share_rows(pages, said, columns), *_below(pages, said, columns)])
-    notes = [
-        t("note.drawn"),
-        t("note.drawn_corrected") if said.has_corrected else "",
-        t("note.axis"),
-    ]
-    pages.gap(1 * MM)
-    if said.n:
-        _note(pages, " ".join(note for note in notes if note))
-    _note(pages, " ".join(said.notes))
-    if said.corrected:
-        _note(pages, said.corrected)
-
-
-def _share_columns(said: Contents) -> list[Column]:
-    """Chip, name, count, %, interval, bar, reference, corrected, flag."""
-    if said.has_corrected:
-        widths = [11.0, 30, 14, 11, 20, 0, 18, 25, 20]
-    else:
-        widths = [11.0, 36, 15, 13, 24, 0, 20, 27]
-    widths[5] = WIDTH / MM - sum(widths)
-    left = (0, 1, 5, len(widths) - 1)
-    return [Column(w * MM, "left" if i in left else "right") for i, w in enumerate(widths)]
-
-
-def _share_rows(pages: Pages, said: Contents, columns: Sequence[Column]) -> list[Block]:
-    rows = []
-    for row in said.shares:
-        cells: list[Cell] = [
-            parts.chip(row.kind),
-            Text(row.name),
-            Text(row.count),
-            Text(row.percent, bold=True),
-            Text(row.interval),
-            parts.interval_bar(row.bar, columns[5].width),
-            Text(row.reference),
-            *([Text(row.corrected, SMALL)] if said.has_corrected else []),
-            _flag(row.flag),
-        ]
-        rows.append(row_block(pages.face, columns, cells, pad=0.5 * MM))
-    return rows
-
-
-def _below(pages: Pages, said: Contents, columns: Sequence[Column]) -> list[Block]:
-    """The sum with the axis, and what is not in the percentages."""
-    t, face = said.texts, pages.face
-    first = Column(columns[0].width + columns[1].width)
-    last = Column(sum(column.width for column in columns[6:]))
-    hundred = "100" if said.n else "–"
-    axis = parts.interval_axis(columns[5].width) if said.n else Block(0, lambda *_: None)
-    total = row_block(
-        face,
-        [first, *columns[2:6], last],
-        [
-            Text(t("row.counted"), bold=True),
-            Text(str(said.n), bold=True),
-            Text(hundred, bold=True),
-            Text(""),
-            axis,
-            Text(""),
-        ],
-        rule="",
-        pad=0.4 * MM,
-    )
-    rest = Column(sum(column.width for column in columns[3:]))
-    beside = [
-        row_block(
-            face,
-            [*columns[:3], rest],
-            [
-                parts.chip(one.kind),
-                Text(one.name),
-                Text(str(one.count)),
-                Text(f"  {t('row.beside')}", colour=SOFT),
-            ],
-            rule="",
-            pad=0.5 * MM,
-        )
-        for one in said.beside
-    ]
-    return [total, *beside]
 
 
 def _findings(pages: Pages, said: Contents) -> None:
@@ -199,11 +109,14 @@ def _finding(pages: Pages, said: Contents, one: Finding) -> Block:
     face, width = pages.face, WIDTH - 7 * MM
     loud = one.level == CRITICAL
     colour = LOUD if loud else WARN
-    title = f"{said.texts('finding.critical').upper()}: {one.text}" if loud else one.text
+    colon = said.texts("report.colon")
+    critical = said.texts("finding.critical").upper() + colon
+    title = critical + one.text if loud else one.text
     lines = [
         parts.title_line(
             face,
-            Text(title, 9.6 if loud else 8.2, bold=True, colour=colour),
+            Text(title, 10 if loud else BODY, bold=True, colour=colour),
+            colon,
             Text(one.detail),
             width,
         ),
@@ -211,58 +124,6 @@ def _finding(pages: Pages, said: Contents, one: Finding) -> Block:
         *([words(face, Text(one.hint, SMALL, colour=SOFT), width)] if one.hint else []),
     ]
     return parts.boxed(stack(lines), colour, left=3 * MM if loud else 1.2, around=loud)
-
-
-def _numbers(pages: Pages, said: Contents) -> None:
-    t = said.texts
-    if said.n and said.n_unidentified:
-        _moved(pages, said)
-    for key, rows, held in (
-        ("blood", said.blood, True),
-        ("ratios", said.ratios, True),
-        ("estimates", said.estimates, False),
-    ):
-        if rows:
-            pages.heading(t(f"heading.{key}"))
-            _values(pages, said, rows, held)
-            _note(pages, t(f"note.{key}"))
-    if said.n:
-        graph = parts.count_graph(said.graph, pages.face)
-        pages.heading(t("heading.graph"), graph.height + 9 * MM)
-        pages.add(graph)
-        _note(pages, t("note.graph"))
-
-
-def _moved(pages: Pages, said: Contents) -> None:
-    t, face = said.texts, pages.face
-    pages.heading(t("heading.unidentified"), size=9.2)
-    first = 44 * MM
-    each = (WIDTH - first) / len(said.shares)
-    columns = [Column(first), *(Column(each, "right") for _ in said.shares)]
-    head = [_label(""), *(_label(row.name) for row in said.shares)]
-    counted = [Text(t("row.as_counted"), SMALL), *(Text(row.percent, SMALL) for row in said.shares)]
-    moved = [Text(t("row.moved"), SMALL), *(Text(row.moved, SMALL) for row in said.shares)]
-    pages.table(columns, head, [row_block(face, columns, one) for one in (counted, moved)])
-    n, whole = said.n_unidentified, said.n + said.n_unidentified
-    _note(pages, t("note.unidentified", n=n, all=whole))
-
-
-def _values(pages: Pages, said: Contents, rows: Sequence[ValueRow], held: bool) -> None:
-    t, face = said.texts, pages.face
-    widths = (58, 18, 26, 34, 18, 28) if held else (58, 18, 26, 80)
-    names = ("what", "value", "interval", "unit", "reference", "flag")[: len(widths)]
-    left = ("what", "unit", "flag")
-    columns = [
-        Column(width * MM, *(("left", 3 * MM) if name in left[1:] else ("right",)))
-        for name, width in zip(names, widths, strict=True)
-    ]
-    columns[0] = Column(widths[0] * MM)
-    made = []
-    for row in rows:
-        cells = [Text(row.name), Text(row.value, bold=True), Text(row.interval), Text(row.unit)]
-        cells += [Text(row.reference), _flag(row.flag)] if held else []
-        made.append(row_block(face, columns, cells, pad=0.7 * MM))
-    pages.table(columns, [_label(t(f"column.{name}")) for name in names], made)
 
 
 def _sign(pages: Pages, said: Contents) -> None:
@@ -280,7 +141,7 @@ def _cells(pages: Pages, said: Contents) -> None:
         pages.paragraph(Text(f"{t('note.none')}."))
         return
     atypical = said.shelves[0].kind.name == "atypical"
-    _note(pages, t("gallery.note") + (f" {t('gallery.atypical')}" if atypical else ""))
+    note(pages, t("gallery.note") + (f" {t('gallery.atypical')}" if atypical else ""))
     for shelf in said.shelves:
         parts.gallery(pages, shelf, t("gallery.scale", um=10), t("report.no_picture"))
 
@@ -292,7 +153,7 @@ def _quality(pages: Pages, said: Contents) -> None:
     for sentence in found.sentences:
         pages.paragraph(Text(sentence))
     for scan in found.scans:
-        pages.heading(f"{t('heading.scan')}: {scan.name}", size=9.2)
+        pages.heading(t("heading.scan") + t("report.colon") + scan.name, size=9.2)
         pages.paragraph(Text(" ".join(scan.sentences)))
         block = parts.view(scan.view, VIEW_HEIGHT) if scan.view else None
         if block:
@@ -301,7 +162,7 @@ def _quality(pages: Pages, said: Contents) -> None:
         _left_out(pages, said, scan.left_out)
     _fields(pages, said, t("heading.left_out"), found.left_out, with_kind=True)
     _fields(pages, said, t("heading.failed"), found.failed, with_kind=False)
-    _note(pages, t("quality.in_file"))
+    note(pages, t("quality.in_file"))
 
 
 def _left_out(pages: Pages, said: Contents, rows: Sequence[tuple[str, str, str]]) -> None:
@@ -309,9 +170,9 @@ def _left_out(pages: Pages, said: Contents, rows: Sequence[tuple[str, str, str]]
         return
     t, face = said.texts, pages.face
     columns = [Column(50 * MM), Column(25 * MM, "right"), Column(WIDTH - 75 * MM)]
-    head = [_label(t(f"column.{key}")) for key in ("number", "reason")]
+    head = [label(t(f"column.{key}")) for key in ("number", "reason")]
     made = [row_block(face, columns, [Text(one) for one in row], pad=0.6 * MM) for row in rows]
-    pages.table(columns, [_label(t("heading.areas")), *head], made)
+    pages.table(columns, [label(t("heading.areas")), *head], made)
 
 
 def _fields(
@@ -328,7 +189,7 @@ def _fields(
     for row in rows:
         cells = [Text(row.name), *([Text(row.kind)] if with_kind else []), Text(row.reason)]
         made.append(row_block(face, columns, cells, pad=0.6 * MM))
-    pages.table(columns, [_label(t(f"column.{key}")) for key in keys], made)
+    pages.table(columns, [label(t(f"column.{key}")) for key in keys], made)
 
 
 def _made(pages: Pages, said: Contents) -> None:
@@ -337,31 +198,14 @@ def _made(pages: Pages, said: Contents) -> None:
     _facts(pages, [(fact.label, fact.value) for fact in said.provenance])
     if pages.face.lacked:
         pages.gap(2 * MM)
-        _note(pages, t("report.escaped"))
+        note(pages, t("report.escaped"))
 
 
 def _facts(pages: Pages, facts: Sequence[tuple[str, str]]) -> None:
     columns = [Column(38 * MM), Column(WIDTH - 38 * MM)]
-    for label, value in facts:
-        cells = [Text(label, SMALL, colour=SOFT), Text(value, SMALL)]
+    for name, value in facts:
+        cells = [Text(name, SMALL, colour=SOFT), Text(value, SMALL)]
         pages.add(row_block(pages.face, columns, cells, pad=0.7 * MM))
-
-
-def _note(pages: Pages, text: str) -> None:
-    pages.gap(0.8 * MM)
-    pages.paragraph(Text(text, TINY, colour=SOFT))
-
-
-def _label(text: str) -> Text:
-    return Text(text, SMALL, bold=True, colour=SOFT)
-
-
-def _flag(one: Flag) -> Text:
-    if one.level == TOO_FEW:
-        return Text(one.text, SMALL, colour=SOFT)
-    colour = LOUD if one.level == CRITICAL else WARN
-    text = one.text.upper() if one.level == CRITICAL else one.text
-    return Text(text, SMALL, bold=True, colour=colour)
 
 
 def _drawn(pages: Pages, said: Contents) -> bytes:

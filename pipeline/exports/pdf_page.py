@@ -1,7 +1,8 @@
-"""Pages set from top to bottom with reportlab's canvas: lines, rows, and what must stay together."""
+"""Pages set from top to bottom on reportlab's canvas: lines, rows, what must stay together."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from .colours import shade
@@ -14,18 +15,20 @@ MARGIN, TOP, BOTTOM = 14 * MM, 13 * MM, 17 * MM
 WIDTH = PAGE_WIDTH - 2 * MARGIN
 
 INK, SOFT, LINE, RULE = "#1b1b1b", "#595959", "#d9d9d9", "#8c8c8c"
+WARN, LOUD = "#7a3e00", "#9b0020"
 
-BODY, SMALL, TINY = 8.2, 7.4, 6.8
+BODY, SMALL, TINY = 9.4, 8.6, 7.9
 """Sizes of letters."""
 
 LEADING = 1.28
 """A line is so many times as high as its letters."""
 
 REGULAR, BOLD = "leukodiff-regular", "leukodiff-bold"
-FILES = {REGULAR: "Vera.ttf", BOLD: "VeraBd.ttf"}
-"""The typeface that comes with reportlab; it is embedded, as far as it is used."""
+FILES = {REGULAR: "SourceSansPro-Regular.ttf", BOLD: "SourceSansPro-Semibold.ttf"}
+"""The typeface: Source Sans, which has Latin, Greek and Cyrillic; reportlab's own Vera lacks
+letters of Polish, Czech or Turkish names. It is embedded as far as it is used."""
 
-SUBSTITUTES = str.maketrans({"⁹": "^9", "\u202f": "\u00a0", "′": "'", "″": '"'})
+SUBSTITUTES = str.maketrans({"\u202f": "\u00a0", "\u2011": "-"})
 """What stands for letters that the typeface lacks."""
 
 MOST_LINES = 30
@@ -60,7 +63,7 @@ class Text:
 
 @dataclass(frozen=True)
 class Column:
-    """A column of a table; `align` is `left`, `right` or `center`, `inset` leaves room before it."""
+    """A column of a table; `align` is `left`, `right` or `center`, `inset` is room before it."""
 
     width: float
     align: str = "left"
@@ -155,7 +158,7 @@ class Pages:
         """Sets a heading; so much of what `follows` stays on its page."""
         one = Text(text, size, bold=True)
         lines = self.face.wrap(one, WIDTH)
-        self.gap(4.5 * MM if size > BODY + 2 else 3 * MM)
+        self.gap(4 * MM if size > BODY + 2 else 3 * MM)
         self.need(len(lines) * size * LEADING + follows)
         for line in lines:
             self.add(line_block(line, one))
@@ -249,12 +252,13 @@ def row_block(
 
 def typeface() -> Typeface:
     """Registers the typeface with reportlab, once."""
+    from font_source_sans_pro import font_directory
     from reportlab.pdfbase import pdfmetrics
     from reportlab.pdfbase.ttfonts import TTFont
 
     known = set(pdfmetrics.getRegisteredFontNames())
     for name, file in FILES.items():
         if name not in known:
-            pdfmetrics.registerFont(TTFont(name, file))
+            pdfmetrics.registerFont(TTFont(name, Path(font_directory) / file))
     faces = [pdfmetrics.getFont(name).face.charToGlyph for name in FILES]
     return Typeface(frozenset(faces[0]) & frozenset(faces[1]))

@@ -17,6 +17,7 @@ from .pdf_page import (
     SMALL,
     SOFT,
     TINY,
+    WARN,
     WIDTH,
     Block,
     Pages,
@@ -92,7 +93,7 @@ def interval_axis(width: float) -> Block:
         canvas.setLineWidth(0.6)
         canvas.line(at(0), y, at(100), y)
         canvas.setFillColor(shade(SOFT))
-        one = Text("", 6.0)
+        one = Text("", 6.6)
         canvas.setFont(one.font, one.size)
         for tick in AXIS_TICKS:
             canvas.line(at(tick), y, at(tick), y - 2.5)
@@ -135,7 +136,7 @@ def count_graph(graph: CountGraph, face: Typeface) -> Block:
 
     def draw(canvas: Any, x: float, y: float) -> None:
         left, bottom = x + names, y - pitch * len(graph.bars)
-        one = Text("", 6.0)
+        one = Text("", 6.6)
         for tick in graph.ticks:
             place = left + length * graph.place(tick)
             canvas.setStrokeColor(shade(LINE))
@@ -217,7 +218,7 @@ def boxed(block: Block, colour: str, left: float = 0.8, around: bool = True) -> 
             canvas.rect(x, y - height, WIDTH, height, stroke=1, fill=0)
         block.draw(canvas, x + left + 2.5 * MM, y - pad)
 
-    return Block(height + 1.6 * MM, draw)
+    return Block(height + 1.2 * MM, draw)
 
 
 def rule(colour: str = LINE, weight: float = 0.5, gap: float = 1.6 * MM) -> Block:
@@ -300,7 +301,7 @@ def _shelf_title(face: Typeface, shelf: Shelf, bar: str) -> Block:
 def _thumbnail(face: Typeface, one: Thumbnail, no_picture: str) -> Block:
     said = [
         *(Text(part, TINY, bold=True) for part in one.leading.split(" / ")),
-        *([Text(one.note, TINY, colour="#7a3e00")] if one.note else []),
+        *([Text(one.note, TINY, colour=WARN)] if one.note else []),
         Text(one.short_id, TINY, colour=SOFT),
     ]
     caption = stack([words(face, text, CROP) for text in said])
@@ -357,9 +358,9 @@ def jpeg_size(jpeg: bytes) -> tuple[int, int] | None:
         return None
 
 
-def title_line(face: Typeface, title: Text, rest: Text, width: float) -> Block:
+def title_line(face: Typeface, title: Text, colon: str, rest: Text, width: float) -> Block:
     """A title and what follows it: on one line where both fit, else below each other."""
-    first, second = face.fit(title.text), face.fit(f": {rest.text}")
+    first, second = face.fit(title.text), face.fit(colon + rest.text)
     start = face.width(first, title)
     if start + face.width(second, rest) > width:
         return stack([words(face, title, width), words(face, rest, width)])

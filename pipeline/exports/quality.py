@@ -102,6 +102,8 @@ def _facts(report: SmearReport, texts: Texts) -> tuple[Fact, ...]:
     beside = texts("quality.not_beside")
     if platelets is not None and red is not None and not report.readings:
         beside = texts("quality.beside", platelets=platelets, red_cells=red)
+    if not report.n_read:
+        beside = ""
     found = [
         Fact(texts("quality.fields"), _fields_said(report, texts)),
         Fact(texts("quality.scale"), scale_said(report, texts)),
@@ -196,13 +198,17 @@ def _rows(
 
 
 def _row(report: SmearReport, one: FieldResult, texts: Texts) -> FieldRow:
-    counts = (one.n_wbc, one.n_rbc, one.n_platelet)
+    n_wbc, n_rbc, n_platelet = (
+        DASH if count is None else str(count) for count in (one.n_wbc, one.n_rbc, one.n_platelet)
+    )
     reason = one.error or one.reason
     return FieldRow(
         readable(one.field_id),
         link(report, one.field_id),
         DASH if one.width is None or one.height is None else f"{one.width} × {one.height}",
-        *(DASH if count is None else str(count) for count in counts),
+        n_wbc,
+        n_rbc,
+        n_platelet,
         texts(f"status.{one.status}"),
         readable(texts.phrase(one.kind)) if one.status == LEFT_OUT else "",
         readable(texts.phrase(reason)) if reason else "",

@@ -74,7 +74,7 @@ def _summary(report: SmearReport, look: Look) -> Iterator[Sequence[Value]]:
     yield say("basis.counted"), found.n
     yield say("basis.unidentified"), found.n_unidentified
     yield say("basis.fields"), f"{report.n_read} / {len(report.fields)}"
-    yield f"{say('provenance.scale')}, um/px", _rounded(report.um_per_px, 5)
+    yield f"{say('quality.scale')}, um/px", _rounded(report.um_per_px, 5)
     yield say("provenance.profile"), report.counting.profile.title
     yield say("provenance.interval"), say(f"interval.{report.counting.interval}")
     yield from ((say("heading.findings"), remark.said(say)) for remark in report.remarks)

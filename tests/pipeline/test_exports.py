@@ -150,10 +150,10 @@ def test_what_stands_out_is_shown_first_with_the_reason(
         make_cell(number=6, atypical=0.9, reviewed_as="lymphocyte", **odd),
     ]
     html = report_html(make_report(*cells), {cell.cell_id: b"" for cell in cells})
-    shelves = re.findall(r"<h3><span[^>]*>[^<]*</span>([a-z_ ]+?) <", html)
-    assert shelves == ["atypical", "erythroblast", "neutrophil", "lymphocyte", "unidentified"]
+    shelves = re.findall(r"<h3><span[^>]*>[^<]*</span>([A-Z][A-Za-z ]+?) <", html)
+    assert shelves == ["Atypical", "Erythroblasts", "Unidentified", "Neutrophils", "Lymphocytes"]
     text = Page(html).text
-    order = [text.index(f"field 1-{number}") for number in (5, 3, 2, 1, 6, 4)]
+    order = [text.index(f"field 1-{number}") for number in (5, 3, 2, 4, 1, 6)]
     assert order == sorted(order)
     assert text.count(ATYPICAL) == 3
     assert "out of focus" in text

@@ -114,7 +114,7 @@ def test_a_model_that_finds_every_cell_atypical_flags_the_slide(
     assert {(row["cell_type"], row["note"]) for row in rows} == {("unidentified", ATYPICAL)}
     assert all(0 < float(row["atypical"]) < 1 for row in rows)
     html = (out / "smear/report.html").read_text(encoding="utf-8")
-    assert html.index(">atypical <") < html.index("Fields (")
+    assert html.index(">Atypical <") < html.index("Fields (")
     assert words in html
 
 

@@ -69,7 +69,8 @@ def test_the_whole_contract(
     assert summary.exit_status == 0
     slide = out / "scan"
     files = {"cells.csv", "fields.csv", "counts.csv", "areas.csv", "cells.geojson", "report.html"}
-    assert names(slide) == files | {"slide.json", "overlays", "gallery"}
+    files |= {"measurements.csv", "smear.json", "slide.json"}
+    assert names(slide) == files | {"overlays", "gallery"}
     assert names(slide / "overlays") == {"scan.jpg"}
     kinds = {"neutrophil", "lymphocyte", "erythroblast"}
     assert names(slide / "gallery") == {f"{kind}.jpg" for kind in kinds}
