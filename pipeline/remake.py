@@ -69,7 +69,7 @@ def remake(folder: Path, settings: ReportSettings) -> Remade:
     """
     report = settings.applied(read_stored(folder / STORED))
     record = dict(SlideFolder(folder.parent, folder.name).record() or {})
-    crops, views, warnings = _pictures(report, folder, [Path(p) for p in record.get("paths", [])])
+    crops, views, warnings = pictures(report, folder, [Path(p) for p in record.get("paths", [])])
     for name, content in report_files(report, crops, views, settings).items():
         _write(folder / name, content)
     _write(folder / STORED, to_json(report))
@@ -107,10 +107,13 @@ def _replaced(path: Path, slide_id: str, rows: Sequence[Row]) -> list[Row]:
     return [*others[:at], *rows, *others[at:]]
 
 
-def _pictures(
+def pictures(
     report: SmearReport, folder: Path, paths: Sequence[Path]
 ) -> tuple[dict[str, bytes], dict[str, bytes], list[str]]:
-    """The cells' pictures, the scans' overviews, and what could not be had."""
+    """The cells' pictures by cell_id, the scans' overviews by field_id, and what could not be had.
+
+    `folder` is the slide's, `paths` are its images.
+    """
     gallery, warnings = Gallery(CROPS_A_CLASS), []
     by_name = {path.name: path for path in paths}
     for field_id in dict.fromkeys(cell.field_id for cell in report.cells):

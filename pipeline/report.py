@@ -21,7 +21,7 @@ from .profiles import Profile, adult
 from .remarks import Remark
 from .sample import Sample
 from .scale import SlideScale
-from .statistics import Confusion, Estimate, corrected_shares
+from .statistics import Confusion, Estimate, cells_needed, corrected_shares
 
 DONE, INCOMPLETE, FAILED = "done", "incomplete", "failed"
 """Of a field: done or failed. Of a slide: incomplete when some of its fields failed."""
@@ -214,12 +214,15 @@ class Counting:
     """How cells become numbers.
 
     `interval` is one of `statistics.METHODS`. `profile` has the reference ranges. `confusion` is
-    how often the classifier calls what what, `None` where nobody has measured it.
+    how often the classifier calls what what, `None` where nobody has measured it. `precision` is
+    how close every share is wanted, plus or minus so many percentage points, `None` where nobody
+    asks.
     """
 
     interval: str = "exact"
     profile: Profile = field(default_factory=adult)
     confusion: Confusion | None = None
+    precision: float | None = None
 
 
 @dataclass(frozen=True)
@@ -318,9 +321,25 @@ class SmearReport:
             *([Remark("failed", n=len(self.failures), all=n_all)] if self.failures else []),
             *([self.left_out_remark] if self.left_out else []),
             *([Remark("not_read", n=len(self.not_read), all=n_all)] if self.not_read else []),
+            *self._wanted_cells(),
             *self._without_range(),
             *(Remark.as_told(text) for text in (self.scale.warnings if self.scale else ())),
         )
+
+    def _wanted_cells(self) -> list[Remark]:
+        """How many cells every share would need to be as close as it is wanted, by its interval."""
+        points, found = self.counting.precision, self.differential
+        if points is None or not found.n:
+            return []
+        shares = [found.count(name) / found.n for name in COUNTED]
+        needed = [cells_needed(share, points / 100) for share in shares]
+        told = f"{points:g}"
+        if None in needed:
+            return [Remark("precision_beyond", points=told)]
+        most = max(n or 0 for n in needed)
+        if most <= found.n:
+            return [Remark("precision_reached", points=told, n=found.n)]
+        return [Remark("precision", points=told, n=most, more=most - found.n)]
 
     def _without_range(self) -> list[Remark]:
         profile = self.counting.profile

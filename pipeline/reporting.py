@@ -32,10 +32,11 @@ class ReportSettings:
     `None`. `language`: one of `texts.LANGUAGES`, or a file. `hints`: say what a flagged value may
     go with. `exports`: of `EXPORTS`, beside what is always made. `sample`: what is known of the
     blood where there is one slide; `samples`: a table of it where there are many. `confusion`: how
-    often the classifier errs in one's own laboratory, a file of `evaluate pipeline`.
+    often the classifier errs in one's own laboratory, a file of `evaluate pipeline`. `precision`:
+    say how many cells it takes to know each share to so many percentage points.
 
     Raises:
-        InputError: when made, of an interval or export that there is not.
+        InputError: when made, of an interval, export or precision that there is not.
     """
 
     interval: str = "exact"
@@ -46,8 +47,11 @@ class ReportSettings:
     sample: Sample = WITHOUT
     samples: Path | None = None
     confusion: Path | None = None
+    precision: float | None = None
 
     def __post_init__(self) -> None:
+        if self.precision is not None and not 0.1 <= self.precision <= 50:
+            raise InputError(f"precision: expected 0.1 to 50 points, not {self.precision:g}")
         if self.interval not in METHODS:
             raise InputError(f"interval: expected {', '.join(METHODS)}, not {self.interval!r}")
         if unknown := [one for one in self.exports if one not in EXPORTS]:
@@ -114,12 +118,13 @@ class ReportSettings:
 
     def counting(self, confusion: Confusion | None) -> Counting:
         """How cells become numbers; one's own measure of errors before the model's `confusion`."""
-        return Counting(self.interval, self.profile, self.own_errors or confusion)
+        return Counting(self.interval, self.profile, self.own_errors or confusion, self.precision)
 
     def that_matter(self, slide_id: str) -> dict[str, Any]:
         """Whatever changes a slide's report."""
         return {
             "interval": self.interval,
+            "precision": self.precision,
             "reference": self.profile.sha256,
             "language": self.language,
             "hints": self.hints,

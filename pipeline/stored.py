@@ -54,6 +54,7 @@ def to_json(report: SmearReport) -> str:
         "atypical_rate": report.atypical_rate,
         "sample": asdict(report.sample),
         "interval": report.counting.interval,
+        "precision": report.counting.precision,
         "profile": asdict(report.counting.profile),
         "confusion": report.counting.confusion.to_mapping() if report.counting.confusion else None,
     }
@@ -117,6 +118,7 @@ def _report(content: Mapping[str, Any]) -> SmearReport:
             content["interval"],
             _profile(content["profile"]),
             Confusion.from_mapping(confusion) if confusion else None,
+            content["precision"],
         ),
     )
 

@@ -118,6 +118,12 @@ _REPORT = (
         help="How the 95 % intervals are made.",
     ),
     click.option(
+        "--precision",
+        type=float,
+        metavar="POINTS",
+        help="Say how many cells it takes to know each share to +-POINTS (percentage points).",
+    ),
+    click.option(
         "--confusion",
         type=FILE,
         help="How often the classifier errs in your laboratory: confusion.csv of evaluate pipeline."
@@ -159,7 +165,7 @@ def report_settings(chosen: dict[str, Any]) -> ReportSettings:
         age_years=chosen.pop("age"),
         wbc_count=chosen.pop("wbc_count"),
     )
-    kept = ("interval", "reference", "language", "exports", "samples", "confusion")
+    kept = ("interval", "reference", "language", "exports", "samples", "confusion", "precision")
     given = {name: chosen.pop(name) for name in kept}
     return ReportSettings(hints=not chosen.pop("no_hints"), sample=sample, **given)
 

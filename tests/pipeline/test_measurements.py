@@ -124,6 +124,24 @@ def test_estimates_say_that_they_are(make: Callable[..., SmearReport]) -> None:
     assert all(not one.flag and one.usual is None for one in found)
 
 
+@pytest.mark.parametrize(
+    ("times", "points", "told"),
+    [
+        pytest.param(1, 5.0, "each share to ±5 points (95 %) needs about 4", id="more"),
+        pytest.param(10, 5.0, "±5 points (95 %) or better, by 1000 cells", id="reached"),
+        pytest.param(1, 0.1, "more cells than a smear has", id="out of reach"),
+        pytest.param(0, 5.0, "", id="no cell"),
+    ],
+)
+def test_how_many_cells_a_precision_takes(
+    make: Callable[..., SmearReport], times: int, points: float, told: str
+) -> None:
+    types = {name: n * times for name, n in USUAL.items()}
+    remarks = " ".join(map(str, make(types, counting=Counting(precision=points)).remarks))
+    assert told in remarks
+    assert bool(told) == ("±" in remarks)
+
+
 def test_no_range_for_this_sample_is_told(make: Callable[..., SmearReport], tmp_path: Path) -> None:
     path = tmp_path / "ours.toml"
     path.write_text(
