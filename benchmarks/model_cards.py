@@ -27,6 +27,8 @@ Figures = Mapping[str, Any]
 
 TEXTS = Path(__file__).with_name("model_cards_text")
 NOT_MEASURED = "Not measured for this version."
+ERRORS = "confusion"
+"""The key of the calibration that says how often the classifier errs."""
 SHIPPED = {"detector": DETECTOR, "classifier": CLASSIFIER}
 OUR_OWN = {"phantom": ("rendered by this project", "AGPL-3.0-or-later", "")}
 
@@ -105,6 +107,7 @@ def classifier_sections(metadata: ModelMetadata, figures: Figures, docs: Path) -
         "held_out": classifier_table(mine) if mine else NOT_MEASURED,
         "left_out": classifier_table(left_out) if left_out else NOT_MEASURED,
         "types": _types(figures[pbc]) if known else NOT_MEASURED,
+        "errors": _errors(metadata.calibration.get(ERRORS, {})),
         "temperature": metadata.calibration.get("temperature", "none"),
         "reject": metadata.thresholds.get("reject", "none"),
         "curves": _pictures(docs, [(t, f"classifier/pbc/{n}") for t, n in curves] if known else []),
@@ -135,9 +138,18 @@ def _facts(metadata: ModelMetadata) -> str:
         ("classes", ", ".join(metadata.classes)),
         ("input", f"{metadata.input_px} px a side at {metadata.um_per_px} um/px ({window} um)"),
         ("thresholds", _listed(metadata.thresholds)),
-        ("calibration", _listed(metadata.calibration)),
+        ("calibration", _listed({k: v for k, v in metadata.calibration.items() if k != ERRORS})),
     ]
     return markdown_table(("", ""), rows)
+
+
+def _errors(confusion: Mapping[str, Mapping[str, int]]) -> str:
+    """A row a type: how many validation cells of it were called what."""
+    if not confusion:
+        return NOT_MEASURED
+    said = list(dict.fromkeys([*confusion, *(name for row in confusion.values() for name in row)]))
+    rows = [(true, *(row.get(name, 0) or "" for name in said)) for true, row in confusion.items()]
+    return markdown_table(("true type", *said), rows)
 
 
 def _data(metadata: ModelMetadata) -> str:
