@@ -1,8 +1,9 @@
 """Turns a training's `best.pt` into the ONNX file and metadata that the runtime loads."""
 
+import math
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,16 +25,16 @@ from leukodiff.runtime.metadata import (
 from leukodiff.runtime.onnx_export import export_onnx
 
 from .atypical import Familiar, familiar
-from .augment import Augmentation
+from .augment import Augmentation, augment
 from .calibration import fit_temperatures, reject_threshold
 from .cells import LabelledCells
 from .crops import CropSettings
-from .infer import softmax, temperatures
-from .predictions import Predictions
+from .infer import Classifier
 from .train import (
     ClassifierTraining,
     create_model,
     load_splits,
+    middle,
     predict_with_features,
     with_features,
 )
@@ -41,6 +42,9 @@ from .train import (
 CELLS_A_CLASS = 600
 """How many training cells of a class say where it lies."""
 
+
+SECOND_LOOK = 0.98
+"""A cell of which the first look is less sure is looked at in all eight ways."""
 
 TYPICAL_SHARE = 0.99
 """Share of each laboratory's ordinary validation cells that are not called atypical."""
@@ -135,13 +139,6 @@ def export_classifier(
     logits, features = predict_with_features(model, val.crops, settings)
     atypical = known.score(features)
     calibration = _calibrated(model, val, settings, known, logits, atypical)
-    probabilities = softmax(logits, temperatures(calibration, atypical))
-    right = probabilities.argmax(axis=1) == val.class_id
-    sure = reject_threshold(probabilities.max(axis=1), right)
-    odd = atypical_threshold(atypical, val.source)
-    predictions = Predictions(
-        probabilities, settings.classes, sure, atypical=atypical, atypical_threshold=odd
-    )
     out.parent.mkdir(parents=True, exist_ok=True)
     write_onnx(model, settings.crop.size_px, out, known)
     metadata = ModelMetadata(
@@ -153,22 +150,76 @@ def export_classifier(
         um_per_px=settings.crop.um_per_px,
         mean=(0.5, 0.5, 0.5),
         std=(0.5, 0.5, 0.5),
-        thresholds={"reject": round(sure, 4), "atypical": round(odd, 4)},
-        calibration={
-            **calibration,
-            "atypical_rate": round(1 - TYPICAL_SHARE, 4),
-            "confusion": confusion(
-                predictions.cell_types, [settings.classes[k] for k in val.class_id]
-            ),
-        },
+        calibration={**calibration, "second_look": SECOND_LOOK},
         training_data=with_earlier(_training_data(train, val), learnt_before(checkpoint)),
-        metrics={"val_accuracy": round(float(np.mean(right)), 4), "val_cells": len(val)},
         sha256=sha256_of(out),
         command=notes.command,
         licence="AGPL-3.0-or-later",
     )
     write_metadata(metadata_path(out), metadata)
+    return settle(out, val, settings)
+
+
+def settle(path: Path, val: LabelledCells, settings: ClassifierTraining) -> ModelMetadata:
+    """Fits temperature and thresholds to what an exported classifier says of validation cells.
+
+    As it is used: with a second look at what the first is not sure of.
+
+    Args:
+        path: the ONNX file; its metadata are written anew.
+        val: cells with crops at the training margin.
+        settings: of the training: how looks were changed.
+    """
+    plain = middle(val.crops, settings.crop.size_px)
+    classifier = Classifier.load(path)
+    looks = [classifier.outputs(one, val.width_um) for one in (plain, _changed(val, settings))]
+    logits, atypical = (np.concatenate(part) for part in zip(*looks, strict=True))
+    base, rise = fit_temperatures(logits, np.tile(val.class_id, 2), atypical)
+    fitted = {"temperature": round(base, 4), "temperature_rise": round(rise, 4)}
+    metadata = classifier.metadata
+    metadata = replace(metadata, calibration={**metadata.calibration, **fitted}, thresholds={})
+    write_metadata(metadata_path(path), metadata)
+    return _with_thresholds(path, replace(val, crops=plain))
+
+
+def _with_thresholds(path: Path, val: LabelledCells) -> ModelMetadata:
+    """The metadata with thresholds, and how often it errs with them, by validation cells."""
+    classifier = Classifier.load(path)
+    said, metadata = classifier.classify_crops(val.crops, val.width_um), classifier.metadata
+    right = said.probabilities.argmax(axis=1) == val.class_id
+    thresholds = {"reject": round(reject_threshold(said.confidence, right), 4)}
+    if said.atypical is not None:
+        thresholds["atypical"] = round(atypical_threshold(said.atypical, val.source), 4)
+    named = replace(
+        said,
+        reject_threshold=thresholds["reject"],
+        atypical_threshold=thresholds.get("atypical", math.inf),
+    )
+    truth = [metadata.classes[k] for k in val.class_id]
+    errors = {
+        "atypical_rate": round(1 - TYPICAL_SHARE, 4),
+        "confusion": confusion(named.cell_types, truth),
+    }
+    metadata = replace(
+        metadata,
+        thresholds=thresholds,
+        calibration={**metadata.calibration, **errors},
+        metrics={"val_accuracy": round(float(np.mean(right)), 4), "val_cells": len(val)},
+    )
+    write_metadata(metadata_path(path), metadata)
     return metadata
+
+
+def _changed(val: LabelledCells, settings: ClassifierTraining) -> NDArray[np.uint8]:
+    """The crops (N, S, S, 3) in the looks of other laboratories."""
+    rng = torch.Generator().manual_seed(settings.seed)
+    changed = Augmentation(**asdict(settings.augmentation) | {"mild_share": 0.0})
+    views = [
+        augment(torch.from_numpy(val.crops[i : i + 64]), settings.crop.size_px, changed, rng)
+        for i in range(0, len(val), 64)
+    ]
+    pixels = (torch.cat(views) * 255).round().byte()
+    return np.asarray(pixels.permute(0, 2, 3, 1).contiguous().numpy())
 
 
 def confusion(said: Sequence[str], truth: Sequence[str]) -> dict[str, dict[str, int]]:

@@ -24,6 +24,9 @@ more (Bain, Blood Cells, 5th ed., 2015)."""
 LARGEST_CELL_UM = 30.0
 """A wider box does not show a cell's size: the label covers the image."""
 
+Outputs = tuple[NDArray[np.float32], NDArray[np.float32] | None]
+"""Logits (N, K) of crops, and how atypical each is, (N,), where the model tells."""
+
 SHIPPED = Path(__file__).with_name("weights") / "leukodiff-classifier.onnx"
 
 
@@ -54,6 +57,13 @@ def widths_um(xyxy: NDArray[np.float32], um_per_px: float) -> NDArray[np.float32
     """How wide the cell in each box (N, 4), px, is: the root of the box's area, um; (N,)."""
     sides = np.maximum(xyxy[:, 2:] - xyxy[:, :2], 0)
     return np.asarray(np.sqrt(sides[:, 0] * sides[:, 1]) * um_per_px, np.float32)
+
+
+def turned(crops: Image) -> list[Image]:
+    """The seven other ways in which crops (N, S, S, 3) can lie: turned by 90 degrees, mirrored."""
+    across = crops.transpose(0, 2, 1, 3)
+    ways = [one[:, ::y, ::x] for one in (crops, across) for y in (1, -1) for x in (1, -1)]
+    return [np.ascontiguousarray(one) for one in ways[1:]]
 
 
 def _possible(
@@ -124,15 +134,45 @@ class Classifier:
         A model may have an output `atypical`, (N,): how unlike every class each cell is. The less
         a cell is like those that were learnt, the less its probabilities are believed, as far as
         the model's calibration says so. `width_um` (N,), where known, rules out platelets.
+
+        A cell that the first look is not sure of (`second_look` of the calibration, 0-1) is looked
+        at turned and mirrored in all eight ways: what is said is the mean of them.
         """
-        facts = self.metadata
+        return self._said(*self.outputs(crops, width_um, batch_size), width_um)
+
+    def outputs(
+        self, crops: Image, width_um: NDArray[np.float32] | None = None, batch_size: int = 64
+    ) -> Outputs:
+        """What the model says of crops, all looks taken together, before any calibration."""
         crops = to_references(crops, self.crop)
+        logits, atypical = self._look(crops, batch_size)
+        sure_from = self.metadata.calibration.get("second_look", 0.0)
+        again = np.flatnonzero(self._said(logits, atypical, width_um).confidence < sure_from)
+        if not len(again):
+            return logits, atypical
+        looks = [(logits[again], None if atypical is None else atypical[again])]
+        looks += [self._look(view, batch_size) for view in turned(crops[again])]
+        logits[again] = np.mean([one for one, _ in looks], axis=0)
+        if atypical is not None:
+            atypical[again] = np.mean([score for _, score in looks], axis=0)
+        return logits, atypical
+
+    def _look(self, crops: Image, batch_size: int) -> Outputs:
+        """What the model says of crops as they are."""
         starts = range(0, len(crops), batch_size)
         batches = [self.model.outputs(crops[start : start + batch_size]) for start in starts]
-        none = np.zeros((0, len(facts.classes)), np.float32)
+        none = np.zeros((0, len(self.metadata.classes)), np.float32)
         logits = np.concatenate([none, *(next(iter(outputs.values())) for outputs in batches)])
         scores = [outputs["atypical"].ravel() for outputs in batches if "atypical" in outputs]
-        atypical = np.concatenate(scores) if scores else None
+        return logits, np.concatenate(scores) if scores else None
+
+    def _said(
+        self,
+        logits: NDArray[np.float32],
+        atypical: NDArray[np.float32] | None,
+        width_um: NDArray[np.float32] | None,
+    ) -> Predictions:
+        facts = self.metadata
         temperature = temperatures(facts.calibration, atypical)
         return Predictions(
             softmax(_possible(logits, facts.classes, width_um), temperature),

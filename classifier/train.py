@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import timm
@@ -35,6 +35,8 @@ from .crops import CropSettings
 from .from_onnx import load_exported
 from .infer import SHIPPED
 from .mix_styles import mix_styles
+
+AnyCrops = TypeVar("AnyCrops", Tensor, NDArray[np.uint8])
 
 OF_BCCD = ("bccd", "kaggle_blood_cells")
 """The sources whose groups are scenes of BCCD."""
@@ -222,16 +224,18 @@ def predict_with_features(
         if changed and rng:
             views = augment(batch, size_px, changed, rng)
         else:
-            views = centre_views(_middle(batch, size_px), size_px)
+            views = centre_views(middle(batch, size_px), size_px)
         views = referenced(views.to(_device(settings)), settings.crop)
         parts.append(with_features(model, normalise(views)))
     logits, features = (torch.cat(part).float().cpu() for part in zip(*parts, strict=True))
     return logits.numpy(), features.numpy()
 
 
-def _middle(crops: Tensor, size_px: int) -> Tensor:
+def middle(crops: AnyCrops, size_px: int) -> AnyCrops:
+    """The middle (N, size_px, size_px, 3) of crops (N, S, S, 3), torch's or NumPy's."""
     margin = (crops.shape[1] - size_px) // 2
-    return crops[:, margin : margin + size_px, margin : margin + size_px]
+    cut: AnyCrops = crops[:, margin : margin + size_px, margin : margin + size_px]
+    return cut
 
 
 def recall_by_source(logits: NDArray[np.float32], cells: LabelledCells) -> dict[str, float]:

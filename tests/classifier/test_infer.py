@@ -2,7 +2,9 @@ import numpy as np
 import pytest
 
 from leukodiff.classifier.closer_look import CUT
-from leukodiff.classifier.infer import Classifier, widths_um
+from leukodiff.classifier.colour import to_references
+from leukodiff.classifier.crops import cut_crops
+from leukodiff.classifier.infer import Classifier, turned, widths_um
 from leukodiff.classifier.occlusion import occlusion_map
 from leukodiff.classifier.predictions import ATYPICAL
 from leukodiff.datasets.phantom import PhantomSettings, place, render
@@ -60,8 +62,6 @@ def test_a_cut_cell_is_not_named_and_keeps_its_probabilities(write_classifier, s
 
 def test_crops_alone_are_named_alike(write_classifier, smear):
     """Labelled crops are measured by the same path as the cells of a field."""
-    from leukodiff.classifier.crops import cut_crops
-
     classifier = Classifier.load(write_classifier(atypical=True), threads=1)
     crops = cut_crops(smear[0], smear[1], 0.2, classifier.crop)
     one, other = (
@@ -70,6 +70,36 @@ def test_crops_alone_are_named_alike(write_classifier, smear):
     )
     assert one.probabilities == pytest.approx(other.probabilities, abs=1e-6)
     assert one.atypical == pytest.approx(other.atypical, abs=1e-6)
+
+
+def test_all_eight_ways_of_lying_are_different_and_all_there():
+    crop = np.arange(12, dtype=np.uint8).reshape(1, 2, 2, 3)
+    ways = {one.tobytes() for one in (crop, *turned(crop))}
+    assert len(ways) == 8
+    assert ways == {one.tobytes() for one in (turned(crop)[3], *turned(turned(crop)[3]))}
+
+
+def test_what_the_first_look_is_unsure_of_is_looked_at_again(write_classifier, smear):
+    """The mean of eight looks, for the unsure cells alone; the rest stays as it was."""
+    once = Classifier.load(write_classifier(atypical=True), threads=1)
+    crops = cut_crops(smear[0], smear[1], 0.2, once.crop)
+    crops[:, 0, :] = (0, 0, 200)  # so that it matters how they lie
+    first = once.classify_crops(crops)
+    level = float(np.sort(first.confidence)[2])
+    path = write_classifier(atypical=True, calibration={"second_look": level})
+    twice = Classifier.load(path, threads=1)
+    both = twice.outputs(crops)
+    views = [to_references(crops, once.crop)]
+    views += turned(views[0])
+    looks = [once.model.outputs(view) for view in views]
+    unsure = first.confidence < level
+    assert unsure.sum() == 2
+    for found, name in zip(both, ("logits", "atypical"), strict=True):
+        mean = np.mean([look[name].reshape(len(crops), -1) for look in looks], axis=0)
+        alone = looks[0][name].reshape(len(crops), -1)
+        found = found.reshape(len(crops), -1)
+        assert found[unsure] == pytest.approx(mean[unsure], abs=1e-4)
+        assert found[~unsure] == pytest.approx(alone[~unsure], abs=1e-4)
 
 
 def test_hiding_what_a_class_is_told_by_costs_it_evidence(write_classifier):

@@ -39,6 +39,7 @@ from leukodiff.classifier.train import (  # noqa: E402
 from leukodiff.datasets.bccd import bccd_test_scenes  # noqa: E402
 from leukodiff.datasets.fields import LabelledField  # noqa: E402
 from leukodiff.runtime.errors import DataError, ModelFileError  # noqa: E402
+from leukodiff.runtime.metadata import metadata_path, write_metadata  # noqa: E402
 from leukodiff.runtime.onnx_import import restore_norms  # noqa: E402
 
 COLOURS = {"neutrophil": (190, 60, 200), "eosinophil": (240, 120, 60)}
@@ -135,6 +136,9 @@ def test_the_exported_file_says_what_torch_says(fields, trained, tmp_path):
     )
     classifier = Classifier.load(out)
     cells = labelled_cells(fields, metadata.classes, classifier.crop)
+    assert set(metadata.thresholds) == {"reject", "atypical"}
+    errors = metadata.calibration["confusion"]
+    assert sum(n for row in errors.values() for n in row.values()) == metadata.metrics["val_cells"]
     model, _ = load_trained(trained)
     with torch.inference_mode():
         crops = torch.from_numpy(to_references(cells.crops, classifier.crop))
@@ -142,7 +146,9 @@ def test_the_exported_file_says_what_torch_says(fields, trained, tmp_path):
         logits = model(views).numpy()
     scores = classifier.model.outputs(crops.numpy())["atypical"]
     expected = softmax(logits, temperatures(metadata.calibration, scores))
-    found = classifier.classify_crops(cells.crops, batch_size=5)
+    once = replace(metadata, calibration={**metadata.calibration, "second_look": 0.0})
+    write_metadata(metadata_path(out), once)
+    found = Classifier.load(out).classify_crops(cells.crops, batch_size=5)
     assert found.probabilities == pytest.approx(expected, abs=5e-3)
     evaluation = evaluate_classifier(classifier, [f for f in fields if f.split == "test"])
     evaluation.save(tmp_path / "evaluation")
