@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 
-from leukodiff.classifier.atypical import Familiar
+from leukodiff.classifier.atypical import SHRINKAGE, Familiar, energies, of_length_1
 from leukodiff.classifier.cells import labelled_cells, wide
 from leukodiff.classifier.export import known_places, load_trained
 from leukodiff.classifier.train import (
@@ -107,32 +107,31 @@ def ways(known: Familiar, features: Floats, class_id: NDArray[np.int64]) -> Mapp
 
     `features` (N, D) and `class_id` (N,) are of the training cells that `known` was made from.
     """
-    flat = _unit(features)
-    middle = features.mean(axis=0)
-    spread = np.linalg.inv(np.cov((features - middle).T) + 1e-3 * np.eye(features.shape[1]))
+    flat = of_length_1(features)
+    middle = flat.mean(axis=0)
+    cov = np.cov((flat - middle).T)
+    spread = np.linalg.inv(cov + SHRINKAGE * np.trace(cov) / len(cov) * np.eye(len(cov)))
 
     def nearest(_logits: Floats, seen: Floats) -> NDArray[Any]:
-        like = _unit(seen) @ flat.T
+        like = of_length_1(seen) @ flat.T
         return np.asarray(1 - np.partition(like, -NEIGHBOURS, axis=1)[:, -NEIGHBOURS])
 
     def relative(_logits: Floats, seen: Floats) -> NDArray[Any]:
         """The distance to the classes less that to all cells (Ren et al., arXiv:2106.09022)."""
-        flat = seen @ known.projection
-        own = ((flat[:, None] - known.centres[None]) ** 2).sum(axis=2).min(axis=1)
-        apart = seen - middle
+        unit = of_length_1(seen)
+        own = ((unit @ known.projection)[:, None] - known.centres[None]) ** 2
+        own, apart = own.sum(axis=2).min(axis=1), unit - middle
         return np.asarray(own - np.einsum("nd,de,ne->n", apart, spread, apart))
-
-    def energy(logits: Floats, _seen: Floats) -> NDArray[Any]:
-        return np.asarray(-np.logaddexp.reduce(logits, axis=1))
 
     def unsure(logits: Floats, _seen: Floats) -> NDArray[Any]:
         return np.asarray(np.logaddexp.reduce(logits, axis=1) - logits.max(axis=1))
 
     return {
-        "distance to the classes": lambda _logits, seen: known.score(seen),
+        "both, as it ships": lambda logits, seen: known.score(seen, logits),
+        "distance to the classes": lambda _logits, seen: known.distances(seen),
         "relative distance": relative,
         "nearest training cells": nearest,
-        "energy": energy,
+        "energy of the logits": lambda logits, _seen: energies(logits),
         "largest logit": lambda logits, _seen: -logits.max(axis=1),
         "largest probability": unsure,
     }
@@ -152,11 +151,6 @@ def table(rows: Sequence[Mapping[str, Any]], mean: Mapping[str, float]) -> str:
         each = " | ".join(f"{row['auroc'][way]:.3f}" for row in rows)
         lines.append(f"| {way} | {each} | {average:.3f} |")
     return "\n".join(lines)
-
-
-def _unit(features: Floats) -> Floats:
-    length = np.linalg.norm(features, axis=1, keepdims=True)
-    return np.asarray(features / np.maximum(length, 1e-9), np.float32)
 
 
 if __name__ == "__main__":

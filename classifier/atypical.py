@@ -1,57 +1,91 @@
 """How unlike every class that was learnt a cell is: blasts, atypical forms, artefacts.
 
-The network's last features, projected to where the classes differ from their own cells the least,
-and there the distance to the nearest class (Mahalanobis distance with one covariance for all
-classes: Lee et al., NeurIPS 2018). A few matrix products: they are part of the exported graph.
+Two things together. How far the network's last features, each brought to length 1, lie from the
+nearest class (Mahalanobis distance with one covariance for all classes: Lee et al., NeurIPS 2018;
+of features of length 1: Mueller and Hein, arXiv:2505.18032). And how little the classes hold for it
+at all: the energy of its logits (Liu et al., NeurIPS 2020). A few matrix products: they are part of
+the exported graph.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-KEPT = 128
+KEPT = 384
 """Directions of the feature space that are kept: those of the largest variance."""
 
-SHRINKAGE = 0.1
-"""Share of the mean variance that is added to each direction's own (Ledoit and Wolf, 2004)."""
+SHRINKAGE = 3.0
+"""How much of the mean variance that is added to each direction's own (Ledoit and Wolf, 2004)."""
+
+SOFT = 3.0
+"""Spreads beyond the usual by which the score rises from 0.5 to 0.73: a slow rise keeps what is far
+out apart."""
 
 Features = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
 class Familiar:
-    """Where the cells of each class lie.
+    """Where the cells of each class lie, and what is usual of them.
 
-    `projection` (D, d) takes features to whitened ones, `centres` (K, d) are the classes' means
-    there, and `typical` is the squared distance at which the score is 0.5.
+    `projection` (D, d) takes features of length 1 to whitened ones, `centres` (K, d) are the
+    classes' means there. `distance` and `energy` are each the usual value of the cells that were
+    learnt (their median) and its spread (their standard deviation).
     """
 
     projection: Features
     centres: Features
-    typical: float
+    distance: tuple[float, float] = (0.0, 1.0)
+    energy: tuple[float, float] = (0.0, 1.0)
 
-    def score(self, features: Features) -> NDArray[np.float32]:
-        """How atypical cells with these features (N, D) are, (N,): 0 like a class, up to 1."""
-        flat = features @ self.projection
+    def score(self, features: Features, logits: Features) -> NDArray[np.float32]:
+        """How atypical cells with these features (N, D) and logits (N, K) are, (N,), 0-1.
+
+        About 0.5 is usual.
+        """
+        parts = (self.distances(features), self.distance), (energies(logits), self.energy)
+        beyond = sum((found - usual) / spread for found, (usual, spread) in parts) / SOFT
+        return np.asarray(0.5 + 0.5 * np.tanh(0.5 * beyond), np.float32)
+
+    def distances(self, features: Features) -> NDArray[np.float64]:
+        """The squared distance of features (N, D) to the nearest class, (N,)."""
+        flat = of_length_1(features) @ self.projection
         squared = ((flat[:, None] - self.centres[None]) ** 2).sum(axis=2)
-        nearest = squared.min(axis=1)
-        return np.asarray(nearest / (nearest + self.typical), np.float32)
+        return np.asarray(squared.min(axis=1), np.float64)
 
 
-def familiar(features: Features, class_id: NDArray[np.int64], n_classes: int) -> Familiar:
-    """What the training cells tell: features (N, D) and their classes (N,).
+def energies(logits: Features) -> NDArray[np.float64]:
+    """The energy of logits (N, K), (N,): the higher, the less any class holds."""
+    return np.asarray(-np.logaddexp.reduce(logits.astype(np.float64), axis=1), np.float64)
 
-    A class without cells has no centre. The score is 0.5 at the median of these cells.
+
+def of_length_1(features: Features) -> Features:
+    """Features (N, D), each divided by its length."""
+    length = np.linalg.norm(features, axis=1, keepdims=True)
+    return np.asarray(features / np.maximum(length, 1e-9), np.float32)
+
+
+def familiar(
+    features: Features, logits: Features, class_id: NDArray[np.int64], n_classes: int
+) -> Familiar:
+    """What training cells tell: their features (N, D), logits (N, K) and classes (N,).
+
+    A class without cells has no centre.
     """
+    flat = of_length_1(features)
     present = [k for k in range(n_classes) if (class_id == k).any()]
-    means = np.stack([features[class_id == k].mean(axis=0) for k in present])
-    own = features - means[np.searchsorted(present, class_id)]
+    means = np.stack([flat[class_id == k].mean(axis=0) for k in present])
+    own = flat - means[np.searchsorted(present, class_id)]
     variance, directions = np.linalg.eigh(np.cov(own.T.astype(np.float64)))
     kept = slice(-min(KEPT, len(variance)), None)
     scale = np.maximum(variance[kept] + SHRINKAGE * variance.mean(), 1e-9)
     projection = (directions[:, kept] / np.sqrt(scale)).astype(np.float32)
-    found = Familiar(projection, (means @ projection).astype(np.float32), 1.0)
-    score = found.score(features).astype(np.float64)
-    typical = float(np.median(score / np.maximum(1 - score, 1e-9)))
-    return Familiar(found.projection, found.centres, max(typical, 1e-6))
+    found = Familiar(projection, (means @ projection).astype(np.float32))
+    return replace(
+        found, distance=_usual(found.distances(features)), energy=_usual(energies(logits))
+    )
+
+
+def _usual(values: NDArray[np.float64]) -> tuple[float, float]:
+    return float(np.median(values)), max(float(values.std()), 1e-6)

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
+from torch.nn import functional
 
 from leukodiff.datasets.fields import LabelledField
 from leukodiff.datasets.registry import DATASETS
@@ -24,7 +25,7 @@ from leukodiff.runtime.metadata import (
 )
 from leukodiff.runtime.onnx_export import export_onnx
 
-from .atypical import Familiar, familiar
+from .atypical import SOFT, Familiar, familiar
 from .augment import Augmentation, augment
 from .calibration import fit_temperatures, reject_threshold
 from .cells import LabelledCells
@@ -67,16 +68,18 @@ class FromUint8(nn.Module):
         self.network = network
         self.register_buffer("projection", torch.from_numpy(known.projection))
         self.register_buffer("centres", torch.from_numpy(known.centres))
-        self.typical = known.typical
+        self.distance, self.energy = known.distance, known.energy
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Logits and scores of crops."""
         scaled = images.permute(0, 3, 1, 2).to(torch.float32) / 127.5 - 1
         logits, features = with_features(self.network, scaled)
-        flat = features @ self.projection
+        flat = functional.normalize(features, eps=1e-9) @ self.projection
         apart = flat[:, None, :] - self.centres[None]
         nearest = (apart * apart).sum(dim=2).min(dim=1).values
-        return logits, nearest / (nearest + self.typical)
+        beyond = (nearest - self.distance[0]) / self.distance[1]
+        beyond = beyond + (-torch.logsumexp(logits, dim=1) - self.energy[0]) / self.energy[1]
+        return logits, torch.sigmoid(beyond / SOFT)
 
 
 @dataclass(frozen=True)
@@ -137,7 +140,7 @@ def export_classifier(
     train, val = load_splits(fields, settings)
     known, _, _ = known_places(model, train, settings)
     logits, features = predict_with_features(model, val.crops, settings)
-    atypical = known.score(features)
+    atypical = known.score(features, logits)
     calibration = _calibrated(model, val, settings, known, logits, atypical)
     out.parent.mkdir(parents=True, exist_ok=True)
     write_onnx(model, settings.crop.size_px, out, known)
@@ -258,9 +261,9 @@ def known_places(
         of_class = order[train.class_id[order] == k]
         rank[of_class] = np.arange(len(of_class))
     chosen = np.flatnonzero(rank < CELLS_A_CLASS)
-    _, features = predict_with_features(model, train.crops[chosen], settings)
+    logits, features = predict_with_features(model, train.crops[chosen], settings)
     class_id = train.class_id[chosen]
-    return familiar(features, class_id, len(settings.classes)), features, class_id
+    return familiar(features, logits, class_id, len(settings.classes)), features, class_id
 
 
 def _calibrated(
@@ -278,7 +281,7 @@ def _calibrated(
     base, rise = fit_temperatures(
         np.concatenate([logits, other]),
         np.concatenate([val.class_id, val.class_id]),
-        np.concatenate([atypical, known.score(features)]),
+        np.concatenate([atypical, known.score(features, other)]),
     )
     return {"temperature": round(base, 4), "temperature_rise": round(rise, 4)}
 
