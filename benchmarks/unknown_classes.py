@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 
-from leukodiff.classifier.atypical import SHRINKAGE, Familiar, energies, of_length_1
+from leukodiff.classifier.atypical import Familiar, energies, of_length_1
 from leukodiff.classifier.cells import labelled_cells, wide
 from leukodiff.classifier.export import known_places, load_trained
 from leukodiff.classifier.train import (
@@ -89,7 +89,8 @@ def figures(
     known = labelled_cells([f for f in tested if f.split == TEST], settings.classes, size)
     logits, features = predict_with_features(model, known.crops, settings)
     right = float(np.mean(logits.argmax(axis=1) == known.class_id))
-    scores = ways(*known_places(model, train, settings))
+    learnt, learnt_features, _ = known_places(model, train, settings)
+    scores = ways(learnt, learnt_features)
     usual = {name: score(logits, features) for name, score in scores.items()}
     rows = []
     for name in left_out:
@@ -102,26 +103,16 @@ def figures(
     return rows
 
 
-def ways(known: Familiar, features: Floats, class_id: NDArray[np.int64]) -> Mapping[str, Score]:
+def ways(known: Familiar, features: Floats) -> Mapping[str, Score]:
     """The scores that are compared; the first is the one that ships.
 
-    `features` (N, D) and `class_id` (N,) are of the training cells that `known` was made from.
+    `features` (N, D) are of the training cells that `known` was made from.
     """
     flat = of_length_1(features)
-    middle = flat.mean(axis=0)
-    cov = np.cov((flat - middle).T)
-    spread = np.linalg.inv(cov + SHRINKAGE * np.trace(cov) / len(cov) * np.eye(len(cov)))
 
     def nearest(_logits: Floats, seen: Floats) -> NDArray[Any]:
         like = of_length_1(seen) @ flat.T
         return np.asarray(1 - np.partition(like, -NEIGHBOURS, axis=1)[:, -NEIGHBOURS])
-
-    def relative(_logits: Floats, seen: Floats) -> NDArray[Any]:
-        """The distance to the classes less that to all cells (Ren et al., arXiv:2106.09022)."""
-        unit = of_length_1(seen)
-        own = ((unit @ known.projection)[:, None] - known.centres[None]) ** 2
-        own, apart = own.sum(axis=2).min(axis=1), unit - middle
-        return np.asarray(own - np.einsum("nd,de,ne->n", apart, spread, apart))
 
     def unsure(logits: Floats, _seen: Floats) -> NDArray[Any]:
         return np.asarray(np.logaddexp.reduce(logits, axis=1) - logits.max(axis=1))
@@ -129,7 +120,6 @@ def ways(known: Familiar, features: Floats, class_id: NDArray[np.int64]) -> Mapp
     return {
         "both, as it ships": lambda logits, seen: known.score(seen, logits),
         "distance to the classes": lambda _logits, seen: known.distances(seen),
-        "relative distance": relative,
         "nearest training cells": nearest,
         "energy of the logits": lambda logits, _seen: energies(logits),
         "largest logit": lambda logits, _seen: -logits.max(axis=1),
