@@ -154,7 +154,8 @@ class Classifier:
         looks += [self._look(view, batch_size) for view in turned(crops[again])]
         logits[again] = np.mean([one for one, _ in looks], axis=0)
         if atypical is not None:
-            atypical[again] = np.mean([score for _, score in looks], axis=0)
+            scores = [score for _, score in looks if score is not None]
+            atypical[again] = np.mean(scores, axis=0)
         return logits, atypical
 
     def _look(self, crops: Image, batch_size: int) -> Outputs:

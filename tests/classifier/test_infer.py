@@ -97,6 +97,7 @@ def test_what_the_first_look_is_unsure_of_is_looked_at_again(write_classifier, s
     for found, name in zip(both, ("logits", "atypical"), strict=True):
         mean = np.mean([look[name].reshape(len(crops), -1) for look in looks], axis=0)
         alone = looks[0][name].reshape(len(crops), -1)
+        assert found is not None
         found = found.reshape(len(crops), -1)
         assert found[unsure] == pytest.approx(mean[unsure], abs=1e-4)
         assert found[~unsure] == pytest.approx(alone[~unsure], abs=1e-4)
