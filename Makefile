@@ -17,12 +17,13 @@ UV_OPTIONS := $(if $(CERTIFICATES),--system-certs)
 ROOMS := classifier datasets detector pipeline runtime
 SOURCES := $(ROOMS) tests benchmarks
 
-.PHONY: help demo run-env test-env test lint format lock clean
+.PHONY: help demo run-env test-env test lint web format lock clean
 
 help:
 	@echo "make demo    a smear, its analysis and the differential; installs what it needs, no torch"
 	@echo "make test    style, types, import rules and all tests; installs torch (5 GB)"
 	@echo "make lint    style, types and import rules alone"
+	@echo "make web     what the review's pages take from npm, and the check of their scripts; needs node"
 	@echo "make format  let ruff mend the style"
 	@echo "make lock    resolve requirements.lock again"
 	@echo "make clean   remove the environments and what the tools left"
@@ -33,8 +34,16 @@ demo: $(RUN_ENV)/ready
 run-env: $(RUN_ENV)/ready
 test-env: $(TEST_ENV)/ready
 
-test: lint
+test: lint web
 	$(TEST_ENV)/bin/pytest
+
+# The review's viewer is OpenSeadragon's; without node the viewer says what is missing and all else works.
+WEB := pipeline/review/web
+web:
+	@if command -v npm >/dev/null; then \
+		npm --prefix $(WEB) ci --no-audit --no-fund --loglevel=error && \
+		npm --prefix $(WEB) run --silent build && npm --prefix $(WEB) run --silent check; \
+	else echo "no npm here: the review's pages go without their viewer, their scripts unchecked"; fi
 
 lint: $(TEST_ENV)/ready
 	$(TEST_ENV)/bin/ruff check $(SOURCES)
@@ -54,6 +63,7 @@ lock: $(RUN_ENV)/uv
 		--custom-compile-command "make lock" --quiet --output-file requirements.lock
 
 clean:
+	rm -rf $(WEB)/node_modules pipeline/review/static/lib
 	rm -rf $(RUN_ENV) $(TEST_ENV) $(DEMO_OUT) build dist leukodiff.egg-info
 	rm -rf .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 

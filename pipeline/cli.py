@@ -6,6 +6,7 @@ Only click is imported at the top, here and in the commands, so that `--help` an
 import click
 
 from .commands.analyze import analyze
+from .commands.audit import audit
 from .commands.compare import compare
 from .commands.data import data
 from .commands.demo import demo
@@ -15,7 +16,9 @@ from .commands.explain import explain
 from .commands.export import export
 from .commands.models import models
 from .commands.report import report
+from .commands.review import review
 from .commands.train import train
+from .commands.users import users
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
@@ -28,4 +31,7 @@ def main() -> None:
 
 
 for _command in (analyze, report, explain, compare, demo, evaluate, train, export, data, models):
+    main.add_command(_command)
+main.add_command(audit)
+for _command in (review, users):
     main.add_command(_command)

@@ -1,0 +1,78 @@
+"""`leukodiff review`: a person looks, corrects and signs, in a browser."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from .options import FILE, FOLDER, classifier_option, detector_option
+
+
+@click.command()
+@click.argument("out", type=FOLDER, metavar="DIR")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to be reached at.")
+@click.option(
+    "--port", type=click.IntRange(0, 65535), default=5000, show_default=True, help="0: any free."
+)
+@click.option("--record", default="", help="Of the record.  [default: DIR/review.sqlite]")
+@click.option(
+    "--allow",
+    multiple=True,
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    help="Folder whose files may be analysed by path; may be repeated.",
+)
+@click.option("--readers", type=click.IntRange(1, 2), default=1, help="Two read on their own.")
+@click.option("--tls-cert", type=FILE, help="Certificate (PEM), for https.")
+@click.option("--tls-key", type=FILE, help="The certificate's key (PEM).")
+@click.option(
+    "--name",
+    "names",
+    multiple=True,
+    help="Name that browsers reach it by, where it is not --host; may be repeated.",
+)
+@click.option(
+    "--behind-proxy", is_flag=True, help="Believe the headers that a proxy before it adds."
+)
+@click.option("--threads", type=click.IntRange(min=1), help="Cores to use.  [default: all]")
+@detector_option
+@classifier_option
+def review(
+    out: Path,
+    host: str,
+    port: int,
+    record: str,
+    allow: tuple[Path, ...],
+    readers: int,
+    tls_cert: Path | None,
+    tls_key: Path | None,
+    names: tuple[str, ...],
+    behind_proxy: bool,
+    threads: int | None,
+    detector: Path | None,
+    classifier: Path | None,
+) -> None:
+    """Open the slides of DIR, which analyze wrote, in a browser: look, correct, sign.
+
+    DIR may be empty, or not there yet: images dropped on the page are analysed into it. Nothing
+    leaves this computer. On an address that others can reach, people log in: see `users`.
+    """
+    from leukodiff.pipeline.review.server.serve import serve
+    from leukodiff.pipeline.review.server.settings import ReviewSettings
+
+    settings = ReviewSettings(
+        out=out,
+        host=host,
+        port=port,
+        record=record,
+        allow=allow,
+        readers=readers,
+        tls_cert=tls_cert,
+        tls_key=tls_key,
+        names=names,
+        behind_proxy=behind_proxy,
+        threads=threads,
+        detector=detector,
+        classifier=classifier,
+    )
+    serve(settings, lambda address: click.echo(f"open {address}"))

@@ -1,0 +1,1 @@
+"""Review: a person looks at what was found, corrects it, and signs."""

@@ -1,0 +1,76 @@
+"""The record of a review: who did what to which slide and when, kept for good."""
+
+from .applied import (
+    STATEMENT,
+    Difference,
+    agreement,
+    applied,
+    differences,
+    may_sign,
+    open_cells,
+    signing,
+)
+from .chain import Fault, Head
+from .database import RECORD_FILE
+from .errors import Conflict, Locked, RecordError, StaleSignature
+from .events import OPERATOR, Event
+from .folding import fold
+from .people import ADMINISTRATOR, PATHOLOGIST, ROLES, TECHNOLOGIST, LockedOut, People, User
+from .record import Record
+from .state import (
+    ANALYSED,
+    IN_REVIEW,
+    REMOVED,
+    STATE_SIGNED,
+    THIRD,
+    Reading,
+    Signature,
+    SlideState,
+    cell_payload,
+    digest,
+)
+from .undoing import Change, redo, undo
+from .worklist import SlideRow
+
+__all__ = [
+    "ADMINISTRATOR",
+    "ANALYSED",
+    "IN_REVIEW",
+    "OPERATOR",
+    "PATHOLOGIST",
+    "RECORD_FILE",
+    "REMOVED",
+    "ROLES",
+    "STATEMENT",
+    "STATE_SIGNED",
+    "TECHNOLOGIST",
+    "THIRD",
+    "Change",
+    "Conflict",
+    "Difference",
+    "Event",
+    "Fault",
+    "Head",
+    "Locked",
+    "LockedOut",
+    "People",
+    "Reading",
+    "Record",
+    "RecordError",
+    "Signature",
+    "SlideRow",
+    "SlideState",
+    "StaleSignature",
+    "User",
+    "agreement",
+    "applied",
+    "cell_payload",
+    "differences",
+    "digest",
+    "fold",
+    "may_sign",
+    "open_cells",
+    "redo",
+    "signing",
+    "undo",
+]

@@ -1,0 +1,45 @@
+"""A slide with 20,000 events is as quick to work on as any."""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+from leukodiff.pipeline.review.record import Record
+from leukodiff.pipeline.review.record.events import Event, hash_of
+from leukodiff.pipeline.review.record.folding import fold
+from leukodiff.pipeline.review.record.record import _insert, _write_row
+
+MANY = 20_000
+CELLS = 5_000
+TYPES = ("monocyte", "basophil", "neutrophil")
+
+
+def fill(record: Record) -> None:
+    """Events as two people would make them, all in one transaction."""
+    named: dict[str, str] = {}
+    made = record.events()
+    with record.database.writing() as (connection, number, last):
+        for i in range(MANY):
+            cell, to = f"c{i % CELLS}", TYPES[(i // CELLS) % 3]
+            said = {"cells": {cell: {"from": named.get(cell), "to": to}}}
+            named[cell] = to
+            facts = ("smear 1", i + 2, "anna" if i % 2 else "ben", "now", "reclassified", said)
+            event = Event(number + 1, *facts, last, "")
+            event = Event(**vars(event) | {"hash": hash_of(event)})
+            _insert(connection, event)
+            number, last = event.number, event.hash
+            made.append(event)
+        _write_row(connection, fold(made))
+
+
+def test_20000_events(record: Record, slide: str, to: Callable[..., Any]) -> None:
+    fill(record)
+    began = time.process_time()  # the processor's time: other work on the machine does not count
+    state = record.state(slide)
+    assert time.process_time() - began < 1.0
+    assert (state.version, len(state.reviewed_as)) == (MANY + 1, CELLS)
+    began = time.process_time()
+    for i in range(20):
+        record.append(slide, "anna", "reclassified", to("eosinophil", f"c{i}"), MANY + 1)
+    assert (time.process_time() - began) / 20 < 0.02
+    assert record.verify() == []
