@@ -50,6 +50,9 @@ SECOND_LOOK = 0.98
 TYPICAL_SHARE = 0.99
 """Share of each laboratory's ordinary validation cells that are not called atypical."""
 
+COLDEST = 1e-3
+"""The least temperature: of cells that are all named right any lower one fits better still."""
+
 ENOUGH_CELLS = 50
 """A data set with fewer validation cells than this has no say in it by itself."""
 
@@ -178,7 +181,7 @@ def settle(path: Path, val: LabelledCells, settings: ClassifierTraining) -> Mode
     looks = [classifier.outputs(one, val.width_um) for one in (plain, _changed(val, settings))]
     logits, atypical = (np.concatenate(part) for part in zip(*looks, strict=True))
     base, rise = fit_temperatures(logits, np.tile(val.class_id, 2), atypical)
-    fitted = {"temperature": round(base, 4), "temperature_rise": round(rise, 4)}
+    fitted = {"temperature": max(round(base, 4), COLDEST), "temperature_rise": round(rise, 4)}
     metadata = classifier.metadata
     metadata = replace(metadata, calibration={**metadata.calibration, **fitted}, thresholds={})
     write_metadata(metadata_path(path), metadata)
@@ -283,7 +286,7 @@ def _calibrated(
         np.concatenate([val.class_id, val.class_id]),
         np.concatenate([atypical, known.score(features, other)]),
     )
-    return {"temperature": round(base, 4), "temperature_rise": round(rise, 4)}
+    return {"temperature": max(round(base, 4), COLDEST), "temperature_rise": round(rise, 4)}
 
 
 def _training_data(train: LabelledCells, val: LabelledCells) -> list[dict[str, str]]:
