@@ -66,6 +66,12 @@ def turned(crops: Image) -> list[Image]:
     return [np.ascontiguousarray(one) for one in ways[1:]]
 
 
+def _with_others(first: NDArray[np.float32], others: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The mean of what the first look said of N cells and of what the other looks did, in turn."""
+    looks = np.concatenate([first, others]).reshape(-1, *first.shape)
+    return np.asarray(looks.mean(axis=0), np.float32)
+
+
 def _possible(
     logits: NDArray[np.float32], classes: Sequence[str], width_um: NDArray[np.float32] | None
 ) -> NDArray[np.float32]:
@@ -150,12 +156,10 @@ class Classifier:
         again = np.flatnonzero(self._said(logits, atypical, width_um).confidence < sure_from)
         if not len(again):
             return logits, atypical
-        looks = [(logits[again], None if atypical is None else atypical[again])]
-        looks += [self._look(view, batch_size) for view in turned(crops[again])]
-        logits[again] = np.mean([one for one, _ in looks], axis=0)
-        if atypical is not None:
-            scores = [score for _, score in looks if score is not None]
-            atypical[again] = np.mean(scores, axis=0)
+        others, scores = self._look(np.concatenate(turned(crops[again])), batch_size)
+        logits[again] = _with_others(logits[again], others)
+        if atypical is not None and scores is not None:
+            atypical[again] = _with_others(atypical[again], scores)
         return logits, atypical
 
     def _look(self, crops: Image, batch_size: int) -> Outputs:
