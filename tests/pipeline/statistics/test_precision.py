@@ -106,7 +106,7 @@ def test_both_are_quick() -> None:
     for share in SHARES:
         cells_needed(share, 0.01)
         cells_to_settle(share, share + 0.002)
-    assert (time.process_time() - start) / (2 * len(SHARES)) < 0.005
+    assert (time.process_time() - start) / (2 * len(SHARES)) < 0.05
 
 
 @pytest.mark.parametrize("share", [-0.1, 5.0, math.nan])
