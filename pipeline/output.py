@@ -47,8 +47,8 @@ def prepare(out: Path) -> None:
         probe.unlink()
 
 
-def write_whole(path: Path, content: str) -> None:
-    """Writes a text file beside its place and moves it there, so that it is never half there."""
+def write_whole(path: Path, content: str | bytes) -> None:
+    """Writes a file beside its place and moves it there, so that it is never half there."""
     partial = path.with_name(f".{path.name}.partial")
     try:
         with writing(path):
@@ -68,9 +68,9 @@ def log_error(out: Path, where: str, error: BaseException) -> None:
         log.write(to_bytes(entry))  # at once, so that entries of two threads don't mix
 
 
-def to_bytes(content: str) -> bytes:
+def to_bytes(content: str | bytes) -> bytes:
     """UTF-8; bytes of a file name that are no text are written as an escape, not lost."""
-    return content.encode("utf-8", "backslashreplace")
+    return content if isinstance(content, bytes) else content.encode("utf-8", "backslashreplace")
 
 
 @dataclass(frozen=True)
@@ -103,7 +103,7 @@ class SlideFolder:
         with writing(self.final / name):
             if path.parent != self.partial:  # which is there, or was taken away
                 path.parent.mkdir(exist_ok=True)
-            path.write_bytes(to_bytes(content) if isinstance(content, str) else content)
+            path.write_bytes(to_bytes(content))
 
     def publish(self) -> None:
         """Puts the finished folder in its place; an older one there goes only now."""

@@ -22,7 +22,7 @@ from .exports.tables import (
     without_formula,
 )
 from .gallery import Gallery, cut_crop, cut_from_scan
-from .output import RECORD, SlideFolder, write_whole, writing
+from .output import RECORD, SlideFolder, write_whole
 from .report import SmearReport
 from .reporting import ReportSettings, report_files
 from .scans import open_scan
@@ -71,12 +71,12 @@ def remake(folder: Path, settings: ReportSettings) -> Remade:
     record = dict(SlideFolder(folder.parent, folder.name).record() or {})
     crops, views, warnings = pictures(report, folder, [Path(p) for p in record.get("paths", [])])
     for name, content in report_files(report, crops, views, settings).items():
-        _write(folder / name, content)
-    _write(folder / STORED, to_json(report))
+        write_whole(folder / name, content)
+    write_whole(folder / STORED, to_json(report))
     matter = settings.that_matter(report.slide_id) | {"sample": _sample(report)}
     record["made_by"] = {**record["made_by"], "report": matter}
     record |= {"row": slide_row(report), "counts": count_rows(report)}
-    _write(folder / RECORD, json.dumps(record, indent=1))
+    write_whole(folder / RECORD, json.dumps(record, indent=1))
     _renew_tables(folder.parent, report)
     return Remade(report, tuple(warnings))
 
@@ -144,13 +144,3 @@ def _offer(gallery: Gallery, report: SmearReport, field_id: str, path: Path) -> 
     image = Field(field_id, path, field_id).read()
     for cell in cells:
         gallery.offer(cell, lambda cell=cell: cut_crop(image, cell, um_per_px))  # type: ignore[misc]
-
-
-def _write(path: Path, content: str | bytes) -> None:
-    if isinstance(content, str):
-        write_whole(path, content)
-    else:
-        partial = path.with_name(f".{path.name}.partial")
-        with writing(path):
-            partial.write_bytes(content)
-            partial.replace(path)
