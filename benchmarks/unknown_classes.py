@@ -25,9 +25,9 @@ from leukodiff.classifier.export import known_places, load_trained
 from leukodiff.classifier.train import (
     ClassifierTraining,
     load_splits,
-    predict_with_features,
     train_classifier,
 )
+from leukodiff.classifier.views import predict_with_features
 from leukodiff.datasets.fields import LabelledField
 from leukodiff.datasets.registry import load_dataset
 from leukodiff.datasets.splits import TEST
@@ -87,7 +87,7 @@ def figures(
     tested = [field for field in fields if field.source == TESTED]
     size = wide(settings.crop)
     known = labelled_cells([f for f in tested if f.split == TEST], settings.classes, size)
-    logits, features = predict_with_features(model, known.crops, settings)
+    logits, features = predict_with_features(model, known.crops, settings.crop)
     right = float(np.mean(logits.argmax(axis=1) == known.class_id))
     learnt, learnt_features, _ = known_places(model, train, settings)
     scores = ways(learnt, learnt_features)
@@ -95,7 +95,7 @@ def figures(
     rows = []
     for name in left_out:
         unknown = labelled_cells(tested, [name], size)
-        said = predict_with_features(model, unknown.crops, settings)
+        said = predict_with_features(model, unknown.crops, settings.crop)
         auroc = {way: area(usual[way], score(*said)) for way, score in scores.items()}
         counts = {"unknown": len(unknown), "known": len(known)}
         row = {"class": name, "trained_without": list(left_out), "cells": counts}

@@ -58,11 +58,11 @@ class Augmentation:
     shift: float = 0.06
     scale: float = 1.25
     shear: float = 0.1
-    gain: float = 0.4
-    mixing: float = 0.14
-    offset: float = 0.08
-    contrast: float = 0.25
-    curve: float = 0.2
+    gain: float = 0.55
+    mixing: float = 0.2
+    offset: float = 0.12
+    contrast: float = 0.35
+    curve: float = 0.3
     light: float = 0.1
     faintest: float = 0.33
     faint_share: float = 0.5
@@ -74,10 +74,10 @@ class Augmentation:
     noise_share: float = 0.35
     border_share: float = 0.12
     swap_share: float = 0.6
-    mild_share: float = 0.35
-    left_gain: float = 0.15
-    left_mixing: float = 0.06
-    left_offset: float = 0.03
+    mild_share: float = 0.2
+    left_gain: float = 0.25
+    left_mixing: float = 0.1
+    left_offset: float = 0.06
 
 
 def augment(crops: Tensor, size_px: int, settings: Augmentation, rng: torch.Generator) -> Tensor:
@@ -87,7 +87,7 @@ def augment(crops: Tensor, size_px: int, settings: Augmentation, rng: torch.Gene
         crops: (N, S, S, 3) uint8, `MARGIN` times the model's window.
         size_px: side of the views.
         settings: how strong.
-        rng: source of all randomness, on the CPU.
+        rng: source of all randomness, best on the device of the crops.
 
     Returns:
         (N, 3, size_px, size_px) float32, 0-1.
@@ -96,7 +96,7 @@ def augment(crops: Tensor, size_px: int, settings: Augmentation, rng: torch.Gene
     views = _place(images, size_px, settings, rng)
     strong = uniform(len(crops), rng).to(views) >= settings.mild_share
     strength = torch.where(strong, 1.0, 0.3)
-    views = _other_surroundings(views, strong.cpu(), settings, rng)
+    views = _other_surroundings(views, strong.to(rng.device), settings, rng)
     views = _other_looks(views, strength, settings, rng)
     views = _cut_by_border(views, settings, rng)
     noise = {"noise": settings.noise, "share": settings.noise_share}
@@ -139,10 +139,15 @@ def _place(images: Tensor, size_px: int, settings: Augmentation, rng: torch.Gene
     shear = (uniform(n, rng) * 2 - 1) * settings.shear
     cos, sin = torch.cos(angle), torch.sin(angle)
     turn = torch.stack([torch.stack([cos, -sin], 1), torch.stack([sin, cos], 1)], 1)
-    skew = torch.zeros(n, 2, 2)
+    skew = torch.zeros(n, 2, 2, device=rng.device)
     skew[:, 0, 0], skew[:, 0, 1], skew[:, 1, 1] = flip, shear, 1.0
     linear = turn @ skew * (zoom / MARGIN)[:, None, None]
-    shift = (torch.rand(n, 2, 1, generator=rng) * 2 - 1) * settings.shift * 2 / MARGIN
+    shift = (
+        (torch.rand(n, 2, 1, generator=rng, device=rng.device) * 2 - 1)
+        * settings.shift
+        * 2
+        / MARGIN
+    )
     theta = torch.cat([linear, shift], 2).to(images)
     grid = functional.affine_grid(theta, [n, 3, size_px, size_px], align_corners=False)
     return functional.grid_sample(images, grid, padding_mode="border", align_corners=False)
@@ -153,12 +158,12 @@ def _other_surroundings(
 ) -> Tensor:
     """What lies beyond a disc round the cell comes from another crop of the batch, or is glass."""
     n, _, height, width = views.shape
-    across = (torch.arange(width) + 0.5) / width - 0.5
-    down = (torch.arange(height) + 0.5) / height - 0.5
+    across = (torch.arange(width, device=rng.device) + 0.5) / width - 0.5
+    down = (torch.arange(height, device=rng.device) + 0.5) / height - 0.5
     radius = torch.hypot(down[:, None], across[None, :])
     disc = KEPT[0] + (KEPT[1] - KEPT[0]) * uniform(n, rng)
     kept = torch.sigmoid((disc[:, None, None] - radius) * 72)[:, None]
-    other = views[torch.randperm(n, generator=rng)].flip(3)
+    other = views[torch.randperm(n, generator=rng, device=rng.device)].flip(3)
     glass = uniform(n, rng) < GLASS_SHARE
     other = torch.where(glass.to(views.device)[:, None, None, None], GLASS, other)
     swapped = ((uniform(n, rng) < settings.swap_share) & strong)[:, None, None, None]
@@ -170,7 +175,7 @@ def _cut_by_border(views: Tensor, settings: Augmentation, rng: torch.Generator) 
     """The border of a field: one side, up to 40 % of the window, is white."""
     n, _, height, width = views.shape
     cut = torch.where(uniform(n, rng) < settings.border_share, uniform(n, rng) * 0.4, 0.0)
-    ramp = torch.arange(width) / width
+    ramp = torch.arange(width, device=rng.device) / width
     mask = (ramp[None, :] < cut[:, None])[:, None, None, :].expand(n, 1, height, width).clone()
     turned = uniform(n, rng) < 0.5
     mask[turned] = mask[turned].transpose(2, 3)

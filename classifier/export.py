@@ -31,14 +31,8 @@ from .calibration import fit_temperatures, reject_threshold
 from .cells import LabelledCells
 from .crops import CropSettings
 from .infer import Classifier
-from .train import (
-    ClassifierTraining,
-    create_model,
-    load_splits,
-    middle,
-    predict_with_features,
-    with_features,
-)
+from .train import ClassifierTraining, create_model, load_splits
+from .views import middle, predict_with_features, with_features
 
 CELLS_A_CLASS = 600
 """How many training cells of a class say where it lies."""
@@ -142,7 +136,7 @@ def export_classifier(
     model, settings = load_trained(checkpoint)
     train, val = load_splits(fields, settings)
     known, _, _ = known_places(model, train, settings)
-    logits, features = predict_with_features(model, val.crops, settings)
+    logits, features = predict_with_features(model, val.crops, settings.crop)
     atypical = known.score(features, logits)
     calibration = _calibrated(model, val, settings, known, logits, atypical)
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -264,7 +258,7 @@ def known_places(
         of_class = order[train.class_id[order] == k]
         rank[of_class] = np.arange(len(of_class))
     chosen = np.flatnonzero(rank < CELLS_A_CLASS)
-    logits, features = predict_with_features(model, train.crops[chosen], settings)
+    logits, features = predict_with_features(model, train.crops[chosen], settings.crop)
     class_id = train.class_id[chosen]
     return familiar(features, logits, class_id, len(settings.classes)), features, class_id
 
@@ -280,7 +274,7 @@ def _calibrated(
     """Temperatures fitted on the val cells as they are and in the looks of other laboratories."""
     rng = torch.Generator().manual_seed(settings.seed)
     changed = Augmentation(**asdict(settings.augmentation) | {"mild_share": 0.0})
-    other, features = predict_with_features(model, val.crops, settings, changed, rng)
+    other, features = predict_with_features(model, val.crops, settings.crop, changed, rng)
     base, rise = fit_temperatures(
         np.concatenate([logits, other]),
         np.concatenate([val.class_id, val.class_id]),

@@ -25,11 +25,11 @@ def mix_styles(network: nn.Module, share: float, rng: torch.Generator) -> Iterat
     Args:
         network: one with `blocks`, as timm's EfficientNets have; of others nothing is mixed.
         share: how likely each early block mixes, 0-1.
-        rng: source of all randomness, on the CPU.
+        rng: source of all randomness.
     """
 
     def mix(_module: nn.Module, _inputs: Any, features: Tensor) -> Tensor:
-        if float(torch.rand((), generator=rng)) >= share:
+        if float(torch.rand((), generator=rng, device=rng.device)) >= share:
             return features
         return mixed(features, rng)
 
@@ -47,7 +47,7 @@ def mixed(features: Tensor, rng: torch.Generator) -> Tensor:
     n = len(features)
     mean = features.mean((2, 3), keepdim=True).detach()
     deviation = (features.var((2, 3), keepdim=True) + 1e-5).sqrt().detach()
-    other = torch.randperm(n, generator=rng)
+    other = torch.randperm(n, generator=rng, device=rng.device)
     own = _beta(n, rng).to(features)[:, None, None, None]
     new_mean = own * mean + (1 - own) * mean[other]
     new_deviation = own * deviation + (1 - own) * deviation[other]
@@ -56,6 +56,6 @@ def mixed(features: Tensor, rng: torch.Generator) -> Tensor:
 
 def _beta(n: int, rng: torch.Generator) -> Tensor:
     """(N,) draws from Beta(a, a), as a ratio of gamma draws."""
-    shape = torch.full((2, n), CONCENTRATION)
+    shape = torch.full((2, n), CONCENTRATION, device=rng.device)
     gamma = torch._standard_gamma(shape, generator=rng).clamp(min=1e-12)
     return gamma[0] / gamma.sum(0)

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import timm
@@ -28,15 +28,13 @@ from leukodiff.runtime.errors import DataError
 from leukodiff.runtime.model import checked_metadata
 from leukodiff.runtime.onnx_import import restore_norms
 
-from .augment import Augmentation, after_references, augment, centre_views
+from .augment import Augmentation, after_references, augment
 from .cells import LabelledCells, labelled_cells, wide
-from .colour import to_references
 from .crops import CropSettings
 from .from_onnx import load_exported
 from .infer import SHIPPED
 from .mix_styles import mix_styles
-
-AnyCrops = TypeVar("AnyCrops", Tensor, NDArray[np.uint8])
+from .views import normalise, predict_with_features, referenced
 
 OF_BCCD = ("bccd", "kaggle_blood_cells")
 """The sources whose groups are scenes of BCCD."""
@@ -111,18 +109,31 @@ def train_classifier(
     Raises:
         DataError: if a split is empty or a source has no scale.
     """
+    train, val = load_splits(fields, settings)
+    return train_on_cells(train, val, settings, log, stop_after)
+
+
+def train_on_cells(
+    train: LabelledCells,
+    val: LabelledCells,
+    settings: ClassifierTraining,
+    log: Callable[[str], None] = lambda line: None,
+    stop_after: int | None = None,
+) -> Path:
+    """Trains on cells cut at the training margin; see `train_classifier`."""
     settings.out.mkdir(parents=True, exist_ok=True)
     if settings.threads:
         torch.set_num_threads(settings.threads)
     torch.manual_seed(settings.seed)
-    train, val = load_splits(fields, settings)
     steps = math.ceil((settings.cells_per_epoch or len(train)) / settings.batch_size)
     run = _start(settings, steps, train)
     _resume(run, settings)
     while run.epoch < min(settings.epochs, stop_after or settings.epochs):
         began = time.monotonic()
         loss = _train_epoch(run, train, steps, settings)
-        recall = recall_by_source(predict(run.average.module, val.crops, settings), val)
+        recall = recall_by_source(
+            predict_with_features(run.average.module, val.crops, settings.crop)[0], val
+        )
         run.epoch += 1
         score = _score(recall, val)
         line = {"epoch": run.epoch, "loss": loss, **recall, "seconds": time.monotonic() - began}
@@ -177,67 +188,6 @@ def exported_weights(settings: ClassifierTraining) -> Path | None:
     return path if path.suffix == ".onnx" else None
 
 
-def referenced(views: Tensor, settings: CropSettings) -> Tensor:
-    """Views (N, 3, S, S) of 0-1 in the colours of the references, as the classifier sees them."""
-    pixels = (views * 255).round().byte().permute(0, 2, 3, 1).contiguous().cpu().numpy()
-    crops = torch.from_numpy(to_references(pixels, settings)).to(views.device)
-    return crops.permute(0, 3, 1, 2).float() / 255
-
-
-def normalise(views: Tensor) -> Tensor:
-    """0-1 to the network's range: mean 0.5 and standard deviation 0.5 in each channel."""
-    return ((views - 0.5) / 0.5).contiguous(memory_format=torch.channels_last)
-
-
-def with_features(network: nn.Module, inputs: Tensor) -> tuple[Tensor, Tensor]:
-    """Logits (N, K) of inputs (N, 3, S, S), and the features (N, D) that they are made from."""
-    maps = network.forward_features(inputs)  # type: ignore[operator]
-    features: Tensor = network.forward_head(maps, pre_logits=True)  # type: ignore[operator]
-    logits: Tensor = network.get_classifier()(features)  # type: ignore[operator]
-    return logits, features
-
-
-def predict(
-    model: nn.Module, crops: NDArray[np.uint8], settings: ClassifierTraining
-) -> NDArray[np.float32]:
-    """Logits (N, K) of crops cut at the training margin, seen unchanged."""
-    return predict_with_features(model, crops, settings)[0]
-
-
-@torch.inference_mode()
-def predict_with_features(
-    model: nn.Module,
-    crops: NDArray[np.uint8],
-    settings: ClassifierTraining,
-    changed: Augmentation | None = None,
-    rng: torch.Generator | None = None,
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Logits (N, K) and features (N, D) of crops cut at the training margin.
-
-    They are seen unchanged, or, where `changed` and `rng` are given, as training would show them.
-    """
-    model.eval()
-    size_px = settings.crop.size_px
-    parts = []
-    for start in range(0, len(crops), 64):
-        batch = torch.from_numpy(crops[start : start + 64])
-        if changed and rng:
-            views = augment(batch, size_px, changed, rng)
-        else:
-            views = centre_views(middle(batch, size_px), size_px)
-        views = referenced(views.to(_device(settings)), settings.crop)
-        parts.append(with_features(model, normalise(views)))
-    logits, features = (torch.cat(part).float().cpu() for part in zip(*parts, strict=True))
-    return logits.numpy(), features.numpy()
-
-
-def middle(crops: AnyCrops, size_px: int) -> AnyCrops:
-    """The middle (N, size_px, size_px, 3) of crops (N, S, S, 3), torch's or NumPy's."""
-    margin = (crops.shape[1] - size_px) // 2
-    cut: AnyCrops = crops[:, margin : margin + size_px, margin : margin + size_px]
-    return cut
-
-
 def recall_by_source(logits: NDArray[np.float32], cells: LabelledCells) -> dict[str, float]:
     """Share of each source's cells named right, 0-1."""
     right = logits.argmax(axis=1) == cells.class_id
@@ -286,15 +236,16 @@ def _start(settings: ClassifierTraining, steps: int, cells: LabelledCells) -> _R
         pct_start=min(0.5, 1 / settings.epochs),
     )
     average = ModelEmaV3(model, decay=settings.ema_decay, use_warmup=True)
-    rng = torch.Generator().manual_seed(settings.seed)
+    rng = torch.Generator(_device(settings)).manual_seed(settings.seed)
     return _Run(model, average, optimiser, schedule, rng, learnt_before=before)
 
 
 def _some_views(cells: LabelledCells, settings: ClassifierTraining) -> Iterator[Tensor]:
     """Batches of training crops, as the network takes them: what an exported one is shown."""
-    rng = torch.Generator().manual_seed(settings.seed)
-    drawn = torch.multinomial(draw_weights(cells), 8 * settings.batch_size, True, generator=rng)
-    for chosen in drawn.numpy().reshape(8, -1):
+    rng = torch.Generator(_device(settings)).manual_seed(settings.seed)
+    weights = draw_weights(cells).to(rng.device)
+    drawn = torch.multinomial(weights, 8 * settings.batch_size, True, generator=rng)
+    for chosen in drawn.cpu().numpy().reshape(8, -1):
         crops = torch.from_numpy(cells.crops[chosen]).to(_device(settings))
         views = augment(crops, settings.crop.size_px, settings.augmentation, rng)
         yield normalise(referenced(views, settings.crop))
@@ -307,17 +258,21 @@ def _train_epoch(
     coarse = run.epoch < settings.epochs - settings.fine_epochs
     size_px = min(settings.coarse_px, settings.crop.size_px) if coarse else settings.crop.size_px
     criterion = nn.CrossEntropyLoss(label_smoothing=settings.label_smoothing)
-    weights, total = draw_weights(cells), 0.0
-    size = settings.batch_size
+    device, size, total = run.rng.device, settings.batch_size, 0.0
+    weights, class_id = draw_weights(cells).to(device), torch.from_numpy(cells.class_id).to(device)
+    # A GPU holds all crops; where the processor trains, they stay where they are.
+    crops = torch.from_numpy(cells.crops).to(device)
     drawn = torch.multinomial(weights, steps * size, replacement=True, generator=run.rng)
     for step in range(steps):
-        chosen = drawn[step * size : (step + 1) * size].numpy()
-        crops = torch.from_numpy(cells.crops[chosen]).to(_device(settings))
-        target = torch.from_numpy(cells.class_id[chosen]).to(_device(settings))
-        views = augment(crops, size_px, settings.augmentation, run.rng)
+        chosen = drawn[step * size : (step + 1) * size]
+        views = augment(crops[chosen], size_px, settings.augmentation, run.rng)
         views = after_references(referenced(views, settings.crop), settings.augmentation, run.rng)
-        with mix_styles(run.model, settings.style_share, run.rng):
-            loss = criterion(run.model(normalise(views)), target)
+        with (
+            mix_styles(run.model, settings.style_share, run.rng),
+            torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"),
+        ):
+            logits = run.model(normalise(views))
+        loss = criterion(logits.float(), class_id[chosen])
         run.optimiser.zero_grad(set_to_none=True)
         loss.backward()
         run.optimiser.step()

@@ -1,7 +1,7 @@
 """How the same smear looks under another stain, lamp or lens, as batched torch operations.
 
 Images are (N, 3, H, W) float32, 0-1; `strength` (N,) scales the change of each, 0 leaves it alone.
-Needs the `train` extra.
+All randomness is drawn on the device of `rng`: on a GPU by a generator that lives there. Needs the `train` extra.
 """
 
 import math
@@ -12,8 +12,8 @@ from torch.nn import functional
 
 
 def uniform(n: int, rng: torch.Generator) -> Tensor:
-    """(N,) draws from 0-1."""
-    return torch.rand(n, generator=rng)
+    """(N,) draws from 0-1, where `rng` draws them."""
+    return torch.rand(n, generator=rng, device=rng.device)
 
 
 def other_stain(
@@ -32,10 +32,12 @@ def other_stain(
     """
     n = len(images)
     density = -torch.log(images.clamp(min=1 / 255))
-    by = strength.cpu()
+    by = strength.to(rng.device)
     gains = torch.exp(_normal(n, 3, rng=rng) * gain * 0.5 * by[:, None])
     gains = gains * torch.exp(_normal(n, 1, rng=rng) * gain * by[:, None])
-    turned = torch.eye(3) + _normal(n, 3, 3, rng=rng) * mixing * by[:, None, None]
+    turned = (
+        torch.eye(3, device=rng.device) + _normal(n, 3, 3, rng=rng) * mixing * by[:, None, None]
+    )
     matrix = (turned * gains[:, None, :]).to(images)
     shift = (_normal(n, 3, 1, 1, rng=rng) * offset * by[:, None, None, None]).to(images)
     mixed = torch.einsum("nij,njhw->nihw", matrix, density) + shift
@@ -51,7 +53,9 @@ def other_contrast(
     of 1 (a tenth of the light, natural logarithm 2.3) stays what it is.
     """
     power = torch.exp(
-        _normal(len(images), 1, 1, 1, rng=rng) * contrast * strength.cpu()[:, None, None, None]
+        _normal(len(images), 1, 1, 1, rng=rng)
+        * contrast
+        * strength.to(rng.device)[:, None, None, None]
     )
     density = -torch.log10(images.clamp(min=1 / 255))
     return torch.pow(10.0, -(density ** power.to(images)))
@@ -65,7 +69,7 @@ def uneven_light(
     `density` is the standard deviation of the drift at the corners of a 3 by 3 grid.
     """
     n, _, height, width = images.shape
-    by = strength.cpu()[:, None, None, None]
+    by = strength.to(rng.device)[:, None, None, None]
     shared = _normal(n, 1, 3, 3, rng=rng) + 0.5 * _normal(n, 3, 3, 3, rng=rng)
     drift = (shared * density * by).to(images)
     smooth = functional.interpolate(drift, (height, width), mode="bicubic", align_corners=True)
@@ -77,8 +81,8 @@ def defocused(
 ) -> Tensor:
     """Defocus and small cameras: a Gaussian of a sigma of its own, up to `blur` px, for a share."""
     n = len(images)
-    sigma = uniform(n, rng) * blur * strength.cpu() + 0.05
-    sigma = torch.where(uniform(n, rng) < share, sigma, torch.tensor(0.05))
+    sigma = uniform(n, rng) * blur * strength.to(rng.device) + 0.05
+    sigma = torch.where(uniform(n, rng) < share, sigma, 0.05)
     return _blurred(images, sigma)
 
 
@@ -90,7 +94,7 @@ def sharpened(
     The halo that it leaves round a cell is up to 2.6 px wide.
     """
     n = len(images)
-    added = uniform(n, rng) * amount * strength.cpu() * (uniform(n, rng) < share)
+    added = uniform(n, rng) * amount * strength.to(rng.device) * (uniform(n, rng) < share)
     fine = images - _blurred(images, 0.6 + 2 * uniform(n, rng))
     return (images + fine * added.to(images)[:, None, None, None]).clamp(0, 1)
 
@@ -104,14 +108,16 @@ def veiled(
     """
     n = len(images)
     contrast = faintest ** (uniform(n, rng) * (uniform(n, rng) < share))
-    contrast = 1 - (1 - contrast) * strength.cpu()
+    contrast = 1 - (1 - contrast) * strength.to(rng.device)
     return 1 - (1 - images) * contrast.to(images)[:, None, None, None]
 
 
 def other_curve(images: Tensor, strength: Tensor, rng: torch.Generator, *, spread: float) -> Tensor:
     """Each colour of each image raised to a power of its own, log-normal of this spread."""
     power = torch.exp(
-        _normal(len(images), 3, 1, 1, rng=rng) * spread * strength.cpu()[:, None, None, None]
+        _normal(len(images), 3, 1, 1, rng=rng)
+        * spread
+        * strength.to(rng.device)[:, None, None, None]
     )
     return images.clamp(0, 1) ** power.to(images)
 
@@ -120,7 +126,7 @@ def _blurred(images: Tensor, sigma: Tensor) -> Tensor:
     """Each image under a Gaussian of its own sigma (N,), px."""
     n = len(images)
     side = max(4, math.ceil(2.5 * float(sigma.max())))
-    reach = torch.arange(-side, side + 1, dtype=torch.float32)
+    reach = torch.arange(-side, side + 1, dtype=torch.float32, device=sigma.device)
     kernel = torch.exp(-(reach**2) / (2 * sigma[:, None] ** 2))
     kernel = (kernel / kernel.sum(1, keepdim=True)).to(images).repeat_interleave(3, 0)
     beyond = (side, side, side, side)
@@ -150,4 +156,4 @@ def blotchy(images: Tensor, rng: torch.Generator, *, noise: float, share: float)
 
 
 def _normal(*shape: int, rng: torch.Generator) -> Tensor:
-    return torch.randn(*shape, generator=rng)
+    return torch.randn(*shape, generator=rng, device=rng.device)
