@@ -1,7 +1,7 @@
 """How the same smear looks under another stain, lamp or lens, as batched torch operations.
 
 Images are (N, 3, H, W) float32, 0-1; `strength` (N,) scales the change of each, 0 leaves it alone.
-All randomness is drawn on the device of `rng`: on a GPU by a generator that lives there. Needs the `train` extra.
+All randomness is drawn where `rng` lives, on a GPU too. Needs the `train` extra.
 """
 
 import math

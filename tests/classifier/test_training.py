@@ -176,6 +176,15 @@ def test_no_change_asked_for_leaves_the_centre_of_the_crop():
     assert torch.allclose(means, inner.mean((1, 2)).expand_as(means), atol=0.08)
 
 
+def test_a_gpu_s_references_are_those_of_a_processor(fields):
+    cells = labelled_cells(fields, tuple(COLOURS), CropSettings())
+    expected = to_references(cells.crops, CropSettings()).astype(np.float64)
+    views = torch.from_numpy(cells.crops).permute(0, 3, 1, 2).float() / 255
+    said = to_references_batch(views, CropSettings()).permute(0, 2, 3, 1).numpy() * 255
+    assert np.abs(said - expected).mean() < 0.5
+    assert np.abs(said - expected).max() < 12
+
+
 def test_small_sources_and_rare_classes_are_drawn_more_often(fields):
     cells = labelled_cells(fields[:3], tuple(COLOURS), CropSettings(size_px=16))
     often, seldom = draw_weights(cells)[1], draw_weights(cells)[0]
