@@ -29,7 +29,15 @@ from .facts import Json, n_atypical
 from .people import OPERATOR, REVIEW, Person
 from .refusals import Refused
 from .shelf import Loaded, Shelf, Stamp
-from .views import ANEW, View, cells_digest, news_json, seen_without_reading, shown_reading
+from .views import (
+    ANEW,
+    TAKEN,
+    View,
+    cells_digest,
+    news_json,
+    seen_without_reading,
+    shown_reading,
+)
 
 log = logging.getLogger("leukodiff")
 
@@ -213,7 +221,7 @@ class Reviews:
         if before.stale:
             raise Refused(423, ANEW)
         if before.reader is None:
-            raise Refused(403, "the readings of this slide are taken by others", "role")
+            raise Refused(403, TAKEN, "role")
         said = dict(payload)
         if before.state.readers > 1:
             said["reader"] = before.reader

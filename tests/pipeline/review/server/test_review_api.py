@@ -113,18 +113,19 @@ def test_a_missed_cell_is_classified_at_once(browser: Browser) -> None:
     # The red square of the first field: the classifier of colours calls it nothing it knows.
     answer = browser.post(f"{SLIDE}/cells", {"field": "a.png", "box": [80, 40, 96, 56]})
     assert answer.status_code == 200, answer.text
-    made = answer.json()
+    assert answer.json()["warning"] == ""
+    # What any edit answers stays beside the cell: which were removed, and looked at.
+    assert (answer.json()["removed"], answer.json()["version"]) == ({}, 2)
+    made = answer.json()["cell"]
     assert (made["machine"], made["added"], made["field"]) == ("unidentified", True, "a.png")
-    assert made["warning"] == ""
-    assert made["cell"]["id"] == made["id"]
     assert browser.slide()["cells"][-1]["id"] == made["id"]
     picture = browser.get(f"/crops/smear/{made['id']}.jpg")
     assert picture.headers["content-type"] == "image/jpeg"
-    named = browser.name(made["id"], "basophil", made["version"]).json()
+    named = browser.name(made["id"], "basophil", answer.json()["version"]).json()
     assert counts(named)["basophil"] == 1
     # A box round a cell that is there: the same name as the machine's.
     again = browser.post(f"{SLIDE}/cells", {"field": "a.png", "box": [56, 40, 72, 56]}).json()
-    assert again["machine"] == "lymphocyte"
+    assert again["cell"]["machine"] == "lymphocyte"
 
 
 @pytest.mark.parametrize(
@@ -154,7 +155,7 @@ def test_another_classifier_is_told(
     classifier: Any = desk.load_classifier()
     desk.namer._loaded = replace(classifier, metadata=replace(classifier.metadata, sha256="f" * 64))
     made = browser.post(f"{SLIDE}/cells", {"field": "a.png", "box": [56, 40, 72, 56]}).json()
-    assert made["machine"] == "lymphocyte"
+    assert made["cell"]["machine"] == "lymphocyte"
     assert "another classifier" in made["warning"]
 
 
@@ -169,6 +170,28 @@ def test_the_same_cells_changed_twice_are_a_conflict_and_others_not(browser: Bro
     assert other.status_code == 200
     # A page that knew version 1 alone is told of what it missed, too.
     assert other.json()["changed"] == {"a-1": "monocyte", "a-2": "basophil"}
+
+
+@pytest.mark.parametrize(
+    ("believed", "status"),
+    [
+        pytest.param({"from": "monocyte"}, 200, id="as it is"),
+        pytest.param({"from": None}, 409, id="as the machine said, but it is not"),
+        pytest.param({"from": "basophil"}, 409, id="another"),
+        pytest.param({}, 200, id="not said"),
+        pytest.param({"from": "blast"}, 400, id="no such type"),
+    ],
+)
+def test_what_a_page_took_a_cell_for_is_looked_at(
+    browser: Browser, believed: dict[str, Any], status: int
+) -> None:
+    browser.name("a-1", "monocyte", 1)
+    said = {"cells": {"a-1": {"to": "eosinophil", **believed}}}
+    answer = browser.change("reclassified", said, 2)
+    assert answer.status_code == status
+    if status == 409:
+        assert answer.json()["theirs"] == {"a-1": "monocyte"}
+        assert browser.slide()["version"] == 2
 
 
 def test_two_pages_hear_of_each_other(browser: Browser) -> None:

@@ -1,4 +1,4 @@
-"""The attacks of issue 6: each refused, each in the record."""
+"""Attacks: each refused, each in the record."""
 
 import json
 from collections.abc import Callable
