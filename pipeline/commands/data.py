@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from .options import FOLDER
+from .options import FOLDER, out_option
 
 if TYPE_CHECKING:
     from leukodiff.pipeline.console import Advance
@@ -76,6 +76,34 @@ def check_datasets(name: str | None, root: Path | None) -> None:
         click.echo(between_text(reports))
     if refused:
         raise DataError("; ".join(refused))
+
+
+@data.command("from-reviews")
+@click.argument("folders", nargs=-1, required=True, type=FOLDER, metavar="DIR...")
+@out_option("New folder: images, cells.csv, provenance.json.")
+@click.option("--record", default="", help="The record's address, where it is not in DIR.")
+def from_reviews(folders: tuple[Path, ...], out: Path, record: str) -> None:
+    """Turn the signed slides of reviews into a training set for `train classifier`.
+
+    DIR is what `review` was given. Only signed slides count, and of them the cells that a person
+    named or looked at. Splits are by slide. Then: train classifier --data table=FOLDER.
+    """
+    from leukodiff.pipeline.console import printable, show_table
+    from leukodiff.pipeline.review.training_set import make_training_set
+
+    if record and len(folders) > 1:
+        raise click.UsageError("--record is that of one DIR; give one")
+    made = make_training_set(folders, out, record)
+    for line in made.left_out:
+        click.echo(f"left out: {printable(line)}")
+    rows = [[split, name, str(n)] for (split, name), n in sorted(made.cells.items())]
+    show_table("", ["split", "cell_type", "cells"], rows)
+    click.echo(
+        f"{out}: {made.cells.total()} cells of {made.slides} signed slides, of which a person "
+        f"named {made.corrected} otherwise and added {made.added}"
+    )
+    if not any(split == "val" for split, _ in made.cells):
+        click.echo("one slide has no val split: train with another data set beside it (--data)")
 
 
 def _at_hand() -> list[str]:
