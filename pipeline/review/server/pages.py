@@ -153,6 +153,8 @@ async def login(request: Request) -> Response:
     said = await form_of(request)
     where = next_of(said.get("next", "/"))
     if not desk.is_visit_csrf(request.cookies.get(VISIT, ""), said.get("csrf", "")):
+        forged = Refused(403, "a login form without its token", "csrf")
+        await run_in_threadpool(desk.refused, ANYONE, "POST /login", forged)
         return login_form(request, where, "The page was too old; please try again.", 403)
     name, password = said.get("name", "")[:LETTERS], said.get("password", "")
     try:
