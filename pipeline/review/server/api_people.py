@@ -71,7 +71,7 @@ def own_password(call: Call) -> Json:
     old, new = _password(call, "old"), _password(call, "new")
     people, name = call.desk.record.people, call.person.name
     try:
-        known = people.check_password(name, old, call.client)
+        known = people.check_password(name, old, call.client, is_login=False)
     except LockedOut as error:
         raise Refused(403, str(error), "password") from error
     if known is None:

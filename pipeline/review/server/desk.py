@@ -164,7 +164,7 @@ class Desk:
         if not isinstance(password, str) or not password:
             raise Refused(403, "password: a signature needs it", "signature")
         try:
-            right = self.record.people.check_password(person.name, password, client)
+            right = self.record.people.check_password(person.name, password, client, is_login=False)
         except LockedOut as error:
             raise Refused(403, str(error), "signature") from error
         if right is None:

@@ -107,6 +107,7 @@ def test_ones_own_password(house: House) -> None:
     assert house.login("Tina", GOOD).slide()["can"] == ["analyze", "look", "review"]
     (event,) = events_of(house.desk, "user_changed")
     assert (event.actor, event.payload["user"]) == ("Tina", "Tina")
+    assert len(events_of(house.desk, "logged_in")) == 2  # to prove who one is, is no login
 
 
 def test_an_own_password_is_not_guessed(house: House) -> None:
