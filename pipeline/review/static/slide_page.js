@@ -67,6 +67,7 @@ function drawCounts(store) {
     byId("counter").replaceChildren(...counter(seen, counts.n, goal, choose));
     if (seen >= goal && !reached && goal) toast(`${goal} cells of the differential were looked at.`);
     reached = seen >= goal;
+    byId("tab-differences").hidden = !store.slide.agreement && !document.body.classList.contains("page-differences");
     drawState(store);
   };
   const choose = (/** @type {number} */ chosen) => {

@@ -99,6 +99,16 @@ export class SlideStore extends EventTarget {
     return moving.length;
   }
 
+  /** A third reader's word, though it be what the first two left it at.
+   * @param {string} id @param {string | null} type null: not a cell @param {boolean} wasRemoved */
+  decide(id, type, wasRemoved) {
+    if (this.signed) return;
+    this.#undone = [];
+    if (type === null) return this.#do({ kind: "cell_removed", payload: { cells: [id] } });
+    if (wasRemoved) this.#do({ kind: "cell_restored", payload: { cells: [id] } });
+    this.#do({ kind: "reclassified", payload: { cells: { [id]: { to: type } } } });
+  }
+
   /** @param {readonly string[]} ids @param {string} reason */
   remove(ids, reason) {
     this.#setRemoved(ids.filter((id) => !this.cell(id).removed), true, reason);
