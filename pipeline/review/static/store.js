@@ -106,7 +106,7 @@ export class SlideStore extends EventTarget {
     this.#undone = [];
     if (type === null) return this.#do({ kind: "cell_removed", payload: { cells: [id] } });
     if (wasRemoved) this.#do({ kind: "cell_restored", payload: { cells: [id] } });
-    this.#do({ kind: "reclassified", payload: { cells: { [id]: { to: type } } } });
+    this.#do({ kind: "reclassified", payload: { cells: { [id]: { from: this.cells.get(id)?.person, to: type } } } });
   }
 
   /** @param {readonly string[]} ids @param {string} reason */
@@ -190,7 +190,7 @@ export class SlideStore extends EventTarget {
     for (const operation of this.outbox.pending.filter((one) => one.kind === "reclassified")) {
       for (const [id, { from, to }] of Object.entries(operation.payload.cells)) {
         const now = said(id);
-        if (!met.has(id) && now !== undefined && now !== from && now !== to) theirs[id] = now;
+        if (!met.has(id) && now !== undefined && from !== undefined && now !== from && now !== to) theirs[id] = now;
         met.add(id);
         if (!(id in theirs)) continue;
         mine[id] = to;
