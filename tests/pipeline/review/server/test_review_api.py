@@ -13,7 +13,10 @@ import pytest
 from PIL import Image
 
 from leukodiff.pipeline.review.server.desk import Desk
+from leukodiff.pipeline.review.server.people import OPERATOR
+from leukodiff.pipeline.review.server.reviewed import review_remarks
 from leukodiff.pipeline.stored import STORED
+from leukodiff.pipeline.texts import load_texts
 
 from .conftest import Browser, events_of
 
@@ -274,6 +277,28 @@ def test_exports_say_what_the_machine_and_the_person_said(browser: Browser) -> N
     assert "the machine counted 2 neutrophil" in browser.get(f"{SLIDE}/export/fhir").text
     assert browser.get(f"{SLIDE}/export/exe").status_code == 404
     assert browser.get(f"{SLIDE}/export/csv?table=../cells").status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("language", "said"),
+    [
+        pytest.param("en", ["not signed", "the machine counted 2 neutrophil", "empty"], id="en"),
+        pytest.param("de", ["nicht unterschrieben", "zählte: 2 Neutrophile", "empty"], id="de"),
+        pytest.param("fr", ["non signé", "a compté : 2 neutrophiles", "empty"], id="fr"),
+    ],
+)
+def test_the_review_is_told_in_the_report_s_language(
+    browser: Browser, desk: Desk, language: str, said: list[str]
+) -> None:
+    """What a person wrote stays as it was written."""
+    browser.name("a-1", "monocyte", 1)
+    browser.change("commented", {"text": "empty"}, 2)
+    view = desk.reviews.view("smear", OPERATOR)
+    told = review_remarks(view.slide.report, view.report, view.state, view.reading)
+    lines = [one.said(load_texts(language)) for one in told]
+    assert len(lines) == 5
+    for line, words in zip([lines[0], lines[1], lines[-1]], said, strict=True):
+        assert words in line
 
 
 def test_a_formula_in_a_comment_stays_text(browser: Browser) -> None:
