@@ -54,6 +54,7 @@ def _row(call: Call, slide_id: str, row: SlideRow | None) -> Json:
         "n_atypical": summary["n_atypical"],
         "flags": summary["flags"],
         "anew": summary["anew"],
+        "awaits_third": summary["awaits_third"],
         "who": row.actor if row.status != "analysed" else "",
         "when": row.at,
         "version": row.version,

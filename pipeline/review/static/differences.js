@@ -2,7 +2,7 @@
 
 import { get, slidePath, viewerPage } from "./api.js";
 import { keysHelp } from "./dialogs.js";
-import { byId, counted, el, swatch, toast, when } from "./dom.js";
+import { UNIT, byId, counted, el, swatch, toast, when } from "./dom.js";
 import { whyNot } from "./failed.js";
 import { cropUrl } from "./pictures.js";
 import { classOfKey, onKeys, openSlide } from "./slide_page.js";
@@ -13,7 +13,7 @@ import { capital, percent } from "./words.js";
  * @typedef {{awaits_third: boolean, readers: import("./types.js").Signature[], you: number | null, undecided: number, differences: Difference[]}} Found
  */
 
-const PICTURE_PX = 112;
+const PICTURE_PX = Math.round(112 * UNIT);
 const REMOVED = "removed";
 const NO_CELL = "not a cell";
 const THIRD = 3;
