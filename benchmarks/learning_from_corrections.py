@@ -7,8 +7,10 @@ true labels of one half stand for the corrections that a person signed; the othe
 before and after; then the other way round, so that each cell is named once by a classifier that
 learnt from the other half alone. Two ways to learn:
 
-- fine-tuned: `train classifier --weights` with the corrections beside public data, and exported;
-- last layer: the network as it is, its last layer fitted anew to the corrections and public cells.
+- fine-tuned: `train classifier --weights`, with the corrections beside public data;
+- last layer: the same with `--last-layer`.
+
+Both are exported as ever, calibrated on the public val cells.
 
 What the same classifier says of other laboratories' test cells tells what it forgot.
 
@@ -22,7 +24,7 @@ import gc
 import json
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -32,15 +34,12 @@ from numpy.typing import NDArray
 from places import places
 from scipy.stats import binomtest
 
-from leukodiff.classifier.cells import labelled_cells, wide
 from leukodiff.classifier.export import ExportNotes, export_classifier
-from leukodiff.classifier.from_onnx import load_exported
 from leukodiff.classifier.infer import SHIPPED, Classifier
+from leukodiff.classifier.last_layer import PULL, train_last_layer
 from leukodiff.classifier.readings import Readings, figures, read_cells
 from leukodiff.classifier.train import (
     ClassifierTraining,
-    create_model,
-    predict_with_features,
     train_classifier,
 )
 from leukodiff.datasets.bccd import bccd_test_scenes
@@ -56,17 +55,8 @@ PUBLIC = ("pbc", "bccd", "chula")
 THINNED = {"pbc": 4}
 """Of PBC every fourth field, for time's sake."""
 
-PULL = 1e-2
-"""How strongly the last layer is held at what it was: of the squared distance of its weights."""
-
-CORRECTION_WEIGHT = 0.1
-"""Share of the corrections in what the last layer is fitted to; the rest are public cells."""
-
-STEPS = 300
-
 FINE_TUNED, LAST_LAYER = "fine-tuned", "last layer"
 
-Features = tuple[torch.Tensor, torch.Tensor]
 Halves = tuple[list[LabelledField], list[LabelledField]]
 Say = Callable[[Sequence[LabelledField]], Readings]
 
@@ -79,8 +69,6 @@ class Task:
     public: list[LabelledField]
     settings: ClassifierTraining
     ways: tuple[str, ...]
-    seen: dict[tuple[str, ...], Features] = field(default_factory=dict)
-    """The features of fields that were asked for before."""
 
 
 def main() -> None:
@@ -130,9 +118,7 @@ def main() -> None:
 def plain(settings: ClassifierTraining) -> dict[str, Any]:
     """What the figures depend on beside the data."""
     names = ("epochs", "fine_epochs", "cells_per_epoch", "learning_rate", "batch_size", "seed")
-    return {name: getattr(settings, name) for name in names} | {
-        "last_layer": {"pull": PULL, "corrections": CORRECTION_WEIGHT, "steps": STEPS}
-    }
+    return {name: getattr(settings, name) for name in names} | {"last_layer_pull": PULL}
 
 
 def thinned(name: str) -> list[LabelledField]:
@@ -195,7 +181,7 @@ def ways(task: Task, corrections: Sequence[LabelledField], where: Path) -> dict[
     if FINE_TUNED in task.ways:
         found[FINE_TUNED] = fine_tuned(task, corrections, where)
     if LAST_LAYER in task.ways:
-        found[LAST_LAYER] = last_layer(task, corrections, before)
+        found[LAST_LAYER] = last_layer(task, corrections, where)
     return found
 
 
@@ -222,71 +208,26 @@ def cells_in(fields: Sequence[LabelledField]) -> dict[str, int]:
 
 
 def fine_tuned(task: Task, corrections: Sequence[LabelledField], where: Path) -> Say:
-    """As `train classifier` and `export classifier` do it; what stands already is taken."""
+    """As `train classifier` and `export classifier` do it."""
+    return exported(task, corrections, where / "fine_tuned", train_classifier)
+
+
+def exported(
+    task: Task, corrections: Sequence[LabelledField], where: Path, train: Callable[..., Path]
+) -> Say:
+    """What a classifier says that learnt by `train`; one that stands already is taken."""
     out = where / "model.onnx"
     if not metadata_path(out).is_file():
         fields = [*task.public, *corrections]
-        best = train_classifier(fields, replace(task.settings, out=where), log=print)
+        best = train(fields, replace(task.settings, out=where), log=print)
         export_classifier(best, fields, out, ExportNotes("with-corrections"))
     after = Classifier.load(out, threads=task.settings.threads)
     return lambda fields: read_cells(after, fields)
 
 
-def last_layer(task: Task, corrections: Sequence[LabelledField], before: Classifier) -> Say:
-    """The last layer fitted to the features of corrections and public cells, held at what it was.
-
-    Everything before it, the temperature and the thresholds stay as they are.
-    """
-    model = create_model(task.settings)
-    load_exported(model, task.classifier)
-    head: Any = model.get_classifier()  # type: ignore[operator]
-    weight, bias = (one.detach().clone() for one in (head.weight, head.bias))
-    sets = [_features(model, fields, task) for fields in (corrections, task.public)]
-    moved = torch.zeros_like(weight, requires_grad=True)
-    shift = torch.zeros_like(bias, requires_grad=True)
-    optimiser = torch.optim.LBFGS([moved, shift], max_iter=STEPS, line_search_fn="strong_wolfe")
-
-    def loss() -> torch.Tensor:
-        optimiser.zero_grad()
-        parts = [
-            torch.nn.functional.cross_entropy(x @ (weight + moved).T + bias + shift, y)
-            for x, y in sets
-        ]
-        held = PULL * (moved.square().sum() + shift.square().sum())
-        total = CORRECTION_WEIGHT * parts[0] + (1 - CORRECTION_WEIGHT) * parts[1] + held
-        total.backward()
-        return total
-
-    optimiser.step(loss)
-    difference = moved.detach().numpy(), shift.detach().numpy()
-    return lambda fields: _moved(model, difference, task, before, fields)
-
-
-def _features(model: torch.nn.Module, fields: Sequence[LabelledField], task: Task) -> Features:
-    key = tuple(str(one.path) for one in fields)
-    if key not in task.seen:
-        cells = labelled_cells(fields, task.settings.classes, wide(task.settings.crop))
-        _, features = predict_with_features(model, cells.crops, task.settings)
-        task.seen[key] = torch.from_numpy(features), torch.from_numpy(cells.class_id)
-    return task.seen[key]
-
-
-def _moved(
-    model: torch.nn.Module,
-    difference: tuple[NDArray[np.float32], NDArray[np.float32]],
-    task: Task,
-    before: Classifier,
-    fields: Sequence[LabelledField],
-) -> Readings:
-    """What the classifier says, each logit moved by what the last layer learnt."""
-    said = read_cells(before, fields)
-    features, _ = _features(model, fields, task)
-    moved = features.numpy() @ difference[0].T + difference[1]
-    heat = before.metadata.calibration.get("temperature", 1.0)
-    scaled = np.log(np.maximum(said.probabilities, 1e-30)) + moved / float(heat)
-    powers = np.exp(scaled - scaled.max(axis=1, keepdims=True))
-    chances = (powers / powers.sum(axis=1, keepdims=True)).astype(np.float32)
-    return replace(said, probabilities=chances, named=chances.max(axis=1) >= said.reject_threshold)
+def last_layer(task: Task, corrections: Sequence[LabelledField], where: Path) -> Say:
+    """As `train classifier --last-layer` and `export classifier` do it."""
+    return exported(task, corrections, where / "last_layer", train_last_layer)
 
 
 def together(parts: Sequence[Readings]) -> Readings:
