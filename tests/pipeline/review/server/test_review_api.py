@@ -175,28 +175,6 @@ def test_the_same_cells_changed_twice_are_a_conflict_and_others_not(browser: Bro
     assert other.json()["changed"] == {"a-1": "monocyte", "a-2": "basophil"}
 
 
-@pytest.mark.parametrize(
-    ("believed", "status"),
-    [
-        pytest.param({"from": "monocyte"}, 200, id="as it is"),
-        pytest.param({"from": None}, 409, id="as the machine said, but it is not"),
-        pytest.param({"from": "basophil"}, 409, id="another"),
-        pytest.param({}, 200, id="not said"),
-        pytest.param({"from": "blast"}, 400, id="no such type"),
-    ],
-)
-def test_what_a_page_took_a_cell_for_is_looked_at(
-    browser: Browser, believed: dict[str, Any], status: int
-) -> None:
-    browser.name("a-1", "monocyte", 1)
-    said = {"cells": {"a-1": {"to": "eosinophil", **believed}}}
-    answer = browser.change("reclassified", said, 2)
-    assert answer.status_code == status
-    if status == 409:
-        assert answer.json()["theirs"] == {"a-1": "monocyte"}
-        assert browser.slide()["version"] == 2
-
-
 def test_two_pages_hear_of_each_other(browser: Browser) -> None:
     nothing = browser.get(f"{SLIDE}/events?after=1").json()
     assert nothing == {"events": [], "version": 1}

@@ -151,3 +151,25 @@ def test_a_signature_of_another_session_is_not_replayed(house: House) -> None:
         assert browser.post(f"{SLIDE}/sign", body).status_code == 409
     assert paul.slide()["status"] == "in review"
     assert [e.payload["what"] for e in events_of(house.desk, "refused")] == ["signature"] * 2
+
+
+@pytest.mark.parametrize(
+    ("believed", "status"),
+    [
+        pytest.param({"from": "monocyte"}, 200, id="as it is"),
+        pytest.param({"from": None}, 409, id="as the machine said, but it is not"),
+        pytest.param({"from": "basophil"}, 409, id="another"),
+        pytest.param({}, 200, id="not said"),
+        pytest.param({"from": "blast"}, 400, id="no such type"),
+    ],
+)
+def test_what_a_page_took_a_cell_for_is_looked_at(
+    browser: Browser, believed: dict[str, Any], status: int
+) -> None:
+    browser.name("a-1", "monocyte", 1)
+    said = {"cells": {"a-1": {"to": "eosinophil", **believed}}}
+    answer = browser.change("reclassified", said, 2)
+    assert answer.status_code == status
+    if status == 409:
+        assert answer.json()["theirs"] == {"a-1": "monocyte"}
+        assert browser.slide()["version"] == 2
