@@ -1,14 +1,14 @@
 """The worklist: finding a slide, and having one analysed."""
 
-from collections.abc import Callable
+import subprocess
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import pytest
 
 from leukodiff.datasets.phantom import PhantomSettings, render
-from leukodiff.pipeline.review.server import jobs
 
 from .conftest import Server, until
 
@@ -69,20 +69,24 @@ def drop(page: "Page", path: Path) -> None:
         session.send("Input.dispatchDragEvent", {"type": kind, **where})
 
 
-@pytest.fixture
-def slow(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Analyses that tell of their progress and never end by themselves."""
-    child = """import json, sys
+WORKER = "leukodiff.pipeline.review.server.worker"
+ENDLESS = """import json, sys
 print(json.dumps({"kind": "progress", "what": "fields", "done": 3, "total": 12}), flush=True)
 sys.stdin.read()
 print(json.dumps({"kind": "end", "slides": [], "failures": [], "stopped": True}), flush=True)
 """
-    popen = jobs.subprocess.Popen
-    monkeypatch.setattr(
-        jobs.subprocess,
-        "Popen",
-        lambda command, **more: popen([command[0], "-c", child], **more),
-    )
+
+
+@pytest.fixture
+def slow(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Analyses tell of their progress and end only when they are stopped."""
+    real = subprocess.Popen
+
+    def start(command: Sequence[str], **more: Any) -> "subprocess.Popen[str]":
+        endless = [command[0], "-c", ENDLESS] if WORKER in command else command
+        return real(endless, **more)
+
+    monkeypatch.setattr(subprocess, "Popen", start)
 
 
 @pytest.mark.usefixtures("slow")
