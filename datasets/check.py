@@ -10,9 +10,11 @@ from leukodiff.runtime.errors import DataError, InputError
 
 from .duplicates import Fingerprint, fingerprints, near_pairs, same_content
 from .fields import LabelledField
+from .laboratories import OWN
 from .layout import IMAGE_SUFFIXES, has_area, image_size
-from .registry import dataset_info, dataset_root
+from .registry import Loader, dataset_info, dataset_root
 from .splits import UNKNOWN
+from .table import load_table
 
 Progress = Callable[[int, int], None]
 
@@ -65,7 +67,7 @@ class CheckReport:
 
 
 def check(name: str, root: Path | None = None, on_progress: Progress | None = None) -> CheckReport:
-    """Look one dataset over, files and labels as published.
+    """Look one dataset over, files and labels as published; `table` is anyone's own, in `root`.
 
     `on_progress` is told how many images are read, and of how many.
 
@@ -73,9 +75,9 @@ def check(name: str, root: Path | None = None, on_progress: Progress | None = No
         InputError: no dataset has that name.
         DataError: it is not there, or nothing in its folder can be read as an image.
     """
-    folder = dataset_root(name, root)
+    folder, read = _place(name, root)
     try:
-        fields, problem = dataset_info(name).read(folder), ""
+        fields, problem = read(folder), ""
     except (DataError, InputError) as error:
         fields, problem = [], str(error)
     on_disk = (p for p in folder.rglob("*") if p.suffix.lower() in IMAGE_SUFFIXES)
@@ -101,6 +103,14 @@ def check(name: str, root: Path | None = None, on_progress: Progress | None = No
         fields=fields,
         prints=prints,
     )
+
+
+def _place(name: str, root: Path | None) -> tuple[Path, Loader]:
+    if name != OWN:
+        return dataset_root(name, root), dataset_info(name).read
+    if root is None or not root.is_dir():
+        raise DataError(f"{OWN}: in which folder? name it: {OWN}=FOLDER")
+    return root, load_table
 
 
 def _nothing_readable(folder: Path, name: str, problem: str, prints: Sequence[Fingerprint]) -> str:

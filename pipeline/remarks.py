@@ -67,7 +67,13 @@ def hint(one: Measurement, texts: Texts) -> str:
 def _said(value: Value, texts: Texts) -> str:
     if isinstance(value, tuple):
         return ", ".join(
-            texts(f"analyte.{one}") if isinstance(one, str) else f"{one[1]} {texts.phrase(one[0])}"
+            texts(f"analyte.{one}") if isinstance(one, str) else f"{one[1]} {_kind(one[0], texts)}"
             for one in value
         )
     return str(value)
+
+
+def _kind(name: str, texts: Texts) -> str:
+    """What is counted: an analyte by its name, or a phrase."""
+    key = f"analyte.{name}"
+    return texts(key) if texts.has(key) else texts.phrase(name)

@@ -30,7 +30,10 @@ LARGE_BYTES = 8_000_000
 COMPANY = frozenset({".vms", ".vmu"})
 """Scans whose pixels stand in JPEG files beside them: those are no fields."""
 
-RESERVED_NAMES = frozenset({"run.json", "slides.csv", "counts.csv", "errors.log"})
+REFERENCE_CELLS = "reference-cells"
+"""The folder of the laboratory's own reference cells, beside the slides."""
+
+RESERVED_NAMES = frozenset({"run.json", "slides.csv", "counts.csv", "errors.log", REFERENCE_CELLS})
 """What stands beside the slides' folders, and so can't be the name of one."""
 
 OUTPUT_SIGNS = ("run.json", "slide.json")

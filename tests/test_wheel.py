@@ -2,6 +2,8 @@
 
 import base64
 import hashlib
+import os
+import runpy
 import shutil
 import subprocess
 import sys
@@ -32,7 +34,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("wheel")
     source = root / "source"
     source.mkdir()
-    for name in ("pyproject.toml", "README.md", "LICENSE"):
+    for name in ("pyproject.toml", "setup.py", "README.md", "LICENSE"):
         shutil.copy(REPOSITORY / name, source)
     for room in ROOMS:
         left_out = shutil.ignore_patterns("__pycache__", "*.partial", BUILT_WITH)
@@ -81,6 +83,49 @@ def test_another_datasets_package_stays_whole(
     assert run(python, "-I", "-c", f"{ours}; {look}") == "ours\nsomebody else\n"
     run(*_pip(python), "uninstall", "--yes", "leukodiff")
     assert run(python, "-I", "-c", look).strip() == "somebody else"
+
+
+NPM = """#!/bin/sh
+case "$*" in *run*build*) [ {builds} = 1 ] || exit 1
+mkdir -p pipeline/review/static/lib; echo "var OpenSeadragon" > pipeline/review/static/lib/{name};;
+esac
+"""
+"""An npm that fetches nothing."""
+
+
+@pytest.mark.parametrize(
+    ("npm", "told"),
+    [
+        pytest.param("builds", "", id="npm builds it"),
+        pytest.param("fails", "npm run failed", id="npm fails"),
+        pytest.param("none", "no npm here", id="no npm"),
+        pytest.param("no sources", "no sources", id="an archive without the pages' sources"),
+        pytest.param("stands", "", id="it stands already"),
+    ],
+)
+def test_the_viewer_is_built_into_a_wheel_or_its_lack_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, npm: str, told: str
+) -> None:
+    facts = runpy.run_path(str(REPOSITORY / "setup.py"))
+    tools = tmp_path / "bin"
+    tools.mkdir()
+    if npm != "none":
+        text = NPM.format(builds=int(npm == "builds"), name="openseadragon.min.js")
+        (tools / "npm").write_text(text)
+        (tools / "npm").chmod(0o755)
+    if npm != "no sources":
+        (tmp_path / facts["WEB"]).mkdir(parents=True)
+        (tmp_path / facts["WEB"] / "package.json").write_text("{}")
+    if npm == "stands":
+        (tmp_path / facts["VIEWER"]).parent.mkdir(parents=True)
+        (tmp_path / facts["VIEWER"]).write_text("here")
+    system = "" if npm == "none" else f":{os.environ['PATH']}"
+    monkeypatch.setenv("PATH", f"{tools}{system}")
+    monkeypatch.chdir(tmp_path)
+    why = facts["build_viewer"](tmp_path)
+    assert why.startswith(told)
+    assert bool(why) == bool(told)
+    assert (tmp_path / facts["VIEWER"]).is_file() == (not told)
 
 
 def _bare_environment(root: Path) -> Path:

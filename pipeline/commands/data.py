@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from .options import FOLDER
+from .options import FOLDER, out_option
 
 if TYPE_CHECKING:
     from leukodiff.pipeline.console import Advance
@@ -47,10 +47,12 @@ def fetch_dataset(name: str, root: Path | None) -> None:
 
 
 @data.command("check")
-@click.argument("name", required=False)
+@click.argument("names", nargs=-1, metavar="[NAME[=FOLDER]]...")
 @_root
-def check_datasets(name: str | None, root: Path | None) -> None:
-    """Counts, broken boxes, unreadable files and duplicates of NAME, or of all at hand.
+def check_datasets(names: tuple[str, ...], root: Path | None) -> None:
+    """Counts, broken boxes, unreadable files and duplicates of each NAME, or of all at hand.
+
+    Of several it also says what they share. table=FOLDER is your own.
 
     Exit status: 0 looked over, whatever was found; 2 when a data set holds nothing to look at.
     """
@@ -59,15 +61,17 @@ def check_datasets(name: str | None, root: Path | None) -> None:
     from leukodiff.pipeline.console import progress_bar
     from leukodiff.runtime.errors import DataError
 
-    if root and not name:
+    if root and len(names) != 1:
         raise click.BadParameter(
             "the folder of which data set? give its NAME too", param_hint="--root"
         )
     reports, refused = [], []
-    for one in [name] if name else _at_hand():
+    for text in names or _at_hand():
+        one, _, folder = text.partition("=")
         with progress_bar("images") as advance:
             try:
-                reports.append(check(one, root, _reporter(advance, one)))
+                where = Path(folder) if folder else root
+                reports.append(check(one, where, _reporter(advance, one)))
             except DataError as error:
                 refused.append(str(error))
                 continue
@@ -76,6 +80,34 @@ def check_datasets(name: str | None, root: Path | None) -> None:
         click.echo(between_text(reports))
     if refused:
         raise DataError("; ".join(refused))
+
+
+@data.command("from-reviews")
+@click.argument("folders", nargs=-1, required=True, type=FOLDER, metavar="DIR...")
+@out_option("New folder: images, cells.csv, provenance.json.")
+@click.option("--record", default="", help="The record's address, where it is not in DIR.")
+def from_reviews(folders: tuple[Path, ...], out: Path, record: str) -> None:
+    """Turn the signed slides of reviews into a training set for `train classifier`.
+
+    DIR is what `review` was given. Only signed slides count, and of them the cells that a person
+    named or looked at. Splits are by slide. Then: train classifier --data table=FOLDER.
+    """
+    from leukodiff.pipeline.console import printable, show_table
+    from leukodiff.pipeline.review.training_set import make_training_set
+
+    if record and len(folders) > 1:
+        raise click.UsageError("--record is that of one DIR; give one")
+    made = make_training_set(folders, out, record)
+    for line in made.left_out:
+        click.echo(f"left out: {printable(line)}")
+    rows = [[split, name, str(n)] for (split, name), n in sorted(made.cells.items())]
+    show_table("", ["split", "cell_type", "cells"], rows)
+    click.echo(
+        f"{out}: {made.cells.total()} cells of {made.slides} signed slides, of which a person "
+        f"named {made.corrected} otherwise and added {made.added}"
+    )
+    if not any(split == "val" for split, _ in made.cells):
+        click.echo("one slide has no val split: train with another data set beside it (--data)")
 
 
 def _at_hand() -> list[str]:

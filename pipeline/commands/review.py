@@ -35,6 +35,9 @@ from .options import FILE, FOLDER, classifier_option, detector_option
     "--behind-proxy", is_flag=True, help="Believe the headers that a proxy before it adds."
 )
 @click.option("--threads", type=click.IntRange(min=1), help="Cores to use.  [default: all]")
+@click.option(
+    "--reference", type=FOLDER, help="Its own reference cells.  [default: DIR/reference-cells]"
+)
 @detector_option
 @classifier_option
 def review(
@@ -49,6 +52,7 @@ def review(
     names: tuple[str, ...],
     behind_proxy: bool,
     threads: int | None,
+    reference: Path | None,
     detector: Path | None,
     classifier: Path | None,
 ) -> None:
@@ -72,6 +76,7 @@ def review(
         names=names,
         behind_proxy=behind_proxy,
         threads=threads,
+        reference=reference,
         detector=detector,
         classifier=classifier,
     )

@@ -75,14 +75,21 @@ def train_detector(data: tuple[str, ...], official_labels: bool, **chosen: Any) 
 @click.option("--seed", type=int, default=0, show_default=True)
 @click.option("--device", help="cpu, cuda, cuda:1 ...  [default: a GPU if there is one]")
 @click.option("--threads", type=int, default=0, help="Cores to use.  [default: torch's choice]")
+@click.option(
+    "--last-layer",
+    is_flag=True,
+    help="Fit only the last layer of an exported classifier: minutes, for few cells of one's own.",
+)
 def train_classifier(
-    data: tuple[str, ...], official_labels: bool, out: Path, **chosen: Any
+    data: tuple[str, ...], official_labels: bool, out: Path, last_layer: bool, **chosen: Any
 ) -> None:
     """Fine-tune an EfficientNet that names white cells; run again to resume."""
+    from leukodiff.classifier.last_layer import train_last_layer
     from leukodiff.classifier.train import ClassifierTraining
-    from leukodiff.classifier.train import train_classifier as start
+    from leukodiff.classifier.train import train_classifier as train_all
 
     fields = labelled_fields(data, official_labels)
+    start = train_last_layer if last_layer else train_all
     best = start(fields, ClassifierTraining(out=out, **chosen), log=click.echo)
     click.echo(f"best checkpoint: {best}")
     click.echo(f'next: leukodiff export classifier "{best}" --out classifier.onnx')

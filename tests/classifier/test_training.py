@@ -29,6 +29,7 @@ from leukodiff.classifier.export import (  # noqa: E402
 )
 from leukodiff.classifier.from_onnx import load_exported  # noqa: E402
 from leukodiff.classifier.infer import SHIPPED, Classifier, softmax, temperatures  # noqa: E402
+from leukodiff.classifier.last_layer import fit, train_last_layer  # noqa: E402
 from leukodiff.classifier.train import (  # noqa: E402
     ClassifierTraining,
     create_model,
@@ -38,7 +39,7 @@ from leukodiff.classifier.train import (  # noqa: E402
 )
 from leukodiff.datasets.bccd import bccd_test_scenes  # noqa: E402
 from leukodiff.datasets.fields import LabelledField  # noqa: E402
-from leukodiff.runtime.errors import DataError, ModelFileError  # noqa: E402
+from leukodiff.runtime.errors import DataError, InputError, ModelFileError  # noqa: E402
 from leukodiff.runtime.metadata import metadata_path, write_metadata  # noqa: E402
 from leukodiff.runtime.onnx_import import restore_norms  # noqa: E402
 
@@ -211,6 +212,56 @@ def test_an_exported_classifier_is_trained_on(fields, trained, tmp_path):
     best = train_classifier(others, again)
     facts = export_classifier(best, others, tmp_path / "on.onnx", ExportNotes())
     assert [one["name"] for one in facts.training_data] == ["other", "other", "painted", "painted"]
+
+
+def test_the_last_layer_alone_learns_what_a_laboratory_calls_its_cells(fields, trained, tmp_path):
+    """The two names changed about: the network stays as it is, the last layer follows."""
+    first = tmp_path / "first.onnx"
+    export_classifier(trained, fields, first, ExportNotes())
+    names = list(COLOURS)
+    others = [
+        replace(field, source="table", cell_types=(names[1 - names.index(field.cell_types[0])],))
+        for field in fields
+    ]
+    again = replace(settings(tmp_path / "again"), weights=str(first))
+    lines: list[str] = []
+    best = train_last_layer(others, again, log=lines.append)
+    same = train_last_layer(others, replace(again, out=tmp_path / "same"))
+    model, _ = load_trained(best)
+    before = create_model(again)
+    load_exported(before, first)
+    kept, learnt = before.state_dict(), model.state_dict()
+    changed = {name for name in kept if not torch.equal(kept[name], learnt[name])}
+    assert changed == {"classifier.weight", "classifier.bias"}
+    repeated = load_trained(same)[0].state_dict()
+    assert torch.equal(learnt["classifier.weight"], repeated["classifier.weight"])
+    assert [line.split()[0] for line in lines] == ["before:", "after:"]
+    facts = export_classifier(best, others, tmp_path / "on.onnx", ExportNotes())
+    assert [one["name"] for one in facts.training_data] == ["table", "table", "painted", "painted"]
+
+
+def test_the_last_layer_goes_on_from_a_classifier(fields, tmp_path):
+    with pytest.raises(InputError, match="--weights shipped"):
+        train_last_layer(fields, settings(tmp_path / "run"))
+
+
+@pytest.mark.parametrize(
+    ("shares", "pull", "named"),
+    [
+        pytest.param([0.5, 0.5], 0.001, [1, 0], id="both corrected"),
+        pytest.param([1.0, 0.0], 0.001, [1, 1], id="the second counts for nothing"),
+        pytest.param([0.5, 0.5], 1e6, [0, 1], id="held at what it was"),
+    ],
+)
+def test_a_last_layer_is_fitted(shares, pull, named):
+    head = torch.nn.Linear(2, 2)
+    with torch.no_grad():
+        head.weight.copy_(torch.tensor([[1.0, 0.0], [0.0, 1.0]]))
+        head.bias.zero_()
+    cells = torch.tensor([[2.0, 1.0], [1.0, 2.0]])  # named 0 and 1; a person says 1 and 0
+    fit(head, cells, torch.tensor([1, 0]), torch.tensor(shares), pull)
+    with torch.no_grad():
+        assert head(cells).argmax(dim=1).tolist() == named
 
 
 def test_an_exported_classifier_of_another_architecture_is_named(tmp_path):

@@ -187,3 +187,23 @@ def test_real_pbc_split_cuts_no_picture(real: dict[str, CheckReport]) -> None:
 def test_real_kaggle_holds_bccd(real: dict[str, CheckReport]) -> None:
     shared = groups_between([real["bccd"], real["kaggle_blood_cells"]])
     assert shared["bccd test", "kaggle_blood_cells train"] > 0
+
+
+def test_ones_own_table_is_checked_beside_a_data_set(trees: Any, chula_tree: Path) -> None:
+    """A reviewed copy of an image of a data set is found, whatever it is called."""
+    own = chula_tree.parent / "own"
+    own.mkdir()
+    image = (chula_tree / "images" / "B-2_0001.jpg").read_bytes()
+    (own / "mon_a.jpg").write_bytes(image)
+    trees.write_image(own / "mon_b.jpg", (320, 240), 9)
+    columns = "field_id,cell_type,x_min,y_min,x_max,y_max,group,split,um_per_px\n"
+    rows = (
+        "mon_a.jpg,monocyte,10,10,40,40,mon,train,0.1\nmon_b.jpg,monocyte,9,9,40,40,mon,train,0.1\n"
+    )
+    (own / "cells.csv").write_text(columns + rows)
+    report = check("table", own)
+    assert report.n_fields == {"train": 2}
+    (twins,) = twins_between([check("chula", chula_tree), report])
+    assert {path.name for path in (twins.left, twins.right)} == {"B-2_0001.jpg", "mon_a.jpg"}
+    with pytest.raises(DataError, match="in which folder"):
+        check("table", None)

@@ -66,18 +66,23 @@ def agreement(report: SmearReport, state: SlideState) -> CellAgreement:
 
 
 def may_sign(
-    report: SmearReport, state: SlideState, reason: str = "", reader: int = 1
+    report: SmearReport,
+    state: SlideState,
+    reason: str = "",
+    reader: int = 1,
+    read: SmearReport | None = None,
 ) -> list[str]:
     """What stands in the way of a signature, one line each; empty: it may be signed.
 
-    Cells that are unidentified or that nobody looked at may be left so for a `reason`.
+    Cells that are unidentified or that nobody looked at may be left so for a `reason`. `read` is
+    the report with the reader's work applied, for who has it already.
     """
     if state.reading(reader).signature:
         return ["it is signed"]
     if reader == THIRD and not state.awaits_third:
         return ["there is nothing to decide between two readers"]
     undecided = sum(not one.decided for one in differences(report, state)) if reader == THIRD else 0
-    open_now = {} if reason.strip() else open_cells(report, state, reader)
+    open_now = {} if reason.strip() else open_cells(report, state, reader, read)
     told = {
         "undecided": ("difference is not decided", "differences are not decided"),
         "unidentified": ("cell is unidentified", "cells are unidentified"),
@@ -87,9 +92,14 @@ def may_sign(
     return [f"{n} {told[what][n > 1]}" for what, n in found.items() if n]
 
 
-def open_cells(report: SmearReport, state: SlideState, reader: int = 1) -> dict[str, int]:
-    """How many cells are `unidentified`, and how many `not_looked_at`; the third decides all."""
-    cells = applied(report, state, reader).cells
+def open_cells(
+    report: SmearReport, state: SlideState, reader: int = 1, read: SmearReport | None = None
+) -> dict[str, int]:
+    """How many cells are `unidentified`, and how many `not_looked_at`; the third decides all.
+
+    `read` is as in `may_sign`.
+    """
+    cells = (read or applied(report, state, reader)).cells
     seen = state.reading(reader).looked_at
     unseen = 0 if reader == THIRD else sum(cell.cell_id not in seen for cell in cells)
     unnamed = sum(cell.counted_as == UNIDENTIFIED for cell in cells)
@@ -110,16 +120,17 @@ def signing(
     Raises:
         InputError: something stands in the way.
     """
-    if obstacles := may_sign(report, state, reason, reader):
+    read = applied(report, state, reader)
+    if obstacles := may_sign(report, state, reason, reader, read):
         raise InputError(f"{state.slide}: can't be signed: {'; '.join(obstacles)}")
     payload = {
         "name": name,
         "reader": reader,
         "statement": statement,
-        "open": open_cells(report, state, reader),
+        "open": open_cells(report, state, reader, read),
         "reason": reason,
         "machine": _counts(cell.cell_type for cell in report.cells),
-        "person": _counts(c.counted_as for c in applied(report, state, reader).cells),
+        "person": _counts(cell.counted_as for cell in read.cells),
         "sha256": digest(state, reader),
     }
     if _is_second(state, reader):

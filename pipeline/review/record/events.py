@@ -13,6 +13,7 @@ from leukodiff.runtime.errors import InputError
 ADDED, OPENED, RECLASSIFIED, LOOKED_AT = "added", "opened", "reclassified", "looked_at"
 CELL_ADDED, CELL_REMOVED, CELL_RESTORED = "cell_added", "cell_removed", "cell_restored"
 COMMENTED, SIGNED, REOPENED, REFUSED = "commented", "signed", "reopened", "refused"
+REFERENCE_ADDED, REFERENCE_REMOVED = "reference_added", "reference_removed"
 
 READING_KINDS = frozenset(
     {RECLASSIFIED, LOOKED_AT, CELL_ADDED, CELL_REMOVED, CELL_RESTORED, COMMENTED, SIGNED}
@@ -26,7 +27,8 @@ SLIDE_KINDS = READING_KINDS | {ADDED, OPENED, REOPENED, REFUSED}
 PEOPLE_KINDS = frozenset(
     {"user_added", "user_changed", "logged_in", "login_failed", "logged_out", REFUSED}
 )
-KINDS = SLIDE_KINDS | PEOPLE_KINDS
+REFERENCE_KINDS = frozenset({REFERENCE_ADDED, REFERENCE_REMOVED})
+KINDS = SLIDE_KINDS | PEOPLE_KINDS | REFERENCE_KINDS
 
 FIRST = "0" * 64
 """What the first event has for the hash of the one before."""

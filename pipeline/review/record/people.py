@@ -139,8 +139,12 @@ class People:
         """Open an account again."""
         self._change(name, by, "restored", active=True)
 
-    def check_password(self, name: str, password: str, address: str = "") -> User | None:
+    def check_password(
+        self, name: str, password: str, address: str = "", is_login: bool = True
+    ) -> User | None:
         """The user whose password it is, else `None`; takes as long for a name that nobody has.
+
+        Unless it `is_login`, one that is right is no event: what it was asked for will be one.
 
         Raises:
             LockedOut: too many attempts failed before.
@@ -157,8 +161,9 @@ class People:
             mine = or_(own.id == attempt, own.user == _key(name))
             connection.execute(delete(tables.login_attempts).where(mine))
             self._rehash(connection, row, password)
-            told = {"address": address}
-            self._note(connection, (number, last), row.name, "logged_in", **told)
+            if is_login:
+                told = {"address": address}
+                self._note(connection, (number, last), row.name, "logged_in", **told)
         return _user(row)
 
     def create_session(self, user: User) -> str:

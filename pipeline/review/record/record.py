@@ -106,6 +106,17 @@ class Record:
         _insert(connection, event)
         return event
 
+    def note(self, actor: str, kind: str, payload: Mapping[str, Any]) -> Event:
+        """Add an event of no slide that stands alone.
+
+        Raises:
+            InputError: a name or the payload is malformed.
+            RecordError: it could not be written; nothing is kept of it.
+        """
+        _check_names("-", actor)
+        with self.database.writing() as (connection, number, last):
+            return self.append_about_people(connection, Head(number, last), actor, kind, payload)
+
     def refuse(
         self, actor: str, what: str, why: str, *, address: str = "", slide: str = ""
     ) -> Event | None:
@@ -141,6 +152,13 @@ class Record:
         with self.database.reading() as connection:
             ordered = wanted.order_by(tables.events.c.number).limit(limit)
             return [_event(row) for row in connection.execute(ordered).mappings()]
+
+    def newest(self, slide: str, n: int) -> list[Event]:
+        """The last `n` events of a slide, or with an empty name of no slide; newest first."""
+        e = tables.events.c
+        last = select(tables.events).where(e.slide == slide).order_by(e.number.desc()).limit(n)
+        with self.database.reading() as connection:
+            return [_event(row) for row in connection.execute(last).mappings()]
 
     def state(self, slide: str) -> SlideState:
         """A slide's present state; its `version` is 0 where there is no such slide."""

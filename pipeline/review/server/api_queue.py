@@ -41,7 +41,7 @@ def stop(call: Call) -> Json:
     number = int(text) if text.isdecimal() and len(text) < 12 else -1
     job = call.desk.queue.stop(number)
     if job is None:
-        raise Refused(404, "nothing of that number waits or runs")
+        raise Refused(404, "nothing of that number waits or runs", "address")
     return {"job": job_json(job)}
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from starlette.responses import Response
 
-from ..record import SlideRow, may_sign, signing
+from ..record import SlideRow, signing
 from ..record.events import ADDED, COMMENTED, LOOKED_AT, OPENED, REOPENED, SIGNED
 from .calls import Call
 from .facts import NAMES, Json, cell_json, slide_json
@@ -15,7 +15,7 @@ from .naming import Named
 from .people import SIGN
 from .refusals import Refused
 from .reviewed import TYPES, export, reviewed_report
-from .views import View, agreement_json, feed_json, standing
+from .views import View, agreement_json, feed_json, obstacles, standing
 from .wire import text_of, whole_of
 
 CELLS_AT_ONCE = 50_000
@@ -54,6 +54,7 @@ def _row(call: Call, slide_id: str, row: SlideRow | None) -> Json:
         "n_atypical": summary["n_atypical"],
         "flags": summary["flags"],
         "anew": summary["anew"],
+        "awaits_third": summary["awaits_third"],
         "who": row.actor if row.status != "analysed" else "",
         "when": row.at,
         "version": row.version,
@@ -162,7 +163,7 @@ def add_cell(call: Call) -> Json:
     )
     cell = next(one for one in after.reading.added if one.cell_id == newest)
     made = cell_json(cell, after.slide, after.reading)
-    return {**answer, **made, "cell": made, "warning": named.warning}
+    return {**answer, "cell": made, "warning": named.warning}
 
 
 def added_payload(field_id: str, box: tuple[float, ...], named: Named) -> Json:
@@ -206,8 +207,7 @@ def sign(call: Call) -> Json:
         raise Refused(400, "name: who signs?", "body")
     _require_openness(view, version)
     call.desk.check_signer(call.person, call.body.get("password"), call.client)
-    left = may_sign(view.slide.report, view.state, reason, view.reader or 1)
-    if left:
+    if left := obstacles(view, reason):
         raise Refused(400, "; ".join(left), may_sign=left)
     if comment and comment != view.reading.comment:
         call.desk.reviews.do(view, call.person, COMMENTED, {"text": comment}, version)
@@ -281,8 +281,21 @@ def _reclassified(view: View, payload: Mapping[str, Any]) -> Json | None:
     for cell_id, said in cells.items():
         to = said.get("to") if isinstance(said, dict) else said
         _require_type(to)
-        wanted[cell_id] = {"to": to}
+        wanted[cell_id] = {"to": to, **_believed(view, cell_id, said)}
     return {"cells": wanted}
+
+
+def _believed(view: View, cell_id: str, said: Any) -> Json:
+    """What the page took the cell for, as the record has it; empty where it does not say.
+
+    A third reader is shown what the first two say together: the record has that in their readings.
+    """
+    if not isinstance(said, dict) or "from" not in said:
+        return {}
+    _require_type(said["from"])
+    if said["from"] != view.reading.reviewed_as.get(cell_id):
+        return {"from": said["from"]}
+    return {"from": view.state.reading(view.reader or 1).reviewed_as.get(cell_id)}
 
 
 def _looked_at(view: View, payload: Mapping[str, Any]) -> Json | None:

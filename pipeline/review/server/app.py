@@ -16,12 +16,20 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from leukodiff.pipeline.output import OutputError, log_error
 from leukodiff.runtime.errors import LeukodiffError
 
-from . import api_pictures, api_queue, api_slides, pages
+from . import (
+    api_differences,
+    api_people,
+    api_pictures,
+    api_queue,
+    api_references,
+    api_slides,
+    pages,
+)
 from .calls import Function, answers, desk_of
 from .desk import Desk
 from .guard import Guard
 from .headers import SecurityHeaders
-from .people import ANALYZE, ANYONE, LOOK, REVIEW, SIGN
+from .people import ANALYZE, ANYONE, LOOK, MANAGE, REVIEW, SIGN
 from .refusals import Refused
 from .stream import stream
 from .wire import refusal
@@ -66,7 +74,10 @@ def routes() -> list[BaseRoute]:
         Route("/", pages.worklist),
         Route("/slides/{slide}", pages.gallery),
         Route("/slides/{slide}/view", pages.viewer),
+        Route("/slides/{slide}/differences", pages.differences),
         Route("/slides/{slide}/report", pages.report),
+        Route("/people", pages.people),
+        Route("/password", pages.password),
         Route("/login", pages.login_page, methods=["GET"]),
         Route("/login", pages.login, methods=["POST"]),
         Route("/logout", pages.logout, methods=["POST"]),
@@ -82,6 +93,19 @@ def routes() -> list[BaseRoute]:
         _post(f"{one}/sign", api_slides.sign, SIGN),
         _post(f"{one}/reopen", api_slides.reopen, SIGN),
         _get(f"{one}/export/{{kind}}", api_slides.exported),
+        _get(f"{one}/differences", api_differences.differing),
+        _get("/api/references", api_references.references),
+        _post("/api/references", api_references.add, SIGN),
+        _post("/api/references/remove", api_references.remove, SIGN),
+        _get("/references/{type}/{id}", api_references.picture),
+        _get("/api/users", api_people.users, MANAGE),
+        _post("/api/users", api_people.add, MANAGE),
+        _post("/api/users/role", api_people.give_role, MANAGE),
+        _post("/api/users/password", api_people.give_password, MANAGE),
+        _post("/api/users/disable", api_people.disable, MANAGE),
+        _post("/api/users/enable", api_people.enable, MANAGE),
+        _get("/api/log", api_people.log, MANAGE),
+        _post("/api/password", api_people.own_password, LOOK),
         _get("/crops/{slide}/sheet/{n}.jpg", api_pictures.sheet),
         _get("/crops/{slide}/{cell}.jpg", api_pictures.crop),
         _get("/tiles/{slide}/{field}/{level}/{x}_{y}.jpg", api_pictures.tile),
@@ -94,8 +118,8 @@ def routes() -> list[BaseRoute]:
     ]
 
 
-def _get(path: str, function: Function) -> Route:
-    return Route(path, answers(function, LOOK), methods=["GET"])
+def _get(path: str, function: Function, needs: str = LOOK) -> Route:
+    return Route(path, answers(function, needs), methods=["GET"])
 
 
 def _post(path: str, function: Function, needs: str) -> Route:
@@ -118,7 +142,7 @@ async def on_refused(request: Request, error: Exception) -> Response:
 def wants_page(request: Request) -> bool:
     """Whether a person looks at the answer, and not a script."""
     path = request.url.path
-    made = path.startswith(("/api/", "/crops/", "/tiles/", "/static/"))
+    made = path.startswith(("/api/", "/crops/", "/references/", "/tiles/", "/static/"))
     return not made and "text/html" in request.headers.get("accept", "")
 
 

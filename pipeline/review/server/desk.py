@@ -23,6 +23,7 @@ from .jobs import Job, Queue
 from .naming import Namer
 from .people import Person
 from .pictures import Pictures, prune
+from .references import References
 from .refusals import Refused, Tally, shortened
 from .reviews import Reviews
 from .settings import ReviewSettings
@@ -65,6 +66,7 @@ class Desk:
         images = Images(limits.images_bytes)
         crops = settings.hidden / "crops"
         self.pictures = Pictures(images, Bytes(limits.tiles_bytes), crops)
+        self.references = References(settings.reference_folder)
         self.tiles = Tiles(images, Bytes(limits.tiles_bytes))
         self.namer = Namer(self.load_classifier, images)
         order = {
@@ -162,7 +164,7 @@ class Desk:
         if not isinstance(password, str) or not password:
             raise Refused(403, "password: a signature needs it", "signature")
         try:
-            right = self.record.people.check_password(person.name, password, client)
+            right = self.record.people.check_password(person.name, password, client, is_login=False)
         except LockedOut as error:
             raise Refused(403, str(error), "signature") from error
         if right is None:

@@ -7,6 +7,7 @@ What every template is given:
 - `users_exist`: whether people log in, and so a signature needs a password
 - `can`: what the role allows (`look`, `review`, `sign`, `analyze`, `manage`)
 - `slide_id`: the slide of the page, else empty
+- `page_name`: of a page that the header links to, else empty
 - `version`: of leukodiff
 
 `login.html` has `next` (where to go then) and `error`, `error.html` has `title` and `message`.
@@ -28,7 +29,7 @@ from .calls import Call, call_of, client_of, desk_of
 from .desk import Desk
 from .guard import NEXT_LETTERS
 from .headers import REPORT_POLICY
-from .people import ANYONE, REVIEW, Person
+from .people import ANYONE, LOOK, MANAGE, REVIEW, Person
 from .refusals import Refused
 from .reviewed import export, reviewed_report
 
@@ -76,6 +77,7 @@ def page(request: Request, template: str, status: int = 200, **values: Any) -> R
         "users_exist": not local,
         "can": person.can,
         "slide_id": "",
+        "page_name": "",
     }
     return HTMLResponse(rendered(template, **{**known, **values}), status_code=status)
 
@@ -95,6 +97,31 @@ async def viewer(request: Request) -> Response:
     """`/slides/{id}/view`: the cells in their place."""
     slide_id = await run_in_threadpool(_opened, call_of(request, {}))
     return page(request, "viewer.html", slide_id=slide_id)
+
+
+async def differences(request: Request) -> Response:
+    """`/slides/{id}/differences`: where two readers differ, for the third."""
+    slide_id = await run_in_threadpool(_opened, call_of(request, {}))
+    return page(request, "differences.html", slide_id=slide_id)
+
+
+async def people(request: Request) -> Response:
+    """`/people`: who may log in; for administrators, where people log in."""
+    _logged_in(request, MANAGE)
+    return page(request, "people.html", page_name="people")
+
+
+async def password(request: Request) -> Response:
+    """`/password`: where whoever is logged in gives themselves another one."""
+    _logged_in(request, LOOK)
+    return page(request, "password.html")
+
+
+def _logged_in(request: Request, needs: str) -> None:
+    if desk_of(request).settings.is_local:
+        raise Refused(404, "nobody logs in here: this review is opened on its own computer alone")
+    if not request.scope["person"].may(needs):
+        raise Refused(403, "your role does not allow this", "role")
 
 
 def _opened(call: Call) -> str:
@@ -153,6 +180,8 @@ async def login(request: Request) -> Response:
     said = await form_of(request)
     where = next_of(said.get("next", "/"))
     if not desk.is_visit_csrf(request.cookies.get(VISIT, ""), said.get("csrf", "")):
+        forged = Refused(403, "a login form without its token", "csrf")
+        await run_in_threadpool(desk.refused, ANYONE, "POST /login", forged)
         return login_form(request, where, "The page was too old; please try again.", 403)
     name, password = said.get("name", "")[:LETTERS], said.get("password", "")
     try:

@@ -4,7 +4,6 @@ from dataclasses import dataclass, fields
 from functools import partial
 from typing import Any
 
-from leukodiff.datasets.vocabulary import BY_NAME
 from leukodiff.pipeline.exports.look import Look
 from leukodiff.pipeline.exports.tables import cells_csv, counts_csv, fields_csv, measurements_csv
 from leukodiff.pipeline.gallery import CROP_PX, Gallery
@@ -15,7 +14,7 @@ from leukodiff.pipeline.reporting import EXPORTS
 from leukodiff.pipeline.texts import load_texts
 from leukodiff.runtime.errors import InputError
 
-from ..record import Reading, SlideState
+from ..record import Reading, Signature, SlideState
 from .facts import counts
 from .pictures import Pictures
 from .refusals import Refused
@@ -44,15 +43,15 @@ TYPES = {
 class ReviewedReport(SmearReport):
     """A report whose remarks say first what a person did: in every export, whichever its format.
 
-    `review` is that in English, a sentence each.
+    `review` is that, a sentence each, in the language of the report.
     """
 
-    review: tuple[str, ...] = ()
+    review: tuple[Remark, ...] = ()
 
     @property
     def remarks(self) -> tuple[Remark, ...]:
         """Who reviewed it, then what else a reader must know."""
-        return (*(Remark.as_told(text) for text in self.review), *super().remarks)
+        return (*self.review, *super().remarks)
 
 
 def reviewed_report(
@@ -72,26 +71,27 @@ def reviewed_report(
 
 def review_remarks(
     machine: SmearReport, person: SmearReport, state: SlideState, reading: Reading
-) -> tuple[str, ...]:
-    """Who reviewed and signed, what the machine said and what the person said, in English."""
-    signed = [
-        f"reviewed and signed by {one.name} (reader {one.reader}) on {one.at}"
-        + (f": {one.reason}" if one.reason else "")
-        for one in state.signatures
-    ]
+) -> tuple[Remark, ...]:
+    """Who reviewed and signed, what the machine said and what the person said."""
     moved = [cell for cell in person.cells if cell.reviewed_as not in (None, cell.cell_type)]
-    said = [
-        f"the machine counted {_listed(counts(machine.cells, 'cell_type'))}",
-        f"after review: {_listed(counts(person.cells, 'counted_as'))}",
-        f"by a person: {len(moved)} cells named otherwise, {len(reading.added)} added, "
-        f"{len(reading.removed)} removed",
-    ]
-    comment = [f"comment: {reading.comment}"] if reading.comment else []
-    return (*(signed or ["not signed: the review is not finished"]), *said, *comment)
+    n_added, n_removed = len(reading.added), len(reading.removed)
+    return (
+        *([_signed(one) for one in state.signatures] or [Remark("not_signed")]),
+        _counted("machine", counts(machine.cells, "cell_type")),
+        _counted("person", counts(person.cells, "counted_as")),
+        Remark("person_did", named=len(moved), added=n_added, removed=n_removed),
+        *([Remark("comment", text=reading.comment)] if reading.comment else []),
+    )
 
 
-def _listed(found: dict[str, int]) -> str:
-    return ", ".join(f"{n} {BY_NAME[name].title}" for name, n in found.items()) or "no cells"
+def _signed(one: Signature) -> Remark:
+    because = {"reason": one.reason} if one.reason else {}
+    code = "signed_because" if because else "signed"
+    return Remark(code, name=one.name, reader=one.reader, at=one.at, **because)
+
+
+def _counted(by: str, found: dict[str, int]) -> Remark:
+    return Remark(f"{by}_counted", counts=tuple(found.items())) if found else Remark(f"{by}_none")
 
 
 def look_of(slide: Loaded) -> Look:

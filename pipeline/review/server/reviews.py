@@ -29,7 +29,15 @@ from .facts import Json, n_atypical
 from .people import OPERATOR, REVIEW, Person
 from .refusals import Refused
 from .shelf import Loaded, Shelf, Stamp
-from .views import ANEW, View, cells_digest, news_json, seen_without_reading, shown_reading
+from .views import (
+    ANEW,
+    TAKEN,
+    View,
+    cells_digest,
+    news_json,
+    seen_without_reading,
+    shown_reading,
+)
 
 log = logging.getLogger("leukodiff")
 
@@ -115,7 +123,7 @@ class Reviews:
         with self._lock:
             told = self._told.get(row.slide_id, {})
         said = {"n_cells": row.n_cells, "flags": [], "anew": False, "n_unidentified": 0}
-        said |= {"n_atypical": 0, **row.summary}
+        said |= {"n_atypical": 0, "awaits_third": False, **row.summary}
         return said if row.status == "analysed" else {**said, **told}
 
     def recount(self) -> None:
@@ -126,16 +134,14 @@ class Reviews:
                     self.tell(self.view(row.slide_id, OPERATOR))
 
     def tell(self, view: View) -> None:
-        """Keeps what the worklist says of a slide under review, where there is one reading."""
-        if view.state.readers > 1 or view.stale:
+        """Keeps what the worklist says of a slide under review.
+
+        Of two readings it says only whether a third is awaited: each is the reader's own.
+        """
+        if view.stale:
             return
-        report = view.report
-        told = {
-            "n_cells": len(report.cells),
-            "n_unidentified": report.differential.n_unidentified,
-            "n_atypical": n_atypical(report.cells),
-            "flags": [str(remark) for remark in report.remarks],
-        }
+        two = {"awaits_third": view.state.awaits_third}
+        told = two if view.state.readers > 1 else _told_of(view.report)
         with self._lock:
             self._told[view.slide.slide_id] = told
 
@@ -213,7 +219,7 @@ class Reviews:
         if before.stale:
             raise Refused(423, ANEW)
         if before.reader is None:
-            raise Refused(403, "the readings of this slide are taken by others", "role")
+            raise Refused(403, TAKEN, "role")
         said = dict(payload)
         if before.state.readers > 1:
             said["reader"] = before.reader
@@ -263,3 +269,12 @@ class Reviews:
         after = self._view(before.slide, self._follow(before.slide.slide_id), person)
         self.tell(after)
         return news_json(after, person, version)
+
+
+def _told_of(report: SmearReport) -> Json:
+    return {
+        "n_cells": len(report.cells),
+        "n_unidentified": report.differential.n_unidentified,
+        "n_atypical": n_atypical(report.cells),
+        "flags": [str(remark) for remark in report.remarks],
+    }

@@ -4,6 +4,7 @@ import ipaddress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from leukodiff.pipeline.slides import REFERENCE_CELLS
 from leukodiff.runtime.errors import InputError
 
 HIDDEN = ".review"
@@ -47,7 +48,8 @@ class ReviewSettings:
     when empty. `allow`: folders whose whole-slide files may be analysed by path. `names`: under
     which names browsers reach it, where that is not `host` itself. `behind_proxy`: the proxy's
     forwarded headers are believed. `classifier`: the model that names added cells, the shipped one
-    when `None`; `threads`: cores for an analysis.
+    when `None`; `threads`: cores for an analysis. `reference`: the laboratory's own reference
+    cells, a folder in `out` when `None`.
 
     Raises:
         InputError: when made: a certificate without its key, readers other than 1 and 2, two where
@@ -67,6 +69,7 @@ class ReviewSettings:
     detector: Path | None = None
     classifier: Path | None = None
     threads: int | None = None
+    reference: Path | None = None
     limits: Limits = field(default_factory=Limits)
 
     def __post_init__(self) -> None:
@@ -93,6 +96,11 @@ class ReviewSettings:
     def uploads(self) -> Path:
         """Where images go that were dropped on the page."""
         return self.out / UPLOADS
+
+    @property
+    def reference_folder(self) -> Path:
+        """Where the laboratory's own reference cells lie."""
+        return self.reference or self.out / REFERENCE_CELLS
 
     @property
     def is_local(self) -> bool:

@@ -27,6 +27,8 @@ ANEW = (
     "were reviewed"
 )
 
+TAKEN = "the readings of this slide are taken by others"
+
 
 @dataclass(frozen=True)
 class View:
@@ -88,12 +90,21 @@ def standing(view: View, person: Person) -> Json:
         "signatures": [signature_json(one) for one in seen_signatures(view)],
         "undo": open_ and undo(state, person.name, reader) is not None,
         "redo": open_ and redo(state, person.name, reader) is not None,
-        "may_sign": [ANEW] if view.stale else may_sign(view.slide.report, state, "", reader),
+        "may_sign": obstacles(view),
         "readers": state.readers,
         "reader": view.reader,
         "locked": view.locked,
         "can": person.can,
     }
+
+
+def obstacles(view: View, reason: str = "") -> list[str]:
+    """What stands in the way of a signature by whoever the view was made for."""
+    if view.stale:
+        return [ANEW]
+    if view.reader is None and view.state.readers > 1:
+        return [TAKEN]
+    return may_sign(view.slide.report, view.state, reason, view.reader or 1, view.report)
 
 
 def shown_reading(slide: Loaded, state: SlideState, reader: int, report: SmearReport) -> Reading:

@@ -92,3 +92,6 @@ export const galleryPage = (slide, cell) =>
 /** @param {string} slide @param {string} [cell] */
 export const viewerPage = (slide, cell) =>
   `/slides/${encodeURIComponent(slide)}/view${cell ? `?cell=${encodeURIComponent(cell)}` : ""}`;
+
+/** @param {string} slide */
+export const differencesPage = (slide) => `/slides/${encodeURIComponent(slide)}/differences`;

@@ -1,6 +1,6 @@
 // A page that could not get what it shows says so.
 
-import { Refused } from "./api.js";
+import { Refused, Unreachable } from "./api.js";
 import { byId, el } from "./dom.js";
 
 /** @param {unknown} error */
@@ -10,4 +10,11 @@ export function connectionFailed(error) {
   banner.hidden = false;
   const why = error instanceof Refused ? error.message : "the server does not answer";
   banner.replaceChildren(`This page could not be filled: ${why}.`, el("button", { type: "button", class: "small", onclick: () => location.reload() }, "Try again"));
+}
+
+/** A sentence for a person: why something was not done. @param {unknown} error */
+export function whyNot(error) {
+  if (error instanceof Unreachable) return "The server does not answer; nothing was done.";
+  const text = error instanceof Error ? error.message : String(error);
+  return `${text.charAt(0).toUpperCase()}${text.slice(1)}${text.endsWith(".") ? "" : "."}`;
 }

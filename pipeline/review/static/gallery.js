@@ -6,7 +6,9 @@ import { dragCells } from "./drag.js";
 import { byId, counted, el, inputById, swatch, toast, UNIT } from "./dom.js";
 import { Grid } from "./grid.js";
 import { watchLooking } from "./looking.js";
-import { hasReference, references } from "./reference.js";
+import { whyNot } from "./failed.js";
+import { hasOwn, hasReference, keepReference, loadReferences, references } from "./reference.js";
+import { referenceDialog } from "./reference_dialog.js";
 import { classOfKey, onKeys, openSlide } from "./slide_page.js";
 import { ATYPICAL, UNIDENTIFIED, countedAs, shelfOf } from "./store.js";
 import { capital, percent } from "./words.js";
@@ -20,7 +22,7 @@ const LOOK_KEY = "leukodiff-gallery-look";
 const PLAIN = { size: String(8 * Math.round(12 * UNIT)), brightness: "100", contrast: "100" };
 const INSETS_PX = 6;
 
-const store = await openSlide();
+const [store] = await Promise.all([openSlide(), loadReferences()]);
 const classes = [...FIRST, ...store.slide.classes.map((one) => one.name).filter((name) => !FIRST.includes(name))];
 /** Which shelves are shown though they are empty: the five of a normal differential, and what one looks for. */
 const always = new Set(store.slide.classes.filter((one) => one.counted).map((one) => one.name).concat(UNIDENTIFIED));
@@ -159,8 +161,37 @@ function drawCompare(cell) {
         el("div", { class: "refs" }, ...(hasReference(type) ? references(type, innerHeight < 900 ? 3 : 6, px) : [el("span", { class: "muted small" }, "no reference cells")])),
       ),
     ),
-    el("p", { class: "compare-note" }, "Reference cells are drawn (the phantom's), at the same scale."),
+    el("p", { class: "compare-note" }, referenceNote(guesses.map(([type]) => type))),
+    mayKeep(cell) ? el("button", { type: "button", class: "small", onclick: () => void keep(cell) }, "Keep as a reference") : "",
   );
+}
+
+/** @param {string[]} types */
+function referenceNote(types) {
+  const shown = types.filter(hasReference);
+  const own = shown.filter(hasOwn).length;
+  if (!shown.length) return "";
+  if (own === shown.length) return "The laboratory's own reference cells, at the same scale.";
+  return own ? "At the same scale; where the laboratory has none of its own, drawn ones (the phantom's)." : "Reference cells are drawn (the phantom's), at the same scale.";
+}
+
+/** Examples come from signed slides. @param {Cell} cell */
+const mayKeep = (cell) => store.slide.status === "signed" && countedAs(cell) !== UNIDENTIFIED && !cell.removed && (store.slide.can?.includes("sign") ?? true);
+
+/** @param {Cell} cell */
+async function keep(cell) {
+  try {
+    await keepReference(store.slide.slide_id, cell.id);
+    toast(`${cell.id} is a reference of ${store.kind(countedAs(cell)).title} now.`);
+    referencesChanged();
+  } catch (error) {
+    toast(whyNot(error));
+  }
+}
+
+function referencesChanged() {
+  grid.renew();
+  drawSelection();
 }
 
 // What one sees them by: size, brightness, contrast; kept on this computer.
@@ -283,6 +314,7 @@ watchLooking(() => grid.onScreen().filter((id) => hasPicture(store, id, grid.siz
 
 byId("tab-gallery").setAttribute("aria-current", "page");
 buildRail();
+byId("reference-button").addEventListener("click", referenceDialog(store, referencesChanged));
 setLook({ ...PLAIN, ...JSON.parse(localStorage.getItem(LOOK_KEY) ?? "{}") });
 arrange();
 const asked = new URLSearchParams(location.search).get("cell");

@@ -59,6 +59,12 @@ export class Grid extends EventTarget {
     if (middle) this.scrollTo(middle, "nearest");
   }
 
+  /** Draws the sections anew, as when their reference cells changed. */
+  renew() {
+    for (const [key, group] of this.#groups) this.#dropGroup(key, group.root);
+    this.refresh();
+  }
+
   /** Draws in the next frame; many calls are one. */
   refresh() {
     if (this.#asked) return;

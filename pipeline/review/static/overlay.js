@@ -1,5 +1,7 @@
 // The boxes over the slide, the box that is being drawn, and the line that is being measured.
 
+import { UNIT } from "./dom.js";
+
 /** @typedef {import("./types.js").Cell} Cell */
 /** @typedef {{x: number, y: number}} Point */
 /** @typedef {{toScreen: (point: Point) => Point}} View */
@@ -26,7 +28,7 @@ export function drawOverlay(canvas, view, drawing) {
   if (!pen) return;
   pen.setTransform(scale, 0, 0, scale, 0, 0);
   pen.clearRect(0, 0, width, height);
-  pen.font = "600 12px system-ui, sans-serif";
+  pen.font = `600 ${12 * UNIT}px system-ui, sans-serif`;
   for (const cell of drawing.cells) {
     const box = onScreen(view, cell.box);
     if (box.right > 0 && box.bottom > 0 && box.left < width && box.top < height) drawCell(pen, box, drawing.look(cell), cell === drawing.chosen, cell.removed);
@@ -50,29 +52,29 @@ function drawCell(pen, { left, top, right, bottom }, { colour, word }, chosen, r
   pen.setLineDash(removed ? [4, 4] : []);
   for (const [line, stroke] of /** @type {[number, string][]} */ ([[chosen ? 8 : 4, chosen ? DARK : LIGHT], [chosen ? 5 : 0, LIGHT], [chosen ? 3 : 2, colour]])) {
     if (!line) continue;
-    pen.lineWidth = line;
+    pen.lineWidth = line * UNIT;
     pen.strokeStyle = stroke;
     pen.strokeRect(left, top, width, height);
   }
   pen.setLineDash([]);
-  if (width > 18 || chosen) drawLabel(pen, word, left, top - 17, colour);
+  if (width > 18 || chosen) drawLabel(pen, word, left, top - 17 * UNIT, colour);
 }
 
 /** @param {CanvasRenderingContext2D} pen @param {string} word @param {number} x @param {number} y @param {string} colour */
 function drawLabel(pen, word, x, y, colour) {
-  const width = pen.measureText(word).width + 8;
+  const width = pen.measureText(word).width + 8 * UNIT;
   pen.fillStyle = LIGHT;
-  pen.fillRect(x - 1, y, width + 4, 16);
+  pen.fillRect(x - 1, y, width + 4 * UNIT, 16 * UNIT);
   pen.fillStyle = colour;
-  pen.fillRect(x - 1, y, 4, 16);
+  pen.fillRect(x - 1, y, 4 * UNIT, 16 * UNIT);
   pen.fillStyle = DARK;
-  pen.fillText(word, x + 6, y + 12);
+  pen.fillText(word, x + 6 * UNIT, y + 12 * UNIT);
 }
 
 /** @param {CanvasRenderingContext2D} pen @param {Point[]} corners */
 function drawBox(pen, [a = { x: 0, y: 0 }, b = { x: 0, y: 0 }]) {
   for (const [line, stroke, dash] of /** @type {[number, string, number[]][]} */ ([[4, LIGHT, []], [2, DARK, [6, 4]]])) {
-    pen.lineWidth = line;
+    pen.lineWidth = line * UNIT;
     pen.strokeStyle = stroke;
     pen.setLineDash(dash);
     pen.strokeRect(Math.min(a.x, b.x), Math.min(a.y, b.y), Math.abs(a.x - b.x), Math.abs(a.y - b.y));
@@ -83,12 +85,12 @@ function drawBox(pen, [a = { x: 0, y: 0 }, b = { x: 0, y: 0 }]) {
 /** @param {CanvasRenderingContext2D} pen @param {Point[]} ends @param {string} length */
 function drawLine(pen, [a = { x: 0, y: 0 }, b = { x: 0, y: 0 }], length) {
   for (const [line, stroke] of /** @type {[number, string][]} */ ([[5, LIGHT], [2, DARK]])) {
-    pen.lineWidth = line;
+    pen.lineWidth = line * UNIT;
     pen.strokeStyle = stroke;
     pen.beginPath();
     pen.moveTo(a.x, a.y);
     pen.lineTo(b.x, b.y);
     pen.stroke();
   }
-  drawLabel(pen, length, (a.x + b.x) / 2 + 8, (a.y + b.y) / 2 - 20, DARK);
+  drawLabel(pen, length, (a.x + b.x) / 2 + 8, (a.y + b.y) / 2 - 20 * UNIT, DARK);
 }

@@ -1,5 +1,6 @@
 // What the gallery and the viewer of a slide have in common.
 
+import { differencesPage } from "./api.js";
 import { connectionFailed } from "./failed.js";
 import { showConnection } from "./connection.js";
 import { countsTable, ratios, recounted } from "./counts.js";
@@ -62,11 +63,12 @@ function drawCounts(store) {
     const counts = store.fresh ? known : recounted(known, store.counts(), (name) => store.kind(name));
     byId("counts-n").textContent = counts.n ? `n = ${counts.n}` : "";
     byId("counts").replaceChildren(countsTable(counts, (name) => store.kind(name), { fresh: store.fresh }), ratios(counts));
-    byId("remarks").replaceChildren(agreementLine(store.slide.agreement), store.slide.remarks.length ? el("ul", { class: "remark-list" }, ...store.slide.remarks.map((text) => el("li", {}, text))) : "");
+    byId("remarks").replaceChildren(agreementLine(store.slide.agreement, store.slide.slide_id), store.slide.remarks.length ? el("ul", { class: "remark-list" }, ...store.slide.remarks.map((text) => el("li", {}, text))) : "");
     const seen = lookedAt(store);
     byId("counter").replaceChildren(...counter(seen, counts.n, goal, choose));
     if (seen >= goal && !reached && goal) toast(`${goal} cells of the differential were looked at.`);
     reached = seen >= goal;
+    byId("tab-differences").hidden = !store.slide.agreement && !document.body.classList.contains("page-differences");
     drawState(store);
   };
   const choose = (/** @type {number} */ chosen) => {
@@ -81,12 +83,12 @@ function drawCounts(store) {
   };
 }
 
-/** How far two readers agree. @param {import("./types.js").Agreement | null | undefined} agreement */
-function agreementLine(agreement) {
+/** How far two readers agree. @param {import("./types.js").Agreement | null | undefined} agreement @param {string} slideId */
+function agreementLine(agreement, slideId) {
   if (!agreement) return "";
   const { kappa, pairs, differences, awaits_third: awaitsThird } = agreement;
   const value = kappa ? `kappa ${kappa.value.toFixed(2)}${kappa.low === null || kappa.high === null ? "" : ` (${kappa.low.toFixed(2)}–${kappa.high.toFixed(2)})`}` : "no kappa";
-  return el("p", {}, `Two readers on ${counted(pairs, "cell")}: ${value}, ${counted(differences.length, "difference")}${awaitsThird ? "; a third reader decides" : ""}.`);
+  return el("p", {}, `Two readers on ${counted(pairs, "cell")}: ${value}, ${counted(differences.length, "difference")}${awaitsThird ? "; a third reader decides" : ""}. `, differences.length && !document.body.classList.contains("page-differences") ? el("a", { href: differencesPage(slideId) }, "See them") : "");
 }
 
 /** Cells of the differential that a person has looked at. @param {SlideStore} store */

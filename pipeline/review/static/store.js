@@ -99,6 +99,16 @@ export class SlideStore extends EventTarget {
     return moving.length;
   }
 
+  /** A third reader's word, though it be what the first two left it at.
+   * @param {string} id @param {string | null} type null: not a cell @param {boolean} wasRemoved */
+  decide(id, type, wasRemoved) {
+    if (this.signed) return;
+    this.#undone = [];
+    if (type === null) return this.#do({ kind: "cell_removed", payload: { cells: [id] } });
+    if (wasRemoved) this.#do({ kind: "cell_restored", payload: { cells: [id] } });
+    this.#do({ kind: "reclassified", payload: { cells: { [id]: { from: this.cells.get(id)?.person, to: type } } } });
+  }
+
   /** @param {readonly string[]} ids @param {string} reason */
   remove(ids, reason) {
     this.#setRemoved(ids.filter((id) => !this.cell(id).removed), true, reason);
@@ -180,7 +190,7 @@ export class SlideStore extends EventTarget {
     for (const operation of this.outbox.pending.filter((one) => one.kind === "reclassified")) {
       for (const [id, { from, to }] of Object.entries(operation.payload.cells)) {
         const now = said(id);
-        if (!met.has(id) && now !== undefined && now !== from && now !== to) theirs[id] = now;
+        if (!met.has(id) && now !== undefined && from !== undefined && now !== from && now !== to) theirs[id] = now;
         met.add(id);
         if (!(id in theirs)) continue;
         mine[id] = to;

@@ -6,7 +6,7 @@ import { countedAs } from "./store.js";
 /** @typedef {import("./store.js").SlideStore} SlideStore */
 
 /** Rounded down: 99.7 % sure is not 100 %. @param {number} share 0-1 */
-export const percent = (share) => (share > 0 && share < 0.01 ? "< 1 %" : `${Math.floor(100 * share + 1e-9)} %`);
+export const percent = (share) => (share > 0 && share < 0.01 ? "<\u00a01\u00a0%" : `${Math.floor(100 * share + 1e-9)}\u00a0%`);
 
 /** A short note on a cell's picture. @param {SlideStore} store @param {Cell} cell */
 export function markOf(store, cell) {

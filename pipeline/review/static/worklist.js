@@ -1,13 +1,13 @@
 // The slides there are, and what is being analysed.
 
-import { Refused, galleryPage, get, post, request, slidePath, viewerPage } from "./api.js";
+import { Refused, differencesPage, galleryPage, get, post, request, slidePath, viewerPage } from "./api.js";
 import { countsTable, ratios } from "./counts.js";
 import { anyDialogOpen, byId, counted, el, inputById, isTyping, when } from "./dom.js";
 import { droppedFiles, relativeName } from "./drop.js";
 import { connectionFailed } from "./failed.js";
 
 /**
- * @typedef {{slide_id: string, status: string, n_cells: number, n_unidentified: number, n_atypical: number, flags: string[], who: string, when: string, version?: number, progress?: Job}} Row
+ * @typedef {{slide_id: string, status: string, n_cells: number, n_unidentified: number, n_atypical: number, flags: string[], awaits_third?: boolean, who: string, when: string, version?: number, progress?: Job}} Row
  * @typedef {{number: number, name: string, state: string, done: number, total: number, what: string, rate: number | null, left: number | null, slides: string[], error: string}} Job
  * @typedef {"slide_id" | "status" | "n_cells" | "n_atypical" | "n_unidentified" | "who" | "when"} Column
  */
@@ -32,7 +32,7 @@ const state = {
 
 function visible() {
   const words = inputById("search").value.toLowerCase().split(/\s+/).filter(Boolean);
-  const text = (/** @type {Row} */ row) => [row.slide_id, row.status, row.who, ...row.flags].join(" ").toLowerCase();
+  const text = (/** @type {Row} */ row) => [row.slide_id, row.status, row.who, ...flagsOf(row)].join(" ").toLowerCase();
   return state.rows.filter((row) => words.every((word) => text(row).includes(word))).sort(compare);
 }
 
@@ -79,7 +79,7 @@ function rowOf(row) {
     el("td", { class: "number" }, isOpen ? row.n_cells.toLocaleString("en") : ""),
     some(row.n_atypical),
     some(row.n_unidentified),
-    el("td", { class: "flags", title: row.flags.join("\n") }, el("span", {}, row.flags.join("; "))),
+    el("td", { class: "flags", title: flagsOf(row).join("\n") }, el("span", {}, row.awaits_third ? el("a", { href: differencesPage(row.slide_id), tabIndex: -1 }, THIRD) : null, row.awaits_third && row.flags.length ? "; " : "", row.flags.join("; "))),
     el("td", {}, row.who),
     el("td", { class: "when" }, when(row.when)),
   );
@@ -87,6 +87,10 @@ function rowOf(row) {
   line.addEventListener("dblclick", () => isOpen && (location.href = galleryPage(row.slide_id)));
   return line;
 }
+
+const THIRD = "two readers differ: a third decides";
+/** @param {Row} row */
+const flagsOf = (row) => [...(row.awaits_third ? [THIRD] : []), ...row.flags];
 
 /** @param {Row} row */
 const isReadable = (row) => !["queued", "analysing", "unreadable"].includes(row.status);

@@ -258,3 +258,27 @@ def test_an_old_hash_is_made_anew(people: Any, anna: User, record: Record) -> No
     with record.database.reading() as connection:
         assert "t=2" in connection.execute(select(t.users.c.password)).scalar_one()
     assert people.check_password("Anna", GOOD) == anna
+
+
+def test_what_happened_to_no_slide_newest_first(record: Record, slide: str) -> None:
+    said = {"type": "monocyte", "id": "a.jpg"}
+    given = record.note("anna", "reference_added", said)
+    record.append(slide, "anna", "commented", {"text": "of a slide"})
+    record.refuse("?", "token", "none")
+    assert [one.kind for one in record.newest("", 10)] == ["refused", "reference_added"]
+    assert record.newest("", 1) == record.events("")[-1:]
+    assert record.events("")[0] == given
+    assert [one.kind for one in record.newest(slide, 1)] == ["commented"]
+    for actor in ("", "a\nb", "x" * 400):
+        with pytest.raises(InputError):
+            record.note(actor, "reference_added", said)
+    assert record.verify() == []
+
+
+def test_a_password_that_is_asked_for_again_is_no_login(record: Record) -> None:
+    people = record.people
+    people.add_user("Anna", "a long enough one", "pathologist")
+    assert people.check_password("anna", "a long enough one", is_login=False)
+    assert [one.kind for one in record.events("")] == ["user_added"]
+    assert people.check_password("anna", "another one", is_login=False) is None
+    assert [one.kind for one in record.events("")] == ["user_added", "login_failed"]

@@ -13,7 +13,10 @@ import pytest
 from PIL import Image
 
 from leukodiff.pipeline.review.server.desk import Desk
+from leukodiff.pipeline.review.server.people import OPERATOR
+from leukodiff.pipeline.review.server.reviewed import review_remarks
 from leukodiff.pipeline.stored import STORED
+from leukodiff.pipeline.texts import load_texts
 
 from .conftest import Browser, events_of
 
@@ -113,18 +116,19 @@ def test_a_missed_cell_is_classified_at_once(browser: Browser) -> None:
     # The red square of the first field: the classifier of colours calls it nothing it knows.
     answer = browser.post(f"{SLIDE}/cells", {"field": "a.png", "box": [80, 40, 96, 56]})
     assert answer.status_code == 200, answer.text
-    made = answer.json()
+    assert answer.json()["warning"] == ""
+    # What any edit answers stays beside the cell: which were removed, and looked at.
+    assert (answer.json()["removed"], answer.json()["version"]) == ({}, 2)
+    made = answer.json()["cell"]
     assert (made["machine"], made["added"], made["field"]) == ("unidentified", True, "a.png")
-    assert made["warning"] == ""
-    assert made["cell"]["id"] == made["id"]
     assert browser.slide()["cells"][-1]["id"] == made["id"]
     picture = browser.get(f"/crops/smear/{made['id']}.jpg")
     assert picture.headers["content-type"] == "image/jpeg"
-    named = browser.name(made["id"], "basophil", made["version"]).json()
+    named = browser.name(made["id"], "basophil", answer.json()["version"]).json()
     assert counts(named)["basophil"] == 1
     # A box round a cell that is there: the same name as the machine's.
     again = browser.post(f"{SLIDE}/cells", {"field": "a.png", "box": [56, 40, 72, 56]}).json()
-    assert again["machine"] == "lymphocyte"
+    assert again["cell"]["machine"] == "lymphocyte"
 
 
 @pytest.mark.parametrize(
@@ -154,7 +158,7 @@ def test_another_classifier_is_told(
     classifier: Any = desk.load_classifier()
     desk.namer._loaded = replace(classifier, metadata=replace(classifier.metadata, sha256="f" * 64))
     made = browser.post(f"{SLIDE}/cells", {"field": "a.png", "box": [56, 40, 72, 56]}).json()
-    assert made["machine"] == "lymphocyte"
+    assert made["cell"]["machine"] == "lymphocyte"
     assert "another classifier" in made["warning"]
 
 
@@ -251,6 +255,28 @@ def test_exports_say_what_the_machine_and_the_person_said(browser: Browser) -> N
     assert "the machine counted 2 neutrophil" in browser.get(f"{SLIDE}/export/fhir").text
     assert browser.get(f"{SLIDE}/export/exe").status_code == 404
     assert browser.get(f"{SLIDE}/export/csv?table=../cells").status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("language", "said"),
+    [
+        pytest.param("en", ["not signed", "the machine counted 2 neutrophil", "empty"], id="en"),
+        pytest.param("de", ["nicht unterschrieben", "zählte: 2 Neutrophile", "empty"], id="de"),
+        pytest.param("fr", ["non signé", "a compté : 2 neutrophiles", "empty"], id="fr"),
+    ],
+)
+def test_the_review_is_told_in_the_report_s_language(
+    browser: Browser, desk: Desk, language: str, said: list[str]
+) -> None:
+    """What a person wrote stays as it was written."""
+    browser.name("a-1", "monocyte", 1)
+    browser.change("commented", {"text": "empty"}, 2)
+    view = desk.reviews.view("smear", OPERATOR)
+    told = review_remarks(view.slide.report, view.report, view.state, view.reading)
+    lines = [one.said(load_texts(language)) for one in told]
+    assert len(lines) == 5
+    for line, words in zip([lines[0], lines[1], lines[-1]], said, strict=True):
+        assert words in line
 
 
 def test_a_formula_in_a_comment_stays_text(browser: Browser) -> None:

@@ -192,7 +192,7 @@ def test_from_dropped_images_to_counts(tmp_path: Path, start: Callable[..., Serv
     made = browser.post("/api/slides/Monday/cells", json=body)
     assert made.status_code == 200, made.text
     assert made.json()["warning"] == ""
-    assert len(made.json()["leading"]) == 2
+    assert len(made.json()["cell"]["leading"]) == 2
 
 
 def test_on_another_address_people_are_needed(analysed: Path) -> None:

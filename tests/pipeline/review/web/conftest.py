@@ -27,6 +27,14 @@ CHROMIUM = Path("/usr/bin/chromium")
 PATIENCE_MS = 20_000
 """How long a page may take for anything, on a computer that has other things to do."""
 
+PASSWORDS = {
+    "Ada": "keys of the whole house",
+    "Paul": "giemsa on a rainy day",
+    "Petra": "monolayer of the smear",
+    "Theo": "third reader decides",
+}
+ROLES = {"Ada": "administrator", "Paul": "pathologist", "Petra": "pathologist"}
+
 Rgb = Any
 
 
@@ -37,6 +45,7 @@ class Server:
     out: Path
     models: Models
     port: int
+    chosen: dict[str, Any] = field(default_factory=dict)
     desk: Desk = field(init=False)
     _server: Any = None
     _thread: threading.Thread | None = None
@@ -44,7 +53,7 @@ class Server:
     def start(self) -> None:
         import uvicorn
 
-        settings = ReviewSettings(self.out, port=self.port, threads=1)
+        settings = ReviewSettings(self.out, port=self.port, threads=1, **self.chosen)
         self.desk = Desk(settings, Record(settings.record_url), lambda: self.models.classifier)
         config = uvicorn.Config(
             make_app(self.desk),
@@ -121,15 +130,15 @@ def analysed(tmp_path: Path, smear: Callable[..., Path], models: Models) -> Path
 
 
 @pytest.fixture
-def serve(models: Models) -> Iterator[Callable[[Path], Server]]:
-    """Serves a folder on a free port."""
+def serve(models: Models) -> Iterator[Callable[..., Server]]:
+    """Serves a folder on a free port, with settings as they are chosen."""
     made: list[Server] = []
 
-    def start(out: Path) -> Server:
+    def start(out: Path, **chosen: Any) -> Server:
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             port = free.getsockname()[1]
-        made.append(Server(out, models, port))
+        made.append(Server(out, models, port, chosen))
         made[-1].start()
         return made[-1]
 
@@ -139,18 +148,39 @@ def serve(models: Models) -> Iterator[Callable[[Path], Server]]:
 
 
 @pytest.fixture
-def server(serve: Callable[[Path], Server], analysed: Path) -> Server:
+def server(serve: Callable[..., Server], analysed: Path) -> Server:
     """The review of one slide."""
     return serve(analysed)
 
 
 @pytest.fixture
+def house(serve: Callable[..., Server], analysed: Path) -> Callable[..., Server]:
+    """The review of one slide where four people log in."""
+
+    def start(readers: int = 1) -> Server:
+        server = serve(analysed, names=("127.0.0.1",), readers=readers)
+        for name, password in PASSWORDS.items():
+            role = ROLES.get(name, "pathologist")
+            server.desk.record.people.add_user(name, password, role)
+        return server
+
+    return start
+
+
+@pytest.fixture
 def open_page(chromium: "Browser") -> Iterator[Callable[..., "Page"]]:
-    """Opens an address in a browser of its own, with the token; fails on any error of the page."""
+    """Opens an address in a browser of its own; fails on any error of the page.
+
+    With the token, or logged in as `name` where people log in.
+    """
     contexts, faults = [], list[str]()
 
     def open_(
-        server: Server, address: str = "", theme: str = "light", quiet: bool = True
+        server: Server,
+        address: str = "",
+        theme: str = "light",
+        quiet: bool = True,
+        name: str = "",
     ) -> "Page":
         contexts.append(
             chromium.new_context(
@@ -164,7 +194,10 @@ def open_page(chromium: "Browser") -> Iterator[Callable[..., "Page"]]:
         page.on("pageerror", lambda error: faults.append(str(error)))
         if quiet:
             page.on("console", lambda said: faults.append(said.text) if is_fault(said) else None)
-        page.goto(server.address)
+        if name:
+            log_in(page, server, name, PASSWORDS[name])
+        else:
+            page.goto(server.address)
         if address:
             page.goto(address)
         ready(page)
@@ -174,6 +207,14 @@ def open_page(chromium: "Browser") -> Iterator[Callable[..., "Page"]]:
     for context in contexts:
         context.close()
     assert not faults
+
+
+def log_in(page: "Page", server: Server, name: str, password: str) -> None:
+    page.goto(f"{server.base}/login")
+    page.get_by_label("Name").fill(name)
+    page.get_by_label("Password").fill(password)
+    page.get_by_role("button", name="Log in").click()
+    page.wait_for_load_state()
 
 
 def is_fault(said: Any) -> bool:

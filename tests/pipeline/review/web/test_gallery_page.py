@@ -2,7 +2,11 @@
 
 import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING
+
+from leukodiff.pipeline.analyze import AnalyzeSettings, analyze
+from leukodiff.pipeline.models import Models
 
 from .conftest import Server, ready, until
 
@@ -196,3 +200,29 @@ def test_what_is_done_without_a_server_waits_for_it(server: Server, open_page: O
     until(lambda: server.counted_as(cell) == "monocyte", 30)
     assert len(server.events("reclassified")) == 1
     page.wait_for_function("() => document.querySelector('#banner').innerText.includes('is back')")
+
+
+def test_the_counter_follows_and_says_when_it_is_reached(
+    serve: Callable[..., Server],
+    squares: Callable[[int], Path],
+    tmp_path: Path,
+    models: Models,
+    open_page: OpenPage,
+) -> None:
+    out = tmp_path / "out"
+    analyze([squares(180)], out, AnalyzeSettings(threads=1), models=models)
+    server = serve(out)
+    page = open_page(server, server.gallery("many"))
+    counter = page.locator("#counter")
+    assert "0 of 100 looked at" in counter.inner_text()
+    page.locator('.rail-item[data-type="neutrophil"]').click()
+    page.keyboard.press("Control+a")
+    page.keyboard.press("Space")  # 72 neutrophils
+    counter.get_by_text("72 of 100 looked at").wait_for()
+    page.locator('.rail-item[data-type="lymphocyte"]').click()
+    page.keyboard.press("Control+a")
+    page.keyboard.press("m")  # 36 lymphocytes
+    counter.get_by_text("108 looked at: 100 reached").wait_for()
+    assert "100 cells of the differential were looked at" in page.locator("#toast").inner_text()
+    page.get_by_role("button", name="Count to 200").click()
+    counter.get_by_text("108 of 200 looked at (the slide has 108)").wait_for()

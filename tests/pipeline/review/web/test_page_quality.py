@@ -59,10 +59,38 @@ def test_axe_finds_nothing_serious(server: Server, open_page: OpenPage, theme: s
         page.goto(address)
         page.wait_for_selector("html[data-ready=yes]", state="attached")
         found += serious(axe, page, name)
-    for dialog in ("keys-dialog", "sign-dialog", "remove-dialog", "reopen-dialog"):
+    page.goto(server.gallery())
+    page.get_by_role("button", name="Reference cells…").click()
+    found += serious(axe, page, "reference-dialog")
+    page.keyboard.press("Escape")
+    for dialog in (
+        "keys-dialog",
+        "sign-dialog",
+        "remove-dialog",
+        "reopen-dialog",
+        "conflict-dialog",
+    ):
         page.evaluate("(id) => document.getElementById(id).showModal()", dialog)
         found += serious(axe, page, dialog)
         page.evaluate("(id) => document.getElementById(id).close()", dialog)
+    assert not found
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_axe_finds_nothing_serious_where_people_log_in(
+    house: Callable[..., Server], open_page: OpenPage, theme: str
+) -> None:
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
+    server = house()
+    page = open_page(server, f"{server.base}/people", theme=theme, name="Ada")
+    found = serious(axe, page, "people")
+    page.get_by_role("button", name="New password…: Paul").click()
+    found += serious(axe, page, "reset-dialog")
+    page.goto(f"{server.base}/password")
+    found += serious(axe, page, "password")
+    page.context.clear_cookies()
+    page.goto(f"{server.base}/login")
+    found += serious(axe, page, "login")
     assert not found
 
 

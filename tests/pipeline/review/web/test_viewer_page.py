@@ -86,3 +86,35 @@ def test_without_the_library_the_page_says_what_to_run(server: Server, open_page
     assert "npm run build" in page.locator("#view-message").inner_text()
     page.keyboard.press("j")
     assert page.locator("#cell .cell-facts").is_visible()
+
+
+def test_cells_are_filtered_by_class_and_certainty(server: Server, open_page: OpenPage) -> None:
+    page = open_page(server, server.viewer())
+    shown = page.locator("#cells-here li")
+    assert shown.count() == 3
+    page.get_by_role("checkbox", name="neutrophil").uncheck()
+    page.wait_for_function("() => document.querySelectorAll('#cells-here li').length === 1")
+    assert "lymphocyte" in shown.inner_text()
+    page.get_by_role("checkbox", name="neutrophil").check()
+    certain = page.locator("#confidence")
+    certain.focus()
+    for _ in range(60):  # the models of these tests are 87 % sure, or 12 %
+        page.keyboard.press("ArrowLeft")
+    assert page.locator("#confidence-value").inner_text() == "40 %"
+    page.locator("#cells-here", has_text="lymphocyte").wait_for(state="hidden")
+    page.get_by_role("button", name="Next").click()
+    page.wait_for_function("() => document.querySelectorAll('#cells-here li').length === 1")
+    assert "unidentified" in shown.inner_text()
+
+
+def test_a_box_is_chosen_by_a_click(server: Server, open_page: OpenPage) -> None:
+    page = open_page(server, server.viewer())
+    page.wait_for_timeout(500)  # the view comes to rest
+    frame = page.locator("#overlay").bounding_box()
+    assert frame
+    scale = min(frame["width"] / 160, frame["height"] / 90)
+    middle = frame["x"] + frame["width"] / 2, frame["y"] + frame["height"] / 2
+    page.mouse.click(middle[0] + scale * (16 - 80), middle[1] + scale * (48 - 45))
+    page.locator("#cell", has_text="Neutrophil").wait_for()
+    page.mouse.click(middle[0] + scale * (64 - 80), middle[1] + scale * (48 - 45))
+    page.locator("#cell", has_text="Lymphocyte").wait_for()

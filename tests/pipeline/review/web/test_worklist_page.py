@@ -1,14 +1,16 @@
 """The worklist: finding a slide, and having one analysed."""
 
-from collections.abc import Callable
+import subprocess
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import cv2
+import pytest
 
 from leukodiff.datasets.phantom import PhantomSettings, render
 
-from .conftest import Server
+from .conftest import Server, until
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -54,3 +56,75 @@ def test_a_dropped_image_is_analysed_and_counted(
         "() => [...document.querySelectorAll('#slides tbody .number')][0]?.innerText === '4'"
     )
     page.wait_for_function("() => document.querySelectorAll('#slides tbody tr').length === 1")
+
+
+def drop(page: "Page", path: Path) -> None:
+    """Drops a file or folder of this computer on the page, as a person's hand does."""
+    box = page.locator("#drop").bounding_box()
+    assert box
+    session = page.context.new_cdp_session(page)
+    data = {"items": [], "files": [str(path)], "dragOperationsMask": 1}
+    where = {"x": box["x"] + 20, "y": box["y"] + 20, "data": data}
+    for kind in ("dragEnter", "dragOver", "drop"):
+        session.send("Input.dispatchDragEvent", {"type": kind, **where})
+
+
+WORKER = "leukodiff.pipeline.review.server.worker"
+ENDLESS = """import json, sys
+print(json.dumps({"kind": "progress", "what": "fields", "done": 3, "total": 12}), flush=True)
+sys.stdin.read()
+print(json.dumps({"kind": "end", "slides": [], "failures": [], "stopped": True}), flush=True)
+"""
+
+
+@pytest.fixture
+def slow(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Analyses tell of their progress and end only when they are stopped."""
+    real = subprocess.Popen
+
+    def start(command: Sequence[str], **more: Any) -> "subprocess.Popen[str]":
+        endless = [command[0], "-c", ENDLESS] if WORKER in command else command
+        return real(endless, **more)
+
+    monkeypatch.setattr(subprocess, "Popen", start)
+
+
+@pytest.mark.usefixtures("slow")
+def test_a_dropped_folder_is_one_slide_and_is_stopped(
+    serve: Callable[..., Server], smear: Callable[..., Path], tmp_path: Path, open_page: OpenPage
+) -> None:
+    folder = smear("Ward 7", a=("neutrophil",), b=("lymphocyte",), c=())
+    (folder / "notes.txt").write_text("no image")
+    server = serve(tmp_path / "out")
+    page = open_page(server, quiet=False)
+    drop(page, folder)
+    page.locator("#add-error", has_text="notes.txt").wait_for()
+    (job,) = server.desk.queue.jobs()
+    assert job.name == "Ward 7"
+    assert sorted(one.name for one in Path(job.inputs[0]).iterdir()) == ["a.png", "b.png", "c.png"]
+    item = page.locator("#queue li")
+    item.get_by_text("3 of 12 fields").wait_for()
+    assert item.get_by_text("left").is_visible()
+    page.locator("#slides .state", has_text="analysing").wait_for()
+    item.get_by_role("button", name="Stop Ward 7").click()
+    item.get_by_text("stopped").wait_for()
+    item.get_by_role("button", name="Hide").click()
+    assert page.locator("#queue li").count() == 0
+
+
+@pytest.mark.usefixtures("slow")
+def test_a_scan_is_named_by_its_path(
+    serve: Callable[..., Server], smear: Callable[..., Path], tmp_path: Path, open_page: OpenPage
+) -> None:
+    folder = smear("allowed", a=("neutrophil",))
+    outside = smear("outside", a=("neutrophil",))
+    server = serve(tmp_path / "out", allow=(folder,))
+    page = open_page(server, quiet=False)
+    page.locator("#path").fill(str(outside / "a.png"))
+    page.keyboard.press("Enter")
+    page.locator("#add-error", has_text="only files in an allowed folder are read").wait_for()
+    page.locator("#path").fill(str(folder / "a.png"))
+    page.keyboard.press("Enter")
+    page.locator("#queue li", has_text="a.png").wait_for()
+    assert page.locator("#path").input_value() == ""
+    until(lambda: [job.inputs for job in server.desk.queue.jobs()] == [(str(folder / "a.png"),)])
