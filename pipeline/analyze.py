@@ -155,7 +155,7 @@ def analyze(
     prepare(out)
     workers = settings.threads or cores()
     models = models or _loaded(slides, settings, workers)
-    return _Run(slides, out, settings, models).go(workers, on_progress)
+    return Run(slides, out, settings, models).go(workers, on_progress)
 
 
 def _loaded(slides: Sequence[Slide], settings: AnalyzeSettings, workers: int) -> Models:
@@ -173,9 +173,23 @@ def _loaded(slides: Sequence[Slide], settings: AnalyzeSettings, workers: int) ->
     return models
 
 
+def how_made(models: Models, settings: AnalyzeSettings) -> Making:
+    """How every slide of a run is made."""
+    number = version_of("leukodiff")
+    return Making(
+        models=models,
+        provenance=Provenance(number, models.used, settings.that_matter),
+        made_by=made_by(models, number, settings.that_matter),
+        reading=settings.reading,
+        report=settings.report,
+        crops_per_class=settings.crops_per_class,
+        overlays=settings.overlays,
+    )
+
+
 @dataclass
-class _Run:
-    """The state of one run: jobs still to do, outcomes by slide_id."""
+class Run:
+    """The state of one run: jobs still to do, outcomes by slide_id. A cluster's run is one too."""
 
     slides: Sequence[Slide]
     out: Path
@@ -187,9 +201,10 @@ class _Run:
     begun: float = field(default_factory=time.monotonic)
 
     def go(self, workers: int, on_progress: OnProgress | None) -> RunSummary:
-        making = self._making()
+        """Does all of it, as `analyze` says."""
+        making = how_made(self.models, self.settings)
         self._plan(making)
-        write_whole(self.out / RUN, self._run_json("running"))
+        self._write(RUN, self._run_json("running"))
         try:
             with _one_opencv_thread():
                 self._work(workers, on_progress)
@@ -200,19 +215,6 @@ class _Run:
                 self._close("failed")
             raise
         return self._close("finished")
-
-    def _making(self) -> Making:
-        number = version_of("leukodiff")
-        settings = self.settings
-        return Making(
-            models=self.models,
-            provenance=Provenance(number, self.models.used, settings.that_matter),
-            made_by=made_by(self.models, number, settings.that_matter),
-            reading=settings.reading,
-            report=settings.report,
-            crops_per_class=settings.crops_per_class,
-            overlays=settings.overlays,
-        )
 
     def _plan(self, making: Making) -> None:
         """Sorts the slides into failed from the start, whole already, and to do."""
@@ -230,10 +232,7 @@ class _Run:
                 outcome = SlideOutcome(record["row"], tuple(record["counts"]), skipped=True)
                 self.outcomes[slide.slide_id] = outcome
         if made_otherwise:
-            raise InputError(
-                f"{self.out}: {_some(made_otherwise)} made from other files, by other models or "
-                "with other settings; choose another --out, or --overwrite"
-            )
+            raise not_to_be_mixed(self.out, made_otherwise)
 
     def _work(self, workers: int, on_progress: OnProgress | None) -> None:
         """Keeps every core busy across slides, with few fields under way at any time."""
@@ -291,12 +290,15 @@ class _Run:
             (RUN, self._run_json(status, summary)),
         ):
             try:
-                write_whole(self.out / name, content)
+                self._write(name, content)
             except OutputError as error:
                 refused.append(error)
         if refused:
             raise refused[0]
         return summary
+
+    def _write(self, name: str, content: str) -> None:
+        write_whole(self.out / name, content)
 
     def _summary(self, interrupted: bool) -> RunSummary:
         ids = (slide.slide_id for slide in self.slides)
@@ -392,6 +394,14 @@ def _plain(value: object) -> object:
     if isinstance(value, dict):
         return {key: _plain(one) for key, one in value.items()}
     return str(value) if isinstance(value, Path) else value
+
+
+def not_to_be_mixed(out: Path, slide_ids: Sequence[str]) -> InputError:
+    """What is said of slides that stand there and were made differently."""
+    return InputError(
+        f"{out}: {_some(slide_ids)} made from other files, by other models or "
+        "with other settings; choose another --out, or --overwrite"
+    )
 
 
 def _some(names: Sequence[str]) -> str:

@@ -75,10 +75,14 @@ def to_bytes(content: str | bytes) -> bytes:
 
 @dataclass(frozen=True)
 class SlideFolder:
-    """A slide's folder in the making: everything goes to `partial`, until `publish` renames it."""
+    """A slide's folder in the making: everything goes to `partial`, until `publish` renames it.
+
+    `attempt` tells two makings of one slide apart, where both may be under way.
+    """
 
     out: Path
     slide_id: str
+    attempt: str = ""
 
     @property
     def final(self) -> Path:
@@ -89,7 +93,7 @@ class SlideFolder:
     def partial(self) -> Path:
         """Where it is made; the name is cut short, since a long one may have no room to grow."""
         mark = hashlib.sha1(self.slide_id.encode(errors="replace"), usedforsecurity=False)
-        return self.out / f".{self.slide_id[:60]}.partial-{mark.hexdigest()[:8]}"
+        return self.out / f".{self.slide_id[:60]}.partial-{mark.hexdigest()[:8]}{self.attempt}"
 
     def start(self) -> None:
         """Makes the folder, empty: what a killed run left there goes."""

@@ -239,7 +239,7 @@ class SlideJob:
         made = self._making.of(self.slide.slide_id)
         record: dict[str, object] = {"made_of": self._files, "made_by": made}
         record |= {"row": row, "counts": counts, "failures": failures}
-        record["paths"] = [str(field.path.resolve()) for field in self.slide.fields]
+        record["paths"] = [field.whereabouts for field in self.slide.fields]
         self._write(report, json.dumps(record, indent=1))
         with self._lock:
             if self._closed:

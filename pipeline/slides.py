@@ -43,13 +43,19 @@ class Field:
 
     `field_id` is the image's file name. `key` is unique in its slide, whatever a file system makes
     of capitals: overlays are named after it, and cells are numbered from it. `is_scan`: too large
-    to be read at once.
+    to be read at once. `origin`: where the file lies that `path` is a copy of.
     """
 
     field_id: str
     path: Path
     key: str
     is_scan: bool = False
+    origin: str = ""
+
+    @property
+    def whereabouts(self) -> str:
+        """Where the image is to be found again."""
+        return self.origin or str(self.path.resolve())
 
     def read(self) -> Rgb:
         """The whole field, (H, W, 3) uint8 RGB at full resolution.
@@ -124,7 +130,7 @@ def find_slides(
     if not inputs:
         raise InputError("nothing to analyze: give an image or a folder of images")
     skipped = leave_out.resolve() if leave_out else None
-    each_once = {Path(path).resolve(): Path(path) for path in inputs}
+    each_once = {path.resolve(): path for path in inputs}
     found = [slide for path in each_once.values() for slide in _find(path, skipped)]
     if per_image:
         found = [one for slide in found for one in _one_each(slide)]

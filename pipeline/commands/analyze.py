@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from leukodiff.runtime.errors import InputError
+
 from .errors import Failed, WrongUsage
 from .options import (
+    Place,
     classifier_option,
     detector_option,
     engine_options,
-    out_option,
     report_options,
     report_settings,
 )
@@ -37,10 +39,8 @@ SHOWN = 30
 
 
 @click.command()
-@click.argument(
-    "inputs", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="INPUT..."
-)
-@out_option("Folder for the results.")
+@click.argument("inputs", nargs=-1, required=True, type=Place(), metavar="INPUT...")
+@click.option("--out", type=Place(), required=True, help="Folder for the results.")
 @click.option("--per-image", is_flag=True, help="Make every image a slide of its own.")
 @click.option(
     "--um-per-px",
@@ -58,11 +58,24 @@ SHOWN = 30
 @click.option(
     "--all-areas", is_flag=True, help="Read empty, thick and blurred fields and areas too."
 )
+@click.option(
+    "--cluster",
+    is_flag=False,
+    flag_value="auto",
+    metavar="[ADDRESS]",
+    help="Run on a Ray cluster: the one at hand, HOST:PORT, or `local`.",
+)
 @report_options
 @detector_option
 @classifier_option
 @engine_options
-def analyze(inputs: tuple[Path, ...], out: Path, no_overlays: bool, **chosen: Any) -> None:
+def analyze(
+    inputs: tuple[Path | str, ...],
+    out: Path | str,
+    no_overlays: bool,
+    cluster: str | None,
+    **chosen: Any,
+) -> None:
     """Find, name and count the white cells of each INPUT.
 
     A file is one slide: an image, or a scan of a whole smear. A folder of images is one slide, each
@@ -75,31 +88,66 @@ def analyze(inputs: tuple[Path, ...], out: Path, no_overlays: bool, **chosen: An
 
     report = report_settings(chosen)
     settings = AnalyzeSettings(overlays=not no_overlays, report=report, **chosen)
-    summary = run(inputs, out, settings)
+    summary = run(inputs, out, settings, cluster)
     show_summary(summary)
     sys.exit(summary.exit_status)
 
 
-def run(inputs: Sequence[Path], out: Path, settings: AnalyzeSettings) -> RunSummary:
-    """Analyze behind a progress bar.
+def run(
+    inputs: Sequence[Path | str],
+    out: Path | str,
+    settings: AnalyzeSettings,
+    cluster: str | None = None,
+) -> RunSummary:
+    """Analyze behind a progress bar, on the cluster at an address where there is one.
 
     An output that can't be written from the start is wrong usage; one that fails later leaves some
     slides done and some not.
     """
-    from leukodiff.pipeline.analyze import analyze as start
     from leukodiff.pipeline.console import progress_bar
     from leukodiff.pipeline.output import OutputError
 
-    before = _last_changed(out / "run.json")
+    before = _last_changed(out)
     with progress_bar("steps") as advance:
         try:
-            return start(inputs, out, settings, advance)
+            if cluster:
+                return _on_cluster(inputs, out, settings, cluster, advance)
+            return _here(inputs, out, settings, advance)
         except OutputError as error:
-            begun = _last_changed(out / "run.json") != before
+            begun = _last_changed(out) != before
             raise (Failed if begun else WrongUsage)(error) from error
 
 
-def _last_changed(path: Path) -> int | None:
+def _here(
+    inputs: Sequence[Path | str], out: Path | str, settings: AnalyzeSettings, advance: Any
+) -> RunSummary:
+    from leukodiff.pipeline.analyze import analyze as start
+
+    return start([_on_disk(one) for one in inputs], _on_disk(out), settings, advance)
+
+
+def _on_cluster(
+    inputs: Sequence[Path | str],
+    out: Path | str,
+    settings: AnalyzeSettings,
+    address: str,
+    advance: Any,
+) -> RunSummary:
+    from leukodiff.pipeline.cluster import ClusterSettings
+    from leukodiff.pipeline.cluster.run import analyze_on_cluster
+
+    where = ClusterSettings(address, settings.threads or 1)
+    return analyze_on_cluster(inputs, out, settings, where, advance)
+
+
+def _on_disk(place: Path | str) -> Path:
+    if isinstance(place, str):
+        raise InputError(f"{place}: a URL needs --cluster (--cluster=local on one machine)")
+    return place
+
+
+def _last_changed(out: Path | str) -> int | None:
+    path = Path(out) / "run.json"
     return path.stat().st_mtime_ns if path.is_file() else None
 
 
@@ -118,7 +166,7 @@ def show_summary(summary: RunSummary) -> None:
         click.echo("stopped; the slides in the table are whole, start it again to go on", err=True)
     skipped = sum(one.skipped for one in summary.slides)
     before = f" ({skipped} of {len(summary.slides)} slides were whole already)" if skipped else ""
-    click.echo(f"results in {click.format_filename(summary.out)}{before}")
+    click.echo(f"results in {click.format_filename(str(summary.out))}{before}")
 
 
 def _show_rest(n: int, what: str) -> None:

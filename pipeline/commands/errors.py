@@ -7,10 +7,11 @@ import click
 
 from leukodiff.runtime.errors import LeukodiffError
 
-TRAIN_EXTRA = frozenset(
-    {"matplotlib", "onnx", "onnxslim", "sklearn", "timm", "torch", "torchvision", "ultralytics"}
-)
-"""Modules that the `train` extra brings."""
+EXTRAS = dict.fromkeys(
+    ("matplotlib", "onnx", "onnxslim", "sklearn", "timm", "torch", "torchvision", "ultralytics"),
+    "train",
+) | dict.fromkeys(("ray", "upath"), "cluster")
+"""Modules that an extra brings."""
 
 
 class Failed(click.ClickException):
@@ -48,9 +49,10 @@ class Commands(click.Group):
         except LeukodiffError as error:
             raise WrongUsage(error) from error
         except ModuleNotFoundError as error:
-            if (error.name or "").partition(".")[0] not in TRAIN_EXTRA:
+            extra = EXTRAS.get((error.name or "").partition(".")[0])
+            if extra is None:
                 raise
-            hint = f"{error.name} is not installed; install leukodiff with its `train` extra"
+            hint = f"{error.name} is not installed; install leukodiff with its `{extra}` extra"
             raise WrongUsage(hint) from error
         except KeyboardInterrupt:
             raise Failed("stopped; what was finished before is kept") from None

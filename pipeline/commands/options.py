@@ -41,6 +41,16 @@ def classifier_option(command: Command) -> Command:
     return click.option("--classifier", type=FILE, help=text)(command)
 
 
+class Place(click.ParamType[Any]):
+    """A path, or the URL of a place in an object store, as it is."""
+
+    name = "path"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> Any:
+        """A path; a URL stays text."""
+        return value if isinstance(value, str) and "://" in value else Path(value)
+
+
 def engine_options(command: Command) -> Command:
     """`--engine` and `--threads`: what runs the models, and on how many cores."""
     threads = click.option(

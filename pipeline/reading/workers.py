@@ -1,7 +1,7 @@
 """The threads of a run, and work dealt out to them in order."""
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import TypeVar
@@ -34,3 +34,11 @@ class Workers:
             for future in waiting:
                 future.cancel()
             wait(waiting)
+
+    def over_scan(self, do: Callable[[Item], Result], items: Sequence[Item]) -> Iterator[Result]:
+        """As `each`, for what needs an open scan and the models and nothing else.
+
+        Here all of it is done by the pool; on a cluster, by others too. `do` can be pickled but for
+        the scan, the models and the workers in it.
+        """
+        return self.each(do, items)
