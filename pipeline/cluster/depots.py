@@ -179,7 +179,9 @@ class StoreDepot(Depot):
         """Copies the records that stand there: all that a run's tables are made of."""
         self._files.invalidate_cache()
         with suppress(FileNotFoundError):
-            folders = [one["name"] for one in self._files.ls(self._root) if _is_folder(one)]
+            folders = [
+                one["name"] for one in self._files.ls(self._root, detail=True) if _is_folder(one)
+            ]
             wanted = {f"{folder}/{RECORD}": Path(folder).name for folder in folders}
             found = self._files.cat(list(wanted), on_error="omit") if wanted else {}
             for path, content in found.items():

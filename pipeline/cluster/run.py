@@ -25,6 +25,8 @@ from .places import at
 from .settings import LOCAL, ClusterSettings
 from .worker import Made, Orders
 
+log = logging.getLogger("leukodiff")
+
 
 def analyze_on_cluster(
     inputs: Sequence[Path | str],
@@ -184,13 +186,14 @@ class ClusterRun(Run):
 
     def _take(self, slide: Slide, made: Made | GivenUp) -> None:
         if isinstance(made, GivenUp):
-            made = Made(failed_slide(slide, made.reason))
+            made = Made(failed_slide(slide, made.reason), "no node")
+        log.info("%s: %s on %s", slide.slide_id, made.outcome.status, made.node)
         self.outcomes[slide.slide_id] = made.outcome
         if made.record:
             self.depot.noted(slide.slide_id, made.record)
         if made.log:
-            with writing(self.out / ERROR_LOG), (self.out / ERROR_LOG).open("a") as log:
-                log.write(made.log)
+            with writing(self.out / ERROR_LOG), (self.out / ERROR_LOG).open("a") as file:
+                file.write(made.log)
             self.depot.publish(ERROR_LOG)
 
     def _write(self, name: str, content: str) -> None:

@@ -27,6 +27,14 @@ from .regions import Helpers, SharingWorkers, unpacked
 from .scratch import Scratch
 
 
+def node_name() -> str:
+    """This machine's name, and what Ray calls the node."""
+    import ray
+
+    node_id = ray.get_runtime_context().get_node_id() if ray.is_initialized() else "no node"
+    return f"{platform.node()} ({node_id[:8]})"
+
+
 @dataclass(frozen=True)
 class Orders:
     """What every worker of a run is told.
@@ -49,9 +57,13 @@ class Orders:
 
 @dataclass(frozen=True)
 class Made:
-    """What came of a slide: its record where it has a folder, and what the log has to say."""
+    """What came of a slide, and on which node.
+
+    `record`: its record where it has a folder; `log`: what goes into the log of errors.
+    """
 
     outcome: SlideOutcome
+    node: str
     record: str = ""
     log: str = ""
 
@@ -63,14 +75,14 @@ class Worker:
         self._orders = orders
         self._scan: Scan | None = None
 
-    def ready(self) -> str:
-        """Loads the models; the name of the node.
+    def ready(self) -> None:
+        """Loads the models.
 
         Raises:
             InputError: this node is not fit for the run: it sees another output or has another
                 version or other models.
         """
-        orders, here = self._orders, platform.node()
+        orders, here = self._orders, node_name()
         if (number := version_of("leukodiff")) != orders.version:
             raise InputError(
                 f"node {here} has leukodiff {number}, the run {orders.version}: "
@@ -85,7 +97,6 @@ class Worker:
             raise InputError(f"node {here} has other models: install the same on all nodes")
         self._making = how_made(self._models, orders.settings)
         self._depot = depot(orders.out)
-        return here
 
     def is_same(self, slide: Slide, record: Record) -> bool:
         """Whether a slide's record was made of the same files, by the same models and settings."""
@@ -113,15 +124,16 @@ class Worker:
         try:
             self._run(job, slide.fields[0])
         except OutputError as error:  # there is no room on this node
-            return Made(failed_slide(slide, one_line(str(error))))
+            return Made(failed_slide(slide, one_line(str(error))), node_name())
         outcome, log = job.outcome, folder.out / ERROR_LOG
         if outcome is None:
             raise AssertionError(f"{slide.slide_id}: not all of its fields have ended")
         told = log.read_text(encoding="utf-8") if log.exists() else ""
         if outcome.status == FAILED:
-            return Made(outcome, log=told)
+            return Made(outcome, node_name(), log=told)
         self._depot.deliver(slide.slide_id, folder.final, replaces)
-        return Made(outcome, (folder.final / RECORD).read_text(encoding="utf-8"), told)
+        record = (folder.final / RECORD).read_text(encoding="utf-8")
+        return Made(outcome, node_name(), record, told)
 
     def _run(self, job: SlideJob, first: Field) -> None:
         n = self._orders.threads
