@@ -179,9 +179,8 @@ class StoreDepot(Depot):
         """Copies the records that stand there: all that a run's tables are made of."""
         self._files.invalidate_cache()
         with suppress(FileNotFoundError):
-            folders = [
-                one["name"] for one in self._files.ls(self._root, detail=True) if _is_folder(one)
-            ]
+            entries = self._files.ls(self._root, detail=True)
+            folders = [one["name"] for one in entries if one["type"] == "directory"]
             wanted = {f"{folder}/{RECORD}": Path(folder).name for folder in folders}
             found = self._files.cat(list(wanted), on_error="omit") if wanted else {}
             for path, content in found.items():
@@ -189,10 +188,6 @@ class StoreDepot(Depot):
         with suppress(FileNotFoundError):
             log = self._files.cat_file(f"{self._root}/{ERROR_LOG}")
             (self.tables / ERROR_LOG).write_bytes(log)
-
-
-def _is_folder(entry: Mapping[str, Any]) -> bool:
-    return bool(entry["type"] == "directory")
 
 
 def depot(out: Path) -> Depot:
