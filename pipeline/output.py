@@ -34,17 +34,19 @@ def writing(path: Path) -> Iterator[None]:
         raise OutputError(f"{path}: can't be written: {error.strerror or error}") from error
 
 
-def prepare(out: Path) -> None:
-    """Makes the output folder and proves that it can be written to.
+def prepare(out: Path, n_bytes: int = 0) -> None:
+    """Makes the output folder and proves that it can be written to, and has room for so much.
 
     Raises:
-        OutputError: it can't.
+        OutputError: it can't, or has not.
     """
     probe = out / f".probe-{os.getpid()}"
     with writing(out):
         out.mkdir(parents=True, exist_ok=True)
-        probe.write_bytes(b"")
-        probe.unlink()
+        try:
+            probe.write_bytes(bytes(n_bytes))
+        finally:
+            probe.unlink(missing_ok=True)
 
 
 def write_whole(path: Path, content: str | bytes) -> None:

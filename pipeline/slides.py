@@ -269,10 +269,11 @@ def fingerprint(slide: Slide) -> list[list[str]]:
 
     The checksum is SHA-256 of all of an image, and of a part of a scan (`scan_fingerprint`).
     """
-    return [[field.field_id, _digest(field)] for field in slide.fields]
+    return [[field.field_id, digest_of(field)] for field in slide.fields]
 
 
-def _digest(field: Field) -> str:
+def digest_of(field: Field) -> str:
+    """The checksum of a field's file; empty where it can't be read."""
     try:
         return scan_fingerprint(field.path) if field.is_scan else sha256_of(field.path)
     except OSError:

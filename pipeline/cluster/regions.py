@@ -109,7 +109,7 @@ class Helpers:
             self.lose(one)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class SharingWorkers(Workers):
     """The threads of a worker that reads a scan, and those who help it.
 

@@ -12,12 +12,15 @@ from typing import Any
 from leukodiff.runtime.errors import InputError
 from leukodiff.runtime.metadata import metadata_path
 
-from ..analyze import SCAN_STEPS, AnalyzeSettings, OnProgress, Run, RunSummary, not_to_be_mixed
+from ..batch.plan import Plan, not_to_be_mixed
+from ..batch.progress import SCAN_STEPS, OnProgress
+from ..batch.run import RUN, Run
+from ..batch.settings import AnalyzeSettings
+from ..batch.summary import RunSummary
 from ..models import Models, load_models
 from ..outcomes import SlideOutcome, failed_slide
-from ..output import ERROR_LOG, SlideFolder, writing
+from ..output import ERROR_LOG, SlideFolder, write_whole, writing
 from ..report import DONE, one_line
-from ..slide_job import Making
 from ..slides import Slide, find_slides, natural
 from .crew import Crew, GivenUp, Work
 from .depots import Depot, Record, depot
@@ -26,6 +29,8 @@ from .settings import LOCAL, ClusterSettings
 from .worker import Made, Orders
 
 log = logging.getLogger("leukodiff")
+
+TABLES = ("slides.csv", "counts.csv")
 
 
 def analyze_on_cluster(
@@ -55,9 +60,13 @@ def analyze_on_cluster(
     with connected(cluster.address), prepared(goes_to):
         run = ClusterRun(slides, goes_to.tables, settings, models, depot=goes_to, orders=orders)
         try:
-            return replace(run.go(cluster.threads, on_progress), out=place)
+            to_do = run.plan().to_do
+            with run.going():
+                run.work(to_do, on_progress)
         finally:
             run.close()
+    assert run.summary is not None  # noqa: S101  # `going` has set it
+    return replace(run.summary, out=place)
 
 
 @contextmanager
@@ -133,72 +142,82 @@ def _join(address: str) -> None:
 
 @dataclass
 class ClusterRun(Run):
-    """The state of a run on a cluster: `out` is where its tables are made, `todo` what is left."""
+    """One run on a cluster; `out` is the folder here where its tables are made."""
 
     depot: Depot = field(kw_only=True)
     orders: Orders = field(kw_only=True)
-    todo: list[tuple[Slide, Record | None]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self._crew = Crew(self.orders, self.orders.threads)
+        self._replaced: dict[str, Record | None] = {}
 
     def close(self) -> None:
         """Lets the workers go."""
         self._crew.close()
 
-    def _plan(self, making: Making) -> None:
-        """Sorts the slides into failed from the start, whole already, and to do."""
-        standing: list[Work] = []
+    def plan(self) -> Plan:
+        """What is to be done; the workers read the files of what stands, to know if it may stay."""
+        found, standing = Plan(), list[Work]()
         for slide in self.slides:
             record = SlideFolder(self.out, slide.slide_id).record()
+            self._replaced[slide.slide_id] = record
             if slide.problem:
-                self.outcomes[slide.slide_id] = failed_slide(slide, slide.problem, unreadable=True)
+                outcome = failed_slide(slide, slide.problem, unreadable=True)
+                found.settled[slide.slide_id] = outcome
             elif record is None or self.settings.overwrite or record["row"]["status"] != DONE:
-                self.todo.append((slide, record))
+                found.to_do.append(slide)
             else:
                 standing.append(Work("is_same", (slide, record)))
-        self._compare(standing)
+        found.settled.update(self._compared(standing, more=bool(found.to_do)))
+        write_whole(self.out / RUN, self._run_json("running"))
+        self.depot.publish(RUN)
+        for outcome in found.settled.values():
+            self.add(outcome)
+        return found
 
-    def _compare(self, standing: Sequence[Work]) -> None:
-        """Has the workers see whether what stands was made of the same, in the same way."""
-        otherwise = []
-        for work, same in self._crew.each(standing, more=bool(self.todo)):
+    def _compared(self, standing: Sequence[Work], more: bool) -> dict[str, SlideOutcome]:
+        """The outcomes of slides that stand, were they made of the same, in the same way."""
+        found, otherwise = {}, []
+        for work, same in self._crew.each(standing, more=more):
             slide, record = work.args
             if isinstance(same, GivenUp):
                 raise InputError(f"{slide.path}: {same.reason}")
             if same:
                 outcome = SlideOutcome(record["row"], tuple(record["counts"]), skipped=True)
-                self.outcomes[slide.slide_id] = outcome
+                found[slide.slide_id] = outcome
             else:
                 otherwise.append(slide.slide_id)
         if otherwise:
             raise not_to_be_mixed(self.depot.out, sorted(otherwise, key=natural))
+        return found
 
-    def _work(self, workers: int, on_progress: OnProgress | None) -> None:
-        todo = [Work("analyze", one) for one in self.todo]
-        total, done = sum(_steps(slide) for slide, _ in self.todo), 0
+    def work(self, slides: Sequence[Slide], on_progress: OnProgress | None) -> None:
+        """Has the workers do the slides."""
+        todo = [Work("analyze", (slide, self._replaced[slide.slide_id])) for slide in slides]
+        total, done = sum(_steps(slide) for slide in slides), 0
         for work, made in self._crew.each(todo):
             slide = work.args[0]
-            self._take(slide, made)
+            self._bring_in(slide, made)
             done += _steps(slide)
             if on_progress:
                 on_progress(done, total, slide.slide_id)
 
-    def _take(self, slide: Slide, made: Made | GivenUp) -> None:
+    def _bring_in(self, slide: Slide, made: Made | GivenUp) -> None:
         if isinstance(made, GivenUp):
             made = Made(failed_slide(slide, made.reason), "no node")
         log.info("%s: %s on %s", slide.slide_id, made.outcome.status, made.node)
-        self.outcomes[slide.slide_id] = made.outcome
         if made.record:
             self.depot.noted(slide.slide_id, made.record)
         if made.log:
             with writing(self.out / ERROR_LOG), (self.out / ERROR_LOG).open("a") as file:
                 file.write(made.log)
             self.depot.publish(ERROR_LOG)
+        self.add(made.outcome)
 
-    def _write(self, name: str, content: str) -> None:
-        super()._write(name, content)
-        self.depot.publish(name)
+    def _close(self, status: str) -> None:
+        super()._close(status)
+        for name in (*TABLES, RUN):
+            self.depot.publish(name)
 
 
 def _steps(slide: Slide) -> int:

@@ -13,11 +13,12 @@ import cv2
 
 from leukodiff.runtime.errors import InputError
 
-from ..analyze import AnalyzeSettings, how_made
+from ..batch.run import how_made
+from ..batch.settings import AnalyzeSettings
 from ..models import Models, load_models
-from ..outcomes import SlideOutcome, failed_slide
-from ..output import ERROR_LOG, RECORD, OutputError, SlideFolder
-from ..report import FAILED, ModelUsed, one_line
+from ..outcomes import SlideOutcome
+from ..output import ERROR_LOG, RECORD, SlideFolder
+from ..report import FAILED, ModelUsed
 from ..scans import Scan, open_scan
 from ..slide_job import SlideJob
 from ..slides import Field, Slide, fingerprint
@@ -95,7 +96,7 @@ class Worker:
         self._models = self._loaded()
         if self._models.used != orders.models:
             raise InputError(f"node {here} has other models: install the same on all nodes")
-        self._making = how_made(self._models, orders.settings)
+        self._making = how_made(orders.settings, self._models)
         self._depot = depot(orders.out)
 
     def is_same(self, slide: Slide, record: Record) -> bool:
@@ -120,11 +121,8 @@ class Worker:
         ours = fetched(slide, here / "in")
         folder = SlideFolder(here / "out", slide.slide_id)
         folder.out.mkdir(parents=True)
-        job = SlideJob(ours, folder, self._making, fingerprint(ours))
-        try:
-            self._run(job, slide.fields[0])
-        except OutputError as error:  # there is no room on this node
-            return Made(failed_slide(slide, one_line(str(error))), node_name())
+        job = SlideJob(ours, folder, self._making)
+        self._run(job, slide.fields[0])
         outcome, log = job.outcome, folder.out / ERROR_LOG
         if outcome is None:
             raise AssertionError(f"{slide.slide_id}: not all of its fields have ended")
@@ -149,7 +147,9 @@ class Worker:
 
         helpers = Helpers(recruiter(replace(self._orders, threads=1), field))
         try:
-            workers = SharingWorkers(pool, self._orders.threads, helpers, self._orders.share_from)
+            workers = SharingWorkers(
+                pool, self._orders.threads, helpers=helpers, share_from=self._orders.share_from
+            )
             job.run_scan(workers, lambda share, what: None)
         finally:
             helpers.close()
