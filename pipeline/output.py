@@ -145,6 +145,13 @@ class SlideFolder:
         return found
 
 
+def slide_id_in(record: Path) -> str:
+    """The slide_id that a folder's record bears; empty where there is no such record."""
+    with suppress(OSError, ValueError, KeyError, TypeError):
+        return str(json.loads(record.read_text(encoding="utf-8"))["row"]["slide_id"])
+    return ""
+
+
 def standing_records(out: Path, besides: Container[str] = ()) -> dict[str, Mapping[str, Any]]:
     """The records of the whole slides in an output folder, by slide_id; not those in `besides`.
 

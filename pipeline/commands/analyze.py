@@ -9,18 +9,24 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .errors import Failed, WrongUsage
+from .errors import Failed, Program, WrongUsage
 from .options import (
     classifier_option,
     detector_option,
-    engine_options,
+    engine_option,
     out_option,
     report_options,
     report_settings,
+    workers_option,
 )
 
 if TYPE_CHECKING:
     from leukodiff.pipeline.analyze import AnalyzeSettings, RunSummary
+    from leukodiff.pipeline.batch.child import Telling
+    from leukodiff.pipeline.batch.troubles import Troubles
+    from leukodiff.pipeline.outcomes import SlideOutcome
+
+    Watcher = tuple[Telling, Troubles]
 
 COLUMNS = {
     "slide": "slide_id",
@@ -31,6 +37,8 @@ COLUMNS = {
     "s": "seconds",
     "flags": "flags",
 }
+
+FIELD_TIMEOUT_S = 300.0
 
 SHOWN = 30
 """How many slides, and how many failures, a terminal shows."""
@@ -58,11 +66,23 @@ SHOWN = 30
 @click.option(
     "--all-areas", is_flag=True, help="Read empty, thick and blurred fields and areas too."
 )
+@click.option("--retry-failed", is_flag=True, help="Try slides again that failed before.")
+@click.option(
+    "--field-timeout",
+    type=click.FloatRange(min=1),
+    default=FIELD_TIMEOUT_S,
+    show_default=True,
+    metavar="SECONDS",
+    help="Give a field up that takes so long, or a scan that does not get on.",
+)
 @report_options
 @detector_option
 @classifier_option
-@engine_options
-def analyze(inputs: tuple[Path, ...], out: Path, no_overlays: bool, **chosen: Any) -> None:
+@engine_option
+@workers_option
+def analyze(
+    inputs: tuple[Path, ...], out: Path, no_overlays: bool, field_timeout: float, **chosen: Any
+) -> None:
     """Find, name and count the white cells of each INPUT.
 
     A file is one slide: an image, or a scan of a whole smear. A folder of images is one slide, each
@@ -71,32 +91,65 @@ def analyze(inputs: tuple[Path, ...], out: Path, no_overlays: bool, **chosen: An
 
     Exit status: 0 all slides done, 1 some failed, 2 wrong usage or unreadable input.
     """
+    watcher = _supervised(field_timeout)
     from leukodiff.pipeline.analyze import AnalyzeSettings
 
     report = report_settings(chosen)
     settings = AnalyzeSettings(overlays=not no_overlays, report=report, **chosen)
-    summary = run(inputs, out, settings)
+    summary = run(inputs, out, settings, watcher)
     show_summary(summary)
     sys.exit(summary.exit_status)
 
 
-def run(inputs: Sequence[Path], out: Path, settings: AnalyzeSettings) -> RunSummary:
-    """Analyze behind a progress bar.
+def _supervised(limit_s: float) -> Watcher | None:
+    """From here on in a process of its own, where that can be: before anything large is loaded."""
+    from leukodiff.pipeline.batch.supervisor import can_supervise, supervised
+
+    if click.get_current_context().find_object(Program) is None or not can_supervise():
+        return None
+    return supervised(limit_s, lambda text: click.echo(text, err=True))
+
+
+def run(
+    inputs: Sequence[Path], out: Path, settings: AnalyzeSettings, watcher: Watcher | None = None
+) -> RunSummary:
+    """Analyze behind a progress bar, with a line for each slide that ends.
 
     An output that can't be written from the start is wrong usage; one that fails later leaves some
     slides done and some not.
     """
     from leukodiff.pipeline.analyze import analyze as start
-    from leukodiff.pipeline.console import progress_bar
+    from leukodiff.pipeline.batch.keeper import Keeper
+    from leukodiff.pipeline.console import bar_and_lines
     from leukodiff.pipeline.output import OutputError
 
     before = _last_changed(out / "run.json")
-    with progress_bar("steps") as advance:
+    with bar_and_lines("steps") as (advance, line):
+
+        def tell(slide: SlideOutcome) -> None:
+            if not slide.skipped:
+                line(slide_line(slide))
+
+        keeper = Keeper(tell)
+        if watcher:
+            telling, known = watcher
+            keeper = Keeper(tell, telling.under_way, known.blamed, known.suspects)
         try:
-            return start(inputs, out, settings, advance)
+            return start(inputs, out, settings, advance, keeper=keeper)
         except OutputError as error:
             begun = _last_changed(out / "run.json") != before
             raise (Failed if begun else WrongUsage)(error) from error
+
+
+def slide_line(slide: SlideOutcome) -> str:
+    """What a slide came to, in a line: `smear 12: done, 153 cells, 3.2 s`."""
+    row = slide.row
+    words = [slide.status]
+    if row.get("n_cells") is not None:
+        words += [f"{row['n_cells']} cells", f"{row['seconds']} s"]
+    if row.get("error"):
+        words.append(str(row["error"]))
+    return f"{row['slide_id']}: {', '.join(words)}"
 
 
 def _last_changed(path: Path) -> int | None:
@@ -116,8 +169,11 @@ def show_summary(summary: RunSummary) -> None:
     _show_rest(len(summary.failures) - SHOWN, "failures")
     if summary.interrupted:
         click.echo("stopped; the slides in the table are whole, start it again to go on", err=True)
-    skipped = sum(one.skipped for one in summary.slides)
+    skipped = sum(one.skipped and one.status == "done" for one in summary.slides)
     before = f" ({skipped} of {len(summary.slides)} slides were whole already)" if skipped else ""
+    failed = sum(one.skipped and one.status != "done" for one in summary.slides)
+    if failed:
+        click.echo(f"{failed} failed before and were not tried again: --retry-failed", err=True)
     click.echo(f"results in {click.format_filename(summary.out)}{before}")
 
 
