@@ -9,6 +9,7 @@ from leukodiff.runtime.machine import cores
 
 from .batch.crew import Crew
 from .batch.keeper import NOBODY, Keeper
+from .batch.lock import held
 from .batch.progress import OnProgress, Progress
 from .batch.run import Run
 from .batch.settings import AnalyzeSettings
@@ -46,7 +47,8 @@ def analyze(
     Raises:
         InputError: a path is missing or holds no image, a file of `settings.report` is wrong, or
             `out` holds slides made differently.
-        OutputError: the output can't be written; the slides finished before are kept.
+        OutputError: the output can't be written, or another run is at it; the slides finished
+            before are kept.
         ModelFileError: a model file is missing or damaged.
     """
     settings = settings or AnalyzeSettings()
@@ -55,17 +57,19 @@ def analyze(
     prepare(out)
     workers = settings.threads or cores()
     run = Run(slides, out, settings, models or _loaded(slides, settings, workers), keeper)
-    to_do = run.plan().to_do
-    crew = Crew(workers, Progress.of(to_do, on_progress), run.take)
-    with run.going():
-        crew.work(*(run.jobs(part) for part in _suspects_last(to_do, keeper)))
+    with held(out):
+        to_do = run.plan().to_do
+        crew = Crew(workers, Progress.of(to_do, on_progress), run.take)
+        with run.going():
+            crew.work(*(run.jobs(part) for part in _suspects_last(to_do, keeper)))
     assert run.summary is not None  # noqa: S101  # `going` has set it
     return run.summary
 
 
 def _suspects_last(slides: Sequence[Slide], keeper: Keeper) -> tuple[list[Slide], list[Slide]]:
-    suspects = [slide for slide in slides if slide.slide_id in keeper.suspects]
-    return [slide for slide in slides if slide not in suspects], suspects
+    alone = keeper.suspects
+    free = [slide for slide in slides if slide.slide_id not in alone]
+    return free, [slide for slide in slides if slide.slide_id in alone]
 
 
 def _loaded(slides: Sequence[Slide], settings: AnalyzeSettings, workers: int) -> Models:

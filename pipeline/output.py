@@ -94,8 +94,9 @@ class SlideFolder:
     @property
     def partial(self) -> Path:
         """Where it is made; the name is cut short, since a long one may have no room to grow."""
-        mark = hashlib.sha1(self.slide_id.encode(errors="replace"), usedforsecurity=False)
-        return self.out / f".{self.slide_id[:60]}.partial-{mark.hexdigest()[:8]}{self.attempt}"
+        name = f"{self.slide_id}{self.attempt}".encode(errors="replace")
+        mark = hashlib.sha1(name, usedforsecurity=False)
+        return self.out / f".{self.slide_id[:60]}.partial-{mark.hexdigest()[:8]}"
 
     def start(self) -> None:
         """Makes the folder, empty: what a killed run left there goes."""
@@ -147,6 +148,13 @@ class SlideFolder:
         if not isinstance(found, dict) or not {"made_of", "row", "counts"} <= set(found):
             raise OutputError(f"{path}: not a record of analyze; move the folder away")
         return found
+
+
+def slide_id_in(record: Path) -> str:
+    """The slide_id that a folder's record bears; empty where there is no such record."""
+    with suppress(OSError, ValueError, KeyError, TypeError):
+        return str(json.loads(record.read_text(encoding="utf-8"))["row"]["slide_id"])
+    return ""
 
 
 def standing_records(out: Path, besides: Container[str] = ()) -> dict[str, Mapping[str, Any]]:

@@ -17,7 +17,7 @@ from leukodiff.datasets.vocabulary import WHITE_CELL
 from leukodiff.detector.detections import Detections
 from leukodiff.runtime.errors import InputError, LeukodiffError, ModelFileError
 
-from .batch.keeper import NOBODY, Keeper
+from .batch.keeper import NOBODY, Keeper, Step
 from .exports.geojson import cells_geojson
 from .exports.overlay import draw_left_out, draw_overlay, encode_jpeg
 from .exports.overview import draw_overview, shrunk
@@ -42,7 +42,7 @@ from .report import DONE, FAILED, LEFT_OUT, Cell, Provenance, SmearReport, one_l
 from .reporting import ReportSettings, report_files
 from .scale import SlideScale
 from .scans import Scan, open_scan
-from .slides import Field, Slide, digest_of
+from .slides import Field, Slide, digest_of, stamp_of
 from .stored import STORED, to_json
 
 Rgb = NDArray[np.uint8]
@@ -97,7 +97,10 @@ class SlideJob:
         self._views: dict[str, bytes] = {}
         self._lock = threading.Lock()
         self._closed = False
-        self._reader = FieldReader(slide.fields, making.models, making.reading)
+        self._step: Step = lambda: None
+        under_way = partial(keeper.under_way, slide.slide_id)
+        safe = [f for f in slide.fields if (slide.slide_id, f.field_id) not in keeper.troubles]
+        self._reader = FieldReader(safe, making.models, making.reading, under_way)
         self._enough = Enough(None if slide.is_scan else making.reading.target_cells)
         self._scale: SlideScale | None = None
         self._begun: float | None = None
@@ -142,10 +145,7 @@ class SlideJob:
                 self._folder.start()
             wanted = self._enough.wants(index)
         field = self.slide.fields[index]
-        with self._keeper.under_way(self.slide.slide_id, field.field_id):
-            digest = digest_of(field)
-            read = wanted and not self._closed
-            outcome = self._outcome(field, analyze) if read else FieldOutcome(not_read_field(field))
+        outcome, digest = self._tried(field, analyze, wanted)
         with self._lock:
             if self._closed:
                 return
@@ -154,8 +154,21 @@ class SlideJob:
                 self._show(self.slide.fields[ended], self._fields[ended].shown)
             is_last = len(self._fields) == len(self.slide.fields)
         if is_last:
-            self._scale = self._scale or self._reader.scale
-            self.outcome = self._finish()
+            with self._keeper.under_way(self.slide.slide_id, ""):
+                self._scale = self._scale or self._reader.scale
+                self.outcome = self._finish()
+
+    def _tried(self, field: Field, analyze: Analyze, wanted: bool) -> tuple[FieldOutcome, str]:
+        """What a field came to, and the checksum of its file."""
+        if trouble := self._keeper.troubles.get((self.slide.slide_id, field.field_id)):
+            return FieldOutcome(failed_field(field, InputError(trouble))), stamp_of(field)
+        if wanted and not field.is_scan:
+            self._reader.settle()
+        with self._keeper.under_way(self.slide.slide_id, field.field_id) as step:
+            digest, self._step = digest_of(field), step
+            if wanted and not self._closed:
+                return self._outcome(field, analyze), digest
+        return FieldOutcome(not_read_field(field)), digest
 
     def _outcome(self, field: Field, analyze: Analyze) -> FieldOutcome:
         try:
@@ -210,6 +223,7 @@ class SlideJob:
             scan = open_scan(field.path)
         except InputError as error:
             return FieldOutcome(failed_field(field, error), unreadable=True)
+        workers = replace(workers, step=self._step)
         with scan:
             found = read_scan(scan, self._models, self._making.reading, workers, tell)
             self._scale = found.scale
@@ -303,7 +317,12 @@ class SlideJob:
         reasons = {error for _, error in failures}
         alone = len(outcomes) == 1 or len(reasons) == 1
         reason = failures[0][1] if alone else f"all {len(outcomes)} fields failed"
-        return replace(failed_slide(self.slide, reason, unreadable), failures=failures)
+        return replace(
+            failed_slide(self.slide, reason, unreadable),
+            failures=failures,
+            made_of=self._made_of(),
+            made_by=self._making.of(self.slide.slide_id),
+        )
 
 
 def in_reading_order(found: Detections) -> Detections:

@@ -30,7 +30,7 @@ LARGE_BYTES = 8_000_000
 COMPANY = frozenset({".vms", ".vmu"})
 """Scans whose pixels stand in JPEG files beside them: those are no fields."""
 
-RESERVED_NAMES = frozenset({"run.json", "slides.csv", "counts.csv", "errors.log"})
+RESERVED_NAMES = frozenset({"run.json", "slides.csv", "counts.csv", "errors.log", ".failed.jsonl"})
 """What stands beside the slides' folders, and so can't be the name of one."""
 
 OUTPUT_SIGNS = ("run.json", "slide.json")
@@ -264,16 +264,35 @@ def _unique_names(taken: Iterable[str]) -> Callable[..., str]:
     return unique
 
 
-def fingerprint(slide: Slide) -> list[list[str]]:
-    """Name and checksum of each field's file: tells whether a slide is still the same one.
+UNTOUCHED = "untouched"
+"""Begins what stands for the checksum of a file that is known to bring the process down."""
 
-    The checksum is SHA-256 of all of an image, and of a part of a scan (`scan_fingerprint`).
-    """
-    return [[field.field_id, digest_of(field)] for field in slide.fields]
+
+def stamp_of(field: Field) -> str:
+    """Size (bytes) and time of a field's file, where it is not to be read."""
+    try:
+        facts = field.path.stat()
+    except OSError:
+        return UNTOUCHED
+    return f"{UNTOUCHED} {facts.st_size} {facts.st_mtime_ns}"
+
+
+def is_made_of(slide: Slide, files: Sequence[Sequence[str]] | None) -> bool:
+    """Whether a slide's files are still those told: name and checksum of each."""
+    if files is None or [name for name, _ in files] != [f.field_id for f in slide.fields]:
+        return False
+    return all(
+        digest == (stamp_of(field) if digest.startswith(UNTOUCHED) else digest_of(field))
+        for field, (_, digest) in zip(slide.fields, files, strict=True)
+    )
 
 
 def digest_of(field: Field) -> str:
-    """The checksum of a field's file; empty where it can't be read."""
+    """The checksum of a field's file, which tells whether it is still the same one.
+
+    SHA-256 of all of an image, and of a part of a scan (`scan_fingerprint`); empty where it can't
+    be read.
+    """
     try:
         return scan_fingerprint(field.path) if field.is_scan else sha256_of(field.path)
     except OSError:

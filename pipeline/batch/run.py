@@ -19,6 +19,7 @@ from ..output import OutputError, SlideFolder, prepare, standing_records, write_
 from ..report import FAILED, Provenance
 from ..slide_job import Making, SlideJob, made_by
 from ..slides import Slide, natural
+from .failures import note_failure
 from .keeper import NOBODY, Keeper
 from .plan import Plan, plan
 from .settings import AnalyzeSettings
@@ -68,10 +69,15 @@ class Run:
             InputError: some slides stand in `out` that were made otherwise.
             OutputError: something else is in the way, or nothing can be written.
         """
-        found = plan(self.slides, self.out, how_made(self.settings, self.models), self.settings)
-        self.outcomes |= found.settled
+        found = self._planned()
         write_whole(self.out / RUN, self._run_json("running"))
+        for outcome in found.settled.values():
+            self.add(outcome)
         return found
+
+    def _planned(self) -> Plan:
+        making = how_made(self.settings, self.models)
+        return plan(self.slides, self.out, making, self.settings, self.keeper)
 
     def jobs(self, slides: Sequence[Slide]) -> Iterator[SlideJob]:
         """A job for each slide, made when its turn comes, so that none waits in memory."""
@@ -87,16 +93,19 @@ class Run:
         """
         if job.outcome is None:
             return
-        self.add(job.outcome)
         if job.refused is not None:
             try:
                 prepare(self.out, ROOM)
             except OutputError:
+                self.outcomes[job.slide.slide_id] = job.outcome
                 raise job.refused from None
+        self.add(job.outcome)
 
     def add(self, outcome: SlideOutcome) -> None:
         """Takes note of what a slide came to."""
         self.outcomes[str(outcome.row["slide_id"])] = outcome
+        if outcome.status == FAILED and outcome.made_of is not None and not outcome.skipped:
+            note_failure(self.out, outcome)
         if self.keeper.on_slide:
             self.keeper.on_slide(outcome)
 

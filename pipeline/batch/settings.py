@@ -19,6 +19,8 @@ class AnalyzeSettings:
     `None`. `overlays`: draw them. `crops_per_class`: cells on show in the report. `overwrite`:
     replace slides that were made from other files, by other models or with other settings.
 
+    `retry_failed`: try those slides again that failed before, in whole or in part.
+
     `report`: what the report says and how.
 
     `target_cells`: stop a slide at so many white cells. `all_areas`: read the fields and areas that
@@ -35,6 +37,7 @@ class AnalyzeSettings:
     overlays: bool = True
     crops_per_class: int = 24
     overwrite: bool = False
+    retry_failed: bool = False
     target_cells: int | None = None
     full_pass: bool = False
     all_areas: bool = False

@@ -10,6 +10,8 @@ from tempfile import mkdtemp
 from typing import Any
 from uuid import uuid4
 
+from ..batch.failures import FAILED_SLIDES
+from ..batch.lock import clear_up
 from ..output import ERROR_LOG, RECORD, SlideFolder, prepare, to_bytes, write_whole, writing
 from .places import is_remote, store, unwritable
 
@@ -84,7 +86,6 @@ class FolderDepot(Depot):
     def prepare(self) -> None:
         """Makes the folder and proves that it can be written to."""
         prepare(self.out)
-        self.tidy()
         with writing(self.mark):
             self.mark.touch()
 
@@ -109,8 +110,7 @@ class FolderDepot(Depot):
 
     def tidy(self) -> None:
         """Takes away the mark, and half-made folders."""
-        for left in self.out.glob(".*.partial-*"):
-            shutil.rmtree(left, ignore_errors=True)
+        clear_up(self.out)
         for left in self.out.glob(f"{MARK}*"):
             left.unlink(missing_ok=True)
 
@@ -185,9 +185,10 @@ class StoreDepot(Depot):
             found = self._files.cat(list(wanted), on_error="omit") if wanted else {}
             for path, content in found.items():
                 self.noted(wanted[path], content.decode("utf-8"))
-        with suppress(FileNotFoundError):
-            log = self._files.cat_file(f"{self._root}/{ERROR_LOG}")
-            (self.tables / ERROR_LOG).write_bytes(log)
+        for name in (ERROR_LOG, FAILED_SLIDES):
+            with suppress(FileNotFoundError):
+                found = self._files.cat_file(f"{self._root}/{name}")
+                (self.tables / name).write_bytes(found)
 
 
 def depot(out: Path) -> Depot:

@@ -1,5 +1,6 @@
 """A run on a cluster: planned here, done by workers on its nodes, its tables written here."""
 
+import json
 import logging
 import os
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,16 +13,19 @@ from typing import Any
 from leukodiff.runtime.errors import InputError
 from leukodiff.runtime.metadata import metadata_path
 
-from ..batch.plan import Plan, not_to_be_mixed
+from ..batch.failures import FAILED_SLIDES
+from ..batch.keeper import NOBODY, Keeper
+from ..batch.lock import held
+from ..batch.plan import Plan, plan
 from ..batch.progress import SCAN_STEPS, OnProgress
-from ..batch.run import RUN, Run
+from ..batch.run import RUN, Run, how_made
 from ..batch.settings import AnalyzeSettings
 from ..batch.summary import RunSummary
 from ..models import Models, load_models
-from ..outcomes import SlideOutcome, failed_slide
-from ..output import ERROR_LOG, SlideFolder, write_whole, writing
-from ..report import DONE, one_line
-from ..slides import Slide, find_slides, natural
+from ..outcomes import failed_slide
+from ..output import ERROR_LOG, SlideFolder, writing
+from ..report import one_line
+from ..slides import Slide, find_slides
 from .crew import Crew, GivenUp, Work
 from .depots import Depot, Record, depot
 from .places import at
@@ -32,13 +36,17 @@ log = logging.getLogger("leukodiff")
 
 TABLES = ("slides.csv", "counts.csv")
 
+MadeOf = Sequence[Sequence[str]] | None
+"""Name and checksum of each file of a slide."""
+
 
 def analyze_on_cluster(
     inputs: Sequence[Path | str],
     out: Path | str,
     settings: AnalyzeSettings | None = None,
-    cluster: ClusterSettings | None = None,
     on_progress: OnProgress | None = None,
+    cluster: ClusterSettings | None = None,
+    keeper: Keeper = NOBODY,
 ) -> RunSummary:
     """As `analyze`, on the nodes of a Ray cluster; inputs and output may be URLs (`s3://...`).
 
@@ -58,7 +66,9 @@ def analyze_on_cluster(
     models = load_models(settings.detector, settings.classifier, settings.engine, 1)
     orders = orders_for(settings, cluster, goes_to, models)
     with connected(cluster.address), prepared(goes_to):
-        run = ClusterRun(slides, goes_to.tables, settings, models, depot=goes_to, orders=orders)
+        run = ClusterRun(
+            slides, goes_to.tables, settings, models, keeper, depot=goes_to, orders=orders
+        )
         try:
             to_do = run.plan().to_do
             with run.going():
@@ -74,7 +84,8 @@ def prepared(goes_to: Depot) -> Iterator[None]:
     """The output, ready to be written to; nothing but results is left there afterwards."""
     try:
         goes_to.prepare()
-        yield
+        with held(goes_to.tables):
+            yield
     finally:
         goes_to.tidy()
 
@@ -149,51 +160,38 @@ class ClusterRun(Run):
 
     def __post_init__(self) -> None:
         self._crew = Crew(self.orders, self.orders.threads)
-        self._replaced: dict[str, Record | None] = {}
 
     def close(self) -> None:
         """Lets the workers go."""
         self._crew.close()
 
     def plan(self) -> Plan:
-        """What is to be done; the workers read the files of what stands, to know if it may stay."""
-        found, standing = Plan(), list[Work]()
-        for slide in self.slides:
-            record = SlideFolder(self.out, slide.slide_id).record()
-            self._replaced[slide.slide_id] = record
-            if slide.problem:
-                outcome = failed_slide(slide, slide.problem, unreadable=True)
-                found.settled[slide.slide_id] = outcome
-            elif record is None or self.settings.overwrite or record["row"]["status"] != DONE:
-                found.to_do.append(slide)
-            else:
-                standing.append(Work("is_same", (slide, record)))
-        found.settled.update(self._compared(standing, more=bool(found.to_do)))
-        write_whole(self.out / RUN, self._run_json("running"))
+        """As that of one machine."""
+        found = super().plan()
         self.depot.publish(RUN)
-        for outcome in found.settled.values():
-            self.add(outcome)
         return found
 
-    def _compared(self, standing: Sequence[Work], more: bool) -> dict[str, SlideOutcome]:
-        """The outcomes of slides that stand, were they made of the same, in the same way."""
-        found, otherwise = {}, []
-        for work, same in self._crew.each(standing, more=more):
-            slide, record = work.args
+    def _planned(self) -> Plan:
+        """The workers read the files of what stands: the plan is made anew with what they say."""
+        answers, asked = _Answers(), True
+        while asked:
+            making = how_made(self.settings, self.models)
+            found = plan(self.slides, self.out, making, self.settings, self.keeper, answers.is_same)
+            asked = bool(answers.open)
+            self._answer(answers)
+        return found
+
+    def _answer(self, answers: "_Answers") -> None:
+        asked = [Work("is_same", one) for one in answers.taken()]
+        for work, same in self._crew.each(asked, more=True):
+            slide, made_of = work.args
             if isinstance(same, GivenUp):
                 raise InputError(f"{slide.path}: {same.reason}")
-            if same:
-                outcome = SlideOutcome(record["row"], tuple(record["counts"]), skipped=True)
-                found[slide.slide_id] = outcome
-            else:
-                otherwise.append(slide.slide_id)
-        if otherwise:
-            raise not_to_be_mixed(self.depot.out, sorted(otherwise, key=natural))
-        return found
+            answers.give(slide, made_of, same)
 
     def work(self, slides: Sequence[Slide], on_progress: OnProgress | None) -> None:
         """Has the workers do the slides."""
-        todo = [Work("analyze", (slide, self._replaced[slide.slide_id])) for slide in slides]
+        todo = [Work("analyze", (one, self._record(one))) for one in slides]
         total, done = sum(_steps(slide) for slide in slides), 0
         for work, made in self._crew.each(todo):
             slide = work.args[0]
@@ -201,6 +199,9 @@ class ClusterRun(Run):
             done += _steps(slide)
             if on_progress:
                 on_progress(done, total, slide.slide_id)
+
+    def _record(self, slide: Slide) -> Record | None:
+        return SlideFolder(self.out, slide.slide_id).record()
 
     def _bring_in(self, slide: Slide, made: Made | GivenUp) -> None:
         if isinstance(made, GivenUp):
@@ -216,8 +217,37 @@ class ClusterRun(Run):
 
     def _close(self, status: str) -> None:
         super()._close(status)
-        for name in (*TABLES, RUN):
-            self.depot.publish(name)
+        for name in (*TABLES, FAILED_SLIDES, RUN):
+            if (self.out / name).is_file():
+                self.depot.publish(name)
+
+
+@dataclass
+class _Answers:
+    """Whether slides are made of the files that records name; believed until it is known."""
+
+    open: list[tuple[Slide, MadeOf]] = field(default_factory=list)
+    _known: dict[str, bool] = field(default_factory=dict)
+
+    def is_same(self, slide: Slide, made_of: MadeOf) -> bool:
+        """What is known; what is not is noted as a question."""
+        key = _key(slide, made_of)
+        if key not in self._known:
+            self.open.append((slide, made_of))
+        return self._known.get(key, True)
+
+    def taken(self) -> list[tuple[Slide, MadeOf]]:
+        """The questions, which then are no longer open."""
+        asked, self.open = self.open, []
+        return asked
+
+    def give(self, slide: Slide, made_of: MadeOf, same: bool) -> None:
+        """Takes an answer."""
+        self._known[_key(slide, made_of)] = same
+
+
+def _key(slide: Slide, made_of: MadeOf) -> str:
+    return json.dumps([slide.slide_id, made_of])
 
 
 def _steps(slide: Slide) -> int:

@@ -21,7 +21,7 @@ from ..output import ERROR_LOG, RECORD, SlideFolder
 from ..report import FAILED, ModelUsed
 from ..scans import Scan, open_scan
 from ..slide_job import SlideJob
-from ..slides import Field, Slide, fingerprint
+from ..slides import Field, Slide, is_made_of
 from .depots import Record, depot
 from .places import fetched
 from .regions import Helpers, SharingWorkers, unpacked
@@ -99,10 +99,9 @@ class Worker:
         self._making = how_made(orders.settings, self._models)
         self._depot = depot(orders.out)
 
-    def is_same(self, slide: Slide, record: Record) -> bool:
-        """Whether a slide's record was made of the same files, by the same models and settings."""
-        made = self._making.of(slide.slide_id)
-        return bool((record["made_of"], record["made_by"]) == (fingerprint(slide), made))
+    def is_same(self, slide: Slide, made_of: Sequence[Sequence[str]] | None) -> bool:
+        """Whether a slide's files are those told: name and checksum of each."""
+        return is_made_of(slide, made_of)
 
     def analyze(self, slide: Slide, replaces: Record | None) -> Made:
         """Makes a slide's folder here and brings it where it belongs.

@@ -1,6 +1,9 @@
 """What a person sees when a command can't do what it was asked."""
 
 import gc
+import os
+import sys
+import threading
 from typing import Any
 
 import click
@@ -29,6 +32,15 @@ class WrongUsage(Failed):
     exit_code = 2
 
 
+class Program:
+    """In a command's context: it is run as a program of its own, not within another one."""
+
+
+def _hangs(thread: threading.Thread) -> bool:
+    """Whether a thread that a run has given up would hold up the end of the process."""
+    return thread.name.startswith("leukodiff") and thread.is_alive()
+
+
 class Commands(click.Group):
     """A group whose commands end in one line where leukodiff itself knows what went wrong."""
 
@@ -38,7 +50,13 @@ class Commands(click.Group):
         Taking the engine's compiled models to pieces before would make everyone wait 0.05 s more.
         """
         try:
-            return super().__call__(*args, **kwargs)
+            return super().__call__(*args, obj=Program(), **kwargs)
+        except SystemExit as end:
+            if any(_hangs(thread) for thread in threading.enumerate()):
+                sys.stdout.flush()
+                sys.stderr.flush()
+                os._exit(end.code if isinstance(end.code, int) else int(end.code is not None))
+            raise
         finally:
             gc.freeze()
 

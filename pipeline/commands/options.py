@@ -41,6 +41,25 @@ def classifier_option(command: Command) -> Command:
     return click.option("--classifier", type=FILE, help=text)(command)
 
 
+def engine_option(command: Command) -> Command:
+    """`--engine`: what runs the models."""
+    return click.option(
+        "--engine",
+        type=click.Choice(ENGINES),
+        default=ENGINES[0],
+        show_default=True,
+        help="What runs the models: openvino on a CPU, onnxruntime on a GPU.",
+    )(command)
+
+
+def engine_options(command: Command) -> Command:
+    """`--engine` and `--threads`: what runs the models, and on how many cores."""
+    threads = click.option(
+        "--threads", type=click.IntRange(min=1), help="Cores to use.  [default: all]"
+    )
+    return engine_option(threads(command))
+
+
 class Place(click.ParamType[Any]):
     """A path, or the URL of a place in an object store, as it is."""
 
@@ -51,19 +70,15 @@ class Place(click.ParamType[Any]):
         return value if isinstance(value, str) and "://" in value else Path(value)
 
 
-def engine_options(command: Command) -> Command:
-    """`--engine` and `--threads`: what runs the models, and on how many cores."""
-    threads = click.option(
-        "--threads", type=click.IntRange(min=1), help="Cores to use.  [default: all]"
-    )
-    engine = click.option(
-        "--engine",
-        type=click.Choice(ENGINES),
-        default=ENGINES[0],
-        show_default=True,
-        help="What runs the models: openvino on a CPU, onnxruntime on a GPU.",
-    )
-    return engine(threads(command))
+def workers_option(command: Command) -> Command:
+    """`--workers`: how much of a run is done at a time."""
+    return click.option(
+        "--workers",
+        "--threads",
+        "threads",
+        type=click.IntRange(min=1),
+        help="Fields, or pieces of scans, read at a time.  [default: one a core]",
+    )(command)
 
 
 def data_options(*defaults: str) -> Callable[[Command], Command]:

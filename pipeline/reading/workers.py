@@ -19,12 +19,14 @@ class StoppedError(Exception):
 class Workers:
     """A pool of threads, `n` of which are to be kept busy.
 
-    Once `stopped` is set, work that has not begun is not done any more.
+    Once `stopped` is set, work that has not begun is not done any more. `step` is called after each
+    piece of work, in the thread that asked for it.
     """
 
     pool: ThreadPoolExecutor
     n: int
     stopped: Event = field(default_factory=Event)
+    step: Callable[[], None] = lambda: None
 
     def each(self, do: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
         """What `do` makes of each item, in order; two a thread are under way at any time.
@@ -39,9 +41,9 @@ class Workers:
             for item in items:
                 waiting.append(self._submitted(do, item))
                 if len(waiting) > 2 * self.n:
-                    yield waiting.popleft().result()
+                    yield self._ended(waiting.popleft())
             while waiting:
-                yield waiting.popleft().result()
+                yield self._ended(waiting.popleft())
         finally:
             for future in waiting:
                 future.cancel()
@@ -54,6 +56,11 @@ class Workers:
         the scan, the models and the workers in it.
         """
         return self.each(do, items)
+
+    def _ended(self, future: Future[Result]) -> Result:
+        result = future.result()
+        self.step()
+        return result
 
     def _submitted(self, do: Callable[[Item], Result], item: Item) -> Future[Result]:
         def unless_stopped() -> Result:

@@ -72,7 +72,7 @@ def driver(nodes: Any) -> Iterator[Any]:
     """This process as a part of the cluster."""
     import ray
 
-    ray.init(nodes.address, log_to_driver=False, logging_level="ERROR")
+    ray.init(nodes.address, log_to_driver=False, logging_level=logging.ERROR)
     yield nodes
     ray.shutdown()
     for node in list(nodes.worker_nodes):

@@ -33,7 +33,7 @@ def run(
 ) -> RunSummary:
     from leukodiff.pipeline.cluster.run import analyze_on_cluster
 
-    return analyze_on_cluster([inputs], out, settings, ClusterSettings(**cluster), told)
+    return analyze_on_cluster([inputs], out, settings, told, ClusterSettings(**cluster))
 
 
 def nodes_of(records: list[logging.LogRecord]) -> dict[str, set[str]]:
@@ -70,7 +70,8 @@ def test_a_node_that_dies_costs_nothing_and_one_that_comes_takes_its_share(
     sheet: Sheets,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    dying, coming = driver.add_node(**NODE), []
+    dying = driver.add_node(**NODE)
+    coming: list[Any] = []
 
     def told(done: int, total: int, slide_id: str) -> None:
         if not coming:
@@ -104,7 +105,8 @@ def test_a_helper_on_a_node_takes_regions_until_it_dies(
     models, depot = load_models(workers=1), FolderDepot(tmp_path)
     depot.prepare()
     orders = orders_for(OF_SCANS, ClusterSettings(), depot, models)
-    recruit, taken = recruiter(orders, Field(scan.name, scan, scan.stem, is_scan=True)), []
+    recruit = recruiter(orders, Field(scan.name, scan, scan.stem, is_scan=True))
+    taken: list[int] = []
 
     def counted() -> list[Helper]:
         return [replace(one, call=partial(watched, one)) for one in recruit()]
@@ -121,7 +123,7 @@ def test_a_helper_on_a_node_takes_regions_until_it_dies(
         alone = read_scan(opened, models, how, Workers(pool, 1), tell)
         helpers.look_for_more()
         wait(helpers.coming())
-        workers = SharingWorkers(pool, 1, helpers, share_from=1)
+        workers = SharingWorkers(pool, 1, helpers=helpers, share_from=1)
         shared = read_scan(opened, models, how, workers, tell)
     helpers.close()
     depot.tidy()

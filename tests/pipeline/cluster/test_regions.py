@@ -120,7 +120,7 @@ def test_a_shared_scan_is_read_as_by_one(
     with ThreadPoolExecutor(1) as pool:
         alone = read(path, models, how, Workers(pool, 1))
         helpers = Helpers(recruit)
-        shared = read(path, models, how, SharingWorkers(pool, 1, helpers, share_from=1))
+        shared = read(path, models, how, SharingWorkers(pool, 1, helpers=helpers, share_from=1))
         helpers.close()
     assert same(alone, shared)
     assert len(alone.white) > 0
@@ -133,13 +133,13 @@ def test_little_work_is_not_shared(path: Path, models: Models) -> None:
         raise AssertionError("nobody was to be asked")
 
     with ThreadPoolExecutor(1) as pool:
-        workers = SharingWorkers(pool, 1, Helpers(recruit), share_from=10**6)
+        workers = SharingWorkers(pool, 1, helpers=Helpers(recruit), share_from=10**6)
         assert len(read(path, models, ReadingSettings(), workers).white) > 0
 
 
 def test_what_can_not_be_done_here_either_is_told(models: Models) -> None:
     with ThreadPoolExecutor(1) as pool:
-        workers = SharingWorkers(pool, 1, Helpers(list), share_from=1)
+        workers = SharingWorkers(pool, 1, helpers=Helpers(list), share_from=1)
         with pytest.raises(OSError, match="item 0"):
             list(workers.over_scan(refuse, range(9)))
 

@@ -27,7 +27,7 @@ def place(s3: None, request: pytest.FixtureRequest) -> Any:
 def run(inputs: str, out: str, settings: Any = OF_FIELDS, **cluster: Any) -> Any:
     from leukodiff.pipeline.cluster.run import analyze_on_cluster
 
-    return analyze_on_cluster([inputs], out, settings, ClusterSettings(**cluster))
+    return analyze_on_cluster([inputs], out, settings, cluster=ClusterSettings(**cluster))
 
 
 def downloaded(place: Any, into: Path) -> Path:
