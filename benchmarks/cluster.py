@@ -153,6 +153,7 @@ def dealing(n: int) -> None:
             return content
 
     content = bytes(20_000)  # about what a slide's outcome and record are
+    real = crew_of.Worker
     with cluster_of(2):
         crew_of.Worker = Idle  # type: ignore[assignment,misc]
         crew = crew_of.Crew(None, 1)  # type: ignore[arg-type]
@@ -160,6 +161,7 @@ def dealing(n: int) -> None:
         done = sum(1 for _ in crew.each([crew_of.Work("analyze", (content,)) for _ in range(n)]))
         took = time.monotonic() - began
         crew.close()
+    crew_of.Worker = real  # type: ignore[misc]
     figures("dealing", pieces=done, a_second=round(done / took))
 
 

@@ -3,6 +3,7 @@
 import json
 import logging
 import os
+import socket
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -29,10 +30,12 @@ from ..slides import Slide, find_slides
 from .crew import Crew, GivenUp, Work
 from .depots import Depot, Record, depot
 from .places import at
-from .settings import LOCAL, ClusterSettings
+from .settings import AUTO, LOCAL, ClusterSettings
 from .worker import Made, Orders
 
 log = logging.getLogger("leukodiff")
+
+KNOCK_S = 5.0
 
 TABLES = ("slides.csv", "counts.csv")
 
@@ -140,15 +143,25 @@ def connected(address: str) -> Iterator[None]:
 def _join(address: str) -> None:
     import ray
 
+    shown: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
+    own: dict[str, Any] = {"include_dashboard": False} if address == LOCAL else {}
     try:
-        shown: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
-        own: dict[str, Any] = {"include_dashboard": False} if address == LOCAL else {}
+        if address not in (AUTO, LOCAL):
+            _knock(address)
         ray.init(address, **shown, **own)
-    except (ConnectionError, RuntimeError, ValueError) as error:
+    except (OSError, RuntimeError, ValueError) as error:
         raise InputError(
             f"--cluster {address}: no Ray cluster answers ({one_line(str(error))}); start one with "
             "`ray start --head`, or take --cluster=local"
         ) from error
+
+
+def _knock(address: str) -> None:
+    """Sees whether anybody is at an address: Ray itself would try for minutes."""
+    host, _, port = address.rpartition(":")
+    if not host:
+        raise ValueError("an address is HOST:PORT")
+    socket.create_connection((host.strip("[]"), int(port)), KNOCK_S).close()
 
 
 @dataclass
