@@ -93,6 +93,14 @@ class Worker:
             raise InputError(f"node {here} does not see {orders.out}: all nodes must, by that name")
         cv2.setNumThreads(1)
         self._scratch = Scratch()
+        try:
+            self._start(here)
+        except BaseException:
+            self._scratch.close()
+            raise
+
+    def _start(self, here: str) -> None:
+        orders = self._orders
         self._models = self._loaded()
         if self._models.used != orders.models:
             raise InputError(f"node {here} has other models: install the same on all nodes")
