@@ -31,12 +31,18 @@ from leukodiff.datasets.phantom import PhantomSettings, ScanSettings, render_sca
 from leukodiff.pipeline.analyze import AnalyzeSettings, RunSummary, analyze
 from leukodiff.pipeline.cluster import ClusterSettings
 from leukodiff.pipeline.cluster import crew as crew_of
+from leukodiff.pipeline.cluster.crew import Crew, Work
 from leukodiff.pipeline.cluster.run import analyze_on_cluster
 from leukodiff.pipeline.output import RECORD, standing_records
 from leukodiff.pipeline.slides import find_slides
 
-NODE = {"num_cpus": 1, "object_store_memory": 80 * 2**20}
+NODE: dict[str, Any] = {"num_cpus": 1, "object_store_memory": 80 * 2**20}
 Told = Callable[[int, int, str], None]
+
+
+def _of_ray(call: Any, *args: Any) -> None:
+    """Calls what has no types."""
+    call(*args)
 
 
 @contextmanager
@@ -50,7 +56,7 @@ def cluster_of(n: int) -> Iterator[Cluster]:
         yield found
     finally:
         ray.shutdown()
-        found.shutdown()
+        _of_ray(found.shutdown)
 
 
 def figures(name: str, **found: Any) -> None:
@@ -136,33 +142,47 @@ def changing(inputs: Path, out: Path, kill: bool) -> None:
         )
 
 
-def dealing(n: int) -> None:
-    """How many pieces of work a second are dealt out that cost nothing."""
+class Idle:
+    """A worker whose slides cost no work, only a wait such as for a slow store."""
 
-    class Idle:
-        def __init__(self, orders: Any) -> None:
-            self.orders = orders
+    def __init__(self, orders: Any) -> None:
+        self.orders = orders
 
-        def ready(self) -> None:
-            """At once."""
+    def ready(self) -> None:
+        """At once."""
 
-        def close(self) -> None:
-            """Nothing to do."""
+    def close(self) -> None:
+        """Nothing to do."""
 
-        def analyze(self, content: bytes) -> bytes:
-            return content
+    def analyze(self, content: bytes, wait_s: float) -> bytes:
+        """Waits, and sends back what it got."""
+        time.sleep(wait_s)
+        return content
 
+
+@contextmanager
+def idle_crew(n: int) -> Iterator[Crew]:
+    """A crew of such workers on `n` nodes."""
+    names = vars(crew_of)
+    real, names["Worker"] = names["Worker"], Idle
+    _of_ray(ray.cloudpickle.register_pickle_by_value, sys.modules[__name__])
+    try:
+        with cluster_of(n):
+            crew = Crew(None, 1)  # type: ignore[arg-type]
+            yield crew
+            crew.close()
+    finally:
+        names["Worker"] = real
+
+
+def dealing(n: int, nodes: int, wait_s: float) -> None:
+    """How many pieces of work a second are dealt out that cost nothing but a wait."""
     content = bytes(20_000)  # about what a slide's outcome and record are
-    real = crew_of.Worker
-    with cluster_of(2):
-        crew_of.Worker = Idle  # type: ignore[assignment,misc]
-        crew = crew_of.Crew(None, 1)  # type: ignore[arg-type]
-        began = time.monotonic()
-        done = sum(1 for _ in crew.each([crew_of.Work("analyze", (content,)) for _ in range(n)]))
-        took = time.monotonic() - began
-        crew.close()
-    crew_of.Worker = real  # type: ignore[misc]
-    figures("dealing", pieces=done, a_second=round(done / took))
+    with idle_crew(nodes) as crew:
+        todo = [Work("analyze", (content, wait_s)) for _ in range(n)]
+        ended = [time.monotonic() for _ in crew.each(todo)]
+    rate = (n - 1) / (ended[-1] - ended[0])
+    figures("dealing", pieces=n, nodes=nodes, wait_s=wait_s, a_second=round(rate, 1))
 
 
 def many(n: int, one: Path, work: Path) -> None:
@@ -207,7 +227,9 @@ def main() -> None:
         figures("load", load=[round(one, 1) for one in os.getloadavg()], python=sys.version[:6])
         one_core(work / "slides", work / "out")
         many(asked.many, work / "out/one/s1", work)
-        dealing(2000)
+        dealing(2000, 2, 0.0)
+        for n in (1, 2):
+            dealing(60, n, 0.5)
         for n in (1, 2):
             on_nodes(n, work / "slides", work / f"out/{n}", "slides on nodes")
         changing(work / "slides", work / "out/added", kill=False)

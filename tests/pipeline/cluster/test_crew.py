@@ -3,6 +3,7 @@
 import logging
 import os
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -108,3 +109,22 @@ def test_a_node_that_is_not_fit_is_left_out(
 
 def test_nothing_to_do(crew: Any) -> None:
     assert outcomes(crew(stand_in())) == {}
+
+
+def where(self: Any, what: str) -> str:
+    import ray
+
+    time.sleep(0.3)  # else all is done before the node is there
+    return str(ray.get_runtime_context().get_node_id())
+
+
+def test_a_node_that_comes_takes_its_share(crew: Any, driver: Any) -> None:
+    from leukodiff.pipeline.cluster.crew import Work
+
+    made: list[str] = []
+    for _, node in crew(stand_in(analyze=where)).each([Work("analyze", ("a",))] * 60):
+        if not made:
+            driver.add_node(**NODE)
+        made.append(node)
+    assert len(made) == 60
+    assert len(set(made)) == 2
