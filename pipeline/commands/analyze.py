@@ -48,8 +48,13 @@ SHOWN = 30
 
 
 @click.command()
-@click.argument("inputs", nargs=-1, required=True, type=Place(), metavar="INPUT...")
-@click.option("--out", type=Place(), required=True, help="Folder for the results.")
+@click.argument("inputs", nargs=-1, required=True, type=Place(path_type=Path), metavar="INPUT...")
+@click.option(
+    "--out",
+    type=Place(path_type=Path, file_okay=False),
+    required=True,
+    help="Folder for the results.",
+)
 @click.option("--per-image", is_flag=True, help="Make every image a slide of its own.")
 @click.option(
     "--um-per-px",

@@ -60,14 +60,13 @@ def engine_options(command: Command) -> Command:
     return engine_option(threads(command))
 
 
-class Place(click.ParamType[Any]):
-    """A path, or the URL of a place in an object store, as it is."""
-
-    name = "path"
+class Place(click.Path):
+    """A path, or the URL of a place in an object store."""
 
     def convert(self, value: Any, param: Any, ctx: Any) -> Any:
         """A path; a URL stays text."""
-        return value if isinstance(value, str) and "://" in value else Path(value)
+        is_url = isinstance(value, str) and "://" in value
+        return value if is_url else super().convert(value, param, ctx)
 
 
 def workers_option(command: Command) -> Command:
