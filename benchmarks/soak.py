@@ -2,11 +2,12 @@
 
     LEUKODIFF_DATA=... python benchmarks/soak.py --minutes 60 --out docs/results
 
-One process, its models loaded once, analyzes the same set of slides over and over: folders of BCCD's
-fields, the scan `region_a.tif`, phantom fields and a phantom scan of several looks and sizes, a broken
-image. After each round: its seconds of wall and of processor, resident memory, threads and open
-files. `soak.json` has them, `soak.png` draws them. Processor seconds are the measure of speed where
-other programs share the machine. The first round (caches fill) stands in the file, not in the slopes.
+One process, its models loaded once, analyzes the same set of slides over and over: folders of
+BCCD's fields, the scan `region_a.tif`, phantom fields and a phantom scan of several looks and
+sizes, a broken image. After each round: its seconds of wall and of processor, resident memory,
+threads and open files. `soak.json` has them, `soak.png` draws them. Processor seconds are the
+measure of speed where other programs share the machine. The first round (caches fill) stands in the
+file, not in the slopes.
 """
 
 import argparse

@@ -1,13 +1,13 @@
 """The watch itself: looks, waits until slides are whole, has them analyzed."""
 
 import json
-import os
 import signal
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from leukodiff.runtime.errors import InputError
 
 from ..analyze import AnalyzeSettings
 from ..output import OutputError, prepare
-from ..slides import Slide, find_slides
+from ..slides import SUFFIXES, Slide, find_slides, natural
 from .metrics import Metrics
 from .whole import Newcomers, is_readable
 from .worker import Order, packed
@@ -61,6 +61,7 @@ class Watch:
     _worker: "subprocess.Popen[bytes] | None" = None
     _looked: float = field(default_factory=time.monotonic)
     _trouble: str = ""
+    _failed: set[Path] = field(default_factory=set)
 
     def go(self) -> None:
         """Looks, and analyzes what is whole, again and again.
@@ -75,12 +76,14 @@ class Watch:
         prepare(settings.out)
         newcomers = Newcomers(settings.settle_s, is_readable)
         while not self._stop.is_set():
-            ready = newcomers.ready(self._slides(), time.monotonic())[:AT_ONCE]
+            slides = self._slides()
+            ready = newcomers.ready(slides, time.monotonic())[:AT_ONCE]
             for slide in ready:
                 newcomers.passed_on(slide)
             self.metrics.waiting.set(newcomers.waiting + len(ready))
             if ready:
-                self._analyze(ready)
+                failed = [s for s in slides if s.path in self._failed and s not in ready]
+                self._analyze([*ready, *failed])  # which are not tried again: listed
                 self.metrics.waiting.set(newcomers.waiting)
             else:
                 self._stop.wait(settings.every_s)
@@ -105,12 +108,9 @@ class Watch:
     def _slides(self) -> Sequence[Slide]:
         settings, trouble = self.settings, ""
         try:
-            os.listdir(settings.folder)
-            found = find_slides([settings.folder], settings.analysis.per_image, settings.out)
+            found = slides_in(settings.folder, settings.out, settings.analysis.per_image)
         except OSError as error:
             found, trouble = [], f"{settings.folder}: can't be listed: {error.strerror or error}"
-        except InputError:  # there is no image yet
-            found = []
         if trouble and trouble != self._trouble:
             self.say(trouble)
         self._looked, self._trouble = time.monotonic(), trouble
@@ -133,7 +133,8 @@ class Watch:
         """Exit status of a worker, and the last line that it complained with."""
         command = [sys.executable, "-m", "leukodiff.pipeline.watch.worker"]
         wrong = ""
-        with subprocess.Popen(  # its own session: Ctrl-C comes from `stop` alone
+        # A session of its own: Ctrl-C comes from `stop` alone.
+        with subprocess.Popen(  # noqa: S603  # our own module
             command,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -158,12 +159,30 @@ class Watch:
         except ValueError:
             self.say(line)
             return line
+        path = Path(slide["path"])
+        (self._failed.add if slide["status"] == "failed" else self._failed.discard)(path)
         if not slide["skipped"]:
             self.metrics.count(slide)
             cells = f", {slide['n_cells']} cells" if slide["n_cells"] is not None else ""
             error = f", {slide['error']}" if slide["error"] else ""
             self.say(f"{slide['slide_id']}: {slide['status']}{cells}{error}")
         return ""
+
+
+def slides_in(folder: Path, out: Path, per_image: bool = False) -> list[Slide]:
+    """The slides in a scanner's folder now: each image or scan, and what each folder holds.
+
+    Raises:
+        OSError: the folder can't be listed.
+    """
+    found: list[Slide] = []
+    for entry in sorted(folder.iterdir(), key=lambda path: natural(path.name)):
+        is_hidden, is_out = entry.name.startswith("."), entry.resolve() == out.resolve()
+        if is_hidden or is_out or not (entry.is_dir() or entry.suffix.lower() in SUFFIXES):
+            continue
+        with suppress(InputError):  # there is no image in it, or none yet
+            found += find_slides([entry], per_image, out)
+    return found
 
 
 def prepare_says_well(out: Path) -> bool:

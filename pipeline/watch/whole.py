@@ -61,7 +61,7 @@ class Newcomers:
 
 
 def looks_of(slide: Slide) -> Looks:
-    """What tells whether a slide's files are still being written; of a file that is gone, nothing."""
+    """What tells whether a slide's files are still being written."""
     found = []
     for one in slide.fields:
         try:

@@ -1,9 +1,10 @@
-"""The process that analyzes what a watch has found: its order on stdin, a line a slide on stdout."""
+"""The process that analyzes what a watch has found: an order in, a line a slide out."""
 
 import json
 import os
 import pickle
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -34,10 +35,10 @@ def main() -> int:
     from leukodiff.pipeline.batch.keeper import Keeper
     from leukodiff.runtime.errors import LeukodiffError
 
-    keeper = Keeper(_say)
+    keeper = Keeper()
     if telling:
         child, known = telling
-        keeper = Keeper(_say, child.under_way, known.blamed, known.suspects)
+        keeper = Keeper(None, child.under_way, known.blamed, known.suspects)
     try:
         return _analyzed(pickle.loads(words.partition(b"\n")[2]), keeper)  # noqa: S301  # our own
     except LeukodiffError as error:
@@ -66,6 +67,8 @@ def _analyzed(order: Order, keeper: "object") -> int:
     assert isinstance(keeper, Keeper)  # noqa: S101
     prepare(order.out)
     slides, status = named_beside(order.slides, order.out), 0
+    paths = {slide.slide_id: str(slide.path) for slide in slides}
+    keeper = replace(keeper, on_slide=lambda slide: _say(slide, paths))
     changed = {slide.slide_id for slide in slides if _is_changed(slide, order.out)}
     for again in (False, True):
         part = [slide for slide in slides if (slide.slide_id in changed) == again]
@@ -85,9 +88,10 @@ def _is_changed(slide: "Slide", out: Path) -> bool:
     return record is not None and not is_made_of(slide, record["made_of"])
 
 
-def _say(slide: "SlideOutcome") -> None:
+def _say(slide: "SlideOutcome", paths: Mapping[str, str]) -> None:
     told = {name: slide.row.get(name) for name in ("slide_id", "status", "n_cells", "error")}
     told |= {"seconds": slide.row.get("seconds"), "skipped": slide.skipped}
+    told["path"] = paths[str(slide.row["slide_id"])]
     sys.stdout.write(json.dumps(told) + "\n")
     sys.stdout.flush()
 
