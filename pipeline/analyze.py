@@ -20,7 +20,7 @@ from .output import prepare
 from .scans import open_scan
 from .slides import Slide, find_slides
 
-__all__ = ["AnalyzeSettings", "Keeper", "OnProgress", "RunSummary", "analyze"]
+__all__ = ["AnalyzeSettings", "Keeper", "OnProgress", "RunSummary", "analyze", "analyze_slides"]
 
 
 def analyze(
@@ -53,6 +53,18 @@ def analyze(
     """
     settings = settings or AnalyzeSettings()
     slides = find_slides([Path(path) for path in inputs], settings.per_image, leave_out=out)
+    return analyze_slides(slides, out, settings, on_progress, models, keeper)
+
+
+def analyze_slides(
+    slides: Sequence[Slide],
+    out: Path,
+    settings: AnalyzeSettings,
+    on_progress: OnProgress | None = None,
+    models: Models | None = None,
+    keeper: Keeper = NOBODY,
+) -> RunSummary:
+    """The same as `analyze`, of slides that have been found and named."""
     settings.report.check([slide.slide_id for slide in slides])
     prepare(out)
     workers = settings.threads or cores()

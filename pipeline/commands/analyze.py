@@ -13,15 +13,7 @@ import click
 from leukodiff.runtime.errors import InputError
 
 from .errors import Failed, Program, WrongUsage
-from .options import (
-    Place,
-    classifier_option,
-    detector_option,
-    engine_option,
-    report_options,
-    report_settings,
-    workers_option,
-)
+from .options import Place, analysis_options, report_settings
 
 if TYPE_CHECKING:
     from leukodiff.pipeline.analyze import AnalyzeSettings, RunSummary
@@ -41,8 +33,6 @@ COLUMNS = {
     "flags": "flags",
 }
 
-FIELD_TIMEOUT_S = 300.0
-
 SHOWN = 30
 """How many slides, and how many failures, a terminal shows."""
 
@@ -55,32 +45,6 @@ SHOWN = 30
     required=True,
     help="Folder for the results.",
 )
-@click.option("--per-image", is_flag=True, help="Make every image a slide of its own.")
-@click.option(
-    "--um-per-px",
-    type=float,
-    help="Scale of the images.  [default: from the file, else from the red cells]",
-)
-@click.option("--overwrite", is_flag=True, help="Make slides anew that were made otherwise.")
-@click.option(
-    "--no-overlays", is_flag=True, help="Draw no pictures of the fields: faster, smaller."
-)
-@click.option("--target-cells", type=click.IntRange(min=1), help="Stop at so many white cells.")
-@click.option(
-    "--full-pass", is_flag=True, help="Scans: detect everywhere, without a first look: slower."
-)
-@click.option(
-    "--all-areas", is_flag=True, help="Read empty, thick and blurred fields and areas too."
-)
-@click.option("--retry-failed", is_flag=True, help="Try slides again that failed before.")
-@click.option(
-    "--field-timeout",
-    type=click.FloatRange(min=1),
-    default=FIELD_TIMEOUT_S,
-    show_default=True,
-    metavar="SECONDS",
-    help="Give a field up that takes so long, or a scan that does not get on.",
-)
 @click.option(
     "--cluster",
     is_flag=False,
@@ -88,11 +52,7 @@ SHOWN = 30
     metavar="[ADDRESS]",
     help="Run on a Ray cluster: the one at hand, HOST:PORT, or `local`.",
 )
-@report_options
-@detector_option
-@classifier_option
-@engine_option
-@workers_option
+@analysis_options
 def analyze(
     inputs: tuple[Path | str, ...],
     out: Path | str,

@@ -178,6 +178,50 @@ def report_options(command: Command) -> Command:
     return command
 
 
+FIELD_TIMEOUT_S = 300.0
+
+_ANALYSIS = (
+    click.option("--per-image", is_flag=True, help="Make every image a slide of its own."),
+    click.option(
+        "--um-per-px",
+        type=float,
+        help="Scale of the images.  [default: from the file, else from the red cells]",
+    ),
+    click.option("--overwrite", is_flag=True, help="Make slides anew that were made otherwise."),
+    click.option(
+        "--no-overlays", is_flag=True, help="Draw no pictures of the fields: faster, smaller."
+    ),
+    click.option("--target-cells", type=click.IntRange(min=1), help="Stop at so many white cells."),
+    click.option(
+        "--full-pass", is_flag=True, help="Scans: detect everywhere, without a first look: slower."
+    ),
+    click.option(
+        "--all-areas", is_flag=True, help="Read empty, thick and blurred fields and areas too."
+    ),
+    click.option("--retry-failed", is_flag=True, help="Try slides again that failed before."),
+    click.option(
+        "--field-timeout",
+        type=click.FloatRange(min=1),
+        default=FIELD_TIMEOUT_S,
+        show_default=True,
+        metavar="SECONDS",
+        help="Give a field up that takes so long, or a scan that does not get on.",
+    ),
+    report_options,
+    detector_option,
+    classifier_option,
+    engine_option,
+    workers_option,
+)
+
+
+def analysis_options(command: Command) -> Command:
+    """How slides are analyzed, and what is made of them."""
+    for option in reversed(_ANALYSIS):
+        command = option(command)
+    return command
+
+
 def report_settings(chosen: dict[str, Any]) -> ReportSettings:
     """Takes what `report_options` gave out of a command's arguments."""
     from leukodiff.pipeline.reporting import ReportSettings
