@@ -1,6 +1,6 @@
 """A slide is whole in a store or not there; whoever comes late leaves what stands."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,10 +23,11 @@ def out(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def goes_to(out: Path) -> Depot:
+def goes_to(out: Path) -> Iterator[Depot]:
     found = depot(out)
     found.prepare()
-    return found
+    yield found
+    found.tidy()
 
 
 @pytest.fixture
@@ -87,6 +88,7 @@ def test_a_store_that_refuses_half_way_has_no_slide(
     assert goes_to.record("s1") is None
     goes_to.deliver("s1", made(NEW, "cells.csv"), None)
     assert goes_to.record("s1")["made_of"] == 2
+    goes_to.tidy()
 
 
 def test_nothing_but_results_is_left(out: Path, goes_to: Depot) -> None:
