@@ -25,9 +25,9 @@ from .train import (
     draw_weights,
     exported_weights,
     load_splits,
-    predict_with_features,
     recall_by_source,
 )
+from .views import predict_with_features
 
 PULL = 0.01
 """How strongly the layer is held at what it was: times the squared distance of its weights."""
@@ -70,7 +70,7 @@ def train_last_layer(
     model = create_model(settings)
     load_exported(model, path)
     log(_line("before", model, val, settings))
-    _, features = predict_with_features(model, train.crops, settings)
+    _, features = predict_with_features(model, train.crops, settings.crop)
     shares = draw_weights(train).float()
     fit(
         model.get_classifier(),  # type: ignore[operator]
@@ -119,6 +119,6 @@ def fit(head: Any, features: Tensor, class_id: Tensor, shares: Tensor, pull: flo
 
 
 def _line(when: str, model: nn.Module, val: LabelledCells, settings: ClassifierTraining) -> str:
-    logits, _ = predict_with_features(model, val.crops, settings)
+    logits, _ = predict_with_features(model, val.crops, settings.crop)
     shares = recall_by_source(logits, val)
     return "  ".join([f"{when}:", *(f"{name} {share:.4g}" for name, share in shares.items())])

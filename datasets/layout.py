@@ -64,7 +64,7 @@ def image_size(path: Path) -> tuple[int, int]:
         DataError: the file is missing or no image.
     """
     try:
-        with Image.open(path) as image:
+        with path.open("rb") as file, Image.open(file) as image:
             return image.size
     except (OSError, UnidentifiedImageError) as error:
         raise DataError(f"{path}: not a readable image ({error})") from error

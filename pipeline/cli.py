@@ -19,6 +19,7 @@ from .commands.report import report
 from .commands.review import review
 from .commands.train import train
 from .commands.users import users
+from .commands.watch import watch
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
@@ -30,7 +31,19 @@ def main() -> None:
     """
 
 
-for _command in (analyze, report, explain, compare, demo, evaluate, train, export, data, models):
+for _command in (
+    analyze,
+    watch,
+    report,
+    explain,
+    compare,
+    demo,
+    evaluate,
+    train,
+    export,
+    data,
+    models,
+):
     main.add_command(_command)
 main.add_command(audit)
 for _command in (review, users):

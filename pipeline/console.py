@@ -20,6 +20,9 @@ from rich.text import Text
 Advance = Callable[[int, int, str], None]
 """Called with what is done, what there is in all, and a word on what is at hand."""
 
+Line = Callable[[str], None]
+"""Prints a line."""
+
 PIPE_COLUMNS = 160
 """Width of a table where no terminal says its own."""
 
@@ -43,9 +46,20 @@ def show_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[objec
 @contextmanager
 def progress_bar(unit: str) -> Iterator[Advance | None]:
     """A bar with rate and time left on stderr; `None` where that is no terminal."""
-    console = Console(stderr=True)
+    with bar_and_lines(unit) as (advance, _):
+        yield advance
+
+
+@contextmanager
+def bar_and_lines(unit: str) -> Iterator[tuple[Advance | None, Line]]:
+    """A bar as `progress_bar` has it, and what prints a line on stderr, above the bar."""
+    console = Console(stderr=True, soft_wrap=True, highlight=False)
+
+    def line(text: str) -> None:
+        console.print(Text(printable(text)))
+
     if not console.is_terminal:
-        yield None
+        yield None, line
         return
     columns = (
         TextColumn("{task.description}", markup=False),
@@ -60,7 +74,7 @@ def progress_bar(unit: str) -> Iterator[Advance | None]:
         def advance(done: int, total: int, what: str) -> None:
             bar.update(task, completed=done, total=total, description=printable(what))
 
-        yield advance
+        yield advance, line
 
 
 def printable(text: str) -> str:

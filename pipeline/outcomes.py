@@ -39,7 +39,8 @@ class SlideOutcome:
     """What one slide came to: its rows of slides.csv and counts.csv, and why fields failed.
 
     `failures` are (field_id, reason). `unreadable`: no image of it could be read. `skipped`: it was
-    whole already.
+    whole already, or failed before. `made_of`, `made_by`: of a slide that failed, so that it is not
+    tried in vain again; `None` where another try may go otherwise.
     """
 
     row: Mapping[str, object]
@@ -47,6 +48,8 @@ class SlideOutcome:
     failures: tuple[tuple[str, str], ...] = ()
     unreadable: bool = False
     skipped: bool = False
+    made_of: Sequence[Sequence[str]] | None = None
+    made_by: Mapping[str, object] | None = None
 
     @property
     def status(self) -> str:

@@ -34,17 +34,19 @@ def writing(path: Path) -> Iterator[None]:
         raise OutputError(f"{path}: can't be written: {error.strerror or error}") from error
 
 
-def prepare(out: Path) -> None:
-    """Makes the output folder and proves that it can be written to.
+def prepare(out: Path, n_bytes: int = 0) -> None:
+    """Makes the output folder and proves that it can be written to, and has room for so much.
 
     Raises:
-        OutputError: it can't.
+        OutputError: it can't, or has not.
     """
     probe = out / f".probe-{os.getpid()}"
     with writing(out):
         out.mkdir(parents=True, exist_ok=True)
-        probe.write_bytes(b"")
-        probe.unlink()
+        try:
+            probe.write_bytes(bytes(n_bytes))
+        finally:
+            probe.unlink(missing_ok=True)
 
 
 def write_whole(path: Path, content: str | bytes) -> None:
@@ -75,10 +77,14 @@ def to_bytes(content: str | bytes) -> bytes:
 
 @dataclass(frozen=True)
 class SlideFolder:
-    """A slide's folder in the making: everything goes to `partial`, until `publish` renames it."""
+    """A slide's folder in the making: everything goes to `partial`, until `publish` renames it.
+
+    `attempt` tells two makings of one slide apart, where both may be under way.
+    """
 
     out: Path
     slide_id: str
+    attempt: str = ""
 
     @property
     def final(self) -> Path:
@@ -88,7 +94,8 @@ class SlideFolder:
     @property
     def partial(self) -> Path:
         """Where it is made; the name is cut short, since a long one may have no room to grow."""
-        mark = hashlib.sha1(self.slide_id.encode(errors="replace"), usedforsecurity=False)
+        name = f"{self.slide_id}{self.attempt}".encode(errors="replace")
+        mark = hashlib.sha1(name, usedforsecurity=False)
         return self.out / f".{self.slide_id[:60]}.partial-{mark.hexdigest()[:8]}"
 
     def start(self) -> None:
@@ -141,6 +148,13 @@ class SlideFolder:
         if not isinstance(found, dict) or not {"made_of", "row", "counts"} <= set(found):
             raise OutputError(f"{path}: not a record of analyze; move the folder away")
         return found
+
+
+def slide_id_in(record: Path) -> str:
+    """The slide_id that a folder's record bears; empty where there is no such record."""
+    with suppress(OSError, ValueError, KeyError, TypeError):
+        return str(json.loads(record.read_text(encoding="utf-8"))["row"]["slide_id"])
+    return ""
 
 
 def standing_records(out: Path, besides: Container[str] = ()) -> dict[str, Mapping[str, Any]]:

@@ -17,6 +17,7 @@ from leukodiff.datasets.vocabulary import WHITE_CELL
 from leukodiff.detector.detections import Detections
 from leukodiff.runtime.errors import InputError, LeukodiffError, ModelFileError
 
+from .batch.keeper import NOBODY, Keeper, Step
 from .exports.geojson import cells_geojson
 from .exports.overlay import draw_left_out, draw_overlay, encode_jpeg
 from .exports.overview import draw_overview, shrunk
@@ -41,7 +42,7 @@ from .report import DONE, FAILED, LEFT_OUT, Cell, Provenance, SmearReport, one_l
 from .reporting import ReportSettings, report_files
 from .scale import SlideScale
 from .scans import Scan, open_scan
-from .slides import Field, Slide
+from .slides import Field, Slide, digest_of, stamp_of
 from .stored import STORED, to_json
 
 Rgb = NDArray[np.uint8]
@@ -74,14 +75,21 @@ class Making:
 
 
 class SlideJob:
-    """A slide being analyzed. `run` may be called from many threads, once for every field."""
+    """A slide being analyzed. `run` may be called from many threads, once for every field.
+
+    `outcome`: what it came to, once its last field has ended or its files can't be written; that
+    reason is then `refused`. `is_new`: nobody has taken note of the outcome yet.
+    """
 
     def __init__(
-        self, slide: Slide, folder: SlideFolder, making: Making, files: list[list[str]]
+        self, slide: Slide, folder: SlideFolder, making: Making, keeper: Keeper = NOBODY
     ) -> None:
         self.slide = slide
         self.outcome: SlideOutcome | None = None
-        self._folder, self._making, self._files = folder, making, files
+        self.refused: OutputError | None = None
+        self.is_new = True
+        self._folder, self._making, self._keeper = folder, making, keeper
+        self._digests: dict[int, str] = {}
         self._models = making.models
         shown = max(CROPS_ON_SHEET if slide.is_scan else 0, making.crops_per_class)
         self._gallery = Gallery(shown)
@@ -89,35 +97,37 @@ class SlideJob:
         self._views: dict[str, bytes] = {}
         self._lock = threading.Lock()
         self._closed = False
-        self._reader = FieldReader(slide.fields, making.models, making.reading)
+        self._step: Step = lambda: None
+        under_way = partial(keeper.under_way, slide.slide_id)
+        safe = [f for f in slide.fields if (slide.slide_id, f.field_id) not in keeper.troubles]
+        self._reader = FieldReader(safe, making.models, making.reading, under_way)
         self._enough = Enough(None if slide.is_scan else making.reading.target_cells)
         self._scale: SlideScale | None = None
         self._begun: float | None = None
         self._started = ""
 
     def run(self, index: int) -> None:
-        """Analyzes the field at `index`; the last one to end finishes the slide.
-
-        Raises:
-            OutputError: a file can't be written; that ends the run, and the slide has failed.
-        """
+        """Analyzes the field at `index`; the last one to end finishes the slide."""
         self._one(index, self._analyzed)
 
     def run_scan(self, workers: Workers, tell: Tell) -> None:
-        """Analyzes the slide's one scan on all threads; `tell` hears of it in the calling one.
-
-        Raises:
-            OutputError: a file can't be written; that ends the run, and the slide has failed.
-        """
+        """Analyzes the slide's one scan on all threads; `tell` hears of it in the calling one."""
         self._one(0, partial(self._scanned, workers=workers, tell=tell))
 
     def _one(self, index: int, analyze: Analyze) -> None:
         try:
             self._run(index, analyze)
         except OutputError as error:
-            with self._lock:  # the first reason is the one to tell
-                self.outcome = self.outcome or failed_slide(self.slide, one_line(str(error)))
-            raise
+            with self._lock:
+                if self._closed:  # the first reason is the one to tell
+                    return
+                self.outcome = failed_slide(self.slide, one_line(str(error)))
+                self.refused = error
+            self.discard()
+
+    def close(self) -> None:
+        """Ends the job: a thread that still runs writes nothing any more that is kept."""
+        self._closed = True
 
     def discard(self) -> None:
         """Ends the job, and takes away what an unfinished slide has left on disk."""
@@ -135,17 +145,30 @@ class SlideJob:
                 self._folder.start()
             wanted = self._enough.wants(index)
         field = self.slide.fields[index]
-        outcome = self._outcome(field, analyze) if wanted else FieldOutcome(not_read_field(field))
+        outcome, digest = self._tried(field, analyze, wanted)
         with self._lock:
-            self._fields[index] = outcome
+            if self._closed:
+                return
+            self._fields[index], self._digests[index] = outcome, digest
             for ended in self._enough.ended(index, outcome.result.n_wbc or 0):
                 self._show(self.slide.fields[ended], self._fields[ended].shown)
             is_last = len(self._fields) == len(self.slide.fields)
         if is_last:
-            self._scale = self._scale or self._reader.scale
-            self.outcome = self._finish()
-            # A run keeps its jobs to the end: not their pictures and cells.
-            self._gallery, self._fields = Gallery(0), {}
+            with self._keeper.under_way(self.slide.slide_id, ""):
+                self._scale = self._scale or self._reader.scale
+                self.outcome = self._finish()
+
+    def _tried(self, field: Field, analyze: Analyze, wanted: bool) -> tuple[FieldOutcome, str]:
+        """What a field came to, and the checksum of its file."""
+        if trouble := self._keeper.troubles.get((self.slide.slide_id, field.field_id)):
+            return FieldOutcome(failed_field(field, InputError(trouble))), stamp_of(field)
+        if wanted and not field.is_scan:
+            self._reader.settle()
+        with self._keeper.under_way(self.slide.slide_id, field.field_id) as step:
+            digest, self._step = digest_of(field), step
+            if wanted and not self._closed:
+                return self._outcome(field, analyze), digest
+        return FieldOutcome(not_read_field(field)), digest
 
     def _outcome(self, field: Field, analyze: Analyze) -> FieldOutcome:
         try:
@@ -155,6 +178,8 @@ class SlideJob:
         except LeukodiffError as error:
             return FieldOutcome(failed_field(field, error))
         except Exception as error:
+            if self._closed:  # the run was stopped, and its threads with it
+                return FieldOutcome(not_read_field(field))
             # One odd field must not cost the night's batch: it is listed, and the log has it all.
             log_error(self._folder.out, f"{self.slide.slide_id}/{field.field_id}", error)
             return FieldOutcome(failed_field(field, error, f"{type(error).__name__}: "))
@@ -198,6 +223,7 @@ class SlideJob:
             scan = open_scan(field.path)
         except InputError as error:
             return FieldOutcome(failed_field(field, error), unreadable=True)
+        workers = replace(workers, step=self._step)
         with scan:
             found = read_scan(scan, self._models, self._making.reading, workers, tell)
             self._scale = found.scale
@@ -237,15 +263,18 @@ class SlideJob:
         row, counts = slide_row(report), tuple(count_rows(report))
         failures = tuple((f.field_id, f.error) for f in report.failures)
         made = self._making.of(self.slide.slide_id)
-        record: dict[str, object] = {"made_of": self._files, "made_by": made}
+        record: dict[str, object] = {"made_of": self._made_of(), "made_by": made}
         record |= {"row": row, "counts": counts, "failures": failures}
-        record["paths"] = [str(field.path.resolve()) for field in self.slide.fields]
+        record["paths"] = [field.whereabouts for field in self.slide.fields]
         self._write(report, json.dumps(record, indent=1))
         with self._lock:
             if self._closed:
                 return None
             self._folder.publish()
         return SlideOutcome(row, counts, failures)
+
+    def _made_of(self) -> list[list[str]]:
+        return [[field.field_id, self._digests[i]] for i, field in enumerate(self.slide.fields)]
 
     def _report(self, outcomes: list[FieldOutcome]) -> SmearReport:
         seconds = time.monotonic() - (self._begun or 0.0)
@@ -288,7 +317,12 @@ class SlideJob:
         reasons = {error for _, error in failures}
         alone = len(outcomes) == 1 or len(reasons) == 1
         reason = failures[0][1] if alone else f"all {len(outcomes)} fields failed"
-        return replace(failed_slide(self.slide, reason, unreadable), failures=failures)
+        return replace(
+            failed_slide(self.slide, reason, unreadable),
+            failures=failures,
+            made_of=self._made_of(),
+            made_by=self._making.of(self.slide.slide_id),
+        )
 
 
 def in_reading_order(found: Detections) -> Detections:

@@ -33,7 +33,9 @@ COMPANY = frozenset({".vms", ".vmu"})
 REFERENCE_CELLS = "reference-cells"
 """The folder of the laboratory's own reference cells, beside the slides."""
 
-RESERVED_NAMES = frozenset({"run.json", "slides.csv", "counts.csv", "errors.log", REFERENCE_CELLS})
+RESERVED_NAMES = frozenset(
+    {"run.json", "slides.csv", "counts.csv", "errors.log", ".failed.jsonl", REFERENCE_CELLS}
+)
 """What stands beside the slides' folders, and so can't be the name of one."""
 
 OUTPUT_SIGNS = ("run.json", "slide.json")
@@ -46,13 +48,19 @@ class Field:
 
     `field_id` is the image's file name. `key` is unique in its slide, whatever a file system makes
     of capitals: overlays are named after it, and cells are numbered from it. `is_scan`: too large
-    to be read at once.
+    to be read at once. `origin`: where the file lies that `path` is a copy of.
     """
 
     field_id: str
     path: Path
     key: str
     is_scan: bool = False
+    origin: str = ""
+
+    @property
+    def whereabouts(self) -> str:
+        """Where the image is to be found again."""
+        return self.origin or str(self.path.resolve())
 
     def read(self) -> Rgb:
         """The whole field, (H, W, 3) uint8 RGB at full resolution.
@@ -127,7 +135,7 @@ def find_slides(
     if not inputs:
         raise InputError("nothing to analyze: give an image or a folder of images")
     skipped = leave_out.resolve() if leave_out else None
-    each_once = {Path(path).resolve(): Path(path) for path in inputs}
+    each_once = {path.resolve(): path for path in inputs}
     found = [slide for path in each_once.values() for slide in _find(path, skipped)]
     if per_image:
         found = [one for slide in found for one in _one_each(slide)]
@@ -261,15 +269,35 @@ def _unique_names(taken: Iterable[str]) -> Callable[..., str]:
     return unique
 
 
-def fingerprint(slide: Slide) -> list[list[str]]:
-    """Name and checksum of each field's file: tells whether a slide is still the same one.
+UNTOUCHED = "untouched"
+"""Begins what stands for the checksum of a file that is known to bring the process down."""
 
-    The checksum is SHA-256 of all of an image, and of a part of a scan (`scan_fingerprint`).
+
+def stamp_of(field: Field) -> str:
+    """Size (bytes) and time of a field's file, where it is not to be read."""
+    try:
+        facts = field.path.stat()
+    except OSError:
+        return UNTOUCHED
+    return f"{UNTOUCHED} {facts.st_size} {facts.st_mtime_ns}"
+
+
+def is_made_of(slide: Slide, files: Sequence[Sequence[str]] | None) -> bool:
+    """Whether a slide's files are still those told: name and checksum of each."""
+    if files is None or [name for name, _ in files] != [f.field_id for f in slide.fields]:
+        return False
+    return all(
+        digest == (stamp_of(field) if digest.startswith(UNTOUCHED) else digest_of(field))
+        for field, (_, digest) in zip(slide.fields, files, strict=True)
+    )
+
+
+def digest_of(field: Field) -> str:
+    """The checksum of a field's file, which tells whether it is still the same one.
+
+    SHA-256 of all of an image, and of a part of a scan (`scan_fingerprint`); empty where it can't
+    be read.
     """
-    return [[field.field_id, _digest(field)] for field in slide.fields]
-
-
-def _digest(field: Field) -> str:
     try:
         return scan_fingerprint(field.path) if field.is_scan else sha256_of(field.path)
     except OSError:

@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from .errors import Failed, WrongUsage
-from .options import (
-    classifier_option,
-    detector_option,
-    engine_options,
-    out_option,
-    report_options,
-    report_settings,
-)
+from leukodiff.runtime.errors import InputError
+
+from .errors import Failed, Program, WrongUsage
+from .options import Place, analysis_options, report_settings
 
 if TYPE_CHECKING:
     from leukodiff.pipeline.analyze import AnalyzeSettings, RunSummary
+    from leukodiff.pipeline.batch.child import Telling
+    from leukodiff.pipeline.batch.troubles import Troubles
+    from leukodiff.pipeline.outcomes import SlideOutcome
+
+    Watcher = tuple[Telling, Troubles]
 
 COLUMNS = {
     "slide": "slide_id",
@@ -37,32 +38,29 @@ SHOWN = 30
 
 
 @click.command()
-@click.argument(
-    "inputs", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="INPUT..."
-)
-@out_option("Folder for the results.")
-@click.option("--per-image", is_flag=True, help="Make every image a slide of its own.")
+@click.argument("inputs", nargs=-1, required=True, type=Place(path_type=Path), metavar="INPUT...")
 @click.option(
-    "--um-per-px",
-    type=float,
-    help="Scale of the images.  [default: from the file, else from the red cells]",
-)
-@click.option("--overwrite", is_flag=True, help="Make slides anew that were made otherwise.")
-@click.option(
-    "--no-overlays", is_flag=True, help="Draw no pictures of the fields: faster, smaller."
-)
-@click.option("--target-cells", type=click.IntRange(min=1), help="Stop at so many white cells.")
-@click.option(
-    "--full-pass", is_flag=True, help="Scans: detect everywhere, without a first look: slower."
+    "--out",
+    type=Place(path_type=Path, file_okay=False),
+    required=True,
+    help="Folder for the results.",
 )
 @click.option(
-    "--all-areas", is_flag=True, help="Read empty, thick and blurred fields and areas too."
+    "--cluster",
+    is_flag=False,
+    flag_value="auto",
+    metavar="[ADDRESS]",
+    help="Run on a Ray cluster: the one at hand, HOST:PORT, or `local`.",
 )
-@report_options
-@detector_option
-@classifier_option
-@engine_options
-def analyze(inputs: tuple[Path, ...], out: Path, no_overlays: bool, **chosen: Any) -> None:
+@analysis_options
+def analyze(
+    inputs: tuple[Path | str, ...],
+    out: Path | str,
+    no_overlays: bool,
+    field_timeout: float,
+    cluster: str | None,
+    **chosen: Any,
+) -> None:
     """Find, name and count the white cells of each INPUT.
 
     A file is one slide: an image, or a scan of a whole smear. A folder of images is one slide, each
@@ -71,35 +69,93 @@ def analyze(inputs: tuple[Path, ...], out: Path, no_overlays: bool, **chosen: An
 
     Exit status: 0 all slides done, 1 some failed, 2 wrong usage or unreadable input.
     """
+    watcher = None if cluster else _supervised(field_timeout)
     from leukodiff.pipeline.analyze import AnalyzeSettings
 
     report = report_settings(chosen)
     settings = AnalyzeSettings(overlays=not no_overlays, report=report, **chosen)
-    summary = run(inputs, out, settings)
+    summary = run(inputs, out, settings, watcher, cluster)
     show_summary(summary)
     sys.exit(summary.exit_status)
 
 
-def run(inputs: Sequence[Path], out: Path, settings: AnalyzeSettings) -> RunSummary:
-    """Analyze behind a progress bar.
+def _supervised(limit_s: float) -> Watcher | None:
+    """From here on in a process of its own, where that can be: before anything large is loaded."""
+    from leukodiff.pipeline.batch.supervisor import can_supervise, supervised
+
+    if click.get_current_context().find_object(Program) is None or not can_supervise():
+        return None
+    return supervised(limit_s, lambda text: click.echo(text, err=True))
+
+
+def run(
+    inputs: Sequence[Path | str],
+    out: Path | str,
+    settings: AnalyzeSettings,
+    watcher: Watcher | None = None,
+    cluster: str | None = None,
+) -> RunSummary:
+    """Analyze behind a progress bar, with a line for each slide that ends; on a cluster, if any.
 
     An output that can't be written from the start is wrong usage; one that fails later leaves some
     slides done and some not.
     """
-    from leukodiff.pipeline.analyze import analyze as start
-    from leukodiff.pipeline.console import progress_bar
+    from leukodiff.pipeline.batch.keeper import Keeper
+    from leukodiff.pipeline.console import bar_and_lines
     from leukodiff.pipeline.output import OutputError
 
-    before = _last_changed(out / "run.json")
-    with progress_bar("steps") as advance:
+    start = _on_cluster(cluster, settings) if cluster else _here
+    before = _last_changed(out)
+    with bar_and_lines("steps") as (advance, line):
+
+        def tell(slide: SlideOutcome) -> None:
+            if not slide.skipped:
+                line(slide_line(slide))
+
+        keeper = Keeper(tell)
+        if watcher:
+            telling, known = watcher
+            keeper = Keeper(tell, telling.under_way, known.blamed, known.suspects)
         try:
-            return start(inputs, out, settings, advance)
+            return start(inputs, out, settings, advance, keeper=keeper)
         except OutputError as error:
-            begun = _last_changed(out / "run.json") != before
+            begun = _last_changed(out) != before
             raise (Failed if begun else WrongUsage)(error) from error
 
 
-def _last_changed(path: Path) -> int | None:
+def slide_line(slide: SlideOutcome) -> str:
+    """What a slide came to, in a line: `smear 12: done, 153 cells, 3.2 s`."""
+    row = slide.row
+    words = [slide.status]
+    if row.get("n_cells") is not None:
+        words += [f"{row['n_cells']} cells", f"{row['seconds']} s"]
+    if row.get("error"):
+        words.append(str(row["error"]))
+    return f"{row['slide_id']}: {', '.join(words)}"
+
+
+def _here(inputs: Sequence[Path | str], out: Path | str, *args: Any, **more: Any) -> RunSummary:
+    from leukodiff.pipeline.analyze import analyze as start
+
+    return start([_on_disk(one) for one in inputs], _on_disk(out), *args, **more)
+
+
+def _on_disk(place: Path | str) -> Path:
+    if isinstance(place, str):
+        raise InputError(f"{place}: a URL needs --cluster (--cluster=local on one machine)")
+    return place
+
+
+def _on_cluster(address: str, settings: AnalyzeSettings) -> Callable[..., RunSummary]:
+    from leukodiff.pipeline.cluster import ClusterSettings
+    from leukodiff.pipeline.cluster.run import analyze_on_cluster
+
+    where = ClusterSettings(address, settings.threads or 1)
+    return partial(analyze_on_cluster, cluster=where)
+
+
+def _last_changed(out: Path | str) -> int | None:
+    path = Path(out) / "run.json"
     return path.stat().st_mtime_ns if path.is_file() else None
 
 
@@ -116,9 +172,12 @@ def show_summary(summary: RunSummary) -> None:
     _show_rest(len(summary.failures) - SHOWN, "failures")
     if summary.interrupted:
         click.echo("stopped; the slides in the table are whole, start it again to go on", err=True)
-    skipped = sum(one.skipped for one in summary.slides)
+    skipped = sum(one.skipped and one.status == "done" for one in summary.slides)
     before = f" ({skipped} of {len(summary.slides)} slides were whole already)" if skipped else ""
-    click.echo(f"results in {click.format_filename(summary.out)}{before}")
+    failed = sum(one.skipped and one.status != "done" for one in summary.slides)
+    if failed:
+        click.echo(f"{failed} failed before and were not tried again: --retry-failed", err=True)
+    click.echo(f"results in {click.format_filename(str(summary.out))}{before}")
 
 
 def _show_rest(n: int, what: str) -> None:

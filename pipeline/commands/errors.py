@@ -1,16 +1,20 @@
 """What a person sees when a command can't do what it was asked."""
 
 import gc
+import os
+import sys
+import threading
 from typing import Any
 
 import click
 
 from leukodiff.runtime.errors import LeukodiffError
 
-TRAIN_EXTRA = frozenset(
-    {"matplotlib", "onnx", "onnxslim", "sklearn", "timm", "torch", "torchvision", "ultralytics"}
-)
-"""Modules that the `train` extra brings."""
+EXTRAS = dict.fromkeys(
+    ("matplotlib", "onnx", "onnxslim", "sklearn", "timm", "torch", "torchvision", "ultralytics"),
+    "train",
+) | dict.fromkeys(("ray", "upath"), "cluster")
+"""Modules that an extra brings."""
 
 
 class Failed(click.ClickException):
@@ -28,6 +32,15 @@ class WrongUsage(Failed):
     exit_code = 2
 
 
+class Program:
+    """In a command's context: it is run as a program of its own, not within another one."""
+
+
+def _hangs(thread: threading.Thread) -> bool:
+    """Whether a thread that a run has given up would hold up the end of the process."""
+    return thread.name.startswith("leukodiff") and thread.is_alive()
+
+
 class Commands(click.Group):
     """A group whose commands end in one line where leukodiff itself knows what went wrong."""
 
@@ -37,7 +50,13 @@ class Commands(click.Group):
         Taking the engine's compiled models to pieces before would make everyone wait 0.05 s more.
         """
         try:
-            return super().__call__(*args, **kwargs)
+            return super().__call__(*args, obj=Program(), **kwargs)
+        except SystemExit as end:
+            if any(_hangs(thread) for thread in threading.enumerate()):
+                sys.stdout.flush()
+                sys.stderr.flush()
+                os._exit(end.code if isinstance(end.code, int) else int(end.code is not None))
+            raise
         finally:
             gc.freeze()
 
@@ -48,9 +67,10 @@ class Commands(click.Group):
         except LeukodiffError as error:
             raise WrongUsage(error) from error
         except ModuleNotFoundError as error:
-            if (error.name or "").partition(".")[0] not in TRAIN_EXTRA:
+            extra = EXTRAS.get((error.name or "").partition(".")[0])
+            if extra is None:
                 raise
-            hint = f"{error.name} is not installed; install leukodiff with its `train` extra"
+            hint = f"{error.name} is not installed; install leukodiff with its `{extra}` extra"
             raise WrongUsage(hint) from error
         except KeyboardInterrupt:
             raise Failed("stopped; what was finished before is kept") from None

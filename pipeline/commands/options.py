@@ -41,19 +41,43 @@ def classifier_option(command: Command) -> Command:
     return click.option("--classifier", type=FILE, help=text)(command)
 
 
-def engine_options(command: Command) -> Command:
-    """`--engine` and `--threads`: what runs the models, and on how many cores."""
-    threads = click.option(
-        "--threads", type=click.IntRange(min=1), help="Cores to use.  [default: all]"
-    )
-    engine = click.option(
+def engine_option(command: Command) -> Command:
+    """`--engine`: what runs the models."""
+    return click.option(
         "--engine",
         type=click.Choice(ENGINES),
         default=ENGINES[0],
         show_default=True,
         help="What runs the models: openvino on a CPU, onnxruntime on a GPU.",
+    )(command)
+
+
+def engine_options(command: Command) -> Command:
+    """`--engine` and `--threads`: what runs the models, and on how many cores."""
+    threads = click.option(
+        "--threads", type=click.IntRange(min=1), help="Cores to use.  [default: all]"
     )
-    return engine(threads(command))
+    return engine_option(threads(command))
+
+
+class Place(click.Path):
+    """A path, or the URL of a place in an object store."""
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> Any:
+        """A path; a URL stays text."""
+        is_url = isinstance(value, str) and "://" in value
+        return value if is_url else super().convert(value, param, ctx)
+
+
+def workers_option(command: Command) -> Command:
+    """`--workers`: how much of a run is done at a time."""
+    return click.option(
+        "--workers",
+        "--threads",
+        "threads",
+        type=click.IntRange(min=1),
+        help="Fields, or pieces of scans, read at a time.  [default: one a core]",
+    )(command)
 
 
 def data_options(*defaults: str) -> Callable[[Command], Command]:
@@ -150,6 +174,50 @@ _REPORT = (
 def report_options(command: Command) -> Command:
     """What a report says and how; `report_settings` gathers it."""
     for option in reversed(_REPORT):
+        command = option(command)
+    return command
+
+
+FIELD_TIMEOUT_S = 300.0
+
+_ANALYSIS = (
+    click.option("--per-image", is_flag=True, help="Make every image a slide of its own."),
+    click.option(
+        "--um-per-px",
+        type=float,
+        help="Scale of the images.  [default: from the file, else from the red cells]",
+    ),
+    click.option("--overwrite", is_flag=True, help="Make slides anew that were made otherwise."),
+    click.option(
+        "--no-overlays", is_flag=True, help="Draw no pictures of the fields: faster, smaller."
+    ),
+    click.option("--target-cells", type=click.IntRange(min=1), help="Stop at so many white cells."),
+    click.option(
+        "--full-pass", is_flag=True, help="Scans: detect everywhere, without a first look: slower."
+    ),
+    click.option(
+        "--all-areas", is_flag=True, help="Read empty, thick and blurred fields and areas too."
+    ),
+    click.option("--retry-failed", is_flag=True, help="Try slides again that failed before."),
+    click.option(
+        "--field-timeout",
+        type=click.FloatRange(min=1),
+        default=FIELD_TIMEOUT_S,
+        show_default=True,
+        metavar="SECONDS",
+        help="Give a field up that takes so long, or a scan that does not get on.",
+    ),
+    report_options,
+    detector_option,
+    classifier_option,
+    engine_option,
+    workers_option,
+)
+
+
+def analysis_options(command: Command) -> Command:
+    """How slides are analyzed, and what is made of them."""
+    for option in reversed(_ANALYSIS):
         command = option(command)
     return command
 

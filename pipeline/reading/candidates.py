@@ -49,7 +49,7 @@ class Candidates:
         """The boxes (N, 4), px of the scan, whose middles lie in these areas."""
         blocks = self.blocks(indices)
         new = [block for block in blocks if block not in self._seen]
-        self._seen |= dict(zip(new, self.workers.each(self._look, new), strict=True))
+        self._seen |= dict(zip(new, self.workers.over_scan(self._look, new), strict=True))
         found = [self._seen[block] for block in blocks]
         boxes = np.concatenate([np.zeros((0, 4), np.float32), *found])
         inside = np.isin(self.grid.index_of(middles(boxes)), indices)

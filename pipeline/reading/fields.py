@@ -1,8 +1,8 @@
 """The plain fields of a slide: their scale, what is usual in them, and what each one shows."""
 
 import threading
-from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -36,6 +36,11 @@ class FieldFound:
     is_read: bool
 
 
+@contextmanager
+def _unheard(field_id: str) -> Iterator[Callable[[], None]]:
+    yield lambda: None
+
+
 @dataclass(frozen=True)
 class _Known:
     scale: SlideScale
@@ -47,14 +52,17 @@ class FieldReader:
     """Reads the fields of one slide; safe to use from many threads at once.
 
     The first field to be looked at settles the scale, and what is usual, from a few of them.
+    `under_way`: given a field_id, or nothing for the slide itself, holds while a thread is at it.
     """
 
     fields: Sequence[Field]
     models: Models
     how: ReadingSettings
+    under_way: Callable[[str], AbstractContextManager[Callable[[], None]]] = _unheard
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _known: _Known | None = None
     _no_scale: ScaleUnknownError | None = None
+    _step: Callable[[], None] = lambda: None
 
     @property
     def scale(self) -> SlideScale | None:
@@ -74,13 +82,19 @@ class FieldReader:
         kind = field_kind(look, known.usual, cells.of(WHITE_CELL).xyxy)
         return FieldFound(um_per_px, cells, kind, kind == USABLE or self.how.all_areas)
 
+    def settle(self) -> None:
+        """Settles scale and usual look now, where that can be done."""
+        with suppress(Exception):  # whatever it is, it is told when a field is looked at
+            self._settled()
+
     def _settled(self) -> _Known:
         with self._lock:
             if self._no_scale:
                 raise self._no_scale
             if self._known is None:
                 try:
-                    self._known = self._settle()
+                    with self.under_way("") as self._step:
+                        self._known = self._settle()
                 except ScaleUnknownError as error:
                     self._no_scale = error
                     raise
@@ -93,12 +107,18 @@ class FieldReader:
         read: list[Rgb] = []
 
         def measure(guess: float | None) -> ScaleEstimate | None:
-            read.extend(_readable(sample))
+            read.extend(self._readable(sample))
             return self.models.estimate_um_per_px(read, guess)
 
         scale = settle_scale(given, in_files, measure, warnings)
-        looks = [look_at(image, scale.um_per_px) for image in read or _readable(sample)]
+        looks = [look_at(image, scale.um_per_px) for image in read or self._readable(sample)]
         return _Known(scale, usual_look(looks))
+
+    def _readable(self, fields: Sequence[Field]) -> Iterator[Rgb]:
+        for one in fields:
+            with self.under_way(one.field_id), suppress(Exception):
+                yield one.read()  # whatever it is, it is told when the field's own turn comes
+            self._step()
 
     def _sample(self) -> list[Field]:
         n = len(self.fields)
@@ -116,9 +136,3 @@ def _metadata_scale(fields: Sequence[Field]) -> tuple[float | None, tuple[str, .
         found.append(um_per_px)
         warnings |= dict.fromkeys(refused)
     return agreed(found), tuple(warnings)
-
-
-def _readable(fields: Sequence[Field]) -> Iterator[Rgb]:
-    for one in fields:
-        with suppress(Exception):  # whatever it is, it is told when the field's own turn comes
-            yield one.read()

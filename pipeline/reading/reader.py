@@ -200,7 +200,8 @@ class _Tour:
         self._tell(lap, 0, "first look")
         windows = self.glass.windows(self._candidates.of(lap))
         done, at_once = 0, self.glass.models.detector.batch
-        for seen in self.workers.each(self.glass.look, batches(windows, at_once)):
+        looks = self.workers.over_scan(self.glass.look, list(batches(windows, at_once)))
+        for seen in looks:
             self._cells.add(seen)
             done += len(seen)
             self._tell(lap, done / len(windows), f"{done} of {len(windows)} windows")
@@ -209,7 +210,8 @@ class _Tour:
         tiles = self.glass.tiles()
         chosen = self._tiles_of(lap, tiles)
         own = own_px(tiles)
-        looks = self.workers.each(lambda i: self.glass.look([tuple(tiles[i].tolist())]), chosen)
+        windows = [[tuple(tiles[i].tolist())] for i in chosen]
+        looks = self.workers.over_scan(self.glass.look, windows)
         for done, (index, seen) in enumerate(zip(chosen, looks, strict=True), start=1):
             self._cells.add(seen)
             self._count(seen[0], own(index))

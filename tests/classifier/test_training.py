@@ -19,6 +19,7 @@ from leukodiff.classifier.augment import (  # noqa: E402
 )
 from leukodiff.classifier.cells import labelled_cells  # noqa: E402
 from leukodiff.classifier.colour import to_references  # noqa: E402
+from leukodiff.classifier.colour_batch import to_references_batch  # noqa: E402
 from leukodiff.classifier.crops import CropSettings  # noqa: E402
 from leukodiff.classifier.evaluate import evaluate_classifier  # noqa: E402
 from leukodiff.classifier.export import (  # noqa: E402

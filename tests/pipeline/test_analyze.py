@@ -40,7 +40,7 @@ def table(path: Path) -> list[dict[str, str]]:
 
 
 def names(folder: Path) -> set[str]:
-    return {path.name for path in folder.iterdir()}
+    return {path.name for path in folder.iterdir()} - {".failed.jsonl"}
 
 
 def test_the_whole_contract(tmp_path: Path, smear: Smear, models: Models) -> None:
@@ -305,20 +305,43 @@ def test_an_output_that_is_a_file_is_refused_before_any_work(
         analyze([smear(a=())], tmp_path / "out", models=models)
 
 
-def test_a_full_disk_ends_the_run_in_one_line_and_keeps_what_was_whole(
-    tmp_path: Path, smear: Smear, models: Models, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    smear("all/s1", a=("neutrophil",))
-    smear("all/s2", a=("neutrophil",))
+def no_room(monkeypatch: pytest.MonkeyPatch, *parts: str) -> None:
+    """From now on there is no room for files with one of these in their path."""
     write_bytes = Path.write_bytes
 
     def full(path: Path, data: bytes) -> int:
-        if ".s2." in str(path):
+        if any(part in str(path) for part in parts):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         return write_bytes(path, data)
 
     monkeypatch.setattr(Path, "write_bytes", full)
+
+
+def test_a_slide_too_large_for_the_disk_fails_and_the_rest_are_done(
+    tmp_path: Path, smear: Smear, models: Models, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("s1", "s2", "s3"):
+        smear(f"all/{name}", a=("neutrophil",), b=())
+    no_room(monkeypatch, ".s2.")
     out = tmp_path / "out"
+    summary = analyze([tmp_path / "all"], out, ONE, models=models)
+    assert summary.exit_status == 1
+    assert [slide.status for slide in summary.slides] == ["done", "failed", "done"]
+    assert names(out) == {"run.json", "slides.csv", "counts.csv", "s1", "s3"}
+    assert "No space left on device" in table(out / "slides.csv")[1]["error"]
+
+
+def test_a_full_disk_ends_the_run_in_one_line_and_keeps_what_was_whole(
+    tmp_path: Path, smear: Smear, models: Models, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    smear("all/s1", a=("neutrophil",))
+    out = tmp_path / "out"
+    analyze([tmp_path / "all"], out, ONE, models=models)
+    for name in ("s2", "s3"):
+        smear(f"all/{name}", a=("neutrophil",))
+    prepared: list[Path] = []
+    monkeypatch.setattr("leukodiff.pipeline.analyze.prepare", prepared.append)
+    no_room(monkeypatch, ".s2.", ".s3.", ".probe-")
     with pytest.raises(OutputError, match="No space left on device") as stopped:
         analyze([tmp_path / "all"], out, ONE, models=models)
     assert str(out / "s2") in str(stopped.value)
@@ -348,7 +371,7 @@ def test_run_json_tells_of_a_full_disk_even_where_slides_csv_can_not(
 
     monkeypatch.setattr(Path, "write_bytes", full)
     out = tmp_path / "out"
-    with pytest.raises(OutputError, match=r"fields\.csv: can't be written"):
+    with pytest.raises(OutputError, match=r"slides\.csv: can't be written"):
         analyze([smear(a=(), b=(), c=())], out, AnalyzeSettings(threads=3), models=models)
     assert names(out) == {"run.json", "counts.csv"}
     (failure,) = json.loads((out / "run.json").read_text())["failures"]

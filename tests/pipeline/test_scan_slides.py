@@ -42,7 +42,7 @@ def table(path: Path) -> list[Row]:
 
 
 def names(folder: Path) -> set[str]:
-    return {path.name for path in folder.iterdir()}
+    return {path.name for path in folder.iterdir()} - {".failed.jsonl"}
 
 
 def places(folder: Path) -> dict[tuple[int, int], str]:

@@ -1,4 +1,4 @@
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +8,7 @@ import pytest
 import tifffile
 
 from leukodiff.pipeline import slides
-from leukodiff.pipeline.slides import Slide, find_slides, fingerprint, is_scan
+from leukodiff.pipeline.slides import Slide, digest_of, find_slides, is_made_of, is_scan, stamp_of
 from leukodiff.runtime.errors import InputError
 
 
@@ -160,16 +160,21 @@ def test_keys_are_unique_where_stems_are_not(tmp_path: Path) -> None:
     assert len(set(keys)) == 4
 
 
-def test_a_fingerprint_tells_another_file_of_the_same_name(tmp_path: Path) -> None:
-    tree(tmp_path, "s/a.jpg")
+@pytest.mark.parametrize("tell", [digest_of, stamp_of])
+def test_another_file_of_the_same_name_is_told(
+    tmp_path: Path, tell: Callable[[slides.Field], str]
+) -> None:
+    tree(tmp_path, "s/a.jpg", "s/b.jpg")
     (slide,) = find_slides([tmp_path / "s"])
-    before = fingerprint(slide)
-    assert [name for name, _ in before] == ["a.jpg"]
+    files = [[field.field_id, tell(field)] for field in slide.fields]
+    assert is_made_of(slide, files)
+    assert not is_made_of(slide, None)
+    assert not is_made_of(slide, files[:1])
     same_length = bytes(byte ^ 1 for byte in (tmp_path / "s/a.jpg").read_bytes())
     (tmp_path / "s/a.jpg").write_bytes(same_length)
-    assert fingerprint(slide) != before
+    assert not is_made_of(slide, files)
     (tmp_path / "s/a.jpg").unlink()
-    assert fingerprint(slide) == [["a.jpg", ""]]
+    assert not is_made_of(slide, files)
 
 
 @pytest.mark.parametrize(

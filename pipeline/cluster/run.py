@@ -1,0 +1,267 @@
+"""A run on a cluster: planned here, done by workers on its nodes, its tables written here."""
+
+import json
+import logging
+import os
+import socket
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from importlib.metadata import version as version_of
+from pathlib import Path
+from typing import Any
+
+from leukodiff.runtime.errors import InputError
+from leukodiff.runtime.metadata import metadata_path
+
+from ..batch.failures import FAILED_SLIDES
+from ..batch.keeper import NOBODY, Keeper
+from ..batch.lock import held
+from ..batch.plan import Plan, plan
+from ..batch.progress import SCAN_STEPS, OnProgress
+from ..batch.run import RUN, Run, how_made
+from ..batch.settings import AnalyzeSettings
+from ..batch.summary import RunSummary
+from ..models import Models, load_models
+from ..outcomes import failed_slide
+from ..output import ERROR_LOG, SlideFolder, writing
+from ..report import one_line
+from ..slides import Slide, find_slides
+from .crew import Crew, GivenUp, Work
+from .depots import Depot, Record, depot
+from .places import at
+from .settings import AUTO, LOCAL, ClusterSettings
+from .worker import Made, Orders
+
+log = logging.getLogger("leukodiff")
+
+KNOCK_S = 5.0
+
+TABLES = ("slides.csv", "counts.csv")
+
+MadeOf = Sequence[Sequence[str]] | None
+"""Name and checksum of each file of a slide."""
+
+
+def analyze_on_cluster(
+    inputs: Sequence[Path | str],
+    out: Path | str,
+    settings: AnalyzeSettings | None = None,
+    on_progress: OnProgress | None = None,
+    cluster: ClusterSettings | None = None,
+    keeper: Keeper = NOBODY,
+) -> RunSummary:
+    """As `analyze`, on the nodes of a Ray cluster; inputs and output may be URLs (`s3://...`).
+
+    Paths must mean the same on every node. What a node was doing when it died is done by another;
+    a slide that costs three workers has failed.
+
+    Raises:
+        InputError: as `analyze`; there is no such cluster, or none of its nodes is fit for the run.
+        OutputError: the output can't be written.
+        ModelFileError: a model file is missing or damaged.
+    """
+    settings, cluster = settings or AnalyzeSettings(), cluster or ClusterSettings()
+    place = at(out)
+    slides = find_slides([at(one) for one in inputs], settings.per_image, leave_out=place)
+    settings.report.check([slide.slide_id for slide in slides])
+    goes_to = depot(place)
+    models = load_models(settings.detector, settings.classifier, settings.engine, 1)
+    orders = orders_for(settings, cluster, goes_to, models)
+    with connected(cluster.address), prepared(goes_to):
+        run = ClusterRun(
+            slides, goes_to.tables, settings, models, keeper, depot=goes_to, orders=orders
+        )
+        try:
+            to_do = run.plan().to_do
+            with run.going():
+                run.work(to_do, on_progress)
+        finally:
+            run.close()
+    assert run.summary is not None  # noqa: S101  # `going` has set it
+    return replace(run.summary, out=place)
+
+
+@contextmanager
+def prepared(goes_to: Depot) -> Iterator[None]:
+    """The output, ready to be written to; nothing but results is left there afterwards."""
+    try:
+        goes_to.prepare()
+        with held(goes_to.tables):
+            yield
+    finally:
+        goes_to.tidy()
+
+
+def orders_for(
+    settings: AnalyzeSettings, cluster: ClusterSettings, depot: Depot, models: Models
+) -> Orders:
+    """What the workers of a run are told.
+
+    Raises:
+        ModelFileError: a model file can't be read.
+    """
+    chosen = {"detector": settings.detector, "classifier": settings.classifier}
+    return Orders(
+        settings=settings,
+        out=depot.out,
+        mark=depot.mark,
+        models=models.used,
+        files={kind: _model_files(path) for kind, path in chosen.items() if path},
+        threads=cluster.threads,
+        share_from=cluster.share_from,
+        version=version_of("leukodiff"),
+    )
+
+
+def _model_files(path: Path) -> Mapping[str, bytes]:
+    return {one.name: one.read_bytes() for one in (path, metadata_path(path))}
+
+
+@contextmanager
+def connected(address: str) -> Iterator[None]:
+    """Joins a Ray cluster for as long as the run lasts; one that was joined before stays so.
+
+    Raises:
+        InputError: Ray is not installed, or there is no such cluster.
+    """
+    if address.startswith("ray://"):
+        raise InputError(f"{address}: run it on a node of the cluster, without ray://")
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # Ray's own telemetry
+    import ray
+
+    ours = not ray.is_initialized()
+    if ours:
+        _join(address)
+    try:
+        yield
+    finally:
+        if ours:
+            ray.shutdown()
+
+
+def _join(address: str) -> None:
+    import ray
+
+    shown: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
+    own: dict[str, Any] = {"include_dashboard": False} if address == LOCAL else {}
+    try:
+        if address not in (AUTO, LOCAL):
+            _knock(address)
+        ray.init(address, **shown, **own)
+    except (OSError, RuntimeError, ValueError) as error:
+        raise InputError(
+            f"--cluster {address}: no Ray cluster answers ({one_line(str(error))}); start one with "
+            "`ray start --head`, or take --cluster=local"
+        ) from error
+
+
+def _knock(address: str) -> None:
+    """Sees whether anybody is at an address: Ray itself would try for minutes."""
+    host, _, port = address.rpartition(":")
+    if not host:
+        raise ValueError("an address is HOST:PORT")
+    socket.create_connection((host.strip("[]"), int(port)), KNOCK_S).close()
+
+
+@dataclass
+class ClusterRun(Run):
+    """One run on a cluster; `out` is the folder here where its tables are made."""
+
+    depot: Depot = field(kw_only=True)
+    orders: Orders = field(kw_only=True)
+
+    def __post_init__(self) -> None:
+        self._crew = Crew(self.orders, self.orders.threads)
+
+    def close(self) -> None:
+        """Lets the workers go."""
+        self._crew.close()
+
+    def plan(self) -> Plan:
+        """As that of one machine."""
+        found = super().plan()
+        self.depot.publish(RUN)
+        return found
+
+    def _planned(self) -> Plan:
+        """The workers read the files of what stands: the plan is made anew with what they say."""
+        answers, asked = _Answers(), True
+        while asked:
+            making = how_made(self.settings, self.models)
+            found = plan(self.slides, self.out, making, self.settings, self.keeper, answers.is_same)
+            asked = bool(answers.open)
+            self._answer(answers)
+        return found
+
+    def _answer(self, answers: "_Answers") -> None:
+        asked = [Work("is_same", one) for one in answers.taken()]
+        for work, same in self._crew.each(asked, more=True):
+            slide, made_of = work.args
+            if isinstance(same, GivenUp):
+                raise InputError(f"{slide.path}: {same.reason}")
+            answers.give(slide, made_of, same)
+
+    def work(self, slides: Sequence[Slide], on_progress: OnProgress | None) -> None:
+        """Has the workers do the slides."""
+        todo = [Work("analyze", (one, self._record(one))) for one in slides]
+        total, done = sum(_steps(slide) for slide in slides), 0
+        for work, made in self._crew.each(todo):
+            slide = work.args[0]
+            self._bring_in(slide, made)
+            done += _steps(slide)
+            if on_progress:
+                on_progress(done, total, slide.slide_id)
+
+    def _record(self, slide: Slide) -> Record | None:
+        return SlideFolder(self.out, slide.slide_id).record()
+
+    def _bring_in(self, slide: Slide, made: Made | GivenUp) -> None:
+        if isinstance(made, GivenUp):
+            made = Made(failed_slide(slide, made.reason), "no node")
+        log.info("%s: %s on %s", slide.slide_id, made.outcome.status, made.node)
+        if made.record:
+            self.depot.noted(slide.slide_id, made.record)
+        if made.log:
+            with writing(self.out / ERROR_LOG), (self.out / ERROR_LOG).open("a") as file:
+                file.write(made.log)
+            self.depot.publish(ERROR_LOG)
+        self.add(made.outcome)
+
+    def _close(self, status: str) -> None:
+        super()._close(status)
+        for name in (*TABLES, FAILED_SLIDES, RUN):
+            if (self.out / name).is_file():
+                self.depot.publish(name)
+
+
+@dataclass
+class _Answers:
+    """Whether slides are made of the files that records name; believed until it is known."""
+
+    open: list[tuple[Slide, MadeOf]] = field(default_factory=list)
+    _known: dict[str, bool] = field(default_factory=dict)
+
+    def is_same(self, slide: Slide, made_of: MadeOf) -> bool:
+        """What is known; what is not is noted as a question."""
+        key = _key(slide, made_of)
+        if key not in self._known:
+            self.open.append((slide, made_of))
+        return self._known.get(key, True)
+
+    def taken(self) -> list[tuple[Slide, MadeOf]]:
+        """The questions, which then are no longer open."""
+        asked, self.open = self.open, []
+        return asked
+
+    def give(self, slide: Slide, made_of: MadeOf, same: bool) -> None:
+        """Takes an answer."""
+        self._known[_key(slide, made_of)] = same
+
+
+def _key(slide: Slide, made_of: MadeOf) -> str:
+    return json.dumps([slide.slide_id, made_of])
+
+
+def _steps(slide: Slide) -> int:
+    return SCAN_STEPS if slide.is_scan else len(slide.fields)

@@ -1,0 +1,193 @@
+"""A worker of a cluster: holds the models, takes slides and regions of scans, one by one."""
+
+import platform
+import shutil
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from importlib.metadata import version as version_of
+from pathlib import Path
+from typing import Any
+
+import cv2
+
+from leukodiff.runtime.errors import InputError
+
+from ..batch.run import how_made
+from ..batch.settings import AnalyzeSettings
+from ..models import Models, load_models
+from ..outcomes import SlideOutcome
+from ..output import ERROR_LOG, RECORD, SlideFolder
+from ..report import FAILED, ModelUsed
+from ..scans import Scan, open_scan
+from ..slide_job import SlideJob
+from ..slides import Field, Slide, is_made_of
+from .depots import Record, depot
+from .places import fetched
+from .regions import Helpers, SharingWorkers, unpacked
+from .scratch import Scratch
+
+
+def node_name() -> str:
+    """This machine's name, and what Ray calls the node."""
+    import ray
+
+    node_id = ray.get_runtime_context().get_node_id() if ray.is_initialized() else "no node"
+    return f"{platform.node()} ({node_id[:8]})"
+
+
+@dataclass(frozen=True)
+class Orders:
+    """What every worker of a run is told.
+
+    `out`: where results go, `mark`: a file that stands there. `models`: those that it must have,
+    of this `version` of leukodiff. `files`: the model files that are not the shipped ones, by
+    `detector` or `classifier`, each with its metadata's. `threads`: the cores of a worker.
+    `share_from`: so many pieces of work of one scan, and more, are shared with others.
+    """
+
+    settings: AnalyzeSettings
+    out: Path
+    mark: Path
+    models: tuple[ModelUsed, ...]
+    files: Mapping[str, Mapping[str, bytes]]
+    threads: int
+    share_from: int
+    version: str
+
+
+@dataclass(frozen=True)
+class Made:
+    """What came of a slide, and on which node.
+
+    `record`: its record where it has a folder; `log`: what goes into the log of errors.
+    """
+
+    outcome: SlideOutcome
+    node: str
+    record: str = ""
+    log: str = ""
+
+
+class Worker:
+    """Runs in a process of its own. Its methods are called one at a time."""
+
+    def __init__(self, orders: Orders) -> None:
+        self._orders = orders
+        self._scan: Scan | None = None
+
+    def ready(self) -> None:
+        """Loads the models.
+
+        Raises:
+            InputError: this node is not fit for the run: it sees another output or has another
+                version or other models.
+        """
+        orders, here = self._orders, node_name()
+        if (number := version_of("leukodiff")) != orders.version:
+            raise InputError(
+                f"node {here} has leukodiff {number}, the run {orders.version}: "
+                "install the same on all nodes"
+            )
+        if not orders.mark.exists():
+            raise InputError(f"node {here} does not see {orders.out}: all nodes must, by that name")
+        cv2.setNumThreads(1)
+        self._scratch = Scratch()
+        try:
+            self._start(here)
+        except BaseException:
+            self._scratch.close()
+            raise
+
+    def _start(self, here: str) -> None:
+        orders = self._orders
+        self._models = self._loaded()
+        if self._models.used != orders.models:
+            raise InputError(f"node {here} has other models: install the same on all nodes")
+        self._making = how_made(orders.settings, self._models)
+        self._depot = depot(orders.out)
+
+    def is_same(self, slide: Slide, made_of: Sequence[Sequence[str]] | None) -> bool:
+        """Whether a slide's files are those told: name and checksum of each."""
+        return is_made_of(slide, made_of)
+
+    def analyze(self, slide: Slide, replaces: Record | None) -> Made:
+        """Makes a slide's folder here and brings it where it belongs.
+
+        Raises:
+            OutputError: it can't be brought there.
+            InputError: the slide can't be fetched.
+        """
+        here = self._scratch.path / "slide"
+        try:
+            return self._analyzed(slide, here, replaces)
+        finally:
+            shutil.rmtree(here, ignore_errors=True)
+
+    def _analyzed(self, slide: Slide, here: Path, replaces: Record | None) -> Made:
+        ours = fetched(slide, here / "in")
+        folder = SlideFolder(here / "out", slide.slide_id)
+        folder.out.mkdir(parents=True)
+        job = SlideJob(ours, folder, self._making)
+        self._run(job, slide.fields[0])
+        outcome, log = job.outcome, folder.out / ERROR_LOG
+        if outcome is None:
+            raise AssertionError(f"{slide.slide_id}: not all of its fields have ended")
+        told = log.read_text(encoding="utf-8") if log.exists() else ""
+        if outcome.status == FAILED:
+            return Made(outcome, node_name(), log=told)
+        self._depot.deliver(slide.slide_id, folder.final, replaces)
+        record = (folder.final / RECORD).read_text(encoding="utf-8")
+        return Made(outcome, node_name(), record, told)
+
+    def _run(self, job: SlideJob, first: Field) -> None:
+        n = self._orders.threads
+        with ThreadPoolExecutor(n, thread_name_prefix="leukodiff") as pool:
+            if job.slide.is_scan:
+                self._run_scan(job, first, pool)
+                return
+            for ended in [pool.submit(job.run, i) for i in range(len(job.slide.fields))]:
+                ended.result()
+
+    def _run_scan(self, job: SlideJob, field: Field, pool: ThreadPoolExecutor) -> None:
+        from .crew import recruiter
+
+        helpers = Helpers(recruiter(replace(self._orders, threads=1), field))
+        try:
+            workers = SharingWorkers(
+                pool, self._orders.threads, helpers=helpers, share_from=self._orders.share_from
+            )
+            job.run_scan(workers, lambda share, what: None)
+        finally:
+            helpers.close()
+
+    def region(self, field: Field, do: bytes, items: Sequence[Any]) -> list[Any]:
+        """What another worker's packed piece of work makes of each of some items."""
+        if self._scan is None:
+            whole = Slide("", field.path, (field,))
+            ours = fetched(whole, self._scratch.path / "scan")
+            self._scan = open_scan(ours.fields[0].path)
+        call = unpacked(do, self._scan, self._models)
+        return [call(item) for item in items]
+
+    def close(self) -> None:
+        """Leaves nothing on the node."""
+        self._scratch.close()
+
+    def _loaded(self) -> Models:
+        orders = self._orders
+        chosen = {kind: self._written(kind, files) for kind, files in orders.files.items()}
+        return load_models(
+            chosen.get("detector"),
+            chosen.get("classifier"),
+            orders.settings.engine,
+            orders.threads,
+        )
+
+    def _written(self, kind: str, files: Mapping[str, bytes]) -> Path:
+        """Writes a model's files here; the path of the model itself, the first of them."""
+        folder = self._scratch.path / kind
+        folder.mkdir()
+        for name, content in files.items():
+            (folder / name).write_bytes(content)
+        return folder / next(iter(files))

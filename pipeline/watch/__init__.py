@@ -1,0 +1,1 @@
+"""A folder that a scanner writes to, watched: slides are analyzed as they come."""

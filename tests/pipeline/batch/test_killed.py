@@ -1,0 +1,132 @@
+"""However a run is ended, the next one goes on, and what stands in the end is the same."""
+
+import csv
+import json
+import os
+import re
+import shutil
+import signal
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import pytest
+
+from leukodiff.pipeline.batch.lock import clear_up, held
+from leukodiff.pipeline.output import OutputError, SlideFolder
+
+from .processes import DEADLY, SLOW, ended, killed, leukodiff, start
+
+pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="no process of its own here")
+
+Smear = Callable[..., Path]
+
+TIMES = re.compile(
+    rb"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[+-]\d\d:\d\d|took [0-9.]+ s|\"seconds\": ?\"?[0-9.]+\"?"
+)
+
+
+def without_times(path: Path) -> bytes:
+    if path.name == "slides.csv":
+        with path.open(newline="", encoding="utf-8") as file:
+            return repr([{**row, "seconds": ""} for row in csv.DictReader(file)]).encode()
+    return TIMES.sub(b"", path.read_bytes())
+
+
+def contents(folder: Path) -> Mapping[str, bytes]:
+    """Every file below a folder, but for times."""
+    files = (path for path in sorted(folder.rglob("*")) if path.is_file())
+    return {str(path.relative_to(folder)): without_times(path) for path in files}
+
+
+def slides_standing(out: Path) -> list[Path]:
+    return [path for path in out.iterdir() if path.is_dir() and not path.name.startswith(".")]
+
+
+def test_killed_at_twenty_moments_it_ends_with_the_same_files(tmp_path: Path, smear: Smear) -> None:
+    for i in range(10):
+        smear(f"all/s{i}", **{f"f{j}": ("neutrophil",) * (1 + j % 4) for j in range(5)})
+    smear("all/bad", a=())
+    (tmp_path / "all/bad/a.png").write_text("no image")
+    options = ("analyze", tmp_path / "all", "--workers", "2", "--out")
+    assert leukodiff(*options, tmp_path / "expected")[0] == 1
+    expected = contents(tmp_path / "expected")
+
+    out = tmp_path / "out"
+    n_killed = 0
+    with killed(*options, out, seed=4, kills=20, within=(0.03, 0.4), more=SLOW) as process:
+        assert process.stdin
+        assert process.stdout
+        for line in process.stdout:
+            if not line.strip().lstrip("-").isdigit():
+                continue  # of the table of a run that was quicker than its end
+            n_killed += int(line) == -signal.SIGKILL
+            check_standing(out, expected)
+            if int(line) == 1:
+                shutil.rmtree(out)  # it got to its end: the next begins anew
+            process.stdin.write("go on\n")
+            process.stdin.flush()
+    assert n_killed == 20
+    assert contents(out) == expected
+
+
+def check_standing(out: Path, expected: Mapping[str, bytes]) -> None:
+    """Every slide that is seen under its name is whole."""
+    for folder in slides_standing(out) if out.is_dir() else []:
+        found = {f"{folder.name}/{name}": text for name, text in contents(folder).items()}
+        assert found == {k: v for k, v in expected.items() if k.startswith(f"{folder.name}/")}
+
+
+def test_ctrl_c_stops_with_a_summary_even_where_a_read_hangs(tmp_path: Path, smear: Smear) -> None:
+    smear("all/s1", a=("neutrophil",))
+    smear("all/s2", b=(), hangs=("neutrophil",))
+    out = tmp_path / "out"
+    command = ("analyze", tmp_path / "all", "--workers", "2", "--um-per-px", "0.5", "--out", out)
+    with start(*command, more=DEADLY) as process:
+        assert process.stderr
+        assert process.stderr.readline().startswith("s1: done, 1 cells, ")
+        process.send_signal(signal.SIGINT)
+        status, said, err = ended(process)  # within a minute or two: the read takes 1000 s
+    assert status == 1
+    assert re.search(r"s1 +done", said)
+    assert "stopped; the slides in the table are whole" in err
+    assert json.loads((out / "run.json").read_text())["status"] == "interrupted"
+    assert {path.name for path in out.iterdir()} == {"run.json", "slides.csv", "counts.csv", "s1"}
+
+
+def test_what_dead_runs_left_is_cleared_up(tmp_path: Path) -> None:
+    mine, other = SlideFolder(tmp_path, "s1"), SlideFolder(tmp_path, "s2")
+    gone = other.partial.with_name(f"{other.partial.name}-gone")
+    for folder in (mine.partial / "overlays", gone, tmp_path / "s3", tmp_path / ".hidden"):
+        folder.mkdir(parents=True)
+    for name in (".slides.csv.partial", ".probe-123", "mine.partial", ".failed.jsonl"):
+        (tmp_path / name).write_text("x")
+    clear_up(tmp_path)
+    left = {path.name for path in tmp_path.iterdir()}
+    assert left == {"s3", ".hidden", "mine.partial", ".failed.jsonl"}
+
+
+@pytest.mark.parametrize("is_new_there", [False, True])
+def test_a_run_killed_while_it_replaces_a_slide_has_one_of_the_two(
+    tmp_path: Path, is_new_there: bool
+) -> None:
+    folder = SlideFolder(tmp_path, "a slide")
+    old = folder.partial.with_name(f"{folder.partial.name}-old")
+    for path in (old, *([folder.final] if is_new_there else [])):
+        path.mkdir()
+        (path / "slide.json").write_text('{"row": {"slide_id": "a slide"}}')
+        (path / "which").write_text(path.name)
+    clear_up(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["a slide"]
+    assert (folder.final / "which").read_text() == ("a slide" if is_new_there else old.name)
+
+
+def test_one_run_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("leukodiff.pipeline.batch.lock.PATIENCE_S", 0.0)
+    with (
+        held(tmp_path),
+        pytest.raises(OutputError, match="another run is writing"),
+        held(tmp_path),
+    ):
+        pass
+    with held(tmp_path):
+        pass

@@ -1,0 +1,49 @@
+"""What can't be: one line that says what to do, and exit status 2."""
+
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from leukodiff.pipeline.cli import main
+
+
+@pytest.fixture
+def field(tmp_path: Path) -> str:
+    path = tmp_path / "a.png"
+    path.write_bytes(b"not an image")
+    return str(path)
+
+
+@pytest.mark.parametrize(
+    ("more", "told"),
+    [
+        (["--cluster=127.0.0.1:1"], "no Ray cluster answers"),
+        (["--cluster=somewhere"], "an address is HOST:PORT"),
+        (["--cluster=ray://127.0.0.1:1"], "run it on a node of the cluster, without ray://"),
+    ],
+)
+def test_there_is_no_such_cluster(tmp_path: Path, field: str, more: list[str], told: str) -> None:
+    pytest.importorskip("ray", reason="Ray is not installed: the `cluster` extra brings it")
+    result = CliRunner().invoke(main, ["analyze", field, "--out", str(tmp_path / "out"), *more])
+    assert result.exit_code == 2, result.output
+    assert told in result.output
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["s3://a/b", "--out", "OUT"], ["FIELD", "--out", "s3://a/out"]],
+    ids=["input", "output"],
+)
+def test_a_url_needs_a_cluster(tmp_path: Path, field: str, arguments: list[str]) -> None:
+    known = {"FIELD": field, "OUT": str(tmp_path / "out")}
+    result = CliRunner().invoke(main, ["analyze", *(known.get(one, one) for one in arguments)])
+    assert result.exit_code == 2
+    assert "a URL needs --cluster" in result.output
+
+
+def test_an_input_taken_for_the_address_is_told(tmp_path: Path, field: str) -> None:
+    result = CliRunner().invoke(main, ["analyze", "--cluster", field, "--out", str(tmp_path / "o")])
+    assert result.exit_code == 2
+    assert "Missing argument 'INPUT...'" in result.output
