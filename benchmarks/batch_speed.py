@@ -3,10 +3,10 @@
     LEUKODIFF_DATA=... python benchmarks/batch_speed.py --out docs/results
 
 Models loaded once and warm; the two ways take turns in one process. Three sets: eight folders of
-phantom fields, eight scans (`region_a.tif` under eight names), and both mixed. `ratio`: wall seconds
-of the one run over the sum of the eight; `cpu_ratio`: the same of processor seconds, which other
-programs on the machine disturb less. Medians of the rounds. Beside them: resident memory after one
-slide, after eight, and after the same eight in five-fold number.
+phantom fields, eight scans (`region_a.tif` under eight names), and both mixed. `ratio`: wall
+seconds of the one run over the sum of the eight; `cpu_ratio`: the same of processor seconds, which
+other programs on the machine disturb less. Medians of the rounds. Then the peak memory so far, and
+that after forty slides in one run.
 """
 
 import argparse
