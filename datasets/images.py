@@ -1,6 +1,7 @@
 """Any image a camera or a colleague may hand over -> uint8 RGB, or one line that says why not."""
 
 import io
+import struct
 from pathlib import Path
 from typing import Literal
 
@@ -31,6 +32,23 @@ _READERS: tuple[tuple[bytes, type[ImageFile.ImageFile]], ...] = (
     (b"BM", BmpImageFile),
     (b"RIFF", WebPImageFile),
 )
+UNREADABLE = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    LookupError,
+    EOFError,
+    TypeError,
+    ArithmeticError,
+    AttributeError,
+    AssertionError,
+    RuntimeError,
+    struct.error,
+    cv2.error,
+)
+"""What Pillow and OpenCV raise of a file that isn't as it should be."""
+
+_LONGEST = max((magic for magic, _ in _READERS), key=len)
 _BITS_PER_SAMPLE, _PLANAR_CONFIGURATION = 258, 284
 _DEPTHS = (8, 10, 12, 14, 16)
 
@@ -54,10 +72,32 @@ def read_rgb(path: Path) -> Rgb:
         )
     try:
         return _decode(path, image, data)
-    except (OSError, ValueError, SyntaxError, EOFError, cv2.error) as error:
+    except InputError:
+        raise
+    except UNREADABLE as error:
         raise _unreadable(path, error) from error
     except MemoryError as error:
         raise InputError(f"{path}: not enough memory for {pixels / 1e6:.0f} megapixels") from error
+
+
+def header_size(path: Path) -> tuple[int, int]:
+    """Width and height (px) that an image's header claims; no pixel is read.
+
+    Raises:
+        InputError: the file is missing, empty or no image; it names the file.
+    """
+    try:
+        with path.open("rb") as file:
+            head = file.read(len(_LONGEST))
+            file.seek(0)
+            for magic, reader in _READERS:
+                if head.startswith(magic):
+                    return reader(file).size
+    except OSError as error:
+        raise InputError(f"{path}: can't be read: {error.strerror or error}") from error
+    except UNREADABLE as error:
+        raise _unreadable(path, error) from error
+    raise InputError(f"{path}: not an image that can be read here (JPEG, PNG, TIFF, BMP or WebP)")
 
 
 def _read_bytes(path: Path) -> bytes:
@@ -82,7 +122,7 @@ def _open(path: Path, data: bytes) -> ImageFile.ImageFile:
                 _refuse_cut_off_tiff(path, data)
             try:
                 return reader(io.BytesIO(data))
-            except (OSError, SyntaxError, ValueError, KeyError, EOFError) as error:
+            except UNREADABLE as error:
                 raise _unreadable(path, error) from error
     raise InputError(f"{path}: not an image that can be read here (JPEG, PNG, TIFF, BMP or WebP)")
 

@@ -3,9 +3,9 @@
 import platform
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from importlib.metadata import version as version_of
@@ -13,14 +13,15 @@ from json import dumps
 from pathlib import Path
 from threading import Thread
 
-import cv2
-
 from leukodiff.runtime.errors import InputError
 from leukodiff.runtime.machine import cores
 
+from .callable_module import make_callable
 from .exports.html import report_template
 from .exports.tables import COUNT_COLUMNS, Row, slides_csv, to_csv
+from .given import AnyPath, as_paths
 from .models import Models, load_models
+from .opencv_threads import one_opencv_thread
 from .outcomes import SlideOutcome, failed_slide
 from .output import OutputError, SlideFolder, prepare, standing_records, write_whole
 from .reading import ReadingSettings, Tell, Workers
@@ -125,19 +126,20 @@ OnProgress = Callable[[int, int, str], None]
 
 
 def analyze(
-    inputs: Sequence[Path],
-    out: Path,
+    inputs: AnyPath | Iterable[AnyPath],
+    out: AnyPath,
     settings: AnalyzeSettings | None = None,
     on_progress: OnProgress | None = None,
     models: Models | None = None,
 ) -> RunSummary:
     """Analyzes files and folders into an output folder; slides that are whole there are skipped.
 
-    One run at a time may write to a folder. Ctrl-C ends a run early: what was finished is kept and
+    One run at a time may write to a folder; runs to several folders may go on at once, each in a
+    thread of its own. Ctrl-C ends a run early: what was finished is kept and
     listed, and the summary says `interrupted`.
 
     Args:
-        inputs: images, folders of images, folders of folders.
+        inputs: images, scans, folders of images, folders of folders; one or several.
         out: the output folder.
         settings: the defaults when None.
         on_progress: called in the calling thread after each field, and within a scan.
@@ -150,7 +152,8 @@ def analyze(
         ModelFileError: a model file is missing or damaged.
     """
     settings = settings or AnalyzeSettings()
-    slides = find_slides([Path(path) for path in inputs], settings.per_image, leave_out=out)
+    out = Path(out)
+    slides = find_slides(as_paths(inputs), settings.per_image, leave_out=out)
     settings.report.check([slide.slide_id for slide in slides])
     prepare(out)
     workers = settings.threads or cores()
@@ -191,7 +194,7 @@ class _Run:
         self._plan(making)
         write_whole(self.out / RUN, self._run_json("running"))
         try:
-            with _one_opencv_thread():
+            with one_opencv_thread():
                 self._work(workers, on_progress)
         except KeyboardInterrupt:
             return self._close("interrupted")
@@ -368,17 +371,6 @@ def _tables(out: Path, summary: RunSummary) -> tuple[list[Row], list[Row]]:
     return [rows[i] for i in order], [row for i in order for row in counts.get(i, ())]
 
 
-@contextmanager
-def _one_opencv_thread() -> Iterator[None]:
-    """Fields are what runs side by side; OpenCV's own threads would only get in their way."""
-    before = cv2.getNumThreads()
-    cv2.setNumThreads(1)
-    try:
-        yield
-    finally:
-        cv2.setNumThreads(before)
-
-
 def _host() -> dict[str, object]:
     return {
         "name": platform.node(),
@@ -398,3 +390,6 @@ def _some(names: Sequence[str]) -> str:
     shown = ", ".join(names[:3])
     more = f" and {len(names) - 3} more" if len(names) > 3 else ""
     return f"{shown}{more} {'was' if len(names) == 1 else 'were'}"
+
+
+make_callable(__name__)
