@@ -141,7 +141,7 @@ def _read(path: Path) -> pd.DataFrame:
         return _typed(io.StringIO(path.read_text(encoding="utf-8"), newline=""))
     except OSError as error:
         raise InputError(f"{path}: can't be read: {error.strerror or error}") from error
-    except ValueError as error:  # pandas' own errors of a table are these
+    except (ValueError, TypeError) as error:  # pandas' own errors of a table are these
         text = " ".join(str(error).split())
         raise InputError(f"{path}: damaged; make it again with `report` ({text})") from error
 

@@ -84,7 +84,7 @@ def read_metadata(path: Path) -> ModelMetadata:
         facts = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ModelFileError(f"{path}: no model metadata here ({error.strerror})") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ModelFileError(f"{path}: this is not model metadata in JSON ({error})") from error
     if not isinstance(facts, dict):
         raise ModelFileError(f"{path}: expected a JSON object, got {type(facts).__name__}")

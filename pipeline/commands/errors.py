@@ -1,6 +1,7 @@
 """What a person sees when a command can't do what it was asked."""
 
 import gc
+import warnings
 from typing import Any
 
 import click
@@ -36,6 +37,8 @@ class Commands(click.Group):
 
         Taking the engine's compiled models to pieces before would make everyone wait 0.05 s more.
         """
+        # What Pillow warns of in a damaged file is told by our one line, or is no harm.
+        warnings.filterwarnings("ignore", module=r"PIL\.")
         try:
             return super().__call__(*args, **kwargs)
         finally:
