@@ -10,12 +10,29 @@ that names it.
 import argparse
 import json
 import tempfile
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from fuzzing.campaign import LIMIT_S, MOST_MB, as_json, campaign
+from fuzzing.campaign import LIMIT_S, MOST_MB, Tally, as_json, campaign, merged
 from fuzzing.seeds import write_seeds
 
 from leukodiff.runtime.markdown import markdown_table
+
+
+def in_parallel(
+    seeds: Mapping[str, Sequence[Path]], root: Path, asked: argparse.Namespace
+) -> Tally:
+    """The campaign in as many parts as there are workers."""
+
+    def part(worker: int) -> Tally:
+        folder = root / str(worker)
+        folder.mkdir()
+        numbers = range(asked.first + worker, asked.first + asked.mutants, asked.workers)
+        return campaign(seeds, folder, numbers, asked.seed)
+
+    with ThreadPoolExecutor(asked.workers) as pool:
+        return merged(list(pool.map(part, range(asked.workers))))
 
 
 def main() -> None:
@@ -24,12 +41,13 @@ def main() -> None:
     parser.add_argument("--mutants", type=int, default=10_000)
     parser.add_argument("--first", type=int, default=0)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--out", type=Path)
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
         seeds = write_seeds(root / "seeds")
-        tally = campaign(seeds, root, asked.mutants, asked.seed, asked.first)
+        tally = in_parallel(seeds, root, asked)
     rows = tally.rows
     print(markdown_table(list(rows[0]), [row.values() for row in rows]))
     for one in tally.findings:

@@ -103,8 +103,16 @@ def read_results(of: RunSummary | AnyPath) -> Results:
     folder = Path(of)
     folders = tuple(_folders(folder))
     if (folder / RECORD).is_file():
-        return Results(_of_rows(SLIDE_COLUMNS, [_row(folder)]), folders)
+        return Results(_slides_of(folder), folders)
     return Results(_read(folder / "slides.csv"), folders)
+
+
+def _slides_of(folder: Path) -> pd.DataFrame:
+    try:
+        return _of_rows(SLIDE_COLUMNS, [_row(folder)])
+    except (ValueError, TypeError) as error:
+        text = " ".join(str(error).split())
+        raise InputError(f"{folder / RECORD}: damaged; analyze the slide again ({text})") from error
 
 
 def _of_run(run: RunSummary) -> Results:

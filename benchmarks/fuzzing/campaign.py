@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -123,12 +123,12 @@ class Child:
 
 
 def campaign(
-    seeds: Mapping[str, Sequence[Path]], root: Path, n: int, seed: int, first: int = 0
+    seeds: Mapping[str, Sequence[Path]], root: Path, numbers: Iterable[int], seed: int
 ) -> Tally:
-    """Reads `n` mutants from number `first` on; a number and a seed always give the same one."""
+    """Reads the mutants of these numbers; a number and a seed always give the same one."""
     tally, child = Tally(), Child(root / "child.log")
     try:
-        for number in range(first, first + n):
+        for number in numbers:
             kind, good, path = _mutant(seeds, root / "mutant", number, seed)
             names = (path.name, path.parent.name, path.stem)
             tally.add(number, kind, good, child.ask(kind, path, names))
@@ -145,7 +145,7 @@ def _mutant(
     good = rng.choice(list(seeds[kind]))
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
-    for path in _company(kind, good):
+    for path in company(kind, good):
         shutil.copy(path, folder / path.name)
     way = WAYS.get(kind, "text")
     if kind == "record" and good.suffix == ".csv":
@@ -155,7 +155,7 @@ def _mutant(
     return kind, good.name, path
 
 
-def _company(kind: str, good: Path) -> Iterator[Path]:
+def company(kind: str, good: Path) -> Iterator[Path]:
     """What stands beside a file that is read."""
     if kind in ("weights", "metadata"):
         yield from good.parent.glob(f"{good.stem}.*")
@@ -163,6 +163,19 @@ def _company(kind: str, good: Path) -> Iterator[Path]:
         yield from (path for path in good.parent.iterdir() if path.is_file())
     if kind == "truth":
         yield good.with_name("1.png.seed")
+
+
+def merged(tallies: Sequence[Tally]) -> Tally:
+    """What several parts of a campaign came to."""
+    whole = Tally()
+    for one in tallies:
+        whole.outcomes.update(one.outcomes)
+        whole.findings += one.findings
+        for kind in one.longest_s:
+            whole.longest_s[kind] = max(whole.longest_s.get(kind, 0.0), one.longest_s[kind])
+            whole.most_mb[kind] = max(whole.most_mb.get(kind, 0.0), one.most_mb[kind])
+    whole.findings.sort(key=lambda one: one.number)
+    return whole
 
 
 def as_json(tally: Tally) -> dict[str, Any]:
