@@ -98,7 +98,12 @@ class Child:
         status = process.wait()
         self.close()
         what = f"died ({status})" if ready else "hung"
-        return {"what": what, "text": self._log.read_text()[-2000:], "cpu_s": LIMIT_S, "mb": 0.0}
+        return {
+            "what": what,
+            "text": self._log.read_text(errors="replace")[-2000:],
+            "cpu_s": LIMIT_S,
+            "mb": 0.0,
+        }
 
     def _started(self) -> subprocess.Popen[str]:
         command = [sys.executable, "-m", "fuzzing.child", str(ADDRESS_SPACE)]
@@ -132,6 +137,8 @@ def campaign(
             kind, good, path = _mutant(seeds, root / "mutant", number, seed)
             names = (path.name, path.parent.name, path.stem)
             tally.add(number, kind, good, child.ask(kind, path, names))
+            if number % 1000 == 0:
+                print(f"mutant {number}", file=sys.stderr, flush=True)
     finally:
         child.close()
     return tally
