@@ -25,6 +25,7 @@ from .exports.tables import (
 from .given import AnyPath
 from .output import RECORD, SlideFolder
 from .remake import slide_folders
+from .typed import LARGEST
 
 WORDS = frozenset(
     {"slide_id", "field_id", "cell_id", "cell_type", "reviewed_as", "note", "status", "error"}
@@ -165,8 +166,10 @@ def _column(name: str, values: "pd.Series[str]") -> "pd.Series[Any]":
         return values.mask(guarded, values.str[1:])
     if name in YES_OR_NO:
         return values == "yes"
-    known = values.mask(values == "")
-    return pd.to_numeric(known).astype("Int64" if name in WHOLE else "Float64")
+    known = pd.to_numeric(values.mask(values == ""))
+    if name in WHOLE and (known.abs() > LARGEST).any():
+        raise ValueError(f"{name}: a number in it can't be")
+    return known.astype("Int64" if name in WHOLE else "Float64")
 
 
 def _with_slide(table: pd.DataFrame, slide_id: str) -> pd.DataFrame:

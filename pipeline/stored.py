@@ -101,6 +101,7 @@ def _reading(one: ScanReading) -> dict[str, Any]:
 
 def _report(content: Mapping[str, Any]) -> SmearReport:
     scale, confusion = content["scale"], content["confusion"]
+    _require_fit(content)
     return SmearReport(
         content["slide_id"],
         tuple(content["class_names"]),
@@ -125,6 +126,16 @@ def _report(content: Mapping[str, Any]) -> SmearReport:
             content["precision"],
         ),
     )
+
+
+def _require_fit(content: Mapping[str, Any]) -> None:
+    """Refuses what no dataclass looks at: overlays, and probabilities of other classes."""
+    overlays, n = content["overlays"], len(content["class_names"])
+    if not isinstance(overlays, dict) or not all(isinstance(p, str) for p in overlays.values()):
+        raise TypeError("overlays: expected a path for each field")
+    at = content["cell_columns"].index("probabilities")
+    if any(len(row[at]) != n for row in content["cells"]):
+        raise ValueError(f"expected {n} probabilities for each cell")
 
 
 def _cell(values: dict[str, Any]) -> Cell:

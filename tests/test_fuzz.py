@@ -191,6 +191,13 @@ FOUND: Mapping[str, tuple[str, str, str, str]] = {
         "field_id,cell_type,x_min,y_min,x_max,y_max\n1.png,\udcff,1,2,3,4\n",
         "not a CSV table",
     ),
+    "a header of 200,000 columns": (
+        "reading",
+        "cells.csv",
+        "cell_id,cell_type," * 100_000 + "\n",
+        "two columns are called cell_id",
+    ),
+    "a header that ends in a quote": ("samples", "samples.csv", 'slide_id,"sex', "samples.csv"),
     "a profile nested 3000 deep": ("profile", "ours.toml", "name = " + "[" * 3000, "ours.toml"),
     "texts nested 3000 deep": ("texts", "ours.toml", "name = " + "[" * 3000, "ours.toml"),
 }
@@ -234,6 +241,9 @@ def _with(content: Any, keys: Sequence[str | int], value: object) -> Any:
         ("smear.json", ["cells", 0, 7], "unicorn", "no cell type is called 'unicorn'"),
         ("smear.json", ["cells", 0, 2], float("nan"), "x_min: nan can't be"),
         ("smear.json", ["scale", "um_per_px"], True, "um_per_px: expected a number"),
+        ("smear.json", ["overlays"], None, "overlays: expected a path"),
+        ("smear.json", ["cells", 0, 9], [0.5], "expected 8 probabilities"),
+        ("slide.json", ["row", "n_cells"], 1e308, "n_cells: a number in it"),
         ("slide.json", ["row"], [], "not a record"),
         ("slide.json", ["made_by"], [], "not a record"),
         ("slide.json", ["paths"], [None], "not a record"),
@@ -268,6 +278,28 @@ def test_a_strip_that_is_no_strip(tmp_path: Path) -> None:
     path.write_bytes(data[: tag.valueoffset] + struct.pack("<I", 7) + data[tag.valueoffset + 4 :])
     with pytest.raises(LeukodiffError, match=r"deep\.btf"):
         TARGETS["image"](path)
+
+
+def test_a_tiff_of_a_width_of_two_numbers(tmp_path: Path) -> None:
+    path = tmp_path / "wide.btf"
+    path.write_bytes(
+        tiff(64, 64, bytes(64 * 64 * 3), 1).replace(
+            struct.pack("<HHI", 256, 4, 1), struct.pack("<HHI", 256, 3, 2)
+        )
+    )
+    with pytest.raises(LeukodiffError, match=r"wide\.btf"):
+        TARGETS["image"](path)
+
+
+@pytest.mark.parametrize("value", [1e308, "warm", None, [0.5]])
+def test_a_calibration_that_is_no_number(seeds: Seeds, tmp_path: Path, value: object) -> None:
+    good = next(path for path in seeds["weights"] if path.stem == "classifier")
+    facts = json.loads(good.with_suffix(".json").read_text())
+    facts["calibration"]["temperature"] = value
+    (tmp_path / good.name).write_bytes(good.read_bytes())
+    (tmp_path / "classifier.json").write_text(json.dumps(facts))
+    with pytest.raises(LeukodiffError, match=r"classifier\.json: calibration can't be"):
+        TARGETS["metadata"](tmp_path / "classifier.json")
 
 
 @pytest.mark.parametrize("kind", ["detector", "classifier"])

@@ -116,6 +116,8 @@ class Child:
                 text=True,
                 cwd=Path(__file__).parents[1],
             )
+        assert self._process.stdout
+        self._process.stdout.readline()  # it is ready: what it imports is nobody's time
         return self._process
 
     def close(self) -> None:

@@ -54,6 +54,7 @@ def main() -> None:
     most = int(sys.argv[1])
     resource.setrlimit(resource.RLIMIT_AS, (most, most))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    print("ready", flush=True)
     for line in sys.stdin:
         asked = json.loads(line)
         Path("/proc/self/clear_refs").write_text("5")
