@@ -49,7 +49,7 @@ def main() -> None:
         seeds = write_seeds(root / "seeds")
         tally = in_parallel(seeds, root, asked)
     rows = tally.rows
-    print(markdown_table(list(rows[0]), [row.values() for row in rows]))
+    print(markdown_table(list(rows[0]), [list(row.values()) for row in rows]))
     for one in tally.findings:
         print(f"\n{one.number} {one.kind} {one.seed}: {one.what}\n{one.text}")
     if asked.out:

@@ -140,7 +140,8 @@ class SlideFolder:
             ) from error
         if not _is_record(found):
             raise OutputError(f"{path}: not a record of analyze; move the folder away")
-        return found
+        whole: Mapping[str, Any] = found
+        return whole
 
 
 def _is_record(found: object) -> bool:

@@ -23,7 +23,8 @@ def typed(kind: type[Made], values: Mapping[str, Any]) -> Made:
         TypeError: a value is of another type, or one is missing or unknown.
         ValueError: a number can't be.
     """
-    for name, allowed in _simple(kind).items():
+    of_any: type = kind
+    for name, allowed in _simple(of_any).items():
         if name in values:
             _require(name, values[name], allowed)
     return kind(**values)

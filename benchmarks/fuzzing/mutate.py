@@ -9,12 +9,14 @@ import random
 import struct
 import zlib
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 Mutator = Callable[[bytes, random.Random], bytes]
 
 WORDS_32 = (0, 1, 2, 255, 65535, 65536, 20_000, 100_000, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF)
 """What lengths, counts and offsets are overwritten with."""
+
+ORDERS: tuple[Literal["little"], Literal["big"]] = ("little", "big")
 
 HEAD = 512
 """Half of the bytes that are changed lie this near to the start, where headers are."""
@@ -56,6 +58,11 @@ def _place(data: bytes, rng: random.Random, room: int = 1) -> int:
     return rng.randrange(min(end, HEAD) if rng.random() < 0.5 else end)
 
 
+def _most(size: int) -> int:
+    """The largest number of so many bytes."""
+    return (1 << 8 * size) - 1
+
+
 def flip(data: bytes, rng: random.Random) -> bytes:
     """One bit turned over, or up to 16."""
     changed = bytearray(data)
@@ -66,9 +73,9 @@ def flip(data: bytes, rng: random.Random) -> bytes:
 
 def overwrite(data: bytes, rng: random.Random) -> bytes:
     """Two or four bytes that a header may hold as a number."""
-    size, order = rng.choice((2, 4)), rng.choice(("little", "big"))
+    size, order = rng.choice((2, 4)), rng.choice(ORDERS)
     at = _place(data, rng, size)
-    number = (rng.choice(WORDS_32) & (256**size - 1)).to_bytes(size, order)  # type: ignore[arg-type]
+    number = (rng.choice(WORDS_32) & _most(size)).to_bytes(size, order)
     return data[:at] + number + data[at + size :]
 
 
@@ -111,7 +118,7 @@ def tiff_entry(data: bytes, rng: random.Random) -> bytes:
     at += field
     few = (0, 1, 2, 3, 4, 5, 7, 8, 16, 32, 255, 65535)
     number = rng.choice(few if size == 2 else (*WORDS_32, len(data), len(data) - 1))
-    raw = (number & (256**size - 1)).to_bytes(size, "little" if order == "<" else "big")
+    raw = (number & _most(size)).to_bytes(size, "little" if order == "<" else "big")
     return data[:at] + raw + data[at + size :]
 
 

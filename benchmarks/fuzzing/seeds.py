@@ -64,7 +64,7 @@ def images(folder: Path) -> Iterator[Path]:
 def _by_pillow(folder: Path, picture: Image.Image) -> Iterator[Path]:
     exif = picture.getexif()
     exif[274] = 6
-    for name, options in {
+    ways: dict[str, dict[str, Any]] = {
         "a.jpg": {"exif": exif},
         "grey.jpg": {},
         "progressive.jpg": {"progressive": True},
@@ -77,7 +77,8 @@ def _by_pillow(folder: Path, picture: Image.Image) -> Iterator[Path]:
         "lossless.webp": {"lossless": True, "exif": exif},
         "plain.tif": {},
         "lzw.tif": {"compression": "tiff_lzw"},
-    }.items():
+    }
+    for name, options in ways.items():
         mode = {"grey": "L", "cmyk": "CMYK", "palette": "P", "alpha": "RGBA"}
         path = folder / name
         picture.convert(mode.get(path.stem, "RGB")).save(path, **options)
@@ -172,7 +173,10 @@ def weights(folder: Path) -> Iterator[Path]:
         path = folder / f"{kind}.onnx"
         path.write_bytes(_model(kind))
         shipped = read_metadata(metadata_path(SHIPPED[kind]))
-        known = {"thresholds": shipped.thresholds, "calibration": shipped.calibration}
+        known: dict[str, Any] = {
+            "thresholds": shipped.thresholds,
+            "calibration": shipped.calibration,
+        }
         classes = DETECTOR_CLASSES if kind == "detector" else CLASSIFIER_CLASSES
         facts = ModelMetadata(
             "tiny", "1", kind, classes, 64, 0.375, sha256_of(path), licence="AGPL", **known
@@ -187,7 +191,8 @@ def _model(kind: str) -> bytes:
     helper, types = onnx.helper, onnx.TensorProto
     width = 7 if kind == "detector" else 8
     table = np.random.default_rng(2).normal(size=(3, width)).astype(np.float32) / 160
-    said, shape = ("predictions", ["n", "w", 7]) if width == 7 else ("logits", ["n", 8])
+    shape: list[str | int | None] = ["n", "w", 7] if width == 7 else ["n", 8]
+    said = "predictions" if width == 7 else "logits"
     axes = [1] if width == 7 else [1, 2]
     nodes = [
         helper.make_node("Cast", ["images"], ["pixels"], to=types.FLOAT),
