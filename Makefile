@@ -4,6 +4,7 @@
 UV_VERSION := 0.13.9
 RUN_ENV := .venv
 TEST_ENV := .venv-test
+DOCS_ENV := .venv-docs
 DEMO_OUT := demo-out
 
 # The first Python of 3.11 or newer; `make PYTHON=/path/to/python` overrides.
@@ -17,11 +18,12 @@ UV_OPTIONS := $(if $(CERTIFICATES),--system-certs)
 ROOMS := classifier datasets detector pipeline runtime
 SOURCES := $(ROOMS) tests benchmarks
 
-.PHONY: help demo run-env test-env test lint web format lock clean
+.PHONY: help docs demo run-env test-env test lint web format lock clean
 
 help:
 	@echo "make demo    a smear, its analysis and the differential; installs what it needs, no torch"
 	@echo "make test    style, types, import rules and all tests; installs torch (5 GB)"
+	@echo "make docs    the documentation as a site in site/, which needs no network"
 	@echo "make lint    style, types and import rules alone"
 	@echo "make web     what the review's pages take from npm, and the check of their scripts; needs node"
 	@echo "make format  let ruff mend the style"
@@ -45,6 +47,10 @@ web:
 		npm --prefix $(WEB) run --silent build && npm --prefix $(WEB) run --silent check; \
 	else echo "no npm here: the review's pages go without their viewer, their scripts unchecked"; fi
 
+docs: $(DOCS_ENV)/ready
+	@NO_MKDOCS_2_WARNING=1 $(DOCS_ENV)/bin/mkdocs build --quiet --strict
+	@echo "open site/index.html"
+
 lint: $(TEST_ENV)/ready
 	$(TEST_ENV)/bin/ruff check $(SOURCES)
 	$(TEST_ENV)/bin/ruff format --check $(SOURCES)
@@ -64,7 +70,7 @@ lock: $(RUN_ENV)/uv
 
 clean:
 	rm -rf $(WEB)/node_modules pipeline/review/static/lib
-	rm -rf $(RUN_ENV) $(TEST_ENV) $(DEMO_OUT) build dist leukodiff.egg-info
+	rm -rf $(RUN_ENV) $(TEST_ENV) $(DOCS_ENV) $(DEMO_OUT) site build dist leukodiff.egg-info
 	rm -rf .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 
 # An environment is ready when everything in it is installed; a broken one is made anew.
@@ -73,7 +79,8 @@ clean:
 		--build-constraints requirements.lock --editable '.$(EXTRAS)'
 	@touch "$@"
 
-$(TEST_ENV)/ready: EXTRAS = [train,dev]
+$(TEST_ENV)/ready: EXTRAS = [train,dev,docs]
+$(DOCS_ENV)/ready: EXTRAS = [docs]
 
 %/uv:
 	@test -n "$(PYTHON)" || { echo "leukodiff needs Python 3.11 or newer; none was found"; exit 1; }

@@ -13,7 +13,7 @@ Figures = Mapping[str, Any]
 HEAD = """# Results
 
 What the shipped models do on test data. Every figure in a table stands in a file under
-[results/](results/) and is made again by
+`docs/results/` and is made again by
 
 ```
 LEUKODIFF_DATA=... python benchmarks/results.py

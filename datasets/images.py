@@ -1,6 +1,7 @@
 """Any image a camera or a colleague may hand over -> uint8 RGB, or one line that says why not."""
 
 import io
+import struct
 from pathlib import Path
 from typing import Literal
 
@@ -21,6 +22,13 @@ Rgb = NDArray[np.uint8]
 MAX_PIXELS = 400_000_000
 """The largest image read in one piece: 1.2 GB as RGB. The header is asked before any pixel is."""
 
+FEW_PIXELS = 16_000_000
+"""An image up to this size is read whatever its file's: a plain one of 48 MB as RGB."""
+
+THINNEST = 200
+"""A larger one has at most so many px for a byte of its file. White glass alone has 64 in a JPEG
+and 344 in a PNG; a field at the lowest quality that a camera offers about 20."""
+
 _READERS: tuple[tuple[bytes, type[ImageFile.ImageFile]], ...] = (
     (b"\xff\xd8\xff", JpegImageFile),
     (b"\x89PNG\r\n\x1a\n", PngImageFile),
@@ -31,6 +39,24 @@ _READERS: tuple[tuple[bytes, type[ImageFile.ImageFile]], ...] = (
     (b"BM", BmpImageFile),
     (b"RIFF", WebPImageFile),
 )
+UNREADABLE = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    LookupError,
+    EOFError,
+    TypeError,
+    ArithmeticError,
+    AttributeError,
+    AssertionError,
+    RuntimeError,
+    struct.error,
+    Image.DecompressionBombError,
+    cv2.error,
+)
+"""What Pillow and OpenCV raise of a file that isn't as it should be."""
+
+_LONGEST = max((magic for magic, _ in _READERS), key=len)
 _BITS_PER_SAMPLE, _PLANAR_CONFIGURATION = 258, 284
 _DEPTHS = (8, 10, 12, 14, 16)
 
@@ -52,12 +78,35 @@ def read_rgb(path: Path) -> Rgb:
             f"{path}: {image.width} x {image.height} px is more than the {MAX_PIXELS // 10**6} "
             "megapixels that are read in one piece; cut it into fields first"
         )
+    _refuse_bomb(path, *image.size, len(data))
     try:
         return _decode(path, image, data)
-    except (OSError, ValueError, SyntaxError, EOFError, cv2.error) as error:
+    except InputError:
+        raise
+    except UNREADABLE as error:
         raise _unreadable(path, error) from error
     except MemoryError as error:
         raise InputError(f"{path}: not enough memory for {pixels / 1e6:.0f} megapixels") from error
+
+
+def header_size(path: Path) -> tuple[int, int]:
+    """Width and height (px) that an image's header claims; no pixel is read.
+
+    Raises:
+        InputError: the file is missing, empty or no image; it names the file.
+    """
+    try:
+        with path.open("rb") as file:
+            head = file.read(len(_LONGEST))
+            file.seek(0)
+            for magic, reader in _READERS:
+                if head.startswith(magic):
+                    return reader(file).size
+    except OSError as error:
+        raise InputError(f"{path}: can't be read: {error.strerror or error}") from error
+    except UNREADABLE as error:
+        raise _unreadable(path, error) from error
+    raise InputError(f"{path}: not an image that can be read here (JPEG, PNG, TIFF, BMP or WebP)")
 
 
 def _read_bytes(path: Path) -> bytes:
@@ -80,9 +129,11 @@ def _open(path: Path, data: bytes) -> ImageFile.ImageFile:
         if data.startswith(magic):
             if data[:4] in (b"II*\0", b"MM\0*"):
                 _refuse_cut_off_tiff(path, data)
+            if reader is WebPImageFile:  # whose decoder takes its canvas when it is opened
+                _refuse_bomb(path, *_webp_size(data), len(data))
             try:
                 return reader(io.BytesIO(data))
-            except (OSError, SyntaxError, ValueError, KeyError, EOFError) as error:
+            except UNREADABLE as error:
                 raise _unreadable(path, error) from error
     raise InputError(f"{path}: not an image that can be read here (JPEG, PNG, TIFF, BMP or WebP)")
 
@@ -92,6 +143,8 @@ def _decode(path: Path, image: ImageFile.ImageFile, data: bytes) -> Rgb:
         _refuse_cut_off_jpeg(path, data)
         if image.mode in ("RGB", "L"):
             return _by_opencv(data, cv2.IMREAD_COLOR_RGB)
+    if isinstance(image, PngImageFile):
+        _refuse_cut_off_png(path, data)
     if _is_deep(image):
         if isinstance(image, TiffImageFile) and image.tag_v2.get(_PLANAR_CONFIGURATION, 1) != 1:
             raise InputError(f"{path}: 16-bit colour planes stored apart; save it interleaved")
@@ -100,6 +153,35 @@ def _decode(path: Path, image: ImageFile.ImageFile, data: bytes) -> Rgb:
     if image.mode in ("I", "F"):
         raise InputError(f"{path}: 32-bit pixels have no known range; save it with 8 or 16 bits")
     return _by_pillow(image)
+
+
+def _refuse_bomb(path: Path, width: int, height: int, n_bytes: int) -> None:
+    """Before any pixel is decoded: a small file that claims to be a huge image is none."""
+    if width * height > max(FEW_PIXELS, THINNEST * n_bytes):
+        raise InputError(
+            f"{path}: claims {width} x {height} px in {n_bytes / 1000:.0f} kB: "
+            "damaged, or a decompression bomb"
+        )
+
+
+def _webp_size(data: bytes) -> tuple[int, int]:
+    """Width and height of a WebP's canvas (RFC 9649); the least there is of what is no header."""
+    kind, body = data[12:16], data[20:30].ljust(10, b"\0")
+    if kind == b"VP8X":
+        return tuple(1 + int.from_bytes(body[i : i + 3], "little") for i in (4, 7))  # type: ignore[return-value]
+    if kind == b"VP8L":
+        bits = int.from_bytes(body[1:5], "little")
+        return 1 + (bits & 0x3FFF), 1 + (bits >> 14 & 0x3FFF)
+    return tuple(int.from_bytes(body[i : i + 2], "little") & 0x3FFF for i in (6, 8))  # type: ignore[return-value]
+
+
+def _refuse_cut_off_png(path: Path, data: bytes) -> None:
+    """OpenCV takes memory for what a chunk claims to hold, before it looks whether it is there."""
+    at = 8
+    while at + 8 <= len(data):
+        at += 12 + int.from_bytes(data[at : at + 4], "big")
+    if at > len(data):
+        raise InputError(f"{path}: the PNG is cut off before its end")
 
 
 def _turned(pixels: Rgb, image: ImageFile.ImageFile) -> Rgb:

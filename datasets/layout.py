@@ -164,13 +164,20 @@ def read_table(path: Path, columns: Iterable[str]) -> Iterator[dict[str, str]]:
     """The rows of a CSV table that must hold `columns`; a missing or empty file has no rows.
 
     Raises:
-        DataError: a column is missing.
+        DataError: a column is missing, a row has more or fewer values, or it is no table in UTF-8.
     """
     if not path.is_file():
         return
-    with path.open(newline="", encoding="utf-8-sig") as file:
-        reader = csv.DictReader(file)
-        missing = sorted(set(columns) - set(reader.fieldnames or columns))
-        if missing:
-            raise DataError(f"{path}: expected the columns {', '.join(missing)}")
-        yield from reader
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            reader = csv.DictReader(file)
+            missing = sorted(set(columns) - set(reader.fieldnames or columns))
+            if missing:
+                raise DataError(f"{path}: expected the columns {', '.join(missing)}")
+            for row in reader:
+                if None in row or None in row.values():
+                    what = f"expected {len(reader.fieldnames or ())} values"
+                    raise DataError(f"{path}, line {reader.line_num}: {what}")
+                yield row
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"{path}: not a CSV table in UTF-8 ({error})") from error

@@ -1,6 +1,7 @@
 """Anyone's own smears: a folder of images with one table of labelled cells beside them."""
 
 import json
+import math
 from collections import defaultdict
 from pathlib import Path
 
@@ -14,6 +15,9 @@ from .vocabulary import BY_NAME
 TABLES = ("truth.csv", "cells.csv")
 EDGES = ("x_min", "y_min", "x_max", "y_max")
 COLUMNS = ("field_id", "cell_type", *EDGES)
+
+LARGEST = 1e6
+"""No image has more px along a side, no microscope a coarser px (um)."""
 
 Rows = list[dict[str, str]]
 
@@ -39,7 +43,10 @@ def load_table(root: Path) -> list[LabelledField]:
     if missing := sorted(set(by_field) - {path.name for path in images}):
         raise DataError(f"{table}: no image {missing[0]} beside it")
     scale = _scale(root / "truth.json")
-    return [_field(path, by_field[path.name], scale) for path in images]
+    try:
+        return [_field(path, by_field[path.name], scale) for path in images]
+    except ValueError as error:
+        raise DataError(f"{table}: {error}") from error
 
 
 def _scale(path: Path) -> float | None:
@@ -56,17 +63,27 @@ def _field(path: Path, rows: Rows, scale: float | None) -> LabelledField:
     group = first.get("group") or path.name
     split = first.get("split") or split_of(f"table/{group}")
     if split not in SPLITS:
-        raise DataError(f"{path.name}: split {split!r}: expected one of {', '.join(SPLITS)}")
-    try:
-        boxes = to_boxes([[float(row[edge]) for edge in EDGES] for row in rows])
-        um_per_px = float(first["um_per_px"]) if first.get("um_per_px") else scale
-    except ValueError as error:
-        raise DataError(f"{path.name}: a box or scale in the table is no number") from error
+        expected = ", ".join(SPLITS)
+        raise ValueError(f"{path.name}: split {split[:40]!r}: expected one of {expected}")
+    boxes = to_boxes([[_number(row[edge], path) for edge in EDGES] for row in rows])
+    um_per_px = _number(first["um_per_px"], path) if first.get("um_per_px") else scale
     return LabelledField(path, boxes, _types(path, rows), split, "table", group, um_per_px)
+
+
+def _number(text: str, path: Path) -> float:
+    """A px or a scale; beyond a million it is neither."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not abs(value) <= LARGEST:
+        raise ValueError(f"{path.name}: a box or scale is no number that can be: {text[:40]!r}")
+    return value
 
 
 def _types(path: Path, rows: Rows) -> tuple[str, ...]:
     names = tuple(row.get("reviewed_as") or row["cell_type"] for row in rows)
     if unknown := sorted(set(names) - set(BY_NAME)):
-        raise DataError(f"{path.name}: no cell type {unknown[0]!r}: there are {', '.join(BY_NAME)}")
+        expected = ", ".join(BY_NAME)
+        raise ValueError(f"{path.name}: no cell type {unknown[0][:40]!r}: there are {expected}")
     return names

@@ -1,6 +1,6 @@
 """A run: slides in, their folders and the run's tables out, on all the cores there are."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -14,7 +14,9 @@ from .batch.progress import OnProgress, Progress
 from .batch.run import Run
 from .batch.settings import AnalyzeSettings
 from .batch.summary import RunSummary
+from .callable_module import make_callable
 from .exports.html import report_template
+from .given import AnyPath, as_paths
 from .models import Models, load_models
 from .output import prepare
 from .scans import open_scan
@@ -24,8 +26,8 @@ __all__ = ["AnalyzeSettings", "Keeper", "OnProgress", "RunSummary", "analyze", "
 
 
 def analyze(
-    inputs: Sequence[Path],
-    out: Path,
+    inputs: AnyPath | Iterable[AnyPath],
+    out: AnyPath,
     settings: AnalyzeSettings | None = None,
     on_progress: OnProgress | None = None,
     models: Models | None = None,
@@ -33,11 +35,12 @@ def analyze(
 ) -> RunSummary:
     """Analyzes files and folders into an output folder; slides that are whole there are skipped.
 
-    One run at a time may write to a folder. Ctrl-C ends a run early: what was finished is kept and
-    listed, and the summary says `interrupted`.
+    One run at a time may write to a folder; runs to several folders may go on at once, each in a
+    thread of its own. Ctrl-C ends a run early: what was finished is kept and listed, and the
+    summary says `interrupted`.
 
     Args:
-        inputs: images, folders of images, folders of folders.
+        inputs: images, scans, folders of images, folders of folders; one or several.
         out: the output folder.
         settings: the defaults when None.
         on_progress: called in the calling thread after each field, and within a scan.
@@ -52,7 +55,8 @@ def analyze(
         ModelFileError: a model file is missing or damaged.
     """
     settings = settings or AnalyzeSettings()
-    slides = find_slides([Path(path) for path in inputs], settings.per_image, leave_out=out)
+    out = Path(out)
+    slides = find_slides(as_paths(inputs), settings.per_image, leave_out=out)
     return analyze_slides(slides, out, settings, on_progress, models, keeper)
 
 
@@ -97,3 +101,6 @@ def _loaded(slides: Sequence[Slide], settings: AnalyzeSettings, workers: int) ->
         with suppress(InputError):  # it is told when its turn comes
             open_scan(scans[0]).close()
     return models
+
+
+make_callable(__name__)

@@ -8,6 +8,9 @@ from leukodiff.runtime.errors import InputError
 
 from .statistics import Confusion
 
+MOST_DIGITS = 9
+"""Of a count of cells."""
+
 TRUE, MISSED = "true_type", "missed"
 
 
@@ -41,7 +44,12 @@ def read_confusion(path: Path) -> Confusion:
                 raise InputError(f"{path}, line {number}: unknown type {name!r}")
         if row[0] in table:
             raise InputError(f"{path}, line {number}: {row[0]} is there twice")
-        if wrong := [text for text in counts.values() if not text.isdecimal()]:
-            raise InputError(f"{path}, line {number}: expected a whole number, not {wrong[0]!r}")
+        if wrong := [text for text in counts.values() if not _is_count(text)]:
+            what = f"expected a whole number, not {wrong[0][:40]!r}"
+            raise InputError(f"{path}, line {number}: {what}")
         table[row[0]] = {name: int(text) for name, text in counts.items()}
     return Confusion.from_mapping(table)
+
+
+def _is_count(text: str) -> bool:
+    return text.isdecimal() and len(text) <= MOST_DIGITS

@@ -141,13 +141,25 @@ class SlideFolder:
         path = self.final / RECORD
         try:
             found = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             raise OutputError(
                 f"{self.final}: in the way, not made by analyze; move it or choose another --out"
             ) from error
-        if not isinstance(found, dict) or not {"made_of", "row", "counts"} <= set(found):
+        if not _is_record(found):
             raise OutputError(f"{path}: not a record of analyze; move the folder away")
-        return found
+        whole: Mapping[str, Any] = found
+        return whole
+
+
+def _is_record(found: object) -> bool:
+    """Whether it has the shape of a record: what is in it is looked at where it is used."""
+    if not isinstance(found, dict) or not {"made_of", "row", "counts"} <= set(found):
+        return False
+    row, counts, paths = found["row"], found["counts"], found.get("paths", [])
+    named = isinstance(row, dict) and isinstance(row.get("slide_id"), str) and "status" in row
+    listed = isinstance(counts, list) and all(isinstance(one, dict) for one in counts)
+    placed = isinstance(paths, list) and all(isinstance(one, str) for one in paths)
+    return named and listed and placed and isinstance(found.get("made_by", {}), dict)
 
 
 def slide_id_in(record: Path) -> str:

@@ -64,6 +64,13 @@ def read_samples(path: Path) -> Mapping[str, Sample]:
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: not a CSV table in UTF-8 ({error})") from error
     reader = csv.DictReader(text.splitlines(), strict=True)
+    try:
+        return _rows(path, reader)
+    except csv.Error as error:
+        raise InputError(f"{path}, line {reader.line_num}: {error}") from error
+
+
+def _rows(path: Path, reader: "csv.DictReader[str]") -> dict[str, Sample]:
     known = {one.name for one in fields(Sample)}
     columns = reader.fieldnames or []
     if "slide_id" not in columns:
@@ -73,14 +80,11 @@ def read_samples(path: Path) -> Mapping[str, Sample]:
             f"{path}: unknown column {unknown[0]!r}; known: {', '.join(sorted(known))}"
         )
     found: dict[str, Sample] = {}
-    try:
-        for row in reader:
-            where = f"{path}, line {reader.line_num}"
-            if row["slide_id"] in found:
-                raise InputError(f"{where}: slide {row['slide_id']!r} is there twice")
-            found[row["slide_id"]] = _sample(row, where)
-    except csv.Error as error:
-        raise InputError(f"{path}, line {reader.line_num}: {error}") from error
+    for row in reader:
+        where = f"{path}, line {reader.line_num}"
+        if row["slide_id"] in found:
+            raise InputError(f"{where}: slide {row['slide_id']!r} is there twice")
+        found[row["slide_id"]] = _sample(row, where)
     return found
 
 

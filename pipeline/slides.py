@@ -5,14 +5,11 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from warnings import catch_warnings, simplefilter
 
-from PIL import Image
-
-from leukodiff.datasets.images import Rgb, read_rgb
-from leukodiff.datasets.layout import IMAGE_SUFFIXES, image_size
+from leukodiff.datasets.images import Rgb, header_size, read_rgb
+from leukodiff.datasets.layout import IMAGE_SUFFIXES
 from leukodiff.runtime.checksum import sha256_of
-from leukodiff.runtime.errors import DataError, InputError
+from leukodiff.runtime.errors import InputError
 
 from .scans import is_scan_name, open_scan, scan_fingerprint
 from .scans.opening import LARGE_PIXELS, SCAN_SUFFIXES, TIFF_SUFFIXES
@@ -193,14 +190,10 @@ def _bytes(path: Path) -> int:
 
 
 def _pixels(path: Path) -> int:
-    with catch_warnings():
-        simplefilter("ignore", Image.DecompressionBombWarning)
-        try:
-            width, height = image_size(path)
-        except Image.DecompressionBombError:
-            return LARGE_PIXELS + 1
-        except DataError:  # what is wrong with it is said when it is read
-            return 0
+    try:
+        width, height = header_size(path)
+    except InputError:  # what is wrong with it is said when it is read
+        return 0
     return width * height
 
 

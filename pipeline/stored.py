@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from leukodiff.classifier.facts import CellFacts
+from leukodiff.datasets.vocabulary import BY_NAME, UNIDENTIFIED
 from leukodiff.runtime.errors import InputError
 
 from .profiles import Profile, ReferenceRange
@@ -23,11 +24,14 @@ from .report import (
 from .sample import Sample
 from .scale import SlideScale
 from .statistics import Confusion
+from .typed import typed
 
 STORED = "smear.json"
 """The file's name in a slide's folder."""
 
 VERSION = 1
+
+_TYPES = frozenset({*BY_NAME, UNIDENTIFIED})
 
 _CELL = tuple(one.name for one in fields(Cell) if one.name != "facts")
 _FACTS = tuple(one.name for one in fields(CellFacts))
@@ -72,13 +76,13 @@ def read_stored(path: Path) -> SmearReport:
     except OSError as error:
         told = error.strerror or error
         raise InputError(f"{path}: not there; analyze the slide again ({told})") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(f"{path}: damaged; analyze the slide again ({error})") from error
     if not isinstance(content, dict) or content.get("version") != VERSION:
         raise InputError(f"{path}: not a report of this version; analyze the slide again")
     try:
         return _report(content)
-    except (KeyError, TypeError, ValueError) as error:
+    except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
         raise InputError(f"{path}: damaged; analyze the slide again ({error})") from error
 
 
@@ -97,15 +101,16 @@ def _reading(one: ScanReading) -> dict[str, Any]:
 
 def _report(content: Mapping[str, Any]) -> SmearReport:
     scale, confusion = content["scale"], content["confusion"]
+    _require_fit(content)
     return SmearReport(
         content["slide_id"],
         tuple(content["class_names"]),
         tuple(_cell(dict(zip(content["cell_columns"], r, strict=True))) for r in content["cells"]),
         tuple(
-            FieldResult(**dict(zip(content["field_columns"], row, strict=True)))
+            typed(FieldResult, dict(zip(content["field_columns"], row, strict=True)))
             for row in content["fields"]
         ),
-        SlideScale(**scale | {"warnings": tuple(scale["warnings"])}) if scale else None,
+        typed(SlideScale, scale | {"warnings": tuple(scale["warnings"])}) if scale else None,
         _provenance(content["provenance"]),
         content["overlays"],
         {
@@ -113,7 +118,7 @@ def _report(content: Mapping[str, Any]) -> SmearReport:
             for field_id, one in content["readings"].items()
         },
         content["atypical_rate"],
-        Sample(**content["sample"]),
+        typed(Sample, content["sample"]),
         Counting(
             content["interval"],
             _profile(content["profile"]),
@@ -123,20 +128,36 @@ def _report(content: Mapping[str, Any]) -> SmearReport:
     )
 
 
+def _require_fit(content: Mapping[str, Any]) -> None:
+    """Refuses what no dataclass looks at: overlays, and probabilities of other classes."""
+    overlays, n = content["overlays"], len(content["class_names"])
+    if not isinstance(overlays, dict) or not all(isinstance(p, str) for p in overlays.values()):
+        raise TypeError("overlays: expected a path for each field")
+    at = content["cell_columns"].index("probabilities")
+    if any(len(row[at]) != n for row in content["cells"]):
+        raise ValueError(f"expected {n} probabilities for each cell")
+
+
 def _cell(values: dict[str, Any]) -> Cell:
-    facts = CellFacts(**{name: values.pop(f"fact_{name}") for name in _FACTS})
-    return Cell(**values | {"probabilities": tuple(values["probabilities"]), "facts": facts})
+    facts = typed(CellFacts, {name: values.pop(f"fact_{name}") for name in _FACTS})
+    chances = tuple(map(float, values["probabilities"]))
+    cell = typed(Cell, values | {"probabilities": chances, "facts": facts})
+    if unknown := {cell.cell_type, cell.reviewed_as or cell.cell_type} - _TYPES:
+        raise ValueError(f"no cell type is called {unknown.pop()[:40]!r}")
+    return cell
 
 
 def _provenance(values: Mapping[str, Any]) -> Provenance:
-    models = tuple(ModelUsed(**one) for one in values["models"])
-    return Provenance(**{**values, "models": models})
+    models = tuple(typed(ModelUsed, one) for one in values["models"])
+    return typed(Provenance, {**values, "models": models, "settings": dict(values["settings"])})
 
 
 def _profile(values: Mapping[str, Any]) -> Profile:
-    return Profile(**{**values, "ranges": tuple(ReferenceRange(**r) for r in values["ranges"])})
+    return typed(
+        Profile, {**values, "ranges": tuple(typed(ReferenceRange, r) for r in values["ranges"])}
+    )
 
 
 def _read_reading(values: Mapping[str, Any], columns: list[str]) -> ScanReading:
-    areas = tuple(Area(**dict(zip(columns, row, strict=True))) for row in values["areas"])
-    return ScanReading(**{**values, "areas": areas})
+    areas = tuple(typed(Area, dict(zip(columns, row, strict=True))) for row in values["areas"])
+    return typed(ScanReading, {**values, "areas": areas})

@@ -9,6 +9,12 @@ from typing import Any
 
 from .errors import ModelFileError
 
+CALIBRATING = frozenset(
+    {"temperature", "temperature_rise", "atypical_rate", "second_look"}
+    | {"nms_iou", "red_cell_box_ratio"}
+)
+"""What of a calibration is one number."""
+
 KINDS = ("detector", "classifier")
 
 
@@ -84,7 +90,7 @@ def read_metadata(path: Path) -> ModelMetadata:
         facts = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ModelFileError(f"{path}: no model metadata here ({error.strerror})") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ModelFileError(f"{path}: this is not model metadata in JSON ({error})") from error
     if not isinstance(facts, dict):
         raise ModelFileError(f"{path}: expected a JSON object, got {type(facts).__name__}")
@@ -152,7 +158,9 @@ _FITS = {
     "mean": _three_numbers,
     "std": lambda value: _three_numbers(value) and all(v > 0 for v in value),
     "thresholds": _fractions,
-    "calibration": _mapping,
+    "calibration": lambda value: (
+        _mapping(value) and all(_number(value[name]) for name in CALIBRATING & set(value))
+    ),
     "training_data": lambda value: isinstance(value, list) and all(map(_mapping, value)),
     "metrics": _mapping,
     "command": _text,

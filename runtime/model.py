@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .checksum import sha256_of
-from .errors import InputError, ModelFileError
+from .errors import InputError, LeukodiffError, ModelFileError
 from .machine import cores
 from .metadata import ModelMetadata, metadata_path, read_metadata
 
@@ -57,10 +57,31 @@ class Model:
         return next(iter(self.outputs(images).values()))
 
     def outputs(self, images: NDArray[np.uint8]) -> Outputs:
-        """Every output by name, in the file's order, for images (N, H, W, 3), uint8 RGB."""
+        """Every output by name, in the file's order, for images (N, H, W, 3), uint8 RGB.
+
+        Raises:
+            ModelFileError: the engine can't run it, or what comes out is not of its classes.
+        """
         if images.dtype != np.uint8 or images.ndim != 4 or images.shape[3] != 3:
             raise ValueError(f"expected uint8 (N, H, W, 3), got {images.dtype} {images.shape}")
-        return self._run(np.ascontiguousarray(images))
+        try:
+            said = self._run(np.ascontiguousarray(images))
+        except (LeukodiffError, MemoryError):
+            raise
+        except Exception as error:  # the engines' own errors have no common base but this one
+            raise _cannot(self.path, self.engine, "run", error) from error
+        self._require_shape(next(iter(said.values())), len(images))
+        return said
+
+    def _require_shape(self, first: NDArray[np.float32], n: int) -> None:
+        """A YOLO's output is (N, A, 4 + C), a classifier's (N, C), for C classes."""
+        c = len(self.metadata.classes)
+        rank, width = (3, 4 + c) if self.metadata.kind == "detector" else (2, c)
+        if first.ndim != rank or first.shape[0] != n or first.shape[-1] != width:
+            raise ModelFileError(
+                f"{self.path}: no {self.metadata.kind} of {c} classes: {n} images in, "
+                f"{first.shape} out"
+            )
 
 
 def load_model(
@@ -104,8 +125,12 @@ def _started(path: Path, engine: str, start: Callable[[], Started]) -> Started:
     except InputError:
         raise
     except Exception as error:  # the engines' own errors have no common base but this one
-        reason = str(error).strip().splitlines()[-1:] or [type(error).__name__]
-        raise ModelFileError(f"{path}: {engine} can't load this model ({reason[0]})") from error
+        raise _cannot(path, engine, "load", error) from error
+
+
+def _cannot(path: Path, engine: str, what: str, error: Exception) -> ModelFileError:
+    reason = str(error).strip().splitlines()[-1:] or [type(error).__name__]
+    return ModelFileError(f"{path}: {engine} can't {what} this model ({reason[0]})")
 
 
 def checked_metadata(path: Path, kind: str) -> ModelMetadata:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import math
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -107,7 +107,7 @@ def read_table(path: Path) -> Table:
     columns = tuple(name.strip().lower() for name in next(reader, []))
     if not any(columns):
         raise InputError(f"{path}: empty; {HELP}")
-    if twice := [name for name in columns if name and columns.count(name) > 1]:
+    if twice := [name for name, n in Counter(columns).items() if name and n > 1]:
         raise InputError(f"{path}: two columns are called {twice[0]}")
     rows = tuple(
         (reader.line_num, {name: _plain(one) for name, one in zip(columns, row, strict=False)})

@@ -8,8 +8,7 @@ from functools import partial
 from queue import SimpleQueue
 from threading import Event, Thread
 
-import cv2
-
+from ..opencv_threads import one_opencv_thread
 from ..reading import Workers
 from ..slide_job import SlideJob
 from .progress import Progress
@@ -122,14 +121,3 @@ class Crew:
         wait([one for one in self._under_way if not one.cancelled()], timeout=PATIENCE_S)
         for job in open_jobs:
             job.discard()
-
-
-@contextmanager
-def one_opencv_thread() -> Iterator[None]:
-    """Fields are what runs side by side; OpenCV's own threads would only get in their way."""
-    before = cv2.getNumThreads()
-    cv2.setNumThreads(1)
-    try:
-        yield
-    finally:
-        cv2.setNumThreads(before)

@@ -4,6 +4,7 @@ import gc
 import os
 import sys
 import threading
+import warnings
 from typing import Any
 
 import click
@@ -49,6 +50,8 @@ class Commands(click.Group):
 
         Taking the engine's compiled models to pieces before would make everyone wait 0.05 s more.
         """
+        # What Pillow warns of in a damaged file is told by our one line, or is no harm.
+        warnings.filterwarnings("ignore", module=r"PIL\.")
         try:
             return super().__call__(*args, obj=Program(), **kwargs)
         except SystemExit as end:

@@ -1,5 +1,6 @@
 """Pages set from top to bottom on reportlab's canvas: lines, rows, what must stay together."""
 
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -33,6 +34,8 @@ SUBSTITUTES = str.maketrans({"\u202f": "\u00a0", "\u2011": "-"})
 
 MOST_LINES = 30
 """A cell of a table has no more lines: it must fit a page."""
+
+_registering = threading.Lock()
 
 Draw = Callable[[Any, float, float], None]
 """Draws on a canvas, with its left and its top edge at (x, y)."""
@@ -256,9 +259,10 @@ def typeface() -> Typeface:
     from reportlab.pdfbase import pdfmetrics
     from reportlab.pdfbase.ttfonts import TTFont
 
-    known = set(pdfmetrics.getRegisteredFontNames())
-    for name, file in FILES.items():
-        if name not in known:
-            pdfmetrics.registerFont(TTFont(name, Path(font_directory) / file))
+    with _registering:  # a font that two threads register is another one halfway through a page
+        known = set(pdfmetrics.getRegisteredFontNames())
+        for name, file in FILES.items():
+            if name not in known:
+                pdfmetrics.registerFont(TTFont(name, Path(font_directory) / file))
     faces = [pdfmetrics.getFont(name).face.charToGlyph for name in FILES]
     return Typeface(frozenset(faces[0]) & frozenset(faces[1]))

@@ -91,7 +91,7 @@ def read_profile(path: Path) -> Profile:
     """
     try:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise InputError(f"{path}: not a reference profile in TOML ({error})") from error
     if unknown := sorted(set(table) - _TOP):
         raise InputError(f"{path}: unknown key {unknown[0]!r}; known: {', '.join(sorted(_TOP))}")

@@ -25,7 +25,7 @@ def is_vendors(path: Path) -> bool:
     try:
         vendor = openslide.OpenSlide.detect_format(path)
     except (openslide.OpenSlideError, OSError) as error:
-        raise InputError(f"{path}: cut off or damaged ({error})") from error
+        raise InputError(f"{path}: cut off or damaged ({_line(error)})") from error
     return vendor not in (None, GENERIC)
 
 
@@ -64,7 +64,7 @@ class OpenSlideScan(Scan):
                 f"{path}: not a whole-slide file that OpenSlide reads; export it as a tiled TIFF"
             ) from error
         except (openslide.OpenSlideError, OSError) as error:
-            raise InputError(f"{path}: cut off or damaged ({error})") from error
+            raise InputError(f"{path}: cut off or damaged ({_line(error)})") from error
         x, y, width, height = _bounds(slide)
         if not 0 < width * height <= LARGEST:
             slide.close()
@@ -84,8 +84,13 @@ class OpenSlideScan(Scan):
         try:
             rgba = np.asarray(self._slide.read_region(corner, level, (width, height)), np.uint8)
         except (openslide.OpenSlideError, OSError, ValueError) as error:
-            raise InputError(f"{self.path}: can't be read there: {error}") from error
+            raise InputError(f"{self.path}: can't be read there: {_line(error)}") from error
         return _on_white(rgba)
+
+
+def _line(error: Exception) -> str:
+    """What OpenSlide says, which may take several lines."""
+    return " ".join(str(error).split())
 
 
 def _bounds(slide: "OpenSlide") -> tuple[int, int, int, int]:

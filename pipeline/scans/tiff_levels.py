@@ -59,7 +59,10 @@ def find_levels(path: Path, file: "TiffFile") -> Found:
     for image in sorted(images[1:], key=lambda planes: -_area(planes[0])):
         parts.extend(_reduced(image, main, parts, warnings))
     scale = _stated_scale(pages[0], main)
-    parts = with_reductions(main, _at_eight_bits(file, parts))
+    try:
+        parts = with_reductions(main, _at_eight_bits(file, parts))
+    except UNDECODABLE as error:
+        raise InputError(f"{path}: a tile or strip can't be decoded ({error})") from error
     return Found(parts, Scale(scale.um_per_px, (*scale.warnings, *warnings)))
 
 

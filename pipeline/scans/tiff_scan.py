@@ -64,6 +64,9 @@ class TiffScan(Scan):
             raise InputError(f"{path}: the TIFF is cut off or damaged ({error})") from error
         try:
             return cls(path, file, *find_levels(path, file))
+        except UNDECODABLE as error:
+            file.close()
+            raise InputError(f"{path}: the TIFF is cut off or damaged ({error})") from error
         except BaseException:
             file.close()
             raise

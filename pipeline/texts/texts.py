@@ -70,13 +70,23 @@ def _places_in(pattern: str) -> re.Pattern[str]:
 
 
 @cache
+def _shipped(language: str) -> Texts:
+    return _load(language)
+
+
 def load_texts(language: str = "en") -> Texts:
     """A shipped language by its code, or a laboratory's own file by its path.
+
+    A file is read anew each time: it may have been changed.
 
     Raises:
         InputError: there is no such language or file, or the file is not what it should be; the
             key is named.
     """
+    return _shipped(language) if language in LANGUAGES else _load(language)
+
+
+def _load(language: str) -> Texts:
     path = _HERE / f"{language}.toml" if language in LANGUAGES else Path(language)
     own = _read(path) if path.suffix == ".toml" else None
     if own is None:
@@ -96,7 +106,7 @@ def load_texts(language: str = "en") -> Texts:
 def _read(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise InputError(f"{path}: not a file of texts in TOML ({error})") from error
 
 
