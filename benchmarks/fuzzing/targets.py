@@ -17,7 +17,7 @@ from leukodiff.pipeline.profiles import read_profile
 from leukodiff.pipeline.remake import remake
 from leukodiff.pipeline.sample import read_samples
 from leukodiff.pipeline.scans import is_scan_name, open_scan
-from leukodiff.pipeline.slides import find_slides, fingerprint
+from leukodiff.pipeline.slides import digest_of, find_slides
 from leukodiff.pipeline.texts import load_texts
 from leukodiff.runtime.checksum import sha256_of
 from leukodiff.runtime.metadata import metadata_path
@@ -30,8 +30,8 @@ SHA = b'"sha256": "'
 def image(path: Path) -> None:
     """Finds it as a slide, asks its scale and decodes it all; a scan also in small."""
     for slide in find_slides([path]):
-        fingerprint(slide)
         for field in slide.fields:
+            digest_of(field)
             field.metadata_scale()
             if slide.is_scan or is_scan_name(path):
                 _scan(path)
