@@ -68,8 +68,8 @@ def test_options_are_settings(command: str, module: str, settings: str) -> None:
     of_the_report = {one.name for one in command_named("report").params} - {"folders"}
     shared = of_the_report if "report" in known else set()
     assert options - known - shared <= {
-        *("out", "data", "official_labels", "no_overlays", "field_timeout"),
-        *("threshold", "figures"),
+        *("out", "data", "official_labels", "no_overlays", "field_timeout", "cluster"),
+        *("threshold", "figures", "last_layer"),
     }
 
 

@@ -124,7 +124,10 @@ class Run:
                 self._close("failed")
             raise
         else:
-            self._close("finished")
+            try:
+                self._close("finished")
+            except KeyboardInterrupt:  # all the work is done: it ends as if not asked to
+                self._close("finished")
 
     def _close(self, status: str) -> None:
         """Writes the run's own files, each that can be, and says what it came to."""

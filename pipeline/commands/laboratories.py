@@ -110,9 +110,9 @@ def laboratories_classifier(
 laboratories_classifier.params += [
     one
     for one in train_classifier.params
-    if one.name not in {mine.name for mine in laboratories_classifier.params}
+    if one.name not in {"last_layer", *(mine.name for mine in laboratories_classifier.params)}
 ]
-"""A fold takes what `train classifier` takes."""
+"""A fold takes what `train classifier` takes, and learns with all of the network."""
 
 
 @laboratories.command("detector")

@@ -11,7 +11,10 @@ from leukodiff.pipeline.cluster.places import at
 from leukodiff.pipeline.output import RECORD, OutputError
 from leukodiff.runtime.errors import InputError
 
-OLD, NEW = '{"made_of": 1, "row": {}, "counts": []}', '{"made_of": 2, "row": {}, "counts": []}'
+OLD, NEW = (
+    f'{{"made_of": {n}, "row": {{"slide_id": "s1", "status": "done"}}, "counts": []}}'
+    for n in (1, 2)
+)
 
 
 @pytest.fixture(params=["a folder", "a store"])
