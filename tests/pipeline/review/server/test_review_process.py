@@ -2,8 +2,10 @@
 
 import json
 import re
+import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import threading
@@ -25,7 +27,7 @@ LEUKODIFF = (sys.executable, "-c", "from leukodiff.pipeline.cli import main; mai
 class Server:
     """A review that runs in a process of its own."""
 
-    def __init__(self, out: Path, port: int, *more: str) -> None:
+    def __init__(self, out: Path, port: int, *more: str, scheme: str = "http") -> None:
         command = [*LEUKODIFF, "review", str(out)]
         self.process = subprocess.Popen(
             [*command, "--port", str(port), "--threads", "1", *more],
@@ -35,7 +37,8 @@ class Server:
         )
         assert self.process.stdout
         self.said = self.process.stdout.readline()
-        found = re.fullmatch(r"open (http://127\.0\.0\.1:\d+)/\?token=(\w+)\n", self.said)
+        address = rf"open ({scheme}://127\.0\.0\.1:\d+)/\?token=(\w+)\n"
+        found = re.fullmatch(address, self.said)
         assert found, self.said + self.process.stdout.read()
         self.base, self.token = found.groups()
         self.browsers: list[httpx.Client] = []
@@ -70,8 +73,8 @@ def port() -> int:
 def start(port: int) -> Iterator[Callable[..., Server]]:
     started: list[Server] = []
 
-    def begin(out: Path, *more: str) -> Server:
-        started.append(Server(out, port, *more))
+    def begin(out: Path, *more: str, scheme: str = "http") -> Server:
+        started.append(Server(out, port, *more, scheme=scheme))
         return started[-1]
 
     yield begin
@@ -220,3 +223,32 @@ def test_a_port_that_is_taken(analysed: Path) -> None:
         )
     assert run.returncode == 2
     assert "try --port" in run.stderr
+
+
+def certificate(folder: Path) -> tuple[Path, Path]:
+    """One of its own for 127.0.0.1, and its key."""
+    openssl = shutil.which("openssl")
+    if openssl is None:
+        pytest.skip("no openssl here to make a certificate with")
+    folder.mkdir()
+    pem, key = folder / "server.pem", folder / "server.key"
+    command = [openssl, "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"]
+    command += ["-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"]
+    subprocess.run([*command, "-keyout", key, "-out", pem], check=True, capture_output=True)
+    return pem, key
+
+
+def test_over_tls_with_a_certificate_of_its_own(
+    analysed: Path, start: Callable[..., Server], tmp_path: Path
+) -> None:
+    pem, key = certificate(tmp_path / "tls")
+    server = start(analysed, "--tls-cert", str(pem), "--tls-key", str(key), scheme="https")
+    trusted = ssl.create_default_context(cafile=str(pem))
+    with httpx.Client(base_url=server.base, verify=trusted, timeout=STARTS_WITHIN) as client:
+        page = client.get(f"/?token={server.token}")
+        assert "secure" in page.headers["set-cookie"].lower()
+        assert client.get("/").status_code == 200
+    with httpx.Client(timeout=STARTS_WITHIN) as stranger, pytest.raises(httpx.ConnectError):
+        stranger.get(server.base)
+    with httpx.Client(timeout=STARTS_WITHIN) as plain, pytest.raises(httpx.TransportError):
+        plain.get(server.base.replace("https", "http"))
