@@ -94,7 +94,9 @@ def asked_for(sync_api: Any, chromium: str, address: str) -> list[str]:
         for name in ("index.html", "tutorial.html", "commands.html"):
             page.goto(f"{address}/{name}", wait_until="networkidle")
             assert page.locator("h1").count() == 1
-        page.locator("input.md-search__input").fill("erythroblast")
+        search = page.locator("input.md-search__input")
+        search.click()
+        search.press_sequentially("erythroblast", delay=30)  # the page listens to keys
         page.locator(".md-search-result__item").first.wait_for()
         browser.close()
     return asked
