@@ -162,7 +162,7 @@ CLAIMS = {
 SPEED = """
 ## Speed
 
-364 fields of BCCD, side by side in one run on {cores} cores, medians of {rounds} rounds:
+364 fields of BCCD, side by side in one run on {cores} cores, rounds taken: {rounds}, medians:
 
 | | ms a field |
 | --- | --- |
