@@ -142,12 +142,8 @@ def _place(images: Tensor, size_px: int, settings: Augmentation, rng: torch.Gene
     skew = torch.zeros(n, 2, 2, device=rng.device)
     skew[:, 0, 0], skew[:, 0, 1], skew[:, 1, 1] = flip, shear, 1.0
     linear = turn @ skew * (zoom / MARGIN)[:, None, None]
-    shift = (
-        (torch.rand(n, 2, 1, generator=rng, device=rng.device) * 2 - 1)
-        * settings.shift
-        * 2
-        / MARGIN
-    )
+    drawn = torch.rand(n, 2, 1, generator=rng, device=rng.device) * 2 - 1
+    shift = drawn * settings.shift * 2 / MARGIN
     theta = torch.cat([linear, shift], 2).to(images)
     grid = functional.affine_grid(theta, [n, 3, size_px, size_px], align_corners=False)
     return functional.grid_sample(images, grid, padding_mode="border", align_corners=False)

@@ -5,7 +5,6 @@ other data sets, takes minutes without a GPU and forgets nothing of what tells c
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +25,7 @@ from .train import (
     exported_weights,
     load_splits,
     recall_by_source,
+    save_trained,
 )
 from .views import predict_with_features
 
@@ -79,13 +79,9 @@ def train_last_layer(
         shares / shares.sum(),
     )
     log(_line("after", model, val, settings))
-    state = {
-        "weights": model.state_dict(),
-        "settings": asdict(settings) | {"out": None, "device": None, "threads": None},
-        "learnt_before": [dict(one) for one in learnt_before],
-    }
-    torch.save(state, settings.out / "best.pt")
-    return settings.out / "best.pt"
+    best = settings.out / "best.pt"
+    save_trained(best, model, settings, learnt_before)
+    return best
 
 
 def fit(head: Any, features: Tensor, class_id: Tensor, shares: Tensor, pull: float = PULL) -> None:

@@ -141,7 +141,8 @@ def train_on_cells(
         log("  ".join(f"{k} {v:.4g}" for k, v in line.items()))
         if score > run.best:
             run.best = score
-            _save_best(settings.out / "best.pt", run, settings)
+            best = settings.out / "best.pt"
+            save_trained(best, run.average.module, settings, run.learnt_before)
         _save_checkpoint(settings.out / "last.pt", run, settings)
     return settings.out / "best.pt"
 
@@ -296,11 +297,17 @@ def _plain(settings: ClassifierTraining) -> dict[str, Any]:
     return asdict(settings) | {"out": None, "device": None, "threads": None}
 
 
-def _save_best(path: Path, run: _Run, settings: ClassifierTraining) -> None:
+def save_trained(
+    path: Path,
+    network: nn.Module,
+    settings: ClassifierTraining,
+    learnt_before: Sequence[Mapping[str, str]],
+) -> None:
+    """Writes a `best.pt`: what `export classifier` takes."""
     state = {
-        "weights": run.average.module.state_dict(),
+        "weights": network.state_dict(),
         "settings": _plain(settings),
-        "learnt_before": [dict(one) for one in run.learnt_before],
+        "learnt_before": [dict(one) for one in learnt_before],
     }
     torch.save(state, path)
 

@@ -22,12 +22,10 @@ class UnderWay:
     """What the threads of a process are busy with, by what they say."""
 
     entries: dict[int, Entry] = field(default_factory=dict)
-    said_anything: bool = False
 
     def hear(self, words: list[object], now: float) -> None:
         """Takes note of `begin`, `step` or `end` of a number."""
         kind, number = words[0], int(str(words[1]))
-        self.said_anything = True
         if kind == "begin":
             thread, slide_id, field_id = words[2:]
             work = (str(slide_id), str(field_id))
