@@ -6,6 +6,9 @@ import os
 import re
 import shutil
 import signal
+import subprocess
+import sys
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -21,7 +24,8 @@ pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="no process of i
 Smear = Callable[..., Path]
 
 TIMES = re.compile(
-    rb"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[+-]\d\d:\d\d|took [0-9.]+ s|\"seconds\": ?\"?[0-9.]+\"?"
+    rb"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d[+-]\d\d:\d\d)?"
+    rb"|took [0-9.]+ s|\"seconds\": ?\"?[0-9.]+\"?"
 )
 
 
@@ -76,6 +80,65 @@ def check_standing(out: Path, expected: Mapping[str, bytes]) -> None:
         assert found == {k: v for k, v in expected.items() if k.startswith(f"{folder.name}/")}
 
 
+def await_file(path: Path) -> None:
+    until = time.monotonic() + 60
+    while not path.exists():
+        assert time.monotonic() < until
+        time.sleep(0.02)
+
+
+def test_a_process_whose_parent_is_dead_blames_no_field() -> None:
+    program = """
+import os
+from leukodiff.pipeline.batch.child import Telling
+hears, says = os.pipe()
+os.close(hears)
+try:
+    Telling(says).under_way("s1", "a").__enter__()
+except OSError:
+    print("a field's failure")
+"""
+    ended = subprocess.run([sys.executable, "-c", program], stdout=subprocess.PIPE)
+    assert (ended.returncode, ended.stdout) == (-signal.SIGKILL, b"")
+
+
+OUTLIVES = """
+from pathlib import Path
+from leukodiff.pipeline.batch import child
+
+def outlive(lifeline):
+    while not Path({let_go!r}).exists():
+        time.sleep(0.02)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+def hang(path):
+    if "hangs" in path.name:
+        Path({hanging!r}).touch()
+    return deadly(path)
+
+child._end_with_parent = outlive
+slides.read_rgb = hang
+"""
+"""The process that does the work is slow to notice that its parent is dead."""
+
+
+def test_no_other_run_begins_while_a_killed_one_goes_on(tmp_path: Path, smear: Smear) -> None:
+    smear("all/s1", a=("neutrophil",))
+    smear("all/s2", hangs=("neutrophil",))
+    out, let_go, hanging = (tmp_path / name for name in ("out", "let go", "hanging"))
+    outlives = OUTLIVES.format(let_go=str(let_go), hanging=str(hanging))
+    command = ("analyze", tmp_path / "all", "--workers", "1", "--out", out)
+    with start(*command, more=DEADLY + outlives) as process:
+        await_file(hanging)
+        process.kill()
+        process.wait()
+        status, _, err = leukodiff(*command)
+        assert status == 2
+        assert f"{out}: another run is writing to it; wait for it" in err
+        let_go.touch()
+    assert leukodiff(*command)[0] == 0
+
+
 def test_ctrl_c_stops_with_a_summary_even_where_a_read_hangs(tmp_path: Path, smear: Smear) -> None:
     smear("all/s1", a=("neutrophil",))
     smear("all/s2", b=(), hangs=("neutrophil",))
@@ -98,7 +161,7 @@ def test_what_dead_runs_left_is_cleared_up(tmp_path: Path) -> None:
     gone = other.partial.with_name(f"{other.partial.name}-gone")
     for folder in (mine.partial / "overlays", gone, tmp_path / "s3", tmp_path / ".hidden"):
         folder.mkdir(parents=True)
-    for name in (".slides.csv.partial", ".probe-123", "mine.partial", ".failed.jsonl"):
+    for name in (".slides.csv.partial", ".probe-a_3", "mine.partial", ".failed.jsonl"):
         (tmp_path / name).write_text("x")
     clear_up(tmp_path)
     left = {path.name for path in tmp_path.iterdir()}
