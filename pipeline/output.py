@@ -9,6 +9,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from tempfile import TemporaryFile
 from traceback import format_exception
 from typing import Any
 
@@ -19,6 +20,10 @@ RECORD = "slide.json"
 
 ERROR_LOG = "errors.log"
 """Beside the run's tables, once there is anything to say: the tracebacks of unexpected errors."""
+
+
+PROBE = ".probe-"
+"""Begins the name of a file that proves that there is room."""
 
 
 class OutputError(LeukodiffError):
@@ -40,13 +45,12 @@ def prepare(out: Path, n_bytes: int = 0) -> None:
     Raises:
         OutputError: it can't, or has not.
     """
-    probe = out / f".probe-{os.getpid()}"
     with writing(out):
         out.mkdir(parents=True, exist_ok=True)
-        try:
-            probe.write_bytes(bytes(n_bytes))
-        finally:
-            probe.unlink(missing_ok=True)
+        # It has no name where the system knows such files: a run that is killed here leaves none.
+        with TemporaryFile(dir=out, prefix=PROBE) as probe:
+            probe.write(bytes(n_bytes))
+            probe.flush()
 
 
 def write_whole(path: Path, content: str | bytes) -> None:

@@ -9,6 +9,7 @@ from datetime import datetime
 from importlib.metadata import version as version_of
 from json import dumps
 from pathlib import Path
+from secrets import token_hex
 
 from leukodiff.runtime.machine import cores
 
@@ -24,6 +25,7 @@ from .keeper import NOBODY, Keeper
 from .plan import Plan, plan
 from .settings import AnalyzeSettings
 from .summary import RunSummary
+from .undisturbed import undisturbed
 
 RUN = "run.json"
 
@@ -49,7 +51,8 @@ def how_made(settings: AnalyzeSettings, models: Models) -> Making:
 class Run:
     """One run over some slides into `out`. Of one thread alone.
 
-    `settled` when it ends: `outcomes` by slide_id, and the tables and `run.json` on disk.
+    `settled` when it ends: `outcomes` by slide_id, and the tables and `run.json` on disk. `mark`:
+    tells its half-made folders from those of a run that was stopped, a thread of which may go on.
     """
 
     slides: Sequence[Slide]
@@ -61,6 +64,7 @@ class Run:
     summary: RunSummary | None = None
     started: datetime = field(default_factory=lambda: datetime.now().astimezone())
     begun: float = field(default_factory=time.monotonic)
+    mark: str = field(default_factory=lambda: token_hex(4))
 
     def plan(self) -> Plan:
         """What is to be done; from here on `run.json` stands and says `running`.
@@ -83,7 +87,8 @@ class Run:
         """A job for each slide, made when its turn comes, so that none waits in memory."""
         making = how_made(self.settings, self.models)
         for slide in slides:
-            yield SlideJob(slide, SlideFolder(self.out, slide.slide_id), making, self.keeper)
+            folder = SlideFolder(self.out, slide.slide_id, self.mark)
+            yield SlideJob(slide, folder, making, self.keeper)
 
     def take(self, job: SlideJob) -> None:
         """Takes note of a slide that has ended.
@@ -113,21 +118,27 @@ class Run:
     def going(self) -> Iterator[None]:
         """Whatever ends the work within, the run's tables and `run.json` are written after it.
 
-        Ctrl-C ends it, and the summary says `interrupted`.
+        Ctrl-C ends it, and the summary says `interrupted`; another one then changes nothing.
         """
         try:
             yield
         except KeyboardInterrupt:
-            self._close("interrupted")
+            self._ended("interrupted")
         except BaseException:
             with suppress(OutputError):  # the first error is the one to tell
-                self._close("failed")
+                self._ended("failed")
             raise
         else:
-            try:
-                self._close("finished")
-            except KeyboardInterrupt:  # all the work is done: it ends as if not asked to
-                self._close("finished")
+            self._ended("finished")
+
+    def _ended(self, status: str) -> None:
+        """Closes the run, whatever Ctrl-C comes meanwhile: the work has ended as it has."""
+        try:
+            with undisturbed():
+                self._close(status)
+        except KeyboardInterrupt:  # it came before anybody was deaf to it
+            with undisturbed():
+                self._close(status)
 
     def _close(self, status: str) -> None:
         """Writes the run's own files, each that can be, and says what it came to."""
