@@ -1,6 +1,5 @@
 """What goes wrong costs a field or a slide, has a line in slides.csv and the right exit status."""
 
-import csv
 import os
 import resource
 from collections.abc import Callable, Sequence
@@ -9,16 +8,12 @@ from pathlib import Path
 import pytest
 
 from .processes import DEADLY, leukodiff
+from .standing import rows
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="no process of its own here")
 
 Smear = Callable[..., Path]
 QUICK = ("--field-timeout", "1.5", "--no-overlays")
-
-
-def rows(out: Path, table: str = "slides.csv") -> dict[str, dict[str, str]]:
-    with (out / table).open(newline="", encoding="utf-8") as file:
-        return {next(iter(row.values())): row for row in csv.DictReader(file)}
 
 
 @pytest.mark.parametrize(

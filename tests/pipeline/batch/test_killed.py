@@ -1,6 +1,5 @@
 """However a run is ended, the next one goes on, and what stands in the end is the same."""
 
-import csv
 import json
 import os
 import re
@@ -9,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -18,32 +17,11 @@ from leukodiff.pipeline.batch.lock import clear_up, held
 from leukodiff.pipeline.output import OutputError, SlideFolder
 
 from .processes import DEADLY, SLOW, ended, killed, leukodiff, start
+from .standing import check_standing, contents
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="no process of its own here")
 
 Smear = Callable[..., Path]
-
-TIMES = re.compile(
-    rb"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d[+-]\d\d:\d\d)?"
-    rb"|took [0-9.]+ s|\"seconds\": ?\"?[0-9.]+\"?"
-)
-
-
-def without_times(path: Path) -> bytes:
-    if path.name == "slides.csv":
-        with path.open(newline="", encoding="utf-8") as file:
-            return repr([{**row, "seconds": ""} for row in csv.DictReader(file)]).encode()
-    return TIMES.sub(b"", path.read_bytes())
-
-
-def contents(folder: Path) -> Mapping[str, bytes]:
-    """Every file below a folder, but for times."""
-    files = (path for path in sorted(folder.rglob("*")) if path.is_file())
-    return {str(path.relative_to(folder)): without_times(path) for path in files}
-
-
-def slides_standing(out: Path) -> list[Path]:
-    return [path for path in out.iterdir() if path.is_dir() and not path.name.startswith(".")]
 
 
 def test_killed_at_twenty_moments_it_ends_with_the_same_files(tmp_path: Path, smear: Smear) -> None:
@@ -71,13 +49,6 @@ def test_killed_at_twenty_moments_it_ends_with_the_same_files(tmp_path: Path, sm
             process.stdin.flush()
     assert n_killed == 20
     assert contents(out) == expected
-
-
-def check_standing(out: Path, expected: Mapping[str, bytes]) -> None:
-    """Every slide that is seen under its name is whole."""
-    for folder in slides_standing(out) if out.is_dir() else []:
-        found = {f"{folder.name}/{name}": text for name, text in contents(folder).items()}
-        assert found == {k: v for k, v in expected.items() if k.startswith(f"{folder.name}/")}
 
 
 def await_file(path: Path) -> None:
