@@ -1,6 +1,7 @@
 """A disk and a memory that are really too small, as only root can have them made."""
 
 import os
+import shutil
 import subprocess
 import time
 from collections.abc import Iterator
@@ -21,7 +22,7 @@ class SmallDisk:
 
     def make_room(self, size: str) -> None:
         """Gives it another size: `20m`."""
-        _mount(self.path, "remount", size)
+        _mount(self.path, _in_memory("remount", size))
 
 
 @contextmanager
@@ -29,19 +30,61 @@ def small_disk(path: Path, size: str) -> Iterator[SmallDisk]:
     """A disk of this size; the test is skipped where none can be mounted."""
     path.mkdir()
     try:
-        _mount(path, "rw", size)
+        _mount(path, _in_memory("rw", size))
     except (OSError, subprocess.CalledProcessError) as error:
         pytest.skip(f"no disk of its own can be mounted here: {error}")
-    try:
+    with _unmounting(path):
         yield SmallDisk(path)
+
+
+def _in_memory(how: str, size: str) -> list[str]:
+    return ["-t", "tmpfs", "-o", f"{how},size={size}", "tmpfs"]
+
+
+def _mount(path: Path, what: list[str]) -> None:
+    subprocess.run(["mount", *what, str(path)], check=True, capture_output=True)
+
+
+@contextmanager
+def _unmounting(path: Path) -> Iterator[None]:
+    try:
+        yield
     finally:
-        subprocess.run(["umount", "--lazy", path], check=True)
+        subprocess.run(["umount", "--lazy", str(path)], check=True)
 
 
-def _mount(path: Path, how: str, size: str) -> None:
-    options = f"{how},size={size}"
-    command = ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(path)]
-    subprocess.run(command, check=True, capture_output=True)
+@dataclass(frozen=True)
+class FrailDisk:
+    """An ext4 of its own in a file: what is not in that file yet, a power cut takes."""
+
+    image: Path
+    path: Path
+
+    @contextmanager
+    def after_a_power_cut(self) -> Iterator[Path]:
+        """The disk as the next start of the machine finds it."""
+        image, path = (Path(f"{one}-cut") for one in (self.image, self.path))
+        shutil.copyfile(self.image, image)
+        path.mkdir()
+        _mount(path, ["-o", "loop", str(image)])
+        with _unmounting(path):
+            yield path
+
+
+@contextmanager
+def frail_disk(folder: Path) -> Iterator[FrailDisk]:
+    """A disk that a power cut can be tried on; the test is skipped where none can be made."""
+    disk = FrailDisk(folder / "image", folder / "disk")
+    disk.path.mkdir()
+    disk.image.touch()
+    os.truncate(disk.image, 32 << 20)
+    try:
+        subprocess.run(["mkfs.ext4", "-q", str(disk.image)], check=True, capture_output=True)
+        _mount(disk.path, ["-o", "loop", str(disk.image)])
+    except (OSError, subprocess.CalledProcessError) as error:
+        pytest.skip(f"no disk of its own can be mounted here: {error}")
+    with _unmounting(disk.path):
+        yield disk
 
 
 @dataclass(frozen=True)
