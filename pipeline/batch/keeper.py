@@ -5,6 +5,7 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 
 from ..outcomes import SlideOutcome
+from .troubles import WAITING
 
 Step = Callable[[], None]
 """Called when something that is under way has come a step further."""
@@ -33,6 +34,10 @@ class Keeper:
     under_way: UnderWay = unheard
     troubles: Mapping[tuple[str, str], str] = field(default_factory=dict)
     suspects: frozenset[str] = frozenset()
+
+    def waiting(self) -> AbstractContextManager[Step]:
+        """Holds while a thread that is busy with a field waits for others to do its work."""
+        return self.under_way(*WAITING)
 
 
 NOBODY = Keeper()
