@@ -19,7 +19,7 @@ from ..outcomes import SlideOutcome
 from ..output import OutputError, SlideFolder, prepare, standing_records, write_whole
 from ..report import FAILED, Provenance
 from ..slide_job import Making, SlideJob, made_by
-from ..slides import Slide, natural
+from ..slides import Slide, natural, passed_over
 from .failures import note_failure
 from .keeper import NOBODY, Keeper
 from .plan import Plan, plan
@@ -74,6 +74,7 @@ class Run:
             OutputError: something else is in the way, or nothing can be written.
         """
         found = self._planned()
+        self._remark()
         write_whole(self.out / RUN, self._run_json("running"))
         for outcome in found.settled.values():
             self.add(outcome)
@@ -82,6 +83,13 @@ class Run:
     def _planned(self) -> Plan:
         making = how_made(self.settings, self.models)
         return plan(self.slides, self.out, making, self.settings, self.keeper)
+
+    def _remark(self) -> None:
+        """Tells what becomes of the inputs, once: not again when a process has died."""
+        keeper = self.keeper
+        if keeper.on_remark and not (keeper.troubles or keeper.suspects):
+            for line in filter(None, map(passed_over, self.slides)):
+                keeper.on_remark(line)
 
     def jobs(self, slides: Sequence[Slide]) -> Iterator[SlideJob]:
         """A job for each slide, made when its turn comes, so that none waits in memory."""

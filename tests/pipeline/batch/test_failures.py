@@ -49,6 +49,18 @@ def test_a_bad_slide_among_good_ones(
     assert not [path.name for path in out.iterdir() if "partial" in path.name]
 
 
+def test_what_is_passed_over_is_told_once_though_a_process_dies(
+    tmp_path: Path, smear: Smear
+) -> None:
+    smear("all", a=("neutrophil",), killer=("neutrophil",))
+    smear("all/deeper", a=("neutrophil",))
+    command = ("analyze", tmp_path / "all", "--out", tmp_path / "out")
+    status, _, err = leukodiff(*command, more=DEADLY)
+    assert status == 1
+    assert "the process was killed" in err
+    assert err.count("its sub-folders are passed over") == 1
+
+
 def test_what_failed_is_tried_again_only_when_asked(tmp_path: Path, smear: Smear) -> None:
     smear("all/s1", a=("neutrophil",), killer=("neutrophil",))
     smear("all/s2", killer=("neutrophil",))
