@@ -25,7 +25,7 @@ from .keeper import NOBODY, Keeper
 from .plan import Plan, plan
 from .settings import AnalyzeSettings
 from .summary import RunSummary
-from .undisturbed import undisturbed
+from .undisturbed import LAST_S, undisturbed
 
 RUN = "run.json"
 
@@ -141,11 +141,14 @@ class Run:
 
     def _ended(self, status: str) -> None:
         """Closes the run, whatever Ctrl-C comes meanwhile: the work has ended as it has."""
+        begun = time.monotonic()
         try:
             with undisturbed():
                 self._close(status)
-        except KeyboardInterrupt:  # it came before anybody was deaf to it
-            with undisturbed():
+        except KeyboardInterrupt:
+            if time.monotonic() > begun + LAST_S:  # something hangs
+                raise
+            with undisturbed():  # it came before anybody was deaf to it
                 self._close(status)
 
     def _close(self, status: str) -> None:

@@ -217,6 +217,23 @@ def test_what_hears_ctrl_c_hears_it_again_afterwards() -> None:
         signal.raise_signal(signal.SIGINT)
 
 
+def test_what_hangs_is_ended_by_a_late_ctrl_c(
+    tmp_path: Path, smear: Smear, models: Models, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    closed: list[str] = []
+
+    def close(self: run.Run, status: str) -> None:
+        closed.append(status)
+        signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(run.Run, "_close", close)
+    for module in ("run", "undisturbed"):
+        monkeypatch.setattr(f"leukodiff.pipeline.batch.{module}.LAST_S", -1.0)
+    with pytest.raises(KeyboardInterrupt):
+        analyze([smear(a=())], tmp_path / "out", ONE, models=models)
+    assert closed == ["finished"]
+
+
 def test_another_thread_hears_no_ctrl_c() -> None:
     heard: list[object] = []
 
