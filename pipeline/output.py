@@ -9,16 +9,23 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from tempfile import TemporaryFile
 from traceback import format_exception
 from typing import Any
 
 from leukodiff.runtime.errors import LeukodiffError
+
+from .disk import all_to_disk, to_disk
 
 RECORD = "slide.json"
 """In a slide's folder: what it was made of and by, and its rows of the run's tables."""
 
 ERROR_LOG = "errors.log"
 """Beside the run's tables, once there is anything to say: the tracebacks of unexpected errors."""
+
+
+PROBE = ".probe-"
+"""Begins the name of a file that proves that there is room."""
 
 
 class OutputError(LeukodiffError):
@@ -40,22 +47,26 @@ def prepare(out: Path, n_bytes: int = 0) -> None:
     Raises:
         OutputError: it can't, or has not.
     """
-    probe = out / f".probe-{os.getpid()}"
     with writing(out):
         out.mkdir(parents=True, exist_ok=True)
-        try:
-            probe.write_bytes(bytes(n_bytes))
-        finally:
-            probe.unlink(missing_ok=True)
+        # It has no name where the system knows such files: a run that is killed here leaves none.
+        with TemporaryFile(dir=out, prefix=PROBE) as probe:
+            probe.write(bytes(n_bytes))
+            probe.flush()
 
 
 def write_whole(path: Path, content: str | bytes) -> None:
-    """Writes a file beside its place and moves it there, so that it is never half there."""
+    """Writes a file beside its place and moves it there, so that it is never half there.
+
+    Nor is it after a power cut: the disk has taken it before it gets its name.
+    """
     partial = path.with_name(f".{path.name}.partial")
     try:
         with writing(path):
             partial.write_bytes(to_bytes(content))
+            to_disk(partial)
             os.replace(partial, path)
+            to_disk(path.parent)
     finally:
         with suppress(OSError):  # it is gone where all went well
             partial.unlink()
@@ -113,12 +124,17 @@ class SlideFolder:
             path.write_bytes(to_bytes(content))
 
     def publish(self) -> None:
-        """Puts the finished folder in its place; an older one there goes only now."""
+        """Puts the finished folder in its place; an older one there goes only now.
+
+        The disk has taken every file by then, so that it is whole even after a power cut.
+        """
         with writing(self.final):
+            all_to_disk(self.partial)
             old = self.partial.with_name(f"{self.partial.name}-old")
             if self.final.exists():
                 os.replace(self.final, old)
             os.replace(self.partial, self.final)
+            to_disk(self.out)
             shutil.rmtree(old, ignore_errors=True)
 
     def discard(self) -> None:

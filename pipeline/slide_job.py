@@ -17,7 +17,7 @@ from leukodiff.datasets.vocabulary import WHITE_CELL
 from leukodiff.detector.detections import Detections
 from leukodiff.runtime.errors import InputError, LeukodiffError, ModelFileError
 
-from .batch.keeper import NOBODY, Keeper, Step
+from .batch.keeper import NOBODY, Keeper
 from .exports.geojson import cells_geojson
 from .exports.overlay import draw_left_out, draw_overlay, encode_jpeg
 from .exports.overview import draw_overview, shrunk
@@ -97,7 +97,6 @@ class SlideJob:
         self._views: dict[str, bytes] = {}
         self._lock = threading.Lock()
         self._closed = False
-        self._step: Step = lambda: None
         under_way = partial(keeper.under_way, slide.slide_id)
         safe = [f for f in slide.fields if (slide.slide_id, f.field_id) not in keeper.troubles]
         self._reader = FieldReader(safe, making.models, making.reading, under_way)
@@ -164,8 +163,8 @@ class SlideJob:
             return FieldOutcome(failed_field(field, InputError(trouble))), stamp_of(field)
         if wanted and not field.is_scan:
             self._reader.settle()
-        with self._keeper.under_way(self.slide.slide_id, field.field_id) as step:
-            digest, self._step = digest_of(field), step
+        with self._keeper.under_way(self.slide.slide_id, field.field_id):
+            digest = digest_of(field)
             if wanted and not self._closed:
                 return self._outcome(field, analyze), digest
         return FieldOutcome(not_read_field(field)), digest
@@ -223,7 +222,8 @@ class SlideJob:
             scan = open_scan(field.path)
         except InputError as error:
             return FieldOutcome(failed_field(field, error), unreadable=True)
-        workers = replace(workers, step=self._step)
+        at_work = partial(self._keeper.under_way, self.slide.slide_id, field.field_id)
+        workers = replace(workers, at_work=at_work, waiting=self._keeper.waiting)
         with scan:
             found = read_scan(scan, self._models, self._making.reading, workers, tell)
             self._scale = found.scale

@@ -2,7 +2,8 @@
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
 
@@ -87,13 +88,14 @@ class Slide:
     """A smear: its fields in natural order of their names (2 before 10).
 
     `slide_id` names its folder in the output. A slide without fields can't be analyzed; `problem`
-    then says why.
+    then says why. `passed_over`: sub-folders beside its images, with images that nobody looks at.
     """
 
     slide_id: str
     path: Path
     fields: tuple[Field, ...]
     problem: str = ""
+    passed_over: tuple[Path, ...] = ()
 
     @property
     def is_scan(self) -> bool:
@@ -109,6 +111,7 @@ class _Found:
     path: Path
     images: tuple[Path, ...]
     problem: str = ""
+    passed_over: tuple[Path, ...] = ()
 
 
 def find_slides(
@@ -117,7 +120,8 @@ def find_slides(
     """The slides in files and folders.
 
     A file is a slide. A folder that holds images is a slide, each image a field; a scan in it is a
-    slide of its own. A folder of folders is a slide per sub-folder, at any depth; an empty
+    slide of its own; its sub-folders are `passed_over`, but for those that are given by name. A
+    folder of folders is a slide per sub-folder, at any depth; an empty
     sub-folder is a slide with a `problem`, one that holds other files only (labels, notes) is
     passed over. Hidden files, and folders that hold the output of a run, are passed over too.
 
@@ -136,7 +140,30 @@ def find_slides(
     found = [slide for path in each_once.values() for slide in _find(path, skipped)]
     if per_image:
         found = [one for slide in found for one in _one_each(slide)]
-    return _named(found)
+    return _named([_but_for(slide, list(each_once)) for slide in found])
+
+
+def passed_over(slide: Slide) -> str:
+    """What a person is to know of a slide's sub-folders; empty where none is passed over."""
+    folders = slide.passed_over
+    if not folders:
+        return ""
+    names = ", ".join(folder.name for folder in folders[:3])
+    more = f" and {len(folders) - 3} more" if len(folders) > 3 else ""
+    return (
+        f"{folders[0].parent}: there are images in it, so its sub-folders are passed over, which "
+        f"hold some too: {names}{more}; to have these analyzed, give them by name"
+    )
+
+
+def _but_for(slide: _Found, given: Sequence[Path]) -> _Found:
+    """A slide without those of its sub-folders from which something is given by name."""
+    left = (
+        folder
+        for folder in slide.passed_over
+        if not any(path.is_relative_to(folder.resolve()) for path in given)
+    )
+    return replace(slide, passed_over=tuple(left))
 
 
 def _find(path: Path, leave_out: Path | None) -> list[_Found]:
@@ -157,17 +184,31 @@ def _in_folder(folder: Path, name: str, leave_out: Path | None) -> Iterator[_Fou
     entries = _listed(folder)
     files = [e for e in entries if e.is_file() and e.suffix.lower() in SUFFIXES]
     scans = _one_a_series([file for file in files if is_scan(file)])
-    yield from (_Found(scan.stem, scan, (scan,)) for scan in scans)
+    found = [_Found(scan.stem, scan, (scan,)) for scan in scans]
     images = tuple(e for e in files if e.suffix.lower() in IMAGE_SUFFIXES and e not in scans)
     if images and not any(scan.suffix.lower() in COMPANY for scan in scans):
-        yield _Found(name, folder, images)
-    if scans or images:
+        found.append(_Found(name, folder, images))
+    if found:
+        beside = tuple(e for e in entries if _holds_images(e, leave_out))
+        yield replace(found[0], passed_over=beside)
+        yield from found[1:]
         return
     if not entries:
         yield _Found(name, folder, (), "the folder is empty")
     for entry in entries:
         if entry.is_dir() and not _is_output(entry, leave_out):
             yield from _in_folder(entry, entry.name, leave_out)
+
+
+def _holds_images(folder: Path, leave_out: Path | None) -> bool:
+    """Whether there are images in a folder, at any depth; one that can't be listed holds none."""
+    if not folder.is_dir() or folder.is_symlink() or _is_output(folder, leave_out):
+        return False
+    with suppress(InputError):
+        entries = _listed(folder)
+        here = any(e.suffix.lower() in SUFFIXES and e.is_file() for e in entries)
+        return here or any(_holds_images(e, leave_out) for e in entries)
+    return False
 
 
 def is_scan(path: Path) -> bool:
@@ -230,13 +271,20 @@ def _folder_name(folder: Path) -> str:
 def _one_each(slide: _Found) -> Iterable[_Found]:
     if not slide.images:
         return [slide]
-    return [_Found(image.stem, image, (image,)) for image in slide.images]
+    each = [_Found(image.stem, image, (image,)) for image in slide.images]
+    return [replace(each[0], passed_over=slide.passed_over), *each[1:]]
 
 
 def _named(found: Sequence[_Found]) -> list[Slide]:
     unique = _unique_names(RESERVED_NAMES)
     return [
-        Slide(unique(slide.name, slide.path.name), slide.path, _fields(slide.images), slide.problem)
+        Slide(
+            unique(slide.name, slide.path.name),
+            slide.path,
+            _fields(slide.images),
+            slide.problem,
+            slide.passed_over,
+        )
         for slide in found
     ]
 

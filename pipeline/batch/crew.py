@@ -6,12 +6,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from queue import SimpleQueue
-from threading import Event, Thread
+from threading import Event
 
 from ..opencv_threads import one_opencv_thread
 from ..reading import Workers
 from ..slide_job import SlideJob
 from .progress import Progress
+from .undisturbed import undisturbed
 
 PATIENCE_S = 1.0
 """How long a run that is stopped waits for what is under way."""
@@ -107,17 +108,13 @@ class Crew:
 
     def _stop(self) -> None:
         """Lets go of what is under way; a thread that goes on all the same writes nothing more."""
-        clearing = Thread(target=self._let_go)  # which no Ctrl-C reaches
-        clearing.start()
-        clearing.join()
-
-    def _let_go(self) -> None:
-        self._stopped.set()
-        open_jobs = set(self._under_way.values())
-        for job in open_jobs:
-            job.close()
-        for future in self._under_way:
-            future.cancel()
-        wait([one for one in self._under_way if not one.cancelled()], timeout=PATIENCE_S)
-        for job in open_jobs:
-            job.discard()
+        with undisturbed():
+            self._stopped.set()
+            open_jobs = set(self._under_way.values())
+            for job in open_jobs:
+                job.close()
+            for future in self._under_way:
+                future.cancel()
+            wait([one for one in self._under_way if not one.cancelled()], timeout=PATIENCE_S)
+            for job in open_jobs:
+                job.discard()

@@ -5,6 +5,7 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 
 from ..outcomes import SlideOutcome
+from .troubles import WAITING
 
 Step = Callable[[], None]
 """Called when something that is under way has come a step further."""
@@ -23,7 +24,8 @@ def unheard(slide_id: str, field_id: str) -> Iterator[Step]:
 class Keeper:
     """Who looks after a run.
 
-    `on_slide`: called in the calling thread when a slide ends. `under_way`: told what each thread
+    `on_slide`: called in the calling thread when a slide ends. `on_remark`: with what a person is
+    to know of the inputs, a line each. `under_way`: told what each thread
     is busy with. `troubles`: fields, by slide_id and field_id, that are known to bring the process
     down, with the reason: they are listed as failed and not touched. `suspects`: slides that may
     do so: they come last, each alone.
@@ -33,6 +35,11 @@ class Keeper:
     under_way: UnderWay = unheard
     troubles: Mapping[tuple[str, str], str] = field(default_factory=dict)
     suspects: frozenset[str] = frozenset()
+    on_remark: Callable[[str], None] | None = None
+
+    def waiting(self) -> AbstractContextManager[Step]:
+        """Holds while a thread that is busy with a field waits for others to do its work."""
+        return self.under_way(*WAITING)
 
 
 NOBODY = Keeper()

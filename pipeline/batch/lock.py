@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from ..output import OutputError, writing
+from ..output import PROBE, OutputError, writing
 
 try:
     import fcntl
@@ -21,7 +21,7 @@ PATIENCE_S = 5.0
 
 POLL_S = 0.05
 
-LEFT = re.compile(r"\..*\.partial(-[0-9a-f]{8}(-gone)?)?|\.probe-[0-9]+", re.DOTALL)
+LEFT = re.compile(rf"\..*\.partial(-[0-9a-f]{{8}}(-gone)?)?|{re.escape(PROBE)}\w+", re.DOTALL)
 """Names of what is half made, or on its way out."""
 
 OLD = re.compile(r"\.(.*)\.partial-[0-9a-f]{8}-old", re.DOTALL)

@@ -9,6 +9,7 @@ from datetime import datetime
 from importlib.metadata import version as version_of
 from json import dumps
 from pathlib import Path
+from secrets import token_hex
 
 from leukodiff.runtime.machine import cores
 
@@ -18,12 +19,13 @@ from ..outcomes import SlideOutcome
 from ..output import OutputError, SlideFolder, prepare, standing_records, write_whole
 from ..report import FAILED, Provenance
 from ..slide_job import Making, SlideJob, made_by
-from ..slides import Slide, natural
+from ..slides import Slide, natural, passed_over
 from .failures import note_failure
 from .keeper import NOBODY, Keeper
 from .plan import Plan, plan
 from .settings import AnalyzeSettings
 from .summary import RunSummary
+from .undisturbed import LAST_S, undisturbed
 
 RUN = "run.json"
 
@@ -49,7 +51,8 @@ def how_made(settings: AnalyzeSettings, models: Models) -> Making:
 class Run:
     """One run over some slides into `out`. Of one thread alone.
 
-    `settled` when it ends: `outcomes` by slide_id, and the tables and `run.json` on disk.
+    `settled` when it ends: `outcomes` by slide_id, and the tables and `run.json` on disk. `mark`:
+    tells its half-made folders from those of a run that was stopped, a thread of which may go on.
     """
 
     slides: Sequence[Slide]
@@ -61,6 +64,7 @@ class Run:
     summary: RunSummary | None = None
     started: datetime = field(default_factory=lambda: datetime.now().astimezone())
     begun: float = field(default_factory=time.monotonic)
+    mark: str = field(default_factory=lambda: token_hex(4))
 
     def plan(self) -> Plan:
         """What is to be done; from here on `run.json` stands and says `running`.
@@ -70,6 +74,7 @@ class Run:
             OutputError: something else is in the way, or nothing can be written.
         """
         found = self._planned()
+        self._remark()
         write_whole(self.out / RUN, self._run_json("running"))
         for outcome in found.settled.values():
             self.add(outcome)
@@ -79,11 +84,19 @@ class Run:
         making = how_made(self.settings, self.models)
         return plan(self.slides, self.out, making, self.settings, self.keeper)
 
+    def _remark(self) -> None:
+        """Tells what becomes of the inputs, once: not again when a process has died."""
+        keeper = self.keeper
+        if keeper.on_remark and not (keeper.troubles or keeper.suspects):
+            for line in filter(None, map(passed_over, self.slides)):
+                keeper.on_remark(line)
+
     def jobs(self, slides: Sequence[Slide]) -> Iterator[SlideJob]:
         """A job for each slide, made when its turn comes, so that none waits in memory."""
         making = how_made(self.settings, self.models)
         for slide in slides:
-            yield SlideJob(slide, SlideFolder(self.out, slide.slide_id), making, self.keeper)
+            folder = SlideFolder(self.out, slide.slide_id, self.mark)
+            yield SlideJob(slide, folder, making, self.keeper)
 
     def take(self, job: SlideJob) -> None:
         """Takes note of a slide that has ended.
@@ -113,21 +126,30 @@ class Run:
     def going(self) -> Iterator[None]:
         """Whatever ends the work within, the run's tables and `run.json` are written after it.
 
-        Ctrl-C ends it, and the summary says `interrupted`.
+        Ctrl-C ends it, and the summary says `interrupted`; another one then changes nothing.
         """
         try:
             yield
         except KeyboardInterrupt:
-            self._close("interrupted")
+            self._ended("interrupted")
         except BaseException:
             with suppress(OutputError):  # the first error is the one to tell
-                self._close("failed")
+                self._ended("failed")
             raise
         else:
-            try:
-                self._close("finished")
-            except KeyboardInterrupt:  # all the work is done: it ends as if not asked to
-                self._close("finished")
+            self._ended("finished")
+
+    def _ended(self, status: str) -> None:
+        """Closes the run, whatever Ctrl-C comes meanwhile: the work has ended as it has."""
+        begun = time.monotonic()
+        try:
+            with undisturbed():
+                self._close(status)
+        except KeyboardInterrupt:
+            if time.monotonic() > begun + LAST_S:  # something hangs
+                raise
+            with undisturbed():  # it came before anybody was deaf to it
+                self._close(status)
 
     def _close(self, status: str) -> None:
         """Writes the run's own files, each that can be, and says what it came to."""

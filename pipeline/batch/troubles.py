@@ -6,6 +6,9 @@ from dataclasses import dataclass, field, replace
 Work = tuple[str, str]
 """slide_id and field_id; without a field_id the slide itself: its scale, its report."""
 
+WAITING: Work = ("", "")
+"""What a thread is at that waits for others to do its work: it takes as long as they do."""
+
 
 @dataclass(frozen=True)
 class Entry:
@@ -38,17 +41,19 @@ class UnderWay:
 
     def too_long(self, now: float, limit_s: float) -> Work | None:
         """What a thread has been at for too long, if one has: the innermost it has begun."""
-        late = [one for one in self.innermost() if now - one.last > limit_s]
+        late = [one for one in self._at_work() if now - one.last > limit_s]
         return min(late, key=lambda one: one.last).work if late else None
 
     def next_check(self, limit_s: float) -> float | None:
         """When something may have taken too long, the soonest; `None` while nothing is begun."""
-        return min((one.last + limit_s for one in self.innermost()), default=None)
+        return min((one.last + limit_s for one in self._at_work()), default=None)
 
     def innermost(self) -> list[Entry]:
-        """What each thread began last and has not ended."""
-        by_thread = {one.thread: one for one in sorted(self.entries.values(), key=_number)}
-        return list(by_thread.values())
+        """What each thread began last and has not ended, be it waiting for others with it."""
+        return _last_of_each(one for one in self.entries.values() if one.work != WAITING)
+
+    def _at_work(self) -> list[Entry]:
+        return [one for one in _last_of_each(self.entries.values()) if one.work != WAITING]
 
     def _outer_gets_on(self, ended: Entry | None, now: float) -> None:
         for one in self.innermost():
@@ -56,8 +61,9 @@ class UnderWay:
                 self.entries[one.number] = replace(one, last=now)
 
 
-def _number(entry: Entry) -> int:
-    return entry.number
+def _last_of_each(entries: Iterable[Entry]) -> list[Entry]:
+    by_thread = {one.thread: one for one in sorted(entries, key=lambda one: one.number)}
+    return list(by_thread.values())
 
 
 @dataclass(frozen=True)

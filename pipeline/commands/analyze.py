@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -112,10 +112,10 @@ def run(
             if not slide.skipped:
                 line(slide_line(slide))
 
-        keeper = Keeper(tell)
+        keeper = Keeper(tell, on_remark=line)
         if watcher:
             telling, known = watcher
-            keeper = Keeper(tell, telling.under_way, known.blamed, known.suspects)
+            keeper = Keeper(tell, telling.under_way, known.blamed, known.suspects, line)
         try:
             return start(inputs, out, settings, advance, keeper=keeper)
         except OutputError as error:
@@ -166,10 +166,11 @@ def show_summary(summary: RunSummary) -> None:
     rows = [[row.get(column) for column in COLUMNS.values()] for row in summary.rows[:SHOWN]]
     show_table("", list(COLUMNS), rows)
     _show_rest(len(summary.slides) - SHOWN, "slides")
-    for failure in summary.failures[:SHOWN]:
+    failures = _untold(summary)
+    for failure in failures[:SHOWN]:
         where = "/".join(filter(None, (failure["slide_id"], failure["field_id"])))
         click.echo(printable(f"failed: {where}: {failure['error']}"), err=True)
-    _show_rest(len(summary.failures) - SHOWN, "failures")
+    _show_rest(len(failures) - SHOWN, "failures")
     if summary.interrupted:
         click.echo("stopped; the slides in the table are whole, start it again to go on", err=True)
     skipped = sum(one.skipped and one.status == "done" for one in summary.slides)
@@ -178,6 +179,14 @@ def show_summary(summary: RunSummary) -> None:
     if failed:
         click.echo(f"{failed} failed before and were not tried again: --retry-failed", err=True)
     click.echo(f"results in {click.format_filename(str(summary.out))}{before}")
+
+
+def _untold(summary: RunSummary) -> Sequence[Mapping[str, str]]:
+    """The failures to list: of a lone slide those that its own line, just above, has not told."""
+    if len(summary.slides) != 1 or summary.slides[0].skipped:
+        return summary.failures
+    told = str(summary.rows[0].get("error") or "")
+    return [one for one in summary.failures if one["error"] not in told]
 
 
 def _show_rest(n: int, what: str) -> None:

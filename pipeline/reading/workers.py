@@ -3,12 +3,16 @@
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from threading import Event
 from typing import TypeVar
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+
+Holding = Callable[[], AbstractContextManager[object]]
+"""Gives what holds while something goes on."""
 
 
 class StoppedError(Exception):
@@ -19,14 +23,16 @@ class StoppedError(Exception):
 class Workers:
     """A pool of threads, `n` of which are to be kept busy.
 
-    Once `stopped` is set, work that has not begun is not done any more. `step` is called after each
-    piece of work, in the thread that asked for it.
+    Once `stopped` is set, work that has not begun is not done any more. `at_work` holds in a thread
+    of the pool while it does a piece of work, `waiting` in the one that asked for it while it has
+    nothing else to do.
     """
 
     pool: ThreadPoolExecutor
     n: int
     stopped: Event = field(default_factory=Event)
-    step: Callable[[], None] = lambda: None
+    at_work: Holding = nullcontext
+    waiting: Holding = nullcontext
 
     def each(self, do: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
         """What `do` makes of each item, in order; two a thread are under way at any time.
@@ -47,7 +53,8 @@ class Workers:
         finally:
             for future in waiting:
                 future.cancel()
-            wait(waiting)
+            with self.waiting():
+                wait(waiting)
 
     def over_scan(self, do: Callable[[Item], Result], items: Sequence[Item]) -> Iterator[Result]:
         """As `each`, for what needs an open scan and the models and nothing else.
@@ -58,15 +65,15 @@ class Workers:
         return self.each(do, items)
 
     def _ended(self, future: Future[Result]) -> Result:
-        result = future.result()
-        self.step()
-        return result
+        with self.waiting():
+            return future.result()
 
     def _submitted(self, do: Callable[[Item], Result], item: Item) -> Future[Result]:
         def unless_stopped() -> Result:
             if self.stopped.is_set():
                 raise StoppedError
-            return do(item)
+            with self.at_work():
+                return do(item)
 
         if self.stopped.is_set():
             raise StoppedError

@@ -339,9 +339,12 @@ def test_a_full_disk_ends_the_run_in_one_line_and_keeps_what_was_whole(
     analyze([tmp_path / "all"], out, ONE, models=models)
     for name in ("s2", "s3"):
         smear(f"all/{name}", a=("neutrophil",))
-    prepared: list[Path] = []
-    monkeypatch.setattr("leukodiff.pipeline.analyze.prepare", prepared.append)
-    no_room(monkeypatch, ".s2.", ".s3.", ".probe-")
+
+    def no_megabyte(out: Path, n_bytes: int) -> None:
+        raise OutputError(f"{out}: No space left on device")
+
+    monkeypatch.setattr("leukodiff.pipeline.batch.run.prepare", no_megabyte)
+    no_room(monkeypatch, ".s2.", ".s3.")
     with pytest.raises(OutputError, match="No space left on device") as stopped:
         analyze([tmp_path / "all"], out, ONE, models=models)
     assert str(out / "s2") in str(stopped.value)

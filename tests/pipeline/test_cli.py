@@ -118,6 +118,34 @@ def test_a_failed_slide_is_listed_and_the_others_are_whole(tmp_path: Path) -> No
     assert "1 of 2 slides were whole already" in again.output
 
 
+@pytest.mark.parametrize(
+    ("names", "line"),
+    [
+        pytest.param(["bad/b.jpg"], "b: failed, not an image", id="an image"),
+        pytest.param(["bad/b.jpg", "bad/c.jpg"], "bad: failed, not an image", id="a folder"),
+    ],
+)
+def test_why_a_lone_slide_failed_is_told_once(tmp_path: Path, names: list[str], line: str) -> None:
+    for name in names:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("no picture")
+    given = tmp_path / (names[0] if len(names) == 1 else "bad")
+    result = leukodiff("analyze", given, "--out", tmp_path / "out")
+    assert result.exit_code == 2, result.output
+    assert result.stderr.count("not an image") == 1
+    assert result.stderr.startswith(line)
+    again = leukodiff("analyze", given, "--out", tmp_path / "out")
+    assert "failed: b" in again.stderr, "it has no line of its own when it is not tried"
+
+
+def test_sub_folders_beside_an_image_are_told(tmp_path: Path) -> None:
+    picture(tmp_path / "in" / "a.png")
+    picture(tmp_path / "in" / "s1" / "a.png")
+    result = leukodiff("analyze", tmp_path / "in", "--out", tmp_path / "out", "--um-per-px", "0.1")
+    assert result.exit_code == 0, result.output
+    assert "its sub-folders are passed over, which hold some too: s1" in result.stderr
+
+
 def test_the_shipped_models_are_listed_and_right() -> None:
     result = leukodiff("models")
     assert result.exit_code == 0, result.output

@@ -8,7 +8,15 @@ import pytest
 import tifffile
 
 from leukodiff.pipeline import slides
-from leukodiff.pipeline.slides import Slide, digest_of, find_slides, is_made_of, is_scan, stamp_of
+from leukodiff.pipeline.slides import (
+    Slide,
+    digest_of,
+    find_slides,
+    is_made_of,
+    is_scan,
+    passed_over,
+    stamp_of,
+)
 from leukodiff.runtime.errors import InputError
 
 
@@ -116,6 +124,62 @@ def test_inputs_become_slides(
 ) -> None:
     tree(tmp_path, *files)
     assert ids(find_slides([tmp_path / name for name in inputs])) == expected
+
+
+@pytest.mark.parametrize(
+    ("files", "given", "expected"),
+    [
+        pytest.param(["all/s1/a.jpg", "all/s2/a.jpg"], ["all"], [], id="no image beside them"),
+        pytest.param(["all/a.jpg", "all/s1/"], ["all"], [], id="an empty one"),
+        pytest.param(["all/a.jpg", "all/s1/a.xml"], ["all"], [], id="one of labels"),
+        pytest.param(
+            ["all/a.jpg", "all/s10/a.jpg", "all/s2/deeper/a.svs"],
+            ["all"],
+            ["s2", "s10"],
+            id="beside an image, at any depth",
+        ),
+        pytest.param(["all/a.svs", "all/a/b.jpg"], ["all"], ["a"], id="beside a scan"),
+        pytest.param(["all/a.mrxs", "all/a/0.dat"], ["all"], [], id="of a MIRAX"),
+        pytest.param(
+            ["all/a.jpg", "all/old/run.json", "all/old/s1/overlays/a.jpg", "all/.b/a.jpg"],
+            ["all"],
+            [],
+            id="an output, and a hidden one",
+        ),
+        pytest.param(
+            ["all/a.jpg", "all/s1/a.jpg", "all/s2/t/a.jpg", "all/s3/a.jpg"],
+            ["all", "all/s1", "all/s2/t"],
+            ["s3"],
+            id="what is given by name is not passed over",
+        ),
+    ],
+)
+@pytest.mark.parametrize("per_image", [False, True])
+def test_sub_folders_that_are_passed_over(
+    tmp_path: Path, files: list[str], given: list[str], expected: list[str], per_image: bool
+) -> None:
+    tree(tmp_path, *files)
+    found = find_slides([tmp_path / one for one in given], per_image)
+    assert [folder.name for slide in found for folder in slide.passed_over] == expected
+    remarks = list(filter(None, map(passed_over, found)))
+    assert len(remarks) == bool(expected)
+    for remark in remarks:
+        assert remark.startswith(f"{tmp_path / 'all'}: ")
+        assert ", ".join(expected) in remark
+
+
+def test_of_many_passed_over_three_are_named(tmp_path: Path) -> None:
+    tree(tmp_path, "all/a.jpg", *(f"all/s{i}/a.jpg" for i in range(5)))
+    assert "too: s0, s1, s2 and 2 more; " in passed_over(*find_slides([tmp_path / "all"]))
+
+
+def test_a_sub_folder_that_is_a_link_is_not_looked_into(tmp_path: Path) -> None:
+    tree(tmp_path, "all/a.jpg")
+    try:
+        (tmp_path / "all/round").symlink_to(tmp_path / "all", target_is_directory=True)
+    except OSError as error:
+        pytest.skip(f"no links here: {error}")
+    assert find_slides([tmp_path / "all"])[0].passed_over == ()
 
 
 def test_per_image_makes_every_image_a_slide(tmp_path: Path) -> None:

@@ -1,6 +1,5 @@
 """What goes wrong costs a field or a slide, has a line in slides.csv and the right exit status."""
 
-import csv
 import os
 import resource
 from collections.abc import Callable, Sequence
@@ -9,16 +8,12 @@ from pathlib import Path
 import pytest
 
 from .processes import DEADLY, leukodiff
+from .standing import rows
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="no process of its own here")
 
 Smear = Callable[..., Path]
 QUICK = ("--field-timeout", "1.5", "--no-overlays")
-
-
-def rows(out: Path, table: str = "slides.csv") -> dict[str, dict[str, str]]:
-    with (out / table).open(newline="", encoding="utf-8") as file:
-        return {next(iter(row.values())): row for row in csv.DictReader(file)}
 
 
 @pytest.mark.parametrize(
@@ -52,6 +47,18 @@ def test_a_bad_slide_among_good_ones(
     assert error in found["s2"]["error"]
     assert (out / "s2").exists() == (status == "incomplete")
     assert not [path.name for path in out.iterdir() if "partial" in path.name]
+
+
+def test_what_is_passed_over_is_told_once_though_a_process_dies(
+    tmp_path: Path, smear: Smear
+) -> None:
+    smear("all", a=("neutrophil",), killer=("neutrophil",))
+    smear("all/deeper", a=("neutrophil",))
+    command = ("analyze", tmp_path / "all", "--out", tmp_path / "out")
+    status, _, err = leukodiff(*command, more=DEADLY)
+    assert status == 1
+    assert "the process was killed" in err
+    assert err.count("its sub-folders are passed over") == 1
 
 
 def test_what_failed_is_tried_again_only_when_asked(tmp_path: Path, smear: Smear) -> None:

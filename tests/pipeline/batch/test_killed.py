@@ -1,12 +1,14 @@
 """However a run is ended, the next one goes on, and what stands in the end is the same."""
 
-import csv
 import json
 import os
 import re
 import shutil
 import signal
-from collections.abc import Callable, Mapping
+import subprocess
+import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -15,31 +17,11 @@ from leukodiff.pipeline.batch.lock import clear_up, held
 from leukodiff.pipeline.output import OutputError, SlideFolder
 
 from .processes import DEADLY, SLOW, ended, killed, leukodiff, start
+from .standing import check_standing, contents
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="no process of its own here")
 
 Smear = Callable[..., Path]
-
-TIMES = re.compile(
-    rb"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[+-]\d\d:\d\d|took [0-9.]+ s|\"seconds\": ?\"?[0-9.]+\"?"
-)
-
-
-def without_times(path: Path) -> bytes:
-    if path.name == "slides.csv":
-        with path.open(newline="", encoding="utf-8") as file:
-            return repr([{**row, "seconds": ""} for row in csv.DictReader(file)]).encode()
-    return TIMES.sub(b"", path.read_bytes())
-
-
-def contents(folder: Path) -> Mapping[str, bytes]:
-    """Every file below a folder, but for times."""
-    files = (path for path in sorted(folder.rglob("*")) if path.is_file())
-    return {str(path.relative_to(folder)): without_times(path) for path in files}
-
-
-def slides_standing(out: Path) -> list[Path]:
-    return [path for path in out.iterdir() if path.is_dir() and not path.name.startswith(".")]
 
 
 def test_killed_at_twenty_moments_it_ends_with_the_same_files(tmp_path: Path, smear: Smear) -> None:
@@ -69,11 +51,63 @@ def test_killed_at_twenty_moments_it_ends_with_the_same_files(tmp_path: Path, sm
     assert contents(out) == expected
 
 
-def check_standing(out: Path, expected: Mapping[str, bytes]) -> None:
-    """Every slide that is seen under its name is whole."""
-    for folder in slides_standing(out) if out.is_dir() else []:
-        found = {f"{folder.name}/{name}": text for name, text in contents(folder).items()}
-        assert found == {k: v for k, v in expected.items() if k.startswith(f"{folder.name}/")}
+def await_file(path: Path) -> None:
+    until = time.monotonic() + 60
+    while not path.exists():
+        assert time.monotonic() < until
+        time.sleep(0.02)
+
+
+def test_a_process_whose_parent_is_dead_blames_no_field() -> None:
+    program = """
+import os
+from leukodiff.pipeline.batch.child import Telling
+hears, says = os.pipe()
+os.close(hears)
+try:
+    Telling(says).under_way("s1", "a").__enter__()
+except OSError:
+    print("a field's failure")
+"""
+    ended = subprocess.run([sys.executable, "-c", program], stdout=subprocess.PIPE)
+    assert (ended.returncode, ended.stdout) == (-signal.SIGKILL, b"")
+
+
+OUTLIVES = """
+from pathlib import Path
+from leukodiff.pipeline.batch import child
+
+def outlive(lifeline):
+    while not Path({let_go!r}).exists():
+        time.sleep(0.02)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+def hang(path):
+    if "hangs" in path.name:
+        Path({hanging!r}).touch()
+    return deadly(path)
+
+child._end_with_parent = outlive
+slides.read_rgb = hang
+"""
+"""The process that does the work is slow to notice that its parent is dead."""
+
+
+def test_no_other_run_begins_while_a_killed_one_goes_on(tmp_path: Path, smear: Smear) -> None:
+    smear("all/s1", a=("neutrophil",))
+    smear("all/s2", hangs=("neutrophil",))
+    out, let_go, hanging = (tmp_path / name for name in ("out", "let go", "hanging"))
+    outlives = OUTLIVES.format(let_go=str(let_go), hanging=str(hanging))
+    command = ("analyze", tmp_path / "all", "--workers", "1", "--out", out)
+    with start(*command, more=DEADLY + outlives) as process:
+        await_file(hanging)
+        process.kill()
+        process.wait()
+        status, _, err = leukodiff(*command)
+        assert status == 2
+        assert f"{out}: another run is writing to it; wait for it" in err
+        let_go.touch()
+    assert leukodiff(*command)[0] == 0
 
 
 def test_ctrl_c_stops_with_a_summary_even_where_a_read_hangs(tmp_path: Path, smear: Smear) -> None:
@@ -98,7 +132,7 @@ def test_what_dead_runs_left_is_cleared_up(tmp_path: Path) -> None:
     gone = other.partial.with_name(f"{other.partial.name}-gone")
     for folder in (mine.partial / "overlays", gone, tmp_path / "s3", tmp_path / ".hidden"):
         folder.mkdir(parents=True)
-    for name in (".slides.csv.partial", ".probe-123", "mine.partial", ".failed.jsonl"):
+    for name in (".slides.csv.partial", ".probe-a_3", "mine.partial", ".failed.jsonl"):
         (tmp_path / name).write_text("x")
     clear_up(tmp_path)
     left = {path.name for path in tmp_path.iterdir()}
