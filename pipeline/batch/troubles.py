@@ -6,6 +6,19 @@ from dataclasses import dataclass, field, replace
 Work = tuple[str, str]
 """slide_id and field_id; without a field_id the slide itself: its scale, its report."""
 
+FIELD_TIMEOUT_S = 300.0
+"""A field that takes so long, or a scan that does not get on for so long, is given up."""
+
+
+def no_answer(limit_s: float) -> str:
+    """What is said of a field that was given up."""
+    return f"no answer within {limit_s:g} s (--field-timeout)"
+
+
+def named(work: Work) -> str:
+    """A field of a slide, or the slide itself, as a person is told of it."""
+    return "/".join(filter(None, work))
+
 
 @dataclass(frozen=True)
 class Entry:

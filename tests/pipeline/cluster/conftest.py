@@ -2,7 +2,9 @@ import csv
 import io
 import logging
 import re
+import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -110,6 +112,22 @@ def of_scan(scan: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("one") / "out"
     analyze([scan], out, OF_SCANS)
     return out
+
+
+def node_workers(patience_s: float = 5.0) -> list[str]:
+    """The workers of runs that live on nodes here, once those that are ending have had time to."""
+    until = time.monotonic() + patience_s
+    while (found := [name for name in process_names() if name.startswith("ray::Worker")]) and (
+        time.monotonic() < until
+    ):
+        time.sleep(0.1)
+    return found
+
+
+def process_names() -> Iterator[str]:
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with suppress(OSError):  # it has ended
+            yield path.read_bytes().replace(b"\0", b" ").decode(errors="replace")
 
 
 TIMES = re.compile(rb"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d)?([+-]\d\d:\d\d)?|took [\d.]+ s")
