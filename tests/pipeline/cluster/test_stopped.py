@@ -18,7 +18,7 @@ import pytest
 from leukodiff.pipeline.cluster import ClusterSettings
 from leukodiff.pipeline.cluster.places import at
 
-from .conftest import N_SLIDES, OF_FIELDS, node_workers, process_names
+from .conftest import N_SLIDES, OF_FIELDS, heads, node_workers
 
 Sheets = Callable[[Path], dict[str, bytes]]
 
@@ -145,11 +145,6 @@ def test_a_driver_that_is_killed_and_started_again(
 
 def of(slide: str, files: dict[str, bytes]) -> dict[str, bytes]:
     return {name: content for name, content in files.items() if name.startswith(f"{slide}/")}
-
-
-def heads() -> set[str]:
-    """The heads of Ray clusters on this machine."""
-    return {name for name in process_names() if "gcs_server" in name}
 
 
 def test_a_cluster_of_its_own_on_this_machine(
