@@ -1,11 +1,13 @@
 """What a cluster costs and what it brings: measured on nodes that are processes of this machine.
 
-    python benchmarks/cluster.py [--slides 12] [--fields 6] [--scan-blocks 5] [--many 10000]
+    python benchmarks/cluster.py [--slides 24] [--fields 6] [--scan-blocks 4] [--many 10000]
 
-Needs the `cluster` extra. In order: the work of one slide and one cell (processor time, so that it
-hardly matters what else the machine does); the same slides on one node of one core and on two; a
-node that comes half-way and one that is killed half-way; one scan alone and shared by two nodes;
-how fast slides are dealt out, and what the driver does for so `--many` of them.
+Needs the `cluster` extra. Each node has one core, and its processes are kept to a core of their own
+(where the machine has so many): a second node brings a second core. In order: the work of one slide
+and one cell (processor time, so that it hardly matters what else the machine does); what the driver
+does for so `--many` slides; how fast slides are dealt out; the same slides on one node and on two;
+a node that comes, and one that is killed, after a third of them; one scan alone and shared by two
+nodes. All of it goes into `cluster.json` in `--out`.
 """
 
 import argparse
@@ -16,15 +18,20 @@ import resource
 import sys
 import tempfile
 import time
+import tracemalloc
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import date
+from functools import partial
+from math import inf
 from pathlib import Path
 from typing import Any
 
 os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
 
 import ray
+from cluster_course import Course, busy_and_all
 from ray.cluster_utils import Cluster
 
 from leukodiff.datasets.phantom import PhantomSettings, ScanSettings, render_scan, render_smear
@@ -37,7 +44,9 @@ from leukodiff.pipeline.output import RECORD, standing_records
 from leukodiff.pipeline.slides import find_slides
 
 NODE: dict[str, Any] = {"num_cpus": 1, "object_store_memory": 80 * 2**20}
-Told = Callable[[int, int, str], None]
+CORES = sorted(os.sched_getaffinity(0))
+
+found_so_far: list[dict[str, Any]] = []
 
 
 def _of_ray(call: Any, *args: Any) -> None:
@@ -46,11 +55,28 @@ def _of_ray(call: Any, *args: Any) -> None:
 
 
 @contextmanager
+def core(n: int) -> Iterator[None]:
+    """What is started within is kept to one core, the `n`th that there is."""
+    os.sched_setaffinity(0, {CORES[n % len(CORES)]})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, CORES)
+
+
+def add_node(nodes: Cluster, n: int) -> None:
+    """A node of one core, the `n`th of the machine."""
+    with core(n):
+        _of_ray(partial(nodes.add_node, **NODE))
+
+
+@contextmanager
 def cluster_of(n: int) -> Iterator[Cluster]:
     """A cluster of `n` nodes of one core, this process its driver."""
-    found = Cluster(initialize_head=True, head_node_args={**NODE, "include_dashboard": False})
-    for _ in range(n - 1):
-        found.add_node(**NODE)
+    with core(0):
+        found = Cluster(initialize_head=True, head_node_args={**NODE, "include_dashboard": False})
+    for i in range(1, n):
+        add_node(found, i)
     ray.init(found.address, log_to_driver=False, logging_level=logging.ERROR)
     try:
         yield found
@@ -60,8 +86,22 @@ def cluster_of(n: int) -> Iterator[Cluster]:
 
 
 def figures(name: str, **found: Any) -> None:
-    """Prints a measurement, as a line of JSON."""
-    print(json.dumps({"what": name, **found}), flush=True)
+    """Keeps a measurement, and prints it as a line of JSON."""
+    found_so_far.append({"what": name, **found})
+    print(json.dumps(found_so_far[-1]), flush=True)
+
+
+def others(when: str, watch_s: float = 5.0) -> None:
+    """How busy other work keeps each core while we do nothing."""
+    before = busy_and_all()
+    time.sleep(watch_s)
+    after = busy_and_all()
+    shares = [
+        round((busy - b) / max(1, total - t), 2)
+        for (busy, total), (b, t) in zip(after, before, strict=True)
+    ]
+    load = [round(one, 1) for one in os.getloadavg()]
+    figures(f"other work, {when}", busy_share_of_cores=shares, load=load)
 
 
 def cpu_s() -> float:
@@ -75,7 +115,7 @@ def n_cells(summary: RunSummary) -> int:
     return sum(int(str(row["n_cells"])) for row in summary.rows)
 
 
-def one_core(inputs: Path, out: Path) -> None:
+def one_core(inputs: Path, out: Path, fields: int) -> None:
     """The work of a slide and of a cell, without a cluster."""
     analyze([inputs], out / "warm", AnalyzeSettings(threads=1))  # compiles and imports
     began, used = time.monotonic(), cpu_s()
@@ -85,61 +125,84 @@ def one_core(inputs: Path, out: Path) -> None:
     figures(
         "one core",
         slides=slides,
+        fields_per_slide=fields,
         cells=cells,
         cpu_s_per_slide=round(work / slides, 2),
         cpu_s_per_cell=round(work / cells, 3),
+        cpu_s_per_field=round(work / slides / fields, 2),
         wall_s=round(time.monotonic() - began, 1),
         written_mb_per_slide=round(size / slides / 1e6, 2),
         peak_mb=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
     )
 
 
+Told = Callable[[Course], None]
+
+
 def on_nodes(n: int, inputs: Path, out: Path, name: str, **cluster: Any) -> None:
     """The same on nodes."""
-    ended: list[float] = []
     with cluster_of(n):
-        began = time.monotonic()
-        run(inputs, out, lambda *_: ended.append(time.monotonic() - began), **cluster)
-        figures(name, nodes=n, wall_s=round(time.monotonic() - began, 1), **pace(ended))
+        course, summary = run(inputs, out, lambda _: None, **cluster)
+        figures(
+            name,
+            nodes=n,
+            slides=len(summary.slides),
+            failed=len(summary.failures),
+            wall_s=round(course.now(), 1),
+            first_after_s=round(course.ended[0][0], 1),
+            slides_per_min_after_first=course.pace(),
+            by_node=course.by_node(),
+            cores_had=course.cores_had(),
+            worker_cpu_s=round(course.workers.used(), 1),
+            worker_mb_at_first=course.workers.own_mb[0],
+            worker_mb_at_last=course.workers.own_mb[-1],
+            worker_mb_at_most=max(course.workers.own_mb),
+        )
 
 
-def pace(ended: list[float]) -> dict[str, Any]:
-    """When the first slide was done, and slides a minute from then on."""
-    rest = ended[-1] - ended[0]
-    rate = round(60 * (len(ended) - 1) / rest, 1) if rest else None
-    return {"first_after_s": round(ended[0], 1), "slides_per_min_after": rate}
-
-
-def run(inputs: Path, out: Path, told: Told, **cluster: Any) -> RunSummary:
-    """A run on the cluster at hand."""
-    return analyze_on_cluster([inputs], out, None, told, ClusterSettings(**cluster))
+def run(inputs: Path, out: Path, told: Told, **cluster: Any) -> tuple[Course, RunSummary]:
+    """A run on the cluster at hand; `told` is called after each slide."""
+    course, log = Course(), logging.getLogger("leukodiff")
+    log.setLevel(logging.INFO)
+    log.addHandler(course)
+    try:
+        where = ClusterSettings(**cluster)
+        return course, analyze_on_cluster([inputs], out, None, lambda *_: told(course), where)
+    finally:
+        log.removeHandler(course)
 
 
 def changing(inputs: Path, out: Path, kill: bool) -> None:
     """A node comes, or is killed, after a third of the slides."""
+    n = len(list(inputs.iterdir()))
+    changed: list[float] = []
     with cluster_of(2 if kill else 1) as nodes:
-        began, ended, at = time.monotonic(), list[float](), list[float]()
 
-        def told(done: int, total: int, slide_id: str) -> None:
-            ended.append(time.monotonic() - began)
-            if done >= total / 3 and not at:
-                at.append(ended[-1])
-                if kill:
-                    nodes.remove_node(next(iter(nodes.worker_nodes)), allow_graceful=False)
-                else:
-                    nodes.add_node(**NODE)
+        def told(course: Course) -> None:
+            if len(course.ended) < n / 3 or changed:
+                return
+            changed.append(course.now())
+            if kill:
+                nodes.remove_node(next(iter(nodes.worker_nodes)), allow_graceful=False)
+            else:
+                add_node(nodes, 1)
 
-        summary = run(inputs, out, told)
-        before = [one for one in ended if one <= at[0]]
-        after = [one for one in ended if one > at[0]]
-        figures(
-            "node killed" if kill else "node added",
-            after_s=round(at[0], 1),
-            wall_s=round(time.monotonic() - began, 1),
-            failed=len(summary.failures),
-            slides_per_min_before=round(60 * len(before) / at[0], 1),
-            slides_per_min_after=round(60 * len(after) / (ended[-1] - at[0]), 1),
-        )
+        went, summary = run(inputs, out, told)
+    first = went.ended[0][1]
+    helped = next((at for at, node in went.ended if node != first and at > changed[0]), None)
+    figures(
+        "node killed" if kill else "node added",
+        slides=len(summary.slides),
+        failed=len(summary.failures),
+        changed_after_s=round(changed[0], 1),
+        wall_s=round(went.now(), 1),
+        by_node=went.by_node(),
+        cores_had_before=went.cores_had(until=changed[0]),
+        cores_had_after=went.cores_had(since=changed[0] if kill else helped or inf),
+        slides_per_min_before=went.pace(until=changed[0]),
+        slides_per_min_after=went.pace(since=changed[0] if kill else helped or inf),
+        newcomer_after_s=None if kill or helped is None else round(helped - changed[0], 1),
+    )
 
 
 class Idle:
@@ -199,33 +262,40 @@ def many(n: int, one: Path, work: Path) -> None:
     listed = time.monotonic() - began
     began = time.monotonic()
     records = standing_records(out)
+    read = time.monotonic() - began
     figures(
         "many",
         slides=len(found),
         find_s=round(listed, 2),
         records=len(records),
-        records_s=round(time.monotonic() - began, 2),
+        records_s=round(read, 2),
         record_kb=round(len(record) / 1000, 1),
-        peak_mb=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
+        kb_per_slide_of_one_field=round(_held(inputs) / n / 1000, 2),
     )
+
+
+def _held(inputs: Path) -> int:
+    """The memory that the slides of a folder take, bytes."""
+    tracemalloc.start()
+    found = find_slides([inputs])
+    size = tracemalloc.get_traced_memory()[0]
+    tracemalloc.stop()
+    assert found
+    return size
 
 
 def main() -> None:
     """All of it."""
     options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    for name, default in (("slides", 12), ("fields", 6), ("scan-blocks", 5), ("many", 10_000)):
+    for name, default in (("slides", 24), ("fields", 6), ("scan-blocks", 4), ("many", 10_000)):
         options.add_argument(f"--{name}", type=int, default=default)
+    options.add_argument("--out", type=Path, default=Path("docs/results"))
     asked = options.parse_args()
     with tempfile.TemporaryDirectory(prefix="leukodiff-cluster-") as folder:
         work = Path(folder)
-        look = PhantomSettings(n_white=10, stain="camera")
-        for i in range(asked.slides):
-            render_smear(work / f"slides/s{i + 1}", replace(look, seed=i), asked.fields, ".jpg")
-        block = PhantomSettings(width=2048, height=2048, um_per_px=0.25, n_white=20, seed=3)
-        plan = ("m" * asked.scan_blocks,) * asked.scan_blocks
-        render_scan(work / "scan/scan.tif", block, ScanSettings(plan=plan))
-        figures("load", load=[round(one, 1) for one in os.getloadavg()], python=sys.version[:6])
-        one_core(work / "slides", work / "out")
+        render(work, asked.slides, asked.fields, asked.scan_blocks)
+        others("before")
+        one_core(work / "slides", work / "out", asked.fields)
         many(asked.many, work / "out/one/s1", work)
         dealing(2000, 2, 0.0)
         for n in (1, 2):
@@ -236,7 +306,19 @@ def main() -> None:
         changing(work / "slides", work / "out/killed", kill=True)
         for n in (1, 2):
             on_nodes(n, work / "scan", work / f"out/scan{n}", "a scan on nodes", share_from=16)
-        figures("load", load=[round(one, 1) for one in os.getloadavg()])
+        others("after")
+    found = {"made": date.today().isoformat(), "cores": len(CORES), "ray": ray.__version__}
+    text = json.dumps({**found, "figures": found_so_far}, indent=1)
+    (asked.out / "cluster.json").write_text(text + "\n", encoding="utf-8")
+
+
+def render(work: Path, slides: int, fields: int, blocks: int) -> None:
+    """Slides of fields, and a scan of so many blocks of 2048 px each way."""
+    look = PhantomSettings(n_white=10, stain="camera")
+    for i in range(slides):
+        render_smear(work / f"slides/s{i + 1}", replace(look, seed=i), fields, ".jpg")
+    block = PhantomSettings(width=2048, height=2048, um_per_px=0.25, n_white=20, seed=3)
+    render_scan(work / "scan/scan.tif", block, ScanSettings(plan=("m" * blocks,) * blocks))
 
 
 if __name__ == "__main__":

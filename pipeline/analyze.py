@@ -72,7 +72,7 @@ def analyze_slides(
     settings.report.check([slide.slide_id for slide in slides])
     prepare(out)
     workers = settings.threads or cores()
-    run = Run(slides, out, settings, models or _loaded(slides, settings, workers), keeper)
+    run = Run(slides, out, settings, models or _loaded(slides, settings, workers, keeper), keeper)
     with held(out):
         to_do = run.plan().to_do
         crew = Crew(workers, Progress.of(to_do, on_progress), run.take)
@@ -88,9 +88,11 @@ def _suspects_last(slides: Sequence[Slide], keeper: Keeper) -> tuple[list[Slide]
     return free, [slide for slide in slides if slide.slide_id in alone]
 
 
-def _loaded(slides: Sequence[Slide], settings: AnalyzeSettings, workers: int) -> Models:
+def _loaded(
+    slides: Sequence[Slide], settings: AnalyzeSettings, workers: int, keeper: Keeper
+) -> Models:
     """The models; while the engine compiles them, what is needed later is imported."""
-    scans = [slide.path for slide in slides if slide.is_scan]
+    scans = [slide for slide in slides if slide.is_scan]
     models = load_models(
         settings.detector, settings.classifier, settings.engine, workers, for_scans=bool(scans)
     )
@@ -98,9 +100,19 @@ def _loaded(slides: Sequence[Slide], settings: AnalyzeSettings, workers: int) ->
     if scans:
         import shapely  # noqa: F401
 
-        with suppress(InputError):  # it is told when its turn comes
-            open_scan(scans[0]).close()
+        _open_first(scans, keeper)
     return models
+
+
+def _open_first(scans: Sequence[Slide], keeper: Keeper) -> None:
+    """Opens a scan, so that what reads such files is imported; not one that is known to hang."""
+    works = {(slide.slide_id, slide.fields[0].field_id): slide for slide in scans}
+    for work, slide in works.items():
+        if work not in keeper.troubles and (slide.slide_id, "") not in keeper.troubles:
+            # What is wrong with it is told when its turn comes.
+            with keeper.under_way(*work), suppress(InputError):
+                open_scan(slide.path).close()
+            return
 
 
 make_callable(__name__)

@@ -4,17 +4,20 @@ import json
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import count
 
+Words = Sequence[object]
+"""`begin`, `step` or `end`, the number of what is under way, and what it is."""
+
 
 @dataclass
 class Telling:
-    """Writes to a pipe, a line each, what the threads of this process begin, go on with and end."""
+    """Says to `say` what the threads of this process begin, go on with and end, one at a time."""
 
-    pipe: int
+    say: Callable[[Words], None]
     _numbers: Iterator[int] = field(default_factory=count)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -30,10 +33,15 @@ class Telling:
 
     def _say(self, *words: object) -> None:
         with self._lock:
-            try:
-                os.write(self.pipe, json.dumps(words).encode() + b"\n")
-            except BrokenPipeError:  # the parent is dead: it must not look like a field's failure
-                os.kill(os.getpid(), signal.SIGKILL)
+            self.say(words)
+
+
+def write_to(pipe: int, words: Words) -> None:
+    """Writes to a pipe, a line each."""
+    try:
+        os.write(pipe, json.dumps(words).encode() + b"\n")
+    except BrokenPipeError:  # the parent is dead: it must not look like a field's failure
+        os.kill(os.getpid(), signal.SIGKILL)
 
 
 def settle_in(lifeline: int) -> None:

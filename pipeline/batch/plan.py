@@ -62,6 +62,13 @@ def plan(
     return found
 
 
+def given_up(slide: Slide, trouble: str, making: Making) -> SlideOutcome:
+    """A slide that is known to keep a process for ever, or to kill it: its files are not read."""
+    made_of = [[field.field_id, stamp_of(field)] for field in slide.fields]
+    made_by = making.of(slide.slide_id)
+    return replace(failed_slide(slide, trouble), made_of=made_of, made_by=made_by)
+
+
 @dataclass
 class _Sorting:
     """What is known before a run of the slides that stand in its output."""
@@ -81,9 +88,7 @@ class _Sorting:
         if slide.problem:
             return failed_slide(slide, slide.problem, unreadable=True)
         if trouble := self.keeper.troubles.get((slide.slide_id, "")):
-            made_of = [[field.field_id, stamp_of(field)] for field in slide.fields]
-            made_by = self.making.of(slide.slide_id)
-            return replace(failed_slide(slide, trouble), made_of=made_of, made_by=made_by)
+            return given_up(slide, trouble, self.making)
         return self._standing(slide) or self._failed_before(slide)
 
     def in_the_way(self, slide: Slide) -> bool:

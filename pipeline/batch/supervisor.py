@@ -11,9 +11,10 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 
-from .child import Telling, settle_in
-from .troubles import Troubles, UnderWay, Work
+from .child import Telling, settle_in, write_to
+from .troubles import Troubles, UnderWay, Work, named, no_answer
 
 STOPPED = 1
 """Exit status where a run had to be given up."""
@@ -60,10 +61,10 @@ def _learnt(
     troubles: Troubles, child: "Child", status: int, limit_s: float, say: Callable[[str], None]
 ) -> Troubles:
     if child.too_long:
-        reason = f"no answer within {limit_s:g} s (--field-timeout)"
-        say(f"{_named(child.too_long)}: {reason}; going on with the rest")
+        reason = no_answer(limit_s)
+        say(f"{named(child.too_long)}: {reason}; going on with the rest")
         return troubles.blaming(child.too_long, reason)
-    names = ", ".join(sorted({_named(work) for work in child.busy})) or "no slide"
+    names = ", ".join(sorted({named(work) for work in child.busy})) or "no slide"
     say(f"{_death(status)} while at {names}; going on")
     return troubles.after(child.busy, f"{_death(status)} while it was at this")
 
@@ -72,10 +73,6 @@ def _death(status: int) -> str:
     if -status == signal.SIGKILL:
         return "the process was killed (signal 9: too little memory?)"
     return f"the process was killed ({signal.Signals(-status).name})"
-
-
-def _named(work: Work) -> str:
-    return "/".join(filter(None, work))
 
 
 @dataclass
@@ -158,4 +155,4 @@ def _start() -> Child | Telling:
     os.close(hears)
     os.close(holds)
     settle_in(lives)
-    return Telling(says)
+    return Telling(partial(write_to, says))

@@ -9,6 +9,19 @@ Work = tuple[str, str]
 WAITING: Work = ("", "")
 """What a thread is at that waits for others to do its work: it takes as long as they do."""
 
+FIELD_TIMEOUT_S = 300.0
+"""A field that takes so long, or a scan that does not get on for so long, is given up."""
+
+
+def no_answer(limit_s: float) -> str:
+    """What is said of a field that was given up."""
+    return f"no answer within {limit_s:g} s (--field-timeout)"
+
+
+def named(work: Work) -> str:
+    """A field of a slide, or the slide itself, as a person is told of it."""
+    return "/".join(filter(None, work))
+
 
 @dataclass(frozen=True)
 class Entry:

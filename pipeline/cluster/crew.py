@@ -15,6 +15,7 @@ from leukodiff.runtime.errors import InputError, LeukodiffError
 
 from ..report import one_line
 from ..slides import Field
+from .patience import Hung
 from .regions import Helper
 from .worker import Orders, Worker
 
@@ -31,6 +32,12 @@ POLL_S = 1.0
 
 GOODBYE_S = 5.0
 """How long a worker has to clear up when it is let go."""
+
+LAST_WORD_S = 0.5
+"""How long a worker that is stopped has to say what it has just brought."""
+
+ASIDE = "aside"
+"""Where a worker hears a call while it is busy with another."""
 
 
 @dataclass(eq=False)
@@ -51,7 +58,8 @@ class GivenUp:
 
 def hire(orders: Any, cpus: int) -> Any:
     """Asks Ray for a worker; it comes once a node has so many cores to spare."""
-    return ray.remote(num_cpus=cpus, max_restarts=0)(Worker).remote(orders)
+    needs: dict[str, Any] = {"num_cpus": cpus, "max_restarts": 0, "concurrency_groups": {ASIDE: 1}}
+    return ray.remote(**needs)(Worker).remote(orders)
 
 
 def recruiter(orders: Orders, of: Field) -> Callable[[], Sequence[Helper]]:
@@ -95,6 +103,23 @@ def end(workers: Iterable[Any]) -> None:
         ray.kill(worker)
 
 
+def _aside(method: Any) -> Any:
+    return method.options(concurrency_group=ASIDE).remote()
+
+
+def _ended_of(refs: list[Any], within_s: float) -> set[Any]:
+    """Those of some calls that end within so many seconds."""
+    return set(ray.wait(refs, num_returns=len(refs), timeout=within_s)[0]) if refs else set()
+
+
+def _came_of(ref: Any) -> Any:
+    """The result of a call that has ended; `None` where its worker died or raised."""
+    try:
+        return ray.get(ref)
+    except RayError:
+        return None
+
+
 @dataclass
 class Crew:
     """The workers of a run. `cpus`: the cores of each.
@@ -108,6 +133,7 @@ class Crew:
     idle: list[Any] = field(default_factory=list)
     busy: dict[Any, tuple[Any, Work]] = field(default_factory=dict)
     unfit: list[Any] = field(default_factory=list)
+    waiting: deque[Work] = field(default_factory=deque)
     stillborn: int = 0
 
     def __post_init__(self) -> None:
@@ -116,12 +142,13 @@ class Crew:
     def each(self, todo: Iterable[Work], more: bool = False) -> Iterator[tuple[Work, Any]]:
         """What comes of each piece of work, or `GivenUp`, in the order in which they end.
 
-        A piece whose worker dies with it is done by another. `more`: other work is to follow.
+        A piece whose worker dies with it is done by another; one whose worker hangs comes back as
+        `Hung`, and the worker is let go. `more`: other work is to follow.
 
         Raises:
             LeukodiffError: no node is fit for the run.
         """
-        waiting = deque(todo)
+        self.waiting = waiting = deque(todo)
         while waiting or self.busy:
             self._hire(len(waiting))
             while waiting and self.idle:
@@ -133,7 +160,22 @@ class Crew:
                 if ref in self.coming:
                     self._welcome(ref)
                 else:
-                    yield from self._ended(ref, waiting)
+                    yield from self._ended(ref)
+
+    def add(self, work: Work) -> None:
+        """Has one more piece done, after the others, while `each` goes on."""
+        self.waiting.append(work)
+
+    def stop(self) -> list[tuple[Work, Any]]:
+        """Ends all of them at once; what was under way, with what came of it by then or `None`."""
+        busy, self.busy = self.busy, {}
+        stopping = [_aside(worker.stop) for worker, _ in busy.values()]
+        _ended_of(stopping, GOODBYE_S)
+        ended = _ended_of(list(busy), LAST_WORD_S)
+        end([worker for worker, _ in busy.values()])
+        found = [(work, _came_of(ref) if ref in ended else None) for ref, (_, work) in busy.items()]
+        self.close()
+        return found
 
     def close(self) -> None:
         """Lets all of them go."""
@@ -188,24 +230,25 @@ class Crew:
             raise reason
         log.warning("left out: %s", one_line(str(reason)))
 
-    def _ended(self, ref: Any, waiting: deque[Work]) -> Iterator[tuple[Work, Any]]:
+    def _ended(self, ref: Any) -> Iterator[tuple[Work, Any]]:
         worker, work = self.busy.pop(ref)
         try:
             result = ray.get(ref)
         except RayTaskError as error:
             self.idle.append(worker)
-            yield from self._again(work, error.cause, waiting)
+            yield from self._again(work, error.cause)
         except RayError as error:
-            yield from self._again(work, error, waiting)
+            yield from self._again(work, error)
         else:
-            self.idle.append(worker)
+            if isinstance(result, Hung):
+                let_go([worker])
+            else:
+                self.idle.append(worker)
             yield work, result
 
-    def _again(
-        self, work: Work, error: BaseException, waiting: deque[Work]
-    ) -> Iterator[tuple[Work, GivenUp]]:
+    def _again(self, work: Work, error: BaseException) -> Iterator[tuple[Work, GivenUp]]:
         work.tries += 1
         if work.tries < LIVES:
-            waiting.appendleft(work)
+            self.waiting.appendleft(work)
         else:
             yield work, GivenUp(one_line(f"given up after {LIVES} tries: {error}"))

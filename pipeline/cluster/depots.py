@@ -11,9 +11,10 @@ from typing import Any
 from uuid import uuid4
 
 from ..batch.failures import FAILED_SLIDES
+from ..batch.keeper import Step
 from ..batch.lock import clear_up
 from ..output import ERROR_LOG, RECORD, SlideFolder, prepare, to_bytes, write_whole, writing
-from .places import is_remote, store, unwritable
+from .places import is_remote, stepping, store, unwritable
 
 Record = Mapping[str, Any]
 
@@ -48,8 +49,12 @@ class Depot(ABC):
         """What the whole slide that stands there says of itself; `None` without one."""
 
     @abstractmethod
-    def _take(self, slide_id: str, made: Path) -> None:
-        """Takes the finished folder of a slide."""
+    def _take(self, slide_id: str, made: Path, step: Step) -> None:
+        """Takes the finished folder of a slide; `step` is called after each file or so."""
+
+    @abstractmethod
+    def discard(self, slide_id: str) -> None:
+        """Takes away what a worker that was ended has brought of a slide, where it is not whole."""
 
     @abstractmethod
     def publish(self, name: str) -> None:
@@ -63,7 +68,9 @@ class Depot(ABC):
     def tidy(self) -> None:
         """Takes away the mark, and what workers that died have left."""
 
-    def deliver(self, slide_id: str, made: Path, replaces: Record | None) -> None:
+    def deliver(
+        self, slide_id: str, made: Path, replaces: Record | None, step: Step = lambda: None
+    ) -> None:
         """Brings a slide's finished folder, in place of the one that stands there.
 
         A slide is done twice where a worker was taken for dead and was not. Whoever finds another
@@ -73,7 +80,7 @@ class Depot(ABC):
             OutputError: it can't be written.
         """
         if self.record(slide_id) == replaces:
-            self._take(slide_id, made)
+            self._take(slide_id, made, step)
 
 
 class FolderDepot(Depot):
@@ -93,14 +100,21 @@ class FolderDepot(Depot):
         """That of the slide's folder."""
         return SlideFolder(self.out, slide_id).record()
 
-    def _take(self, slide_id: str, made: Path) -> None:
+    def _take(self, slide_id: str, made: Path, step: Step) -> None:
+        def copied(source: str, target: str) -> str:
+            step()
+            return str(shutil.copy2(source, target))
+
         folder = SlideFolder(self.out, slide_id, uuid4().hex[:8])
         try:
             with writing(folder.final):
-                shutil.copytree(made, folder.partial)
+                shutil.copytree(made, folder.partial, copy_function=copied)
             folder.publish()
         finally:
             folder.discard()
+
+    def discard(self, slide_id: str) -> None:
+        """It has another name until it is whole: `tidy` takes it away."""
 
     def publish(self, name: str) -> None:
         """It is where it belongs."""
@@ -140,7 +154,7 @@ class StoreDepot(Depot):
             return None
         return dict(found)
 
-    def _take(self, slide_id: str, made: Path) -> None:
+    def _take(self, slide_id: str, made: Path, step: Step) -> None:
         folder = f"{self._root}/{slide_id}"
         new = [p.relative_to(made).as_posix() for p in sorted(made.rglob("*")) if p.is_file()]
         try:
@@ -149,12 +163,21 @@ class StoreDepot(Depot):
             if RECORD in old:
                 self._files.rm_file(f"{folder}/{RECORD}")
             rest = [name for name in new if name != RECORD]
-            self._files.put([str(made / n) for n in rest], [f"{folder}/{n}" for n in rest])
+            far, callback = [f"{folder}/{n}" for n in rest], stepping(step)
+            self._files.put([str(made / n) for n in rest], far, callback=callback)
             for name in old - set(new):
                 self._files.rm_file(f"{folder}/{name}")
             self._files.put_file(str(made / RECORD), f"{folder}/{RECORD}")
         except OSError as error:
             raise unwritable(f"{self.out}/{slide_id}", error) from error
+
+    def discard(self, slide_id: str) -> None:
+        """The files that have come; without a record nobody takes them for a slide anyway."""
+        with suppress(OSError):
+            if self.record(slide_id) is None:
+                shutil.rmtree(self.tables / slide_id, ignore_errors=True)
+                self._files.invalidate_cache()
+                self._files.rm(f"{self._root}/{slide_id}", recursive=True)
 
     def publish(self, name: str) -> None:
         """Uploads a file of `tables`."""
@@ -173,7 +196,8 @@ class StoreDepot(Depot):
         """Takes away the mark, and the tables here."""
         shutil.rmtree(self.tables, ignore_errors=True)
         with suppress(OSError):  # the results stand all the same
-            self.mark.unlink()
+            for left in self.out.glob(f"{MARK}*"):  # ours, and those of runs that were killed
+                left.unlink()
 
     def _bring(self) -> None:
         """Copies the records that stand there: all that a run's tables are made of."""

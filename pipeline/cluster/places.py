@@ -8,6 +8,7 @@ from typing import Any, cast
 
 from leukodiff.runtime.errors import InputError
 
+from ..batch.keeper import NOBODY, Keeper, Step
 from ..output import OutputError
 from ..slides import Field, Slide
 
@@ -57,8 +58,17 @@ def told(error: BaseException) -> str:
     return str(error) or type(error).__name__
 
 
-def fetched(slide: Slide, into: Path) -> Slide:
+def stepping(step: Step) -> Any:
+    """What has a store call `step` as it sends or brings files (fsspec's `Callback`)."""
+    from fsspec.callbacks import Callback
+
+    return Callback(hooks={"step": lambda *_, **__: step()})
+
+
+def fetched(slide: Slide, into: Path, keeper: Keeper = NOBODY) -> Slide:
     """The slide with its files copied here, where they lie in an object store.
+
+    What is known to hang (`keeper.troubles`) is not fetched.
 
     Raises:
         InputError: a file can't be fetched.
@@ -66,18 +76,25 @@ def fetched(slide: Slide, into: Path) -> Slide:
     if not any(is_remote(field.path) for field in slide.fields):
         return slide
     into.mkdir(parents=True, exist_ok=True)
-    return replace(slide, fields=tuple(_fetched(field, into) for field in slide.fields))
+    return replace(slide, fields=tuple(_kept(slide, one, into, keeper) for one in slide.fields))
 
 
-def _fetched(field: Field, into: Path) -> Field:
+def _kept(slide: Slide, field: Field, into: Path, keeper: Keeper) -> Field:
+    if (slide.slide_id, field.field_id) in keeper.troubles:
+        return replace(field, origin=str(field.path))
+    with keeper.under_way(slide.slide_id, field.field_id) as step:
+        return _fetched(field, into, step)
+
+
+def _fetched(field: Field, into: Path, step: Step) -> Field:
     files, remote = store(field.path)
     here = into / field.path.name
     try:
-        files.get_file(remote, str(here))
+        files.get_file(remote, str(here), callback=stepping(step))
         for one in _companions(files, remote):
             beside = into / os.path.relpath(one, os.path.dirname(remote))
             beside.parent.mkdir(parents=True, exist_ok=True)
-            files.get_file(one, str(beside))
+            files.get_file(one, str(beside), callback=stepping(step))
     except FileNotFoundError:  # as on one machine: said when the field's turn comes
         here.unlink(missing_ok=True)
     except OSError as error:

@@ -10,8 +10,9 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
-from dataclasses import dataclass, field
-from operator import itemgetter
+from dataclasses import dataclass, field, replace
+from math import inf
+from operator import attrgetter
 from typing import Any
 
 from ..models import Models
@@ -113,11 +114,13 @@ class Helpers:
 class SharingWorkers(Workers):
     """The threads of a worker that reads a scan, and those who help it.
 
-    `share_from`: so many items, and more, are shared with them.
+    `share_from`: so many items, and more, are shared with them. `patience_s`: who has had a call
+    for so long helps no more.
     """
 
     helpers: Helpers
     share_from: int
+    patience_s: float = inf
 
     def over_scan(self, do: Callable[[Item], Result], items: Sequence[Item]) -> Iterator[Result]:
         """What `do` makes of each item, in order; what a helper can't do is done here."""
@@ -125,12 +128,23 @@ class SharingWorkers(Workers):
             yield from self.each(do, items)
             return
         chunks = [items[i : i + AT_ONCE] for i in range(0, len(items), AT_ONCE)]
-        sharing = _Sharing(self, do, packed(do), deque(enumerate(chunks)))
+        waiting = deque(_Chunk(i, chunk) for i, chunk in enumerate(chunks))
+        sharing = _Sharing(self, do, packed(do), waiting)
         try:
             for found in sharing.go():
                 yield from found
         finally:
             sharing.close()
+
+
+@dataclass(frozen=True)
+class _Chunk:
+    """Some items of a task, the one at `index` in order, with whoever has them since when (s)."""
+
+    index: int
+    items: Sequence[Any]
+    helper: Helper | None = None
+    since: float = 0.0
 
 
 @dataclass
@@ -140,10 +154,8 @@ class _Sharing:
     workers: SharingWorkers
     do: Callable[[Any], Any]
     packed: bytes
-    waiting: deque[tuple[int, Sequence[Any]]]
-    under_way: dict[Future[Any], tuple[int, Sequence[Any], Helper | None]] = field(
-        default_factory=dict
-    )
+    waiting: deque[_Chunk]
+    under_way: dict[Future[Any], _Chunk] = field(default_factory=dict)
     done: dict[int, list[Any]] = field(default_factory=dict)
     next: int = 0
 
@@ -154,22 +166,23 @@ class _Sharing:
             ended, _ = wait(futures, RECRUIT_S, FIRST_COMPLETED)
             for future in ended & self.under_way.keys():
                 self._take(future)
+            self._lose_the_late()
             while self.next in self.done:
                 yield self.done.pop(self.next)
                 self.next += 1
 
     def close(self) -> None:
-        here = [future for future, (*_, helper) in self.under_way.items() if helper is None]
+        here = [future for future, chunk in self.under_way.items() if chunk.helper is None]
         for future in here:
             future.cancel()
         wait(here)
 
     def _deal(self) -> None:
         """Gives chunks to the threads here, and to helpers while there are enough for them too."""
-        here = sum(helper is None for *_, helper in self.under_way.values())
+        here = sum(chunk.helper is None for chunk in self.under_way.values())
         for _ in range(min(self.workers.n - here, self._allowed())):
             chunk = self.waiting.popleft()
-            self._begin(chunk, self.workers.pool.submit(self._here, chunk[1]), None)
+            self.under_way[self.workers.pool.submit(self._here, chunk.items)] = chunk
         if self._allowed():
             self.workers.helpers.look_for_more()
         for helper in self.workers.helpers.idle():
@@ -177,30 +190,35 @@ class _Sharing:
                 break
             chunk = self.waiting.popleft()
             helper.busy += 1
-            self._begin(chunk, helper.call(self.packed, chunk[1]), helper)
+            given = replace(chunk, helper=helper, since=time.monotonic())
+            self.under_way[helper.call(self.packed, chunk.items)] = given
 
     def _allowed(self) -> int:
         """How many chunks may be begun now."""
         if not self.waiting:
             return 0
         ahead = AHEAD * (1 + len(self.under_way))
-        return len(self.waiting) if self.waiting[0][0] - self.next < ahead else 0
+        return len(self.waiting) if self.waiting[0].index - self.next < ahead else 0
 
-    def _begin(
-        self, chunk: tuple[int, Sequence[Any]], future: Future[Any], helper: Helper | None
-    ) -> None:
-        self.under_way[future] = (*chunk, helper)
+    def _lose_the_late(self) -> None:
+        """Who hangs is sent home; what he had comes back as from one who has died."""
+        oldest = time.monotonic() - self.workers.patience_s
+        for chunk in list(self.under_way.values()):
+            if chunk.helper and chunk.since < oldest:
+                self.workers.helpers.lose(chunk.helper)
 
     def _here(self, items: Sequence[Any]) -> list[Any]:
         return [self.do(item) for item in items]
 
     def _take(self, future: Future[Any]) -> None:
-        index, items, helper = self.under_way.pop(future)
-        if helper is None:
-            self.done[index] = future.result()
-        elif future.exception():  # a dead node, a file it does not see: we do it ourselves
+        chunk = self.under_way.pop(future)
+        helper = chunk.helper
+        if helper and future.exception():  # a dead node, a file it does not see: we do it ourselves
             self.workers.helpers.lose(helper)
-            self.waiting = deque(sorted([(index, items), *self.waiting], key=itemgetter(0)))
-        else:
+            again = replace(chunk, helper=None)
+            self.waiting = deque(sorted([again, *self.waiting], key=attrgetter("index")))
+            return
+        if helper:
             helper.busy -= 1
-            self.done[index] = future.result()
+        self.done[chunk.index] = future.result()
+        self.workers.step()

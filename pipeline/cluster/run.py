@@ -2,14 +2,13 @@
 
 import json
 import logging
-import os
-import socket
+import signal
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from importlib.metadata import version as version_of
 from pathlib import Path
-from typing import Any
 
 from leukodiff.runtime.errors import InputError
 from leukodiff.runtime.metadata import metadata_path
@@ -17,11 +16,12 @@ from leukodiff.runtime.metadata import metadata_path
 from ..batch.failures import FAILED_SLIDES
 from ..batch.keeper import NOBODY, Keeper
 from ..batch.lock import held
-from ..batch.plan import Plan, plan
+from ..batch.plan import Plan, given_up, plan
 from ..batch.progress import SCAN_STEPS, OnProgress
 from ..batch.run import RUN, Run, how_made
 from ..batch.settings import AnalyzeSettings
 from ..batch.summary import RunSummary
+from ..batch.troubles import named, no_answer
 from ..models import Models, load_models
 from ..outcomes import failed_slide
 from ..output import ERROR_LOG, SlideFolder, writing
@@ -29,13 +29,13 @@ from ..report import one_line
 from ..slides import Slide, find_slides
 from .crew import Crew, GivenUp, Work
 from .depots import Depot, Record, depot
+from .joining import connected
+from .patience import Hung
 from .places import at
-from .settings import AUTO, LOCAL, ClusterSettings
+from .settings import ClusterSettings
 from .worker import Made, Orders
 
 log = logging.getLogger("leukodiff")
-
-KNOCK_S = 5.0
 
 TABLES = ("slides.csv", "counts.csv")
 
@@ -77,7 +77,8 @@ def analyze_on_cluster(
             with run.going():
                 run.work(to_do, on_progress)
         finally:
-            run.close()
+            with undisturbed():
+                run.close()
     assert run.summary is not None  # noqa: S101  # `going` has set it
     return replace(run.summary, out=place)
 
@@ -90,7 +91,21 @@ def prepared(goes_to: Depot) -> Iterator[None]:
         with held(goes_to.tables):
             yield
     finally:
-        goes_to.tidy()
+        with undisturbed():
+            goes_to.tidy()
+
+
+@contextmanager
+def undisturbed() -> Iterator[None]:
+    """Ctrl-C does nothing here; it never does in another thread than the first."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def orders_for(
@@ -110,58 +125,13 @@ def orders_for(
         files={kind: _model_files(path) for kind, path in chosen.items() if path},
         threads=cluster.threads,
         share_from=cluster.share_from,
+        limit_s=cluster.field_timeout_s,
         version=version_of("leukodiff"),
     )
 
 
 def _model_files(path: Path) -> Mapping[str, bytes]:
     return {one.name: one.read_bytes() for one in (path, metadata_path(path))}
-
-
-@contextmanager
-def connected(address: str) -> Iterator[None]:
-    """Joins a Ray cluster for as long as the run lasts; one that was joined before stays so.
-
-    Raises:
-        InputError: Ray is not installed, or there is no such cluster.
-    """
-    if address.startswith("ray://"):
-        raise InputError(f"{address}: run it on a node of the cluster, without ray://")
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # Ray's own telemetry
-    import ray
-
-    ours = not ray.is_initialized()
-    if ours:
-        _join(address)
-    try:
-        yield
-    finally:
-        if ours:
-            ray.shutdown()
-
-
-def _join(address: str) -> None:
-    import ray
-
-    shown: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
-    own: dict[str, Any] = {"include_dashboard": False} if address == LOCAL else {}
-    try:
-        if address not in (AUTO, LOCAL):
-            _knock(address)
-        ray.init(address, **shown, **own)
-    except (OSError, RuntimeError, ValueError) as error:
-        raise InputError(
-            f"--cluster {address}: no Ray cluster answers ({one_line(str(error))}); start one with "
-            "`ray start --head`, or take --cluster=local"
-        ) from error
-
-
-def _knock(address: str) -> None:
-    """Sees whether anybody is at an address: Ray itself would try for minutes."""
-    host, _, port = address.rpartition(":")
-    if not host:
-        raise ValueError("an address is HOST:PORT")
-    socket.create_connection((host.strip("[]"), int(port)), KNOCK_S).close()
 
 
 @dataclass
@@ -198,20 +168,64 @@ class ClusterRun(Run):
         asked = [Work("is_same", one) for one in answers.taken()]
         for work, same in self._crew.each(asked, more=True):
             slide, made_of = work.args
+            if isinstance(same, Hung):
+                trouble = {(slide.slide_id, ""): self._told_of(slide, same)}
+                known = {**self.keeper.troubles, **trouble}
+                self.keeper = replace(self.keeper, troubles=known)
+                continue
             if isinstance(same, GivenUp):
                 raise InputError(f"{slide.path}: {same.reason}")
             answers.give(slide, made_of, same)
 
     def work(self, slides: Sequence[Slide], on_progress: OnProgress | None) -> None:
-        """Has the workers do the slides."""
-        todo = [Work("analyze", (one, self._record(one))) for one in slides]
+        """Has the workers do the slides.
+
+        Raises:
+            KeyboardInterrupt: Ctrl-C has stopped them; none of them does anything any more.
+        """
+        try:
+            self._work(slides, on_progress)
+        except KeyboardInterrupt:
+            with undisturbed():
+                self._stop()
+            raise
+
+    def _work(self, slides: Sequence[Slide], on_progress: OnProgress | None) -> None:
+        todo = [Work("analyze", (one, self._record(one), ())) for one in slides]
         total, done = sum(_steps(slide) for slide in slides), 0
-        for work, made in self._crew.each(todo):
+        for work, came in self._crew.each(todo):
             slide = work.args[0]
+            made = self._without(work, came) if isinstance(came, Hung) else came
+            if made is None:
+                continue
             self._bring_in(slide, made)
             done += _steps(slide)
             if on_progress:
                 on_progress(done, total, slide.slide_id)
+
+    def _without(self, work: Work, hung: Hung) -> Made | None:
+        """Has a slide done without the field that hung; where it did itself, it has failed."""
+        slide, record, before = work.args
+        reason = self._told_of(slide, hung)
+        if not hung.field_id:
+            return Made(given_up(slide, reason, how_made(self.settings, self.models)), "no node")
+        self._crew.add(Work("analyze", (slide, record, (*before, hung.field_id))))
+        return None
+
+    def _told_of(self, slide: Slide, hung: Hung) -> str:
+        """Tells a person what hung; the reason why it has failed."""
+        reason = no_answer(self.orders.limit_s)
+        what = named((slide.slide_id, hung.field_id))
+        log.warning("%s", one_line(f"{what}: {reason}; going on with the rest"))
+        return reason
+
+    def _stop(self) -> None:
+        """Ends the workers; slides that they have just brought count, half of one is taken away."""
+        for work, made in self._crew.stop():
+            if isinstance(made, Made):
+                self._bring_in(work.args[0], made)
+            else:
+                self.depot.discard(work.args[0].slide_id)
 
     def _record(self, slide: Slide) -> Record | None:
         return SlideFolder(self.out, slide.slide_id).record()
@@ -229,10 +243,11 @@ class ClusterRun(Run):
         self.add(made.outcome)
 
     def _close(self, status: str) -> None:
-        super()._close(status)
-        for name in (*TABLES, FAILED_SLIDES, RUN):
-            if (self.out / name).is_file():
-                self.depot.publish(name)
+        with undisturbed():
+            super()._close(status)
+            for name in (*TABLES, FAILED_SLIDES, RUN):
+                if (self.out / name).is_file():
+                    self.depot.publish(name)
 
 
 @dataclass

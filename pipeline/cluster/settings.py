@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from ..batch.troubles import FIELD_TIMEOUT_S
+
 AUTO, LOCAL = "auto", "local"
 """Addresses: the cluster that this machine is part of, and one of its own on this machine alone."""
 
@@ -15,8 +17,10 @@ class ClusterSettings:
 
     `address`: `auto`, `local`, or `HOST:PORT` of the head node. `threads`: cores of each worker.
     `share_from`: so many pieces of work of one scan, and more, are shared with idle cores.
+    `field_timeout_s`: a field that takes so long is given up, or a scan that does not get on.
     """
 
     address: str = AUTO
     threads: int = 1
     share_from: int = SHARE_FROM
+    field_timeout_s: float = FIELD_TIMEOUT_S

@@ -7,14 +7,17 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from importlib.metadata import version as version_of
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import cv2
 
 from leukodiff.runtime.errors import InputError
 
+from ..batch.keeper import Keeper
 from ..batch.run import how_made
 from ..batch.settings import AnalyzeSettings
+from ..batch.troubles import no_answer
 from ..models import Models, load_models
 from ..outcomes import SlideOutcome
 from ..output import ERROR_LOG, RECORD, SlideFolder
@@ -23,6 +26,7 @@ from ..scans import Scan, open_scan
 from ..slide_job import SlideJob
 from ..slides import Field, Slide, is_made_of
 from .depots import Record, depot
+from .patience import Hung, Patience
 from .places import fetched
 from .regions import Helpers, SharingWorkers, unpacked
 from .scratch import Scratch
@@ -43,7 +47,8 @@ class Orders:
     `out`: where results go, `mark`: a file that stands there. `models`: those that it must have,
     of this `version` of leukodiff. `files`: the model files that are not the shipped ones, by
     `detector` or `classifier`, each with its metadata's. `threads`: the cores of a worker.
-    `share_from`: so many pieces of work of one scan, and more, are shared with others.
+    `share_from`: so many pieces of work of one scan, and more, are shared with others. `limit_s`: a
+    field that takes so long hangs, or a scan that does not get on.
     """
 
     settings: AnalyzeSettings
@@ -53,6 +58,7 @@ class Orders:
     files: Mapping[str, Mapping[str, bytes]]
     threads: int
     share_from: int
+    limit_s: float
     version: str
 
 
@@ -70,11 +76,16 @@ class Made:
 
 
 class Worker:
-    """Runs in a process of its own. Its methods are called one at a time."""
+    """Runs in a process of its own. Its methods are called one at a time, but for `stop`.
+
+    One that answers `Hung` is to be ended.
+    """
 
     def __init__(self, orders: Orders) -> None:
         self._orders = orders
         self._scan: Scan | None = None
+        self._patience = Patience(orders.limit_s)
+        self._bringing = Lock()
 
     def ready(self) -> None:
         """Loads the models.
@@ -107,28 +118,46 @@ class Worker:
         self._making = how_made(orders.settings, self._models)
         self._depot = depot(orders.out)
 
-    def is_same(self, slide: Slide, made_of: Sequence[Sequence[str]] | None) -> bool:
+    def is_same(self, slide: Slide, made_of: Sequence[Sequence[str]] | None) -> bool | Hung:
         """Whether a slide's files are those told: name and checksum of each."""
-        return is_made_of(slide, made_of)
 
-    def analyze(self, slide: Slide, replaces: Record | None) -> Made:
+        def compare() -> bool:
+            with self._patience.telling.under_way(slide.slide_id, ""):
+                return is_made_of(slide, made_of)
+
+        return self._patience.wait_for(compare)
+
+    def analyze(
+        self, slide: Slide, replaces: Record | None, hung: Sequence[str] = ()
+    ) -> Made | Hung:
         """Makes a slide's folder here and brings it where it belongs.
+
+        Fields that have `hung` before are not touched: they have failed.
 
         Raises:
             OutputError: it can't be brought there.
             InputError: the slide can't be fetched.
         """
-        here = self._scratch.path / "slide"
-        try:
-            return self._analyzed(slide, here, replaces)
-        finally:
-            shutil.rmtree(here, ignore_errors=True)
+        here, reason = self._scratch.path / "slide", no_answer(self._orders.limit_s)
+        troubles = {(slide.slide_id, field_id): reason for field_id in hung}
+        keeper = Keeper(under_way=self._patience.telling.under_way, troubles=troubles)
 
-    def _analyzed(self, slide: Slide, here: Path, replaces: Record | None) -> Made:
-        ours = fetched(slide, here / "in")
+        def make() -> Made:
+            try:
+                return self._analyzed(slide, here, replaces, keeper)
+            finally:
+                shutil.rmtree(here, ignore_errors=True)
+
+        made = self._patience.wait_for(make)
+        if isinstance(made, Hung):
+            self._bringing.acquire(blocking=False)  # should it wake up, it brings nothing
+        return made
+
+    def _analyzed(self, slide: Slide, here: Path, replaces: Record | None, keeper: Keeper) -> Made:
+        ours = fetched(slide, here / "in", keeper)
         folder = SlideFolder(here / "out", slide.slide_id)
         folder.out.mkdir(parents=True)
-        job = SlideJob(ours, folder, self._making)
+        job = SlideJob(ours, folder, self._making, keeper)
         self._run(job, slide.fields[0])
         outcome, log = job.outcome, folder.out / ERROR_LOG
         if outcome is None:
@@ -136,7 +165,8 @@ class Worker:
         told = log.read_text(encoding="utf-8") if log.exists() else ""
         if outcome.status == FAILED:
             return Made(outcome, node_name(), log=told)
-        self._depot.deliver(slide.slide_id, folder.final, replaces)
+        with self._bringing, keeper.under_way(slide.slide_id, "") as step:
+            self._depot.deliver(slide.slide_id, folder.final, replaces, step)
         record = (folder.final / RECORD).read_text(encoding="utf-8")
         return Made(outcome, node_name(), record, told)
 
@@ -154,8 +184,13 @@ class Worker:
 
         helpers = Helpers(recruiter(replace(self._orders, threads=1), field))
         try:
+            orders = self._orders
             workers = SharingWorkers(
-                pool, self._orders.threads, helpers=helpers, share_from=self._orders.share_from
+                pool,
+                orders.threads,
+                helpers=helpers,
+                share_from=orders.share_from,
+                patience_s=orders.limit_s / 2,
             )
             job.run_scan(workers, lambda share, what: None)
         finally:
@@ -169,6 +204,11 @@ class Worker:
             self._scan = open_scan(ours.fields[0].path)
         call = unpacked(do, self._scan, self._models)
         return [call(item) for item in items]
+
+    def stop(self) -> None:
+        """Brings nothing more to where results go, once what is on its way there has come."""
+        self._bringing.acquire()  # and keeps it
+        self.close()
 
     def close(self) -> None:
         """Leaves nothing on the node."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from leukodiff.pipeline.analyze import AnalyzeSettings, RunSummary
     from leukodiff.pipeline.batch.child import Telling
     from leukodiff.pipeline.batch.troubles import Troubles
+    from leukodiff.pipeline.cluster import ClusterSettings
     from leukodiff.pipeline.outcomes import SlideOutcome
 
     Watcher = tuple[Telling, Troubles]
@@ -69,12 +71,13 @@ def analyze(
 
     Exit status: 0 all slides done, 1 some failed, 2 wrong usage or unreadable input.
     """
-    watcher = None if cluster else _supervised(field_timeout)
+    watcher = _supervised(math.inf if cluster else field_timeout)
     from leukodiff.pipeline.analyze import AnalyzeSettings
 
     report = report_settings(chosen)
     settings = AnalyzeSettings(overlays=not no_overlays, report=report, **chosen)
-    summary = run(inputs, out, settings, watcher, cluster)
+    where = _cluster(cluster, settings, field_timeout) if cluster else None
+    summary = run(inputs, out, settings, watcher, where)
     show_summary(summary)
     sys.exit(summary.exit_status)
 
@@ -93,7 +96,7 @@ def run(
     out: Path | str,
     settings: AnalyzeSettings,
     watcher: Watcher | None = None,
-    cluster: str | None = None,
+    cluster: ClusterSettings | None = None,
 ) -> RunSummary:
     """Analyze behind a progress bar, with a line for each slide that ends; on a cluster, if any.
 
@@ -104,7 +107,7 @@ def run(
     from leukodiff.pipeline.console import bar_and_lines
     from leukodiff.pipeline.output import OutputError
 
-    start = _on_cluster(cluster, settings) if cluster else _here
+    start = _on_cluster(cluster) if cluster else _here
     before = _last_changed(out)
     with bar_and_lines("steps") as (advance, line):
 
@@ -146,12 +149,16 @@ def _on_disk(place: Path | str) -> Path:
     return place
 
 
-def _on_cluster(address: str, settings: AnalyzeSettings) -> Callable[..., RunSummary]:
+def _cluster(address: str, settings: AnalyzeSettings, limit_s: float) -> ClusterSettings:
     from leukodiff.pipeline.cluster import ClusterSettings
+
+    return ClusterSettings(address, settings.threads or 1, field_timeout_s=limit_s)
+
+
+def _on_cluster(cluster: ClusterSettings) -> Callable[..., RunSummary]:
     from leukodiff.pipeline.cluster.run import analyze_on_cluster
 
-    where = ClusterSettings(address, settings.threads or 1)
-    return partial(analyze_on_cluster, cluster=where)
+    return partial(analyze_on_cluster, cluster=cluster)
 
 
 def _last_changed(out: Path | str) -> int | None:

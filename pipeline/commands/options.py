@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from ..batch.troubles import FIELD_TIMEOUT_S
+
 if TYPE_CHECKING:
     from leukodiff.datasets.fields import LabelledField
     from leukodiff.pipeline.reporting import ReportSettings
@@ -177,8 +179,6 @@ def report_options(command: Command) -> Command:
         command = option(command)
     return command
 
-
-FIELD_TIMEOUT_S = 300.0
 
 _ANALYSIS = (
     click.option("--per-image", is_flag=True, help="Make every image a slide of its own."),

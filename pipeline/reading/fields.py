@@ -103,7 +103,7 @@ class FieldReader:
     def _settle(self) -> _Known:
         sample = self._sample()
         given = self.how.um_per_px
-        in_files, warnings = (None, ()) if given else _metadata_scale(sample)
+        in_files, warnings = (None, ()) if given else self._metadata_scale(sample)
         read: list[Rgb] = []
 
         def measure(guess: float | None) -> ScaleEstimate | None:
@@ -125,14 +125,14 @@ class FieldReader:
         chosen = np.unique(np.linspace(0, n - 1, min(n, SAMPLE)).round().astype(int))
         return [self.fields[i] for i in chosen.tolist()]
 
-
-def _metadata_scale(fields: Sequence[Field]) -> tuple[float | None, tuple[str, ...]]:
-    found, warnings = [], dict[str, None]()
-    for one in fields:
-        try:
-            um_per_px, refused = one.metadata_scale()
-        except InputError:  # it is listed when its own turn comes
-            continue
-        found.append(um_per_px)
-        warnings |= dict.fromkeys(refused)
-    return agreed(found), tuple(warnings)
+    def _metadata_scale(self, fields: Sequence[Field]) -> tuple[float | None, tuple[str, ...]]:
+        found, warnings = [], dict[str, None]()
+        for one in fields:
+            try:
+                with self.under_way(one.field_id):
+                    um_per_px, refused = one.metadata_scale()
+            except InputError:  # it is listed when its own turn comes
+                continue
+            found.append(um_per_px)
+            warnings |= dict.fromkeys(refused)
+        return agreed(found), tuple(warnings)

@@ -42,6 +42,20 @@ slides.read_rgb = deadly
 """
 """Reading some images kills the process, as the system does when memory runs out; or never ends."""
 
+HANGING_SCAN = """
+import time
+from leukodiff.pipeline import slide_job
+opened = slide_job.open_scan
+
+def hang(path):
+    if "hangs" in path.name:
+        time.sleep(1000)
+    return opened(path)
+
+run.open_scan = slide_job.open_scan = hang
+"""
+"""Opening some scans never ends."""
+
 SLOW = """
 import time
 read = slides.read_rgb

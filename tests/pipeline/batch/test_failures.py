@@ -4,10 +4,11 @@ import os
 import resource
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from .processes import DEADLY, leukodiff
+from .processes import DEADLY, HANGING_SCAN, leukodiff
 from .standing import rows
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="no process of its own here")
@@ -59,6 +60,20 @@ def test_what_is_passed_over_is_told_once_though_a_process_dies(
     assert status == 1
     assert "the process was killed" in err
     assert err.count("its sub-folders are passed over") == 1
+
+
+def test_a_scan_that_hangs_as_it_is_opened_fails_alone(
+    tmp_path: Path, draw_scan: Callable[..., Any], write_scan: Callable[..., Path]
+) -> None:
+    """The first one is opened as the models are loaded, too."""
+    for name in ("a hangs", "b"):
+        write_scan(draw_scan({(300, 300): "neutrophil"}), f"all/{name}.svs")
+    command = ("analyze", tmp_path / "all", "--out", tmp_path / "out", *QUICK)
+    ended, _, err = leukodiff(*command, more=HANGING_SCAN)
+    assert ended == 1, err
+    found = rows(tmp_path / "out")
+    assert [row["status"] for row in found.values()] == ["failed", "done"]
+    assert found["a hangs"]["error"] == "no answer within 1.5 s (--field-timeout)"
 
 
 def test_what_failed_is_tried_again_only_when_asked(tmp_path: Path, smear: Smear) -> None:

@@ -1,8 +1,11 @@
 import csv
 import io
 import logging
+import os
 import re
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,6 +20,9 @@ FIELD = PhantomSettings(width=320, height=240, n_white=1, stain="camera", um_per
 BLOCK = PhantomSettings(width=1024, height=1024, um_per_px=0.25, n_white=6, seed=3)
 OF_FIELDS, OF_SCANS = AnalyzeSettings(um_per_px=0.1), AnalyzeSettings()
 N_SLIDES = 4
+
+OURS = "LEUKODIFF_TESTS"
+"""In the environment of what these tests start: by which process they are run."""
 
 Sheet = dict[str, bytes]
 
@@ -41,6 +47,7 @@ def server() -> Iterator[str | None]:
 def environment(server: str | None) -> Iterator[None]:
     """What every process of the cluster finds: no word to Ray's makers, the way to the server."""
     found = {"RAY_USAGE_STATS_ENABLED": "0", "AWS_DEFAULT_REGION": "us-east-1"}
+    found |= {OURS: str(os.getpid())}
     found |= {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
     with pytest.MonkeyPatch.context() as patch:
         for name, value in {**found, "AWS_ENDPOINT_URL": server or ""}.items():
@@ -110,6 +117,48 @@ def of_scan(scan: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("one") / "out"
     analyze([scan], out, OF_SCANS)
     return out
+
+
+def node_workers(patience_s: float = 5.0) -> list[str]:
+    """The workers of runs on the clusters of these tests, once those that are ending have ended."""
+    until = time.monotonic() + patience_s
+    while (found := _node_workers()) and time.monotonic() < until:
+        time.sleep(0.1)
+    return found
+
+
+def _node_workers() -> list[str]:
+    nodes = _of_ours("raylet")
+    found = []
+    for process in _processes():
+        with suppress(OSError):  # it has ended
+            name = _name(process)
+            parent = (process / "stat").read_text().rpartition(")")[2].split()[1]
+            found += [name] if name.startswith("ray::Worker") and parent in nodes else []
+    return found
+
+
+def heads() -> set[str]:
+    """The heads of the clusters of these tests, by process."""
+    return _of_ours("gcs_server")
+
+
+def _of_ours(program: str) -> set[str]:
+    """The processes of a program of Ray that these tests have started, and not others beside."""
+    found = set()
+    for process in _processes():
+        with suppress(OSError):
+            ours = f"{OURS}={os.getpid()}".encode() in (process / "environ").read_bytes()
+            found |= {process.name} if ours and f"/{program} " in _name(process) else set()
+    return found
+
+
+def _processes() -> Iterable[Path]:
+    return Path("/proc").glob("[0-9]*")
+
+
+def _name(process: Path) -> str:
+    return (process / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
 
 
 TIMES = re.compile(rb"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d)?([+-]\d\d:\d\d)?|took [\d.]+ s")

@@ -21,6 +21,7 @@ def stand_in(**methods: Any) -> type:
         "__init__": lambda self, orders: None,
         "ready": lambda self: None,
         "close": lambda self: None,
+        "stop": lambda self: None,
         "analyze": lambda self, what: what.upper(),
     }
     return type("StandIn", (), {**plain, **methods})

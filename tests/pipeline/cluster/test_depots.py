@@ -94,8 +94,33 @@ def test_a_store_that_refuses_half_way_has_no_slide(
     goes_to.tidy()
 
 
+def test_of_a_worker_that_is_ended_half_a_slide_goes_and_a_whole_one_stays(
+    tmp_path: Path, made: Callable[..., Path]
+) -> None:
+    pytest.importorskip("upath", reason="no universal-pathlib: the `cluster` extra brings it")
+    out = at(f"memory://{tmp_path.name}")
+    goes_to = depot(out)
+    goes_to.prepare()
+    goes_to.deliver("s1", made(OLD, "cells.csv"), None)
+    for half in ("s2", "s10"):
+        (out / half / "overlays").mkdir(parents=True)
+        (out / half / "overlays/a.jpg").write_bytes(b"x")
+    for slide_id in ("s1", "s2", "never begun"):
+        goes_to.discard(slide_id)
+    goes_to.tidy()
+    assert {path.name for path in out.iterdir()} == {"s1", "s10"}
+    assert files(out) == {"cells.csv", RECORD}
+
+
+def test_each_file_that_is_brought_is_a_step(goes_to: Depot, made: Callable[..., Path]) -> None:
+    steps: list[None] = []
+    goes_to.deliver("s1", made(OLD, "a.csv", "overlays/a.jpg"), None, lambda: steps.append(None))
+    assert len(steps) >= 2
+
+
 def test_nothing_but_results_is_left(out: Path, goes_to: Depot) -> None:
     assert goes_to.mark.exists()
+    goes_to.mark.with_name(".run-0123abcd").write_bytes(b"")  # of a run that was killed
     goes_to.tidy()
     assert not goes_to.mark.exists()
     assert not out.exists() or not list(out.iterdir())

@@ -11,6 +11,7 @@ import pytest
 from numpy.typing import NDArray
 
 from leukodiff.pipeline.cluster.regions import (
+    EACH,
     Helper,
     Helpers,
     SharingWorkers,
@@ -126,6 +127,32 @@ def test_a_shared_scan_is_read_as_by_one(
     assert len(alone.white) > 0
     assert bool(aside[0].calls) == helped
     assert aside[0].ended
+
+
+def test_a_helper_that_hangs_is_sent_home_and_its_part_done_here(
+    path: Path, models: Models
+) -> None:
+    calls: list[Future[list[Any]]] = []
+    steps: list[None] = []
+
+    def call(do: bytes, items: Sequence[Any]) -> Future[list[Any]]:
+        calls.append(Future())
+        return calls[-1]
+
+    def end() -> None:
+        for one in calls:
+            one.set_exception(OSError("the worker was ended"))
+
+    with ThreadPoolExecutor(1) as pool:
+        alone = read(path, models, ReadingSettings(), Workers(pool, 1))
+        told = [[Helper(call, ready(), end)]]
+        helpers = Helpers(lambda: told.pop() if told else [])
+        workers = SharingWorkers(pool, 1, helpers=helpers, share_from=1, patience_s=0.2)
+        workers = replace(workers, step=lambda: steps.append(None))
+        shared = read(path, models, ReadingSettings(), workers)
+    assert same(alone, shared)
+    assert len(calls) == EACH
+    assert steps
 
 
 def test_little_work_is_not_shared(path: Path, models: Models) -> None:

@@ -66,6 +66,23 @@ def but_for_paths(record: bytes) -> dict[str, Any]:
     return {**json.loads(record), "paths": []}
 
 
+def test_a_node_that_dies_while_results_go_to_a_store(
+    tmp_path: Path, place: Any, driver: Any, smears: Path, of_smears: Path, sheet: Sheets
+) -> None:
+    from leukodiff.pipeline.cluster.run import analyze_on_cluster
+
+    nodes = [driver.add_node(**NODE)]
+
+    def told(done: int, total: int, slide_id: str) -> None:
+        if nodes:
+            driver.remove_node(nodes.pop(), allow_graceful=False)
+
+    summary = analyze_on_cluster([smears], f"{place}/out", OF_FIELDS, told, ClusterSettings())
+    assert nodes == []
+    assert summary.exit_status == 0
+    assert sheet(downloaded(place / "out", tmp_path / "got")) == sheet(of_smears)
+
+
 def test_a_scan_in_a_store(
     tmp_path: Path, place: Any, driver: Any, scan: Path, of_scan: Path, sheet: Sheets
 ) -> None:
