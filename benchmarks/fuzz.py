@@ -3,7 +3,7 @@
 Each mutant is read in a child process: it must be read, or refused by an error of ours in one line
 that names it.
 
-    python benchmarks/fuzz.py --mutants 10000 --out docs/results/fuzz.json
+    python benchmarks/fuzz.py --mutants 20000 --out docs/results/fuzz.json
     python benchmarks/fuzz.py --first 4711 --mutants 1     # one mutant again
 """
 
@@ -16,6 +16,7 @@ from pathlib import Path
 
 from fuzzing.campaign import LIMIT_S, MOST_MB, Tally, as_json, campaign, merged
 from fuzzing.seeds import write_seeds
+from fuzzing.targets import TARGETS
 
 from leukodiff.runtime.markdown import markdown_table
 
@@ -38,15 +39,16 @@ def in_parallel(
 def main() -> None:
     """Prints a row a kind, and every finding."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--mutants", type=int, default=10_000)
+    parser.add_argument("--mutants", type=int, default=20_000)
     parser.add_argument("--first", type=int, default=0)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--kinds", nargs="+", default=[], choices=list(TARGETS))
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--out", type=Path)
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
-        seeds = write_seeds(root / "seeds")
+        seeds = write_seeds(root / "seeds", asked.kinds)
         tally = in_parallel(seeds, root, asked)
     rows = tally.rows
     print(markdown_table(list(rows[0]), [list(row.values()) for row in rows]))

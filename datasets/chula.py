@@ -37,7 +37,10 @@ def read_chula(root: Path) -> list[LabelledField]:
 
 
 def _class_names(path: Path) -> tuple[str, ...]:
-    names = tuple(path.read_text().split())
+    try:
+        names = tuple(path.read_text().split())
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"{path}: not a list of classes ({error})") from error
     unknown = [name for name in names if name not in BY_NAME]
     if unknown:
         raise DataError(f"{path}: expected {', '.join(CLASSES)}, found {', '.join(unknown)}")

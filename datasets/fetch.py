@@ -4,6 +4,7 @@ import contextlib
 import logging
 import os
 import zipfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -98,7 +99,7 @@ def _retrieve(url: str, sha256: str | None, path: Path, progress: bool) -> None:
             processor=pooch.Unzip(extract_dir="."),
             downloader=ResumingDownloader(path.with_name(path.name + ".part"), progress),
         )
-    except zipfile.BadZipFile as error:
+    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as error:
         path.unlink()  # or the next try would take it for what was asked for
         raise ValueError("what came is no whole ZIP; a page to log in at, perhaps") from error
 

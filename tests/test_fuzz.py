@@ -19,9 +19,10 @@ from fuzzing.targets import TARGETS
 from PIL import Image
 
 from leukodiff.pipeline.cli import main
+from leukodiff.pipeline.review.server.jobs import read_jobs
 from leukodiff.runtime.errors import LeukodiffError
 
-MUTANTS = 300
+MUTANTS = 500
 
 BOMB_MB = 350
 """What refusing a bomb may take at most: a tile or strip may hold 256 MB."""
@@ -212,6 +213,35 @@ def test_what_was_found_in_tables(
     (tmp_path / "1.png.seed").write_bytes(seeds["truth"][0].with_name("1.png.seed").read_bytes())
     with pytest.raises(LeukodiffError, match=told):
         TARGETS[kind](path)
+
+
+def test_a_list_of_classes_that_is_no_text(seeds: Seeds, tmp_path: Path) -> None:
+    good = seeds["yolo"][1]
+    (tmp_path / "field.jpg.seed").write_bytes(good.with_name("field.jpg.seed").read_bytes())
+    (tmp_path / good.name).write_bytes(b"neutrophil\n\xef")
+    with pytest.raises(LeukodiffError, match=r"classes\.txt: not a list of classes"):
+        TARGETS["yolo"](tmp_path / good.name)
+
+
+def test_an_archive_whose_content_does_not_unpack(seeds: Seeds, tmp_path: Path) -> None:
+    """Its directory is whole, but for one file's compressed bytes."""
+    good = seeds["archive"][0].read_bytes()
+    at = good.index(b".xml") + 4
+    path = tmp_path / "bccd.zip"
+    path.write_bytes(good[:at] + b"\xff" * 16 + good[at + 16 :])
+    with pytest.raises(LeukodiffError, match="no whole ZIP"):
+        TARGETS["archive"](path)
+    assert not path.exists()
+
+
+def test_a_job_that_lacks_a_list_is_passed_over(seeds: Seeds, tmp_path: Path) -> None:
+    good, other = (path.read_text() for path in seeds["queue"])
+    lacking = json.loads(other)
+    del lacking["slides"]
+    (tmp_path / "1.json").write_text(good)
+    (tmp_path / "2.json").write_text(json.dumps(lacking))
+    (tmp_path / "3.json").write_text("[" * 100_000)
+    assert list(read_jobs(tmp_path)) == [1]
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from .mutate import mutated
-from .targets import SHARES, WAYS
+from .targets import MIRAX_FILES, SHARES, TEXT, WAYS
 
 ADDRESS_SPACE = 8 * 1024**3
 """Bytes a child may map at most; OpenVINO alone maps more than it ever touches."""
@@ -150,15 +150,13 @@ def _mutant(
     seeds: Mapping[str, Sequence[Path]], folder: Path, number: int, seed: int
 ) -> tuple[str, str, Path]:
     rng = random.Random(f"{seed}/{number}")
-    kind = rng.choices(list(SHARES), list(SHARES.values()))[0]
+    kind = rng.choices(list(seeds), [SHARES[kind] for kind in seeds])[0]
     good = rng.choice(list(seeds[kind]))
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
     for path in company(kind, good):
         shutil.copy(path, folder / path.name)
-    way = WAYS.get(kind, "text")
-    if kind == "record" and good.suffix == ".csv":
-        way = "text"
+    way = "text" if good.suffix in TEXT else WAYS.get(kind, "text")
     path = folder / good.name
     path.write_bytes(mutated(good.read_bytes(), rng, way))
     return kind, good.name, path
@@ -170,8 +168,10 @@ def company(kind: str, good: Path) -> Iterator[Path]:
         yield from good.parent.glob(f"{good.stem}.*")
     if kind == "record":
         yield from (path for path in good.parent.iterdir() if path.is_file())
-    if kind == "truth":
-        yield good.with_name("1.png.seed")
+    if kind in ("truth", "voc", "yolo") or good.suffix == ".vms":
+        yield from good.parent.glob("*.seed")
+    if good.name in MIRAX_FILES:
+        yield from (good.with_name(name) for name in MIRAX_FILES)
 
 
 def merged(tallies: Sequence[Tally]) -> Tally:

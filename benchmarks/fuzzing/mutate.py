@@ -105,7 +105,7 @@ def put_in(data: bytes, rng: random.Random) -> bytes:
 
 def tiff_entry(data: bytes, rng: random.Random) -> bytes:
     """One field of an entry of a TIFF's first directory."""
-    if data[:4] not in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
+    if data[:4] not in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+") or len(data) < 16:
         return overwrite(data, rng)
     order, big = "<" if data[:2] == b"II" else ">", b"+" in data[:4]
     head, entry = (8, 20) if big else (2, 12)

@@ -2,7 +2,7 @@
 
 import io
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,9 @@ from leukodiff.pipeline.texts import texts
 from leukodiff.runtime.checksum import sha256_of
 from leukodiff.runtime.metadata import ModelMetadata, metadata_path, read_metadata, write_metadata
 
+from .labels import archives, queues, reviews, voc, yolo
+from .scanners import scanners
+
 SHIPPED = {"detector": detector.SHIPPED, "classifier": classifier.SHIPPED}
 
 SIDE = 96
@@ -29,8 +32,8 @@ SIDE = 96
 Rgb = NDArray[np.uint8]
 
 
-def write_seeds(root: Path) -> Mapping[str, list[Path]]:
-    """Good files below `root`, by what reads them."""
+def write_seeds(root: Path, kinds: Collection[str] = ()) -> Mapping[str, list[Path]]:
+    """Good files below `root`, by what reads them; of these kinds alone where some are named."""
     made: dict[str, Callable[[Path], Iterator[Path]]] = {
         "image": images,
         "profile": lambda folder: _copy(folder, ADULT),
@@ -42,18 +45,31 @@ def write_seeds(root: Path) -> Mapping[str, list[Path]]:
         "weights": weights,
         "metadata": weights,
         "record": record,
+        "scanner": lambda folder: scanners(folder, noise()),
+        "voc": voc,
+        "yolo": yolo,
+        "archive": archives,
+        "review": reviews,
+        "queue": queues,
     }
     found = {}
     for name, write in made.items():
+        if kinds and name not in kinds:
+            continue
         (root / name).mkdir(parents=True)
         found[name] = list(write(root / name))
     return found
 
 
+def noise() -> Rgb:
+    """A picture that compresses as a photograph does."""
+    rgb = np.random.default_rng(1).integers(120, 250, (SIDE, SIDE, 3), np.uint8)
+    return np.asarray(cv2.GaussianBlur(rgb, (0, 0), 2), np.uint8)
+
+
 def images(folder: Path) -> Iterator[Path]:
     """A noisy picture in every layout that is read."""
-    rgb = np.random.default_rng(1).integers(120, 250, (SIDE, SIDE, 3), np.uint8)
-    rgb = np.asarray(cv2.GaussianBlur(rgb, (0, 0), 2), np.uint8)
+    rgb = noise()
     yield from _by_pillow(folder, Image.fromarray(rgb))
     yield from _by_tifffile(folder, rgb)
     deep = folder / "deep.png"

@@ -1,13 +1,19 @@
 """What reads each kind of file, as far as a person's command would."""
 
+import json
 import os
 import shutil
 from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 
 from leukodiff.classifier.infer import Classifier
+from leukodiff.datasets.bccd import load_bccd
+from leukodiff.datasets.chula import load_chula
+from leukodiff.datasets.fetch import fetch
+from leukodiff.datasets.splits import SPLITS
 from leukodiff.datasets.table import load_table
 from leukodiff.detector.infer import Detector
 from leukodiff.pipeline import ReportSettings, read_results
@@ -15,6 +21,8 @@ from leukodiff.pipeline.agreement.reading_files import read_readings
 from leukodiff.pipeline.confusion_table import read_confusion
 from leukodiff.pipeline.profiles import read_profile
 from leukodiff.pipeline.remake import remake
+from leukodiff.pipeline.review.record import Record
+from leukodiff.pipeline.review.server.jobs import read_jobs
 from leukodiff.pipeline.sample import read_samples
 from leukodiff.pipeline.scans import is_scan_name, open_scan
 from leukodiff.pipeline.slides import digest_of, find_slides
@@ -23,6 +31,9 @@ from leukodiff.runtime.checksum import sha256_of
 from leukodiff.runtime.metadata import metadata_path
 
 Target = Callable[[Path], object]
+
+MIRAX_FILES = ("Slidedat.ini", "Index.dat", "Data0000.dat")
+"""What an `.mrxs` has beside it in a folder of its own; one is damaged at a time."""
 
 SHA = b'"sha256": "'
 
@@ -47,6 +58,69 @@ def _scan(path: Path) -> None:
         longest = max(scan.width, scan.height)
         if longest <= 20_000:
             scan.read_at(0, 0, scan.width, scan.height, max(1.0, longest / 256))
+
+
+def scanner(path: Path) -> None:
+    """Reads it as a scanner's slide, with what belongs to it where it belongs."""
+    if path.suffix == ".vms":
+        shutil.copy(path.with_name("vms.jpg.seed"), path.with_name("vms.jpg"))
+    if path.name not in MIRAX_FILES:
+        image(path)
+        return
+    inside = path.parent / "m"
+    inside.mkdir()
+    for name in MIRAX_FILES:
+        shutil.move(path.with_name(name), inside / name)
+    slide = path.with_name("m.mrxs")
+    slide.write_bytes(b"nothing but the folder of its name is read")
+    image(slide)
+
+
+def voc(path: Path) -> None:
+    """Loads a copy of BCCD of one field."""
+    home = path.parent
+    for name in ("Annotations", "JPEGImages", "ImageSets/Main"):
+        (home / name).mkdir(parents=True)
+    shutil.move(path, home / "Annotations" / path.name)
+    shutil.move(home / "field.jpg.seed", home / "JPEGImages" / f"{path.stem}.jpg")
+    for split in SPLITS:
+        text = path.stem if split == "train" else ""
+        (home / "ImageSets" / "Main" / f"{split}.txt").write_text(text)
+    load_bccd(home)
+
+
+def yolo(path: Path) -> None:
+    """Loads a copy of Chula of one field."""
+    home = path.parent
+    for name in ("images", "labels"):
+        (home / name).mkdir()
+    if path.name != "classes.txt":
+        shutil.move(path, home / "labels" / path.name)
+    else:
+        (home / "labels" / "N-1_1.txt").write_text("0 0.5 0.5 0.2 0.2\n")
+    shutil.move(home / "field.jpg.seed", home / "images" / "N-1_1.jpg")
+    load_chula(home)
+
+
+def archive(path: Path) -> None:
+    """Unpacks what `data fetch bccd` has got."""
+    fetch("bccd", path.parent, progress=False)
+
+
+def review(path: Path) -> None:
+    """Verifies a record of reviews, and reads all that it says."""
+    with Record(f"sqlite:///{path}", make=False) as kept:
+        kept.verify()
+        kept.people.users()
+        kept.slides()
+        for event in kept.events():
+            kept.state(event.slide)
+
+
+def queue(path: Path) -> None:
+    """Takes up the queue that a review left."""
+    for job in read_jobs(path.parent).values():
+        json.dumps(asdict(job))
 
 
 def weights(path: Path) -> None:
@@ -107,12 +181,25 @@ TARGETS: Mapping[str, Target] = {
     "weights": weights,
     "metadata": metadata,
     "record": record,
+    "scanner": scanner,
+    "voc": voc,
+    "yolo": yolo,
+    "archive": archive,
+    "review": review,
+    "queue": queue,
 }
 
 WAYS: Mapping[str, str] = {"image": "image", "weights": "binary", "metadata": "json"} | {
-    "record": "json"
+    "record": "json",
+    "scanner": "image",
+    "archive": "binary",
+    "review": "binary",
+    "queue": "json",
 }
 """How each kind is damaged; the others are text."""
+
+TEXT = frozenset({".csv", ".ini", ".vms"})
+"""Files of any kind that are damaged as text."""
 
 SHARES: Mapping[str, int] = {
     "image": 58,
@@ -125,5 +212,11 @@ SHARES: Mapping[str, int] = {
     "weights": 5,
     "metadata": 5,
     "record": 6,
+    "scanner": 60,
+    "voc": 8,
+    "yolo": 8,
+    "archive": 8,
+    "review": 10,
+    "queue": 6,
 }
-"""Of a hundred mutants so many are of each kind."""
+"""Of two hundred mutants so many are of each kind."""

@@ -52,6 +52,18 @@ class Job:
         return self.state in (QUEUED, RUNNING)
 
 
+def read_jobs(folder: Path) -> dict[int, Job]:
+    """The jobs that a review left in `folder`, by number; a file that is no job is passed over."""
+    jobs = {}
+    for path in sorted(folder.glob("*.json")):
+        with suppress(OSError, ValueError, TypeError, LookupError, RecursionError):
+            values = json.loads(path.read_text(encoding="utf-8"))
+            lists = {name: tuple(values[name]) for name in ("inputs", "slides")}
+            job = Job(**{**values, **lists})
+            jobs[job.number] = job
+    return jobs
+
+
 def now() -> str:
     """The time, ISO 8601 UTC."""
     return datetime.now(UTC).isoformat(timespec="seconds")
@@ -102,14 +114,10 @@ class Queue:
 
     def start(self) -> None:
         """Takes up what a run before left, and begins to work."""
-        for path in sorted(self.folder.glob("*.json")):
-            with suppress(OSError, ValueError, TypeError):
-                values = json.loads(path.read_text(encoding="utf-8"))
-                lists = {name: tuple(values[name]) for name in ("inputs", "slides")}
-                job = Job(**{**values, **lists})
-                self._jobs[job.number] = replace(
-                    job, state=QUEUED if job.state == RUNNING else job.state
-                )
+        for job in read_jobs(self.folder).values():
+            self._jobs[job.number] = replace(
+                job, state=QUEUED if job.state == RUNNING else job.state
+            )
         self._thread = threading.Thread(target=self._run, name="queue", daemon=True)
         self._thread.start()
         self._work.set()

@@ -94,6 +94,28 @@ def test_axe_finds_nothing_serious_where_people_log_in(
     assert not found
 
 
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_axe_finds_nothing_serious_where_something_is_wrong(
+    server: Server, open_page: OpenPage, theme: str
+) -> None:
+    """A slide that is not there, a page that is not there, and a browser without the token."""
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
+    page = open_page(server, theme=theme, quiet=False)  # the browser itself tells of a 404
+    found = []
+    for address in (server.gallery("none"), f"{server.base}/nowhere"):
+        answer = page.goto(address)
+        assert answer
+        assert answer.status == 404
+        assert page.get_by_role("heading", name="Not found").is_visible()
+        found += serious(axe, page, address)
+    page.context.clear_cookies()
+    answer = page.goto(server.gallery())
+    assert answer
+    assert answer.status == 403
+    found += serious(axe, page, "refused")
+    assert not found
+
+
 def serious(axe: Any, page: "Page", name: str) -> list[str]:
     answer = axe.run(page).response
     return [
