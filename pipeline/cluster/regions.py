@@ -163,7 +163,8 @@ class _Sharing:
         while self.waiting or self.under_way:
             self._deal()
             futures = [*self.under_way, *self.workers.helpers.coming()]
-            ended, _ = wait(futures, RECRUIT_S, FIRST_COMPLETED)
+            with self.workers.waiting():
+                ended, _ = wait(futures, RECRUIT_S, FIRST_COMPLETED)
             for future in ended & self.under_way.keys():
                 self._take(future)
             self._lose_the_late()
@@ -175,7 +176,8 @@ class _Sharing:
         here = [future for future, chunk in self.under_way.items() if chunk.helper is None]
         for future in here:
             future.cancel()
-        wait(here)
+        with self.workers.waiting():
+            wait(here)
 
     def _deal(self) -> None:
         """Gives chunks to the threads here, and to helpers while there are enough for them too."""
@@ -208,7 +210,11 @@ class _Sharing:
                 self.workers.helpers.lose(chunk.helper)
 
     def _here(self, items: Sequence[Any]) -> list[Any]:
-        return [self.do(item) for item in items]
+        found = []
+        for item in items:
+            with self.workers.at_work():
+                found.append(self.do(item))
+        return found
 
     def _take(self, future: Future[Any]) -> None:
         chunk = self.under_way.pop(future)
@@ -221,4 +227,3 @@ class _Sharing:
         if helper:
             helper.busy -= 1
         self.done[chunk.index] = future.result()
-        self.workers.step()

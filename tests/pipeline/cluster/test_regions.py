@@ -1,7 +1,8 @@
 """A scan that several workers read is the scan that one reads."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -133,7 +134,12 @@ def test_a_helper_that_hangs_is_sent_home_and_its_part_done_here(
     path: Path, models: Models
 ) -> None:
     calls: list[Future[list[Any]]] = []
-    steps: list[None] = []
+    begun: list[None] = []
+
+    @contextmanager
+    def at_work() -> Iterator[None]:
+        begun.append(None)
+        yield
 
     def call(do: bytes, items: Sequence[Any]) -> Future[list[Any]]:
         calls.append(Future())
@@ -148,11 +154,11 @@ def test_a_helper_that_hangs_is_sent_home_and_its_part_done_here(
         told = [[Helper(call, ready(), end)]]
         helpers = Helpers(lambda: told.pop() if told else [])
         workers = SharingWorkers(pool, 1, helpers=helpers, share_from=1, patience_s=0.2)
-        workers = replace(workers, step=lambda: steps.append(None))
+        workers = replace(workers, at_work=at_work)
         shared = read(path, models, ReadingSettings(), workers)
     assert same(alone, shared)
     assert len(calls) == EACH
-    assert steps
+    assert begun
 
 
 def test_little_work_is_not_shared(path: Path, models: Models) -> None:
