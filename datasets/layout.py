@@ -125,7 +125,8 @@ def yolo_to_xyxy(
     An empty file is a field without cells.
 
     Raises:
-        DataError: the file is missing, or a line is not five numbers with a known class.
+        DataError: the file is missing, or a line is not five numbers with a known class, or
+            they are no fractions of an image.
     """
     try:
         rows = np.loadtxt(path, dtype=np.float64, ndmin=2) if path.stat().st_size else np.empty(0)
@@ -133,6 +134,8 @@ def yolo_to_xyxy(
         types = tuple(names[int(index)] for index in rows[:, 0])
     except (OSError, ValueError, IndexError) as error:
         raise DataError(f"{path}: not a YOLO label file ({error})") from error
+    if not (np.abs(rows[:, 1:]) < 1e6).all():
+        raise DataError(f"{path}: expected boxes as fractions of the image, found others")
     centre, half = rows[:, 1:3], rows[:, 3:5] / 2
     scale = np.array([*size, *size], np.float64)
     return (np.hstack([centre - half, centre + half]) * scale).astype(np.float32), types

@@ -129,7 +129,9 @@ def _report(content: Mapping[str, Any]) -> SmearReport:
 
 
 def _require_fit(content: Mapping[str, Any]) -> None:
-    """Refuses what no dataclass looks at: overlays, and probabilities of other classes."""
+    """Refuses what no dataclass looks at: a name, overlays, probabilities of other classes."""
+    if not isinstance(content["slide_id"], str):
+        raise TypeError("slide_id: expected text")
     overlays, n = content["overlays"], len(content["class_names"])
     if not isinstance(overlays, dict) or not all(isinstance(p, str) for p in overlays.values()):
         raise TypeError("overlays: expected a path for each field")

@@ -1,7 +1,9 @@
 """Damaged and hostile files: a campaign in small, bombs, and whatever a campaign once found."""
 
+import contextlib
 import io
 import json
+import sqlite3
 import struct
 import warnings
 import zlib
@@ -12,13 +14,16 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+import tifffile
 from click.testing import CliRunner
 from fuzzing.campaign import Child, campaign
+from fuzzing.scanners import philips
 from fuzzing.seeds import write_seeds
 from fuzzing.targets import TARGETS
 from PIL import Image
 
 from leukodiff.pipeline.cli import main
+from leukodiff.pipeline.review.record import Record
 from leukodiff.pipeline.review.server.jobs import read_jobs
 from leukodiff.runtime.errors import LeukodiffError
 
@@ -244,6 +249,47 @@ def test_a_job_that_lacks_a_list_is_passed_over(seeds: Seeds, tmp_path: Path) ->
     assert list(read_jobs(tmp_path)) == [1]
 
 
+@pytest.mark.parametrize("x", ["1e308", "nan", "-inf"])
+def test_a_box_that_is_no_fraction(seeds: Seeds, tmp_path: Path, x: str) -> None:
+    good = seeds["yolo"][0]
+    (tmp_path / "field.jpg.seed").write_bytes(good.with_name("field.jpg.seed").read_bytes())
+    (tmp_path / good.name).write_text(f"0 {x} 0.5 0.2 0.2\n")
+    with pytest.raises(LeukodiffError, match=r"N-1_1\.txt: expected boxes as fractions"):
+        TARGETS["yolo"](tmp_path / good.name)
+
+
+@pytest.mark.parametrize(("column", "value"), [("number", None), ("number", "x"), ("hash", 7.5)])
+def test_a_head_that_is_none_is_told_as_lost(
+    seeds: Seeds, tmp_path: Path, column: str, value: object
+) -> None:
+    """Written past the constraints, as a damaged file has it."""
+    path = tmp_path / "review.sqlite"
+    path.write_bytes(seeds["review"][0].read_bytes())
+    with contextlib.closing(sqlite3.connect(path)) as file, file:
+        triggers = file.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall()
+        for (name,) in triggers:
+            file.execute(f"DROP TRIGGER {name}")
+        number, found = file.execute("SELECT number, hash FROM head").fetchone()
+        file.execute("DROP TABLE head")
+        file.execute("CREATE TABLE head (id, number, hash)")
+        row = {"number": number, "hash": found, column: value}
+        file.execute("INSERT INTO head VALUES (1, ?, ?)", (row["number"], row["hash"]))
+    with Record(f"sqlite:///{path}", make=False) as kept:
+        assert any("head is lost" in str(one) for one in kept.verify())
+
+
+def test_a_tile_of_more_bytes_than_the_file_has(tmp_path: Path) -> None:
+    """OpenSlide asked for 256 TB and ended the process."""
+    path = tmp_path / "philips.tiff"
+    data = bytearray(philips(np.full((96, 96, 3), 200, np.uint8)))
+    with tifffile.TiffFile(io.BytesIO(bytes(data))) as file:
+        tag = file.pages[0].tags["TileByteCounts"]  # type: ignore[union-attr]
+    data[tag.valueoffset : tag.valueoffset + 4] = b"\xff" * 4
+    path.write_bytes(bytes(data))
+    with pytest.raises(LeukodiffError, match=r"philips\.tiff"):
+        TARGETS["scanner"](path)
+
+
 @pytest.fixture
 def slide(seeds: Seeds, tmp_path: Path) -> Path:
     """A slide's folder to do harm to."""
@@ -265,6 +311,7 @@ def _with(content: Any, keys: Sequence[str | int], value: object) -> Any:
     ("name", "keys", "value", "told"),
     [
         ("smear.json", ["readings"], "x", "damaged"),
+        ("smear.json", ["slide_id"], 1e308, "slide_id: expected text"),
         ("smear.json", ["fields", 0, 1], "wide", "width: expected a whole number"),
         ("smear.json", ["fields", 0, 1], 10**400, "width: 1000"),
         ("smear.json", ["fields", 0, 0], None, "field_id: expected text"),
@@ -297,8 +344,6 @@ def test_a_record_nested_too_deep(slide: Path) -> None:
 
 def test_a_strip_that_is_no_strip(tmp_path: Path) -> None:
     """A sixteen-bit scan's depth is told from its pixels when it is opened."""
-    import tifffile
-
     path = tmp_path / "deep.btf"
     image = np.zeros((64, 64, 3), np.uint16)
     tifffile.imwrite(path, image, tile=(32, 32), photometric="rgb", metadata=None)

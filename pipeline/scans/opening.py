@@ -66,6 +66,9 @@ def _open_tiff(path: Path, header: TiffHeader) -> Scan:
     if path.suffix.lower() not in TIFF_SUFFIXES or header.vendor:
         from .openslide_scan import OpenSlideScan, is_vendors
 
+        # OpenSlide asks for as much memory, and ends the process where it gets none.
+        if header.longest > path.stat().st_size:
+            raise InputError(f"{path}: cut off or damaged (a piece of {header.longest} bytes)")
         if is_vendors(path):
             return OpenSlideScan.open(path)
     from .tiff_scan import TiffScan

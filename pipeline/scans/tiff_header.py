@@ -34,6 +34,7 @@ _WIDTH, _HEIGHT, _DESCRIPTION, _MAKE, _SOFTWARE = 256, 257, 270, 271, 305
 _TILE_WIDTH, _TILE_HEIGHT, _ROWS_PER_STRIP, _SUB_IFDS, _NEW_SUBFILE = 322, 323, 278, 330, 254
 _X_RESOLUTION, _Y_RESOLUTION, _RESOLUTION_UNIT, _RATIONAL = 282, 283, 296, 5
 _OFFSETS = (273, 324)
+_LENGTHS = (279, 325)
 _TYPES = {1: "B", 3: "H", 4: "I", 13: "I", 16: "Q", 18: "Q"}
 _SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4} | {
     16: 8,
@@ -56,6 +57,7 @@ class TiffHeader:
         description: ImageDescription, the first 64 KiB.
         resolution: px per unit along x and y; 0 where it doesn't say.
         resolution_unit: ResolutionUnit (1 none, 2 inch, 3 cm).
+        longest: bytes of its longest tile or strip.
     """
 
     width: int
@@ -66,6 +68,7 @@ class TiffHeader:
     description: str
     resolution: tuple[float, float]
     resolution_unit: int
+    longest: int = 0
 
 
 def read_tiff_header(path: Path) -> TiffHeader:
@@ -111,6 +114,7 @@ def _read(file: BinaryIO) -> tuple[TiffHeader, int]:
         description.rstrip(b"\0").decode(errors="replace"),
         (reader.ratio(tags, _X_RESOLUTION), reader.ratio(tags, _Y_RESOLUTION)),
         reader.number(tags, _RESOLUTION_UNIT) or 2,
+        max(reader.largest(tags, code) for code in _LENGTHS),
     )
     return header, max((tags[tag][1] for tag in _OFFSETS if tag in tags), default=0)
 
@@ -176,6 +180,14 @@ class _Reader:
         size = _SIZES[kind]
         data = self._bytes(kind, count, raw, size)
         return self._unpack(_TYPES[kind], data[:size])[0]
+
+    def largest(self, tags: _Tags, code: int) -> int:
+        """The largest value of a whole-number tag, 0 when it is missing or has too many."""
+        if code not in tags or tags[code][1] > MOST_SEGMENTS:
+            return 0
+        kind, count, raw = tags[code]
+        data = self._bytes(kind, count, raw, _SIZES[kind] * count)
+        return max(self._unpack(f"{count}{_TYPES[kind]}", data), default=0)
 
     def ratio(self, tags: _Tags, code: int) -> float:
         """The value of a RATIONAL tag, 0 when it is missing or has no denominator."""

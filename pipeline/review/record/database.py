@@ -104,7 +104,7 @@ class Database:
     def _told(self) -> Iterator[None]:
         try:
             yield
-        except SQLAlchemyError as error:
+        except (SQLAlchemyError, UnicodeDecodeError) as error:
             cause = getattr(error, "orig", None) or error
             told = " ".join(str(cause).split("\n")[0].split())
             raise RecordError(f"{self.name}: {told}") from error

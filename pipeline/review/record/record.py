@@ -182,7 +182,7 @@ class Record:
         """
         with self.database.reading() as connection:
             last = connection.execute(select(tables.head)).mappings().first()
-            head = Head(last["number"], last["hash"]) if last else None
+            head = _head(last) if last else None
             ordered = select(tables.events).order_by(tables.events.c.number)
             streamed = connection.execution_options(yield_per=1000).execute(ordered).mappings()
             found = chain_faults((StoredEvent(**row) for row in streamed), head, noted)
@@ -281,6 +281,12 @@ def _write_row(connection: Connection, state: SlideState) -> None:
     row = row | {"slide": row["slide_id"], "summary": canonical(row["summary"])}
     del row["slide_id"]
     connection.execute(insert(tables.slides).values(**row))
+
+
+def _head(row: RowMapping) -> Head | None:
+    """The head as it stands there; `None` where it was damaged so that it is none."""
+    number, found = row["number"], row["hash"]
+    return Head(number, found) if isinstance(number, int) and isinstance(found, str) else None
 
 
 def _event(row: RowMapping) -> Event:
