@@ -61,11 +61,12 @@ def await_file(path: Path) -> None:
 def test_a_process_whose_parent_is_dead_blames_no_field() -> None:
     program = """
 import os
-from leukodiff.pipeline.batch.child import Telling
+from functools import partial
+from leukodiff.pipeline.batch.child import Telling, write_to
 hears, says = os.pipe()
 os.close(hears)
 try:
-    Telling(says).under_way("s1", "a").__enter__()
+    Telling(partial(write_to, says)).under_way("s1", "a").__enter__()
 except OSError:
     print("a field's failure")
 """
