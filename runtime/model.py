@@ -170,6 +170,11 @@ def _user_cache() -> Path:
     return user_cache_path("leukodiff") / "openvino"
 
 
+_STAY: list[Any] = []
+"""Engines that stay until the process ends: one that goes takes the stack with it on which the main
+thread hears signals (OpenVINO 2026.4.1, `sigaltstack`), and the next Ctrl-C is a crash."""
+
+
 def _openvino(path: Path, sha256: str, threads: int | None) -> Run:
     openvino = _imported_openvino()
     core = openvino.Core()
@@ -181,6 +186,7 @@ def _openvino(path: Path, sha256: str, threads: int | None) -> Run:
         settings |= {"INFERENCE_NUM_THREADS": threads}
     settings["NUM_STREAMS"] = threads or cores()
     compiled = core.compile_model(path, "CPU", settings)
+    _STAY.append(core)
     names = [output.get_any_name() for output in compiled.outputs]
     local = threading.local()
 
