@@ -2,8 +2,6 @@
 
 import json
 import logging
-import signal
-import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -22,6 +20,7 @@ from ..batch.run import RUN, Run, how_made
 from ..batch.settings import AnalyzeSettings
 from ..batch.summary import RunSummary
 from ..batch.troubles import named, no_answer
+from ..batch.undisturbed import undisturbed
 from ..models import Models, load_models
 from ..outcomes import failed_slide
 from ..output import ERROR_LOG, SlideFolder, writing
@@ -93,19 +92,6 @@ def prepared(goes_to: Depot) -> Iterator[None]:
     finally:
         with undisturbed():
             goes_to.tidy()
-
-
-@contextmanager
-def undisturbed() -> Iterator[None]:
-    """Ctrl-C does nothing here; it never does in another thread than the first."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
 
 
 def orders_for(
@@ -243,11 +229,10 @@ class ClusterRun(Run):
         self.add(made.outcome)
 
     def _close(self, status: str) -> None:
-        with undisturbed():
-            super()._close(status)
-            for name in (*TABLES, FAILED_SLIDES, RUN):
-                if (self.out / name).is_file():
-                    self.depot.publish(name)
+        super()._close(status)
+        for name in (*TABLES, FAILED_SLIDES, RUN):
+            if (self.out / name).is_file():
+                self.depot.publish(name)
 
 
 @dataclass

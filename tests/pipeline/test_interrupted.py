@@ -3,7 +3,7 @@
 import json
 import signal
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -207,6 +207,15 @@ def test_a_second_ctrl_c_leaves_nothing_half_made(
     assert names(out) == TABLES
 
 
+@pytest.fixture
+def bare_sigterm() -> Iterator[None]:
+    """SIGTERM as a process begins with it: Ray, where a test has joined a cluster, hears it."""
+    heard = signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGTERM, heard)
+
+
+@pytest.mark.usefixtures("bare_sigterm")
 def test_what_hears_ctrl_c_hears_it_again_afterwards() -> None:
     before = [signal.getsignal(one) for one in (signal.SIGINT, signal.SIGTERM)]
     with undisturbed():

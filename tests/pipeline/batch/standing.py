@@ -40,3 +40,15 @@ def check_standing(out: Path, expected: Mapping[str, bytes]) -> None:
     for folder in slides_standing(out) if out.is_dir() else []:
         found = {f"{folder.name}/{name}": text for name, text in contents(folder).items()}
         assert found == {k: v for k, v in expected.items() if k.startswith(f"{folder.name}/")}
+
+
+def check_second_alone(out: Path, status: str, error: str) -> None:
+    """Of four slides the second one has this status and reason, and the others are done."""
+    found = rows(out)
+    assert {name: row["status"] for name, row in found.items()} == {
+        "s1": "done",
+        "s2": status,
+        "s3": "done",
+        "s4": "done",
+    }
+    assert error in found["s2"]["error"]

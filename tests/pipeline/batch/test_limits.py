@@ -9,7 +9,7 @@ import pytest
 
 from .limits import small_disk, small_memory
 from .processes import leukodiff
-from .standing import check_standing, contents, rows
+from .standing import check_second_alone, check_standing, contents, rows
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="no process of its own here")
 
@@ -143,11 +143,4 @@ def test_a_slide_for_which_the_kernel_kills_the_process(
         assert memory.n_killed() >= 1
     assert ended == 1, err
     assert "the process was killed (signal 9: too little memory?) while at" in err
-    found = rows(out)
-    assert {name: row["status"] for name, row in found.items()} == {
-        "s1": "done",
-        "s2": status,
-        "s3": "done",
-        "s4": "done",
-    }
-    assert error in found["s2"]["error"]
+    check_second_alone(out, status, error)
