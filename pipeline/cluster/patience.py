@@ -25,9 +25,13 @@ class Hung:
 
 @dataclass
 class Patience:
-    """What the threads of a worker are busy with, none of it for more than `limit_s` seconds."""
+    """What the threads of a worker are busy with, none of it for more than `limit_s` seconds.
+
+    `clock` gives the time in seconds, from whenever it counts.
+    """
 
     limit_s: float
+    clock: Callable[[], float] = time.monotonic
     _state: UnderWay = field(default_factory=UnderWay)
     _lock: Lock = field(default_factory=Lock)
 
@@ -45,17 +49,17 @@ class Patience:
 
     def _hear(self, words: Words) -> None:
         with self._lock:
-            self._state.hear(list(words), time.monotonic())
+            self._state.hear(list(words), self.clock())
 
     def _late(self) -> str | None:
         with self._lock:
-            work = self._state.too_long(time.monotonic(), self.limit_s)
+            work = self._state.too_long(self.clock(), self.limit_s)
         return None if work is None else work[1]
 
     def _until_due(self) -> float:
         with self._lock:
             due = self._state.next_check(self.limit_s)
-        return HEARTBEAT_S if due is None else min(max(0.05, due - time.monotonic()), HEARTBEAT_S)
+        return HEARTBEAT_S if due is None else min(max(0.05, due - self.clock()), HEARTBEAT_S)
 
 
 def _begun(do: Callable[[], Result]) -> Future[Result]:
