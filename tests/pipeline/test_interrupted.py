@@ -61,11 +61,11 @@ def test_ctrl_c_does_not_wait_for_a_field_that_takes_long(
     held, goes_on = threading.Event(), threading.Event()
 
     class Slow(ColourDetector):
-        def detect(self, image: Any, um_per_px: float) -> Any:
+        def detect(self, image: Any, *how: Any) -> Any:
             if image[45, 10].tolist() == list(COLOURS["red_cell"]):
                 held.set()
                 assert goes_on.wait(10)
-            return super().detect(image, um_per_px)
+            return super().detect(image, *how)
 
     def stop(done: int, total: int, slide_id: str) -> None:
         assert held.wait(10)
@@ -208,14 +208,23 @@ def test_a_second_ctrl_c_leaves_nothing_half_made(
 
 
 @pytest.fixture
-def bare_sigterm() -> Iterator[None]:
-    """SIGTERM as a process begins with it: Ray, where a test has joined a cluster, hears it."""
-    heard = signal.signal(signal.SIGTERM, signal.SIG_DFL)
+def bare_signals() -> Iterator[None]:
+    """Signals as a process begins with them.
+
+    Ray, where a test has joined a cluster, hears SIGTERM; a shell's job in the background hears no
+    Ctrl-C.
+    """
+    bare: dict[signal.Signals, Any] = {
+        signal.SIGTERM: signal.SIG_DFL,
+        signal.SIGINT: signal.default_int_handler,
+    }
+    heard = {one: signal.signal(one, handler) for one, handler in bare.items()}
     yield
-    signal.signal(signal.SIGTERM, heard)
+    for one, handler in heard.items():
+        signal.signal(one, handler)
 
 
-@pytest.mark.usefixtures("bare_sigterm")
+@pytest.mark.usefixtures("bare_signals")
 def test_what_hears_ctrl_c_hears_it_again_afterwards() -> None:
     before = [signal.getsignal(one) for one in (signal.SIGINT, signal.SIGTERM)]
     with undisturbed():
@@ -226,6 +235,7 @@ def test_what_hears_ctrl_c_hears_it_again_afterwards() -> None:
         signal.raise_signal(signal.SIGINT)
 
 
+@pytest.mark.usefixtures("bare_signals")
 def test_what_hangs_is_ended_by_a_late_ctrl_c(
     tmp_path: Path, smear: Smear, models: Models, monkeypatch: pytest.MonkeyPatch
 ) -> None:
