@@ -126,6 +126,7 @@ def detector_sections(metadata: ModelMetadata, figures: Figures, docs: Path) -> 
         "left_out": detector_table(left_out) if left_out else NOT_MEASURED,
         "scan": _scan(figures.get("scan_truth", {}), metadata),
         "thresholds": ", ".join(f"{n} {value}" for n, value in metadata.thresholds.items()),
+        "confirm_from": metadata.calibration.get("confirm_from", "none"),
         "pictures": _pictures(docs, [curve] if "bccd_erratum" in mine else []),
     }
 

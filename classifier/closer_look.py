@@ -102,12 +102,19 @@ def shows_too_little(xyxy: Boxes, size_px: Sequence[int], um_per_px: float) -> B
     return np.asarray(narrow | flat | small, np.bool_)
 
 
+def overlap(xyxy: Boxes, others: Boxes) -> Bools:
+    """Which of N cells overlap which of M others, taken for the ellipses in their boxes, (N, M)."""
+    (middle, half), (middles, halves) = _ellipses(xyxy), _ellipses(others)
+    apart = np.abs(middles[None] - middle[:, None])
+    return _near(apart, halves[None] + half[:, None])
+
+
 def overlapping(xyxy: Boxes) -> Bools:
     """Which cells overlap another one, taken for the ellipses in their boxes, (N,)."""
     found = np.zeros(len(xyxy), np.bool_)
     if len(xyxy) < 2:
         return found
-    middle, half = (xyxy[:, :2] + xyxy[:, 2:]) / 2, (xyxy[:, 2:] - xyxy[:, :2]) / 2
+    middle, half = _ellipses(xyxy)
     order = np.argsort(middle[:, 0], kind="stable")
     reach = 2 * float(half[:, 0].max(initial=0))
     for step in range(1, len(xyxy)):  # each cell with the next ones to its right
@@ -115,6 +122,18 @@ def overlapping(xyxy: Boxes) -> Bools:
         apart = np.abs(middle[other] - middle[one])
         if not (apart[:, 0] < reach).any():
             break
-        near = np.hypot(*(apart / np.maximum(half[one] + half[other], 1e-6)).T) < TOO_NEAR
+        near = _near(apart, half[one] + half[other])
         found[one[near]] = found[other[near]] = True
     return found
+
+
+def _ellipses(xyxy: Boxes) -> tuple[Boxes, Boxes]:
+    """Middles and half axes (N, 2) of the ellipses in boxes (N, 4)."""
+    middle, half = (xyxy[:, :2] + xyxy[:, 2:]) / 2, (xyxy[:, 2:] - xyxy[:, :2]) / 2
+    return middle.astype(np.float32), half.astype(np.float32)
+
+
+def _near(apart: Boxes, halves: Boxes) -> Bools:
+    """Whether ellipses overlap: how far their middles lie `apart` (..., 2) by their half axes."""
+    distance = np.linalg.norm(apart / np.maximum(halves, 1e-6), axis=-1)
+    return np.asarray(distance < TOO_NEAR, np.bool_)

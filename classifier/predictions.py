@@ -90,6 +90,15 @@ class Predictions:
         """Which cells the classifier names, (N,)."""
         return np.array([not note for note in self.notes], np.bool_)
 
+    def select(self, chosen: NDArray[np.int64]) -> "Predictions":
+        """The cells that an index array picks, in that order."""
+        return replace(
+            self,
+            probabilities=self.probabilities[chosen],
+            facts=tuple(self.facts[i] for i in chosen.tolist()),
+            atypical=None if self.atypical is None else self.atypical[chosen],
+        )
+
     def noted(self, where: NDArray[np.bool_], note: str) -> "Predictions":
         """The same, with a note for the cells at `where` (N,) that have none yet."""
         pairs = zip(self.facts, where, strict=True)

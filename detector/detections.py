@@ -44,6 +44,15 @@ class Detections:
             self.xyxy[chosen], self.confidence[chosen], self.class_id[chosen], self.class_names
         )
 
+    def joined(self, other: "Detections") -> "Detections":
+        """These boxes, then another's of the same classes."""
+        return Detections(
+            np.concatenate([self.xyxy, other.xyxy]),
+            np.concatenate([self.confidence, other.confidence]),
+            np.concatenate([self.class_id, other.class_id]),
+            self.class_names,
+        )
+
     def of(self, class_name: str) -> "Detections":
         """The boxes of one class."""
         return self.select(self.class_id == self.class_names.index(class_name))

@@ -24,14 +24,20 @@ against 95 px segmented. Chosen so that the scale of fields of BCCD, TXL-PBC and
 within 5 % of what their segmented red cells say."""
 
 
+CONFIRM_FROM = 0.03
+"""Below its threshold, but so sure or more, a white cell counts where the classifier names it."""
+
+
 @dataclass(frozen=True)
 class DetectorExport:
     """What an exported detector says of itself.
 
     `um_per_px` and `canvas_px` are the working scale and canvas; `None` reads them from the
     `training.json` of the run that the checkpoint lies in. Thresholds are 0-1, by class.
-    `red_cell_box_ratio` is how much wider its boxes are than the red cells in them. `average` names
-    other checkpoints of the same network and the share (0-1) that each has in the weights.
+    `red_cell_box_ratio` is how much wider its boxes are than the red cells in them. A white cell
+    found with less than its threshold, but `confirm_from` (0-1) at least, counts where the
+    classifier names it. `average` names other checkpoints of the same network and the share (0-1)
+    that each has in the weights.
     """
 
     name: str = "leukodiff-detector"
@@ -41,6 +47,7 @@ class DetectorExport:
     thresholds: Mapping[str, float] = field(default_factory=lambda: dict(THRESHOLDS))
     nms_iou: float = DEFAULT_NMS_IOU
     red_cell_box_ratio: float = RED_CELL_BOX_RATIO
+    confirm_from: float = CONFIRM_FROM
     training_data: tuple[Mapping[str, str], ...] | None = None
     metrics: Mapping[str, Any] = field(default_factory=dict)
     command: str = ""
@@ -152,6 +159,7 @@ def _metadata(checkpoint: Path, out: Path, settings: DetectorExport) -> ModelMet
         calibration={
             "nms_iou": settings.nms_iou,
             "red_cell_box_ratio": settings.red_cell_box_ratio,
+            "confirm_from": settings.confirm_from,
         },
         training_data=tuple(run.get("data", ())) if data is None else data,
         metrics=dict(settings.metrics),

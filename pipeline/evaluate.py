@@ -21,6 +21,8 @@ from leukodiff.detector.matching import match_detections
 from leukodiff.runtime.errors import DataError, InputError
 from leukodiff.runtime.intervals import share_with_interval
 
+from .reading.weak import find, named
+
 MISSED = "missed"
 """What stands for a name where no detection met the cell."""
 
@@ -128,8 +130,9 @@ def _named_cells(
     known = [i for i, name in enumerate(field.cell_types) if name in NAMED_TYPES]
     truth = field.keep(known)
     _require_places(truth, image.shape[1], image.shape[0])
-    found = detector.detect(image, field.um_per_px).of(WHITE_CELL)
-    said = classifier.classify(image, found.xyxy, field.um_per_px)
+    cells = named(classifier, image, find(detector, image, field.um_per_px), field.um_per_px)
+    order = np.argsort(-cells.white.confidence, kind="stable")
+    found, said = cells.white.select(order), cells.said.select(order)
     detection_of = _detections_of(found, truth)
     return [
         _named(field, true_type, said, detection_of.get(label))

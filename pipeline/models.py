@@ -53,6 +53,10 @@ class Facts(Protocol):
         """Its classes, in the order of its outputs."""
 
     @property
+    def thresholds(self) -> Mapping[str, float]:
+        """The least confidence that counts, 0-1, by class."""
+
+    @property
     def calibration(self) -> Mapping[str, Any]:
         """What is known of how far its scores may be believed."""
 
@@ -72,11 +76,22 @@ class FindsCells(Protocol):
     def batch(self) -> int:
         """How many windows are best given to one call."""
 
-    def detect(self, image: Rgb, um_per_px: float) -> Detections:
-        """The cells of a field (H, W, 3) uint8 RGB at its scale."""
+    def detect(
+        self, image: Rgb, um_per_px: float, thresholds: Mapping[str, float] | None = None, /
+    ) -> Detections:
+        """The cells of a field (H, W, 3) uint8 RGB at its scale.
+
+        `thresholds`: least confidence by class, 0-1; the model's own when `None`.
+        """
 
     def detect_many(
-        self, images: Sequence[Rgb], um_per_px: float, *, framed: bool = True
+        self,
+        images: Sequence[Rgb],
+        um_per_px: float,
+        thresholds: Mapping[str, float] | None = None,
+        /,
+        *,
+        framed: bool = True,
     ) -> list[Detections]:
         """The cells of each of several windows of one size; `framed` lays grey round them."""
 

@@ -13,7 +13,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from leukodiff.classifier.predictions import Predictions
-from leukodiff.datasets.vocabulary import WHITE_CELL
 from leukodiff.detector.detections import Detections
 from leukodiff.runtime.errors import InputError, LeukodiffError, ModelFileError
 
@@ -192,10 +191,9 @@ class SlideJob:
         if not found.is_read:
             shown = self._shown(field, partial(draw_left_out, image, found.kind, found.um_per_px))
             return FieldOutcome(left_out_field(field, size, found.kind), shown=shown)
-        white = in_reading_order(found.cells.of(WHITE_CELL))
-        named = self._models.classifier.classify(image, white.xyxy, found.um_per_px)
-        cells = make_cells(field, white, named)
-        beside = {name: found.cells.of(name).xyxy for name in ("red_cell", "platelet")}
+        named = self._reader.name(image, found)
+        cells = make_cells(field, named.white, named.said)
+        beside = {name: named.beside.of(name).xyxy for name in ("red_cell", "platelet")}
         counted = {name: len(boxes) for name, boxes in beside.items()}
         draw = partial(draw_overlay, image, cells, beside, found.um_per_px)
         crops = tuple((cell, partial(cut_crop, image, cell, found.um_per_px)) for cell in cells)
@@ -323,11 +321,6 @@ class SlideJob:
             made_of=self._made_of(),
             made_by=self._making.of(self.slide.slide_id),
         )
-
-
-def in_reading_order(found: Detections) -> Detections:
-    """Detections from top to bottom, so that cells are numbered alike whatever their confidence."""
-    return found.select(np.lexsort((found.xyxy[:, 0], found.xyxy[:, 1])))
 
 
 def make_cells(field: Field, white: Detections, named: Predictions) -> tuple[Cell, ...]:

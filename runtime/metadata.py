@@ -11,7 +11,7 @@ from .errors import ModelFileError
 
 CALIBRATING = frozenset(
     {"temperature", "temperature_rise", "atypical_rate", "second_look"}
-    | {"nms_iou", "red_cell_box_ratio"}
+    | {"nms_iou", "red_cell_box_ratio", "confirm_from"}
 )
 """What of a calibration is one number."""
 

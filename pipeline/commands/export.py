@@ -49,6 +49,14 @@ def export() -> None:
     help="How much wider its boxes are than the red cells in them.",
 )
 @click.option(
+    "--confirm-from",
+    type=click.FloatRange(0, 1),
+    default=0.03,
+    show_default=True,
+    help="White cells less sure than their threshold, but so sure, count where the classifier "
+    "names them; 1: none do.",
+)
+@click.option(
     "--figures", type=FILE, help="What `evaluate detector --json` wrote of the val split, to keep."
 )
 def export_detector(

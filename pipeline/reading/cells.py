@@ -71,7 +71,7 @@ class Cells:
         cut = np.concatenate([np.zeros((0, 4), np.float32), *pieces])
         beside = [_that_meet(one.beside, cut) for one in self._seen]
         both = zip(self._seen, beside, strict=True)
-        return [(one.window, _together(one.white, other)) for one, other in both]
+        return [(one.window, one.white.joined(other)) for one, other in both]
 
     def _name(self, box: Sequence[float]) -> Predictions:
         key = tuple(box)
@@ -86,14 +86,3 @@ def _that_meet(found: Detections, cut: NDArray[np.float32]) -> Detections:
     a, b = found.xyxy[:, None], cut[None]
     meets = ((a[..., :2] < b[..., 2:]) & (a[..., 2:] > b[..., :2])).all(axis=2)
     return found.select(np.flatnonzero(meets.sum(axis=1)))
-
-
-def _together(one: Detections, other: Detections) -> Detections:
-    if not len(other):
-        return one
-    return Detections(
-        np.concatenate([one.xyxy, other.xyxy]),
-        np.concatenate([one.confidence, other.confidence]),
-        np.concatenate([one.class_id, other.class_id]),
-        one.class_names,
-    )

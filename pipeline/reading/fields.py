@@ -9,7 +9,6 @@ import numpy as np
 
 from leukodiff.datasets.vocabulary import WHITE_CELL
 from leukodiff.detector.areas import USABLE
-from leukodiff.detector.detections import Detections
 from leukodiff.detector.field_kind import UsualLook, field_kind, look_at, usual_look
 from leukodiff.detector.scale import ScaleEstimate
 from leukodiff.runtime.errors import InputError
@@ -18,6 +17,7 @@ from ..models import Models, Rgb
 from ..scale import ScaleUnknownError, SlideScale, agreed, settle_scale
 from ..slides import Field
 from .reader import ReadingSettings
+from .weak import Found, Named, find, named
 
 SAMPLE = 8
 """How many fields, spread over a slide, its scale and what is usual in it are told from."""
@@ -25,13 +25,13 @@ SAMPLE = 8
 
 @dataclass(frozen=True)
 class FieldFound:
-    """What a field shows: its cells, px of it, and what it is fit for (`kind`, of `REASONS`).
+    """What was `found` in a field, px of it, and what it is fit for (`kind`, of `REASONS`).
 
     `is_read`: its cells count; else the field is left out.
     """
 
     um_per_px: float
-    cells: Detections
+    found: Found
     kind: str
     is_read: bool
 
@@ -77,10 +77,14 @@ class FieldReader:
         """
         known = self._settled()
         um_per_px = known.scale.um_per_px
-        cells = self.models.detector.detect(image, um_per_px)
+        found = find(self.models.detector, image, um_per_px)
         look = look_at(image, um_per_px)
-        kind = field_kind(look, known.usual, cells.of(WHITE_CELL).xyxy)
-        return FieldFound(um_per_px, cells, kind, kind == USABLE or self.how.all_areas)
+        kind = field_kind(look, known.usual, found.cells.of(WHITE_CELL).xyxy)
+        return FieldFound(um_per_px, found, kind, kind == USABLE or self.how.all_areas)
+
+    def name(self, image: Rgb, shown: FieldFound) -> Named:
+        """The white cells of a field and what they are, and its other cells."""
+        return named(self.models.classifier, image, shown.found, shown.um_per_px)
 
     def settle(self) -> None:
         """Settles scale and usual look now, where that can be done."""

@@ -18,6 +18,7 @@ from leukodiff.detector.tiles import on_scan, read_window, tile_boxes, windows_r
 
 from ..models import Models, Rgb
 from ..scans import Scan
+from .weak import Found, beside, confirmed, find_many
 
 ROUND_A_CELL_UM = 40.0
 """Side of the piece of the scan that a cell is named from: its crop and the glass about it."""
@@ -30,7 +31,8 @@ Window = tuple[int, ...]
 class Seen:
     """What was found in one window, in px of the scan.
 
-    `white`: its white cells; `beside`: all else, empty where windows lie round candidates alone.
+    `white`: its white cells, the confirmed among them; `beside`: all else, empty where windows lie
+    round candidates alone.
     `named`: what each white cell is, by its box.
     """
 
@@ -87,10 +89,10 @@ class Glass:
         images = [self._read(window) for window in windows]
         left, _, right, _ = windows[0]
         image_um_per_px = self.um_per_px * (right - left) / images[0].shape[1]
-        found = self.models.detector.detect_many(images, image_um_per_px, framed=False)
+        found = find_many(self.models.detector, images, image_um_per_px)
         return [
-            self._seen(window, image, cells)
-            for window, image, cells in zip(windows, images, found, strict=True)
+            self._seen(window, image, one)
+            for window, image, one in zip(windows, images, found, strict=True)
         ]
 
     def name(self, box: Sequence[float]) -> Predictions:
@@ -104,13 +106,24 @@ class Glass:
         size = self.scan.width, self.scan.height
         return read_window(self.scan.read_at, window, *size, self.downsample)
 
-    def _seen(self, window: Window, image: Rgb, found: Detections) -> Seen:
+    def _seen(self, window: Window, image: Rgb, found: Found) -> Seen:
         size = self.scan.width, self.scan.height
-        cells = on_scan(found, window, image.shape[1::-1], size)
-        white = cells.class_id == cells.class_names.index(WHITE_CELL)
-        whole = ~self.cut(cells.xyxy, window)
-        named = {tuple(box): self.name(box) for box in cells.xyxy[white & whole].tolist()}
-        return Seen(window, cells.select(white), cells.select(~white), named)
+        found = Found(
+            on_scan(found.cells, window, image.shape[1::-1], size),
+            on_scan(found.weak, window, image.shape[1::-1], size),
+        )
+        white = found.cells.of(WHITE_CELL)
+        of_weak = self._named(found.weak, window)
+        sure = {box: said for box, said in of_weak.items() if confirmed(said)[0]}
+        counts = [i for i, box in enumerate(found.weak.xyxy.tolist()) if tuple(box) in sure]
+        more = found.weak.select(np.array(counts, np.int64))
+        named = self._named(white, window) | sure
+        return Seen(window, white.joined(more), beside(found, more), named)
+
+    def _named(self, white: Detections, window: Window) -> dict[Box, Predictions]:
+        """What the cells are that a window shows whole, by their boxes."""
+        whole = ~self.cut(white.xyxy, window)
+        return {tuple(box): self.name(box) for box in white.xyxy[whole].tolist()}
 
     def cut(self, xyxy: NDArray[np.float32], window: Window) -> NDArray[np.bool_]:
         """Which boxes (N, 4) end at the window's edge; the scan's own edge cuts nothing."""

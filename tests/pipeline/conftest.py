@@ -38,6 +38,7 @@ class Facts:
     name: str = "colours"
     version: str = "1"
     sha256: str = "0" * 64
+    thresholds: Mapping[str, float] = field(default_factory=dict)
     calibration: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -54,11 +55,16 @@ class ColourDetector:
     batch: int = 4
 
     def detect_many(
-        self, images: Sequence[Rgb], um_per_px: float, *, framed: bool = True
+        self,
+        images: Sequence[Rgb],
+        um_per_px: float,
+        thresholds: Any = None,
+        *,
+        framed: bool = True,
     ) -> list[Detections]:
-        return [self.detect(image, um_per_px) for image in images]
+        return [self.detect(image, um_per_px, thresholds) for image in images]
 
-    def detect(self, image: Rgb, um_per_px: float) -> Detections:
+    def detect(self, image: Rgb, um_per_px: float, thresholds: Any = None) -> Detections:
         boxes, ids = [], []
         for name, colour in COLOURS.items():
             class_name = name if name in DETECTOR_CLASSES else "white_cell"

@@ -222,13 +222,13 @@ class Moody:
         self.metadata, self.batch = models.detector.metadata, models.detector.batch
         self._detect, self._error = models.detector.detect, error
 
-    def detect(self, image: Any, um_per_px: float) -> Any:
+    def detect(self, image: Any, *how: Any) -> Any:
         if image[45, 10].tolist() == [200, 120, 120]:
             raise self._error
-        return self._detect(image, um_per_px)
+        return self._detect(image, *how)
 
-    def detect_many(self, images: Any, um_per_px: float, *, framed: bool = True) -> Any:
-        return [self.detect(image, um_per_px) for image in images]
+    def detect_many(self, images: Any, *how: Any, framed: bool = True) -> Any:
+        return [self.detect(image, *how) for image in images]
 
 
 @pytest.mark.parametrize(
@@ -395,12 +395,12 @@ def test_few_fields_are_in_memory_at_any_time(tmp_path: Path, smear: Smear, mode
     lock = threading.Lock()
 
     class Watched(Moody):
-        def detect(self, image: Any, um_per_px: float) -> Any:
+        def detect(self, image: Any, *how: Any) -> Any:
             nonlocal at_once, most
             with lock:
                 at_once += 1
                 most = max(most, at_once)
-            found = super().detect(np.array(image), um_per_px)
+            found = super().detect(np.array(image), *how)
             with lock:
                 at_once -= 1
             return found

@@ -35,7 +35,8 @@ def detector(*boxes: tuple[int, ...], class_id: int = 0) -> Any:
         np.full(len(boxes), class_id, np.int64),
         DETECTOR_CLASSES,
     )
-    return SimpleNamespace(detect=lambda image, um_per_px: found)
+    facts = SimpleNamespace(thresholds={}, calibration={})
+    return SimpleNamespace(detect=lambda image, um_per_px, least: found, metadata=facts)
 
 
 def classifier(name: str, sure: float = 0.9) -> Any:

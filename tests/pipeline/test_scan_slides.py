@@ -11,12 +11,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+from leukodiff.datasets.vocabulary import DETECTOR_CLASSES
 from leukodiff.pipeline.analyze import AnalyzeSettings, RunSummary, analyze
 from leukodiff.pipeline.models import Models
 from leukodiff.pipeline.scans import open_scan
 from leukodiff.runtime.errors import InputError, ModelFileError
 
-from .conftest import COLOURS, SIDE
+from .conftest import COLOURS, SIDE, ColourClassifier, ColourDetector, Facts
 
 Draw = Callable[..., Any]
 Write = Callable[..., Path]
@@ -280,6 +281,55 @@ class Spiteful:
     def detect_many(self, *args: Any, **options: Any) -> Any:
         self._deed()
         return self._detector.detect_many(*args, **options)
+
+
+class Unsure(ColourDetector):
+    """A detector that is not sure of lymphocytes and platelets, and tells so where it is asked."""
+
+    def __init__(self) -> None:
+        thresholds, calibration = {"white_cell": 0.5}, {"confirm_from": 0.25}
+        facts = Facts("detector", DETECTOR_CLASSES, thresholds=thresholds, calibration=calibration)
+        super().__init__(facts)
+
+    def detect(self, image: Any, um_per_px: float, thresholds: Any = None) -> Any:
+        found = super().detect(image, um_per_px)
+        middles = ((found.xyxy[:, :2] + found.xyxy[:, 2:]) / 2).astype(int)
+        kinds = image[middles[:, 1], middles[:, 0]]
+        weak = (kinds == COLOURS["lymphocyte"]).all(axis=1)
+        white = found.class_id == DETECTOR_CLASSES.index("white_cell")
+        sure = np.where(weak & white, 0.25, found.confidence).astype(np.float32)
+        least = (thresholds or self.metadata.thresholds)["white_cell"]
+        return replace(found, confidence=sure).select(~white | (sure >= least))
+
+
+class Blind(ColourClassifier):
+    """A classifier that does not know lymphocytes."""
+
+    def classify(self, image: Any, xyxy: Any, um_per_px: float) -> Any:
+        said = super().classify(image, xyxy, um_per_px)
+        is_one = np.array([name == "lymphocyte" for name in said.cell_types], bool)
+        unsure = np.where(is_one[:, None], np.float32(0.125), said.probabilities)
+        return replace(said, probabilities=unsure)
+
+
+@pytest.mark.parametrize("full_pass", [False, True])
+def test_cells_that_the_detector_is_not_sure_of_count_where_they_are_named(
+    tmp_path: Path, draw_scan: Draw, write_scan: Write, models: Models, full_pass: bool
+) -> None:
+    path, unsure = write_scan(draw_scan(CELLS)), replace(models, detector=Unsure())
+    run(path, tmp_path / "sure", models, full_pass=full_pass)
+    run(path, tmp_path / "named", unsure, full_pass=full_pass)
+    blind = replace(unsure, classifier=Blind())
+    run(path, tmp_path / "unnamed", blind, full_pass=full_pass)
+    expected = places(tmp_path / "sure/scan")
+    assert expected == CELLS
+    assert places(tmp_path / "named/scan") == expected
+    without = {at: name for at, name in expected.items() if name != "lymphocyte"}
+    assert places(tmp_path / "unnamed/scan") == without
+    rows = table(tmp_path / "named/scan/cells.csv")
+    sure = {row["cell_type"]: float(row["detection_confidence"]) for row in rows}
+    assert sure["lymphocyte"] == 0.25
+    assert sure["neutrophil"] == 0.875
 
 
 @pytest.fixture
