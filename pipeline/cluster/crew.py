@@ -51,9 +51,10 @@ class Work:
 
 @dataclass(frozen=True)
 class GivenUp:
-    """Why a piece of work could not be done."""
+    """Why a piece of work could not be done; `died`: the last worker that tried did."""
 
     reason: str
+    died: bool = False
 
 
 def hire(orders: Any, cpus: int) -> Any:
@@ -251,4 +252,5 @@ class Crew:
         if work.tries < LIVES:
             self.waiting.appendleft(work)
         else:
-            yield work, GivenUp(one_line(f"given up after {LIVES} tries: {error}"))
+            reason = one_line(f"given up after {LIVES} tries: {error}")
+            yield work, GivenUp(reason, died=isinstance(error, RayActorError))

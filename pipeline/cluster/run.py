@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from importlib.metadata import version as version_of
 from pathlib import Path
+from typing import Any
 
 from leukodiff.runtime.errors import InputError
 from leukodiff.runtime.metadata import metadata_path
@@ -53,7 +54,7 @@ def analyze_on_cluster(
     """As `analyze`, on the nodes of a Ray cluster; inputs and output may be URLs (`s3://...`).
 
     Paths must mean the same on every node. What a node was doing when it died is done by another;
-    a slide that costs three workers has failed.
+    a field that costs three workers has failed, or the slide where it is no one field.
 
     Raises:
         InputError: as `analyze`; there is no such cluster, or none of its nodes is fit for the run.
@@ -129,6 +130,7 @@ class ClusterRun(Run):
 
     def __post_init__(self) -> None:
         self._crew = Crew(self.orders, self.orders.threads)
+        self._searches: dict[str, _Search] = {}
 
     def close(self) -> None:
         """Lets the workers go."""
@@ -177,11 +179,11 @@ class ClusterRun(Run):
             raise
 
     def _work(self, slides: Sequence[Slide], on_progress: OnProgress | None) -> None:
-        todo = [Work("analyze", (one, self._record(one), ())) for one in slides]
+        todo = [Work("analyze", (one, self._record(one), {})) for one in slides]
         total, done = sum(_steps(slide) for slide in slides), 0
         for work, came in self._crew.each(todo):
             slide = work.args[0]
-            made = self._without(work, came) if isinstance(came, Hung) else came
+            made = self._settled(work, came)
             if made is None:
                 continue
             self._bring_in(slide, made)
@@ -189,13 +191,55 @@ class ClusterRun(Run):
             if on_progress:
                 on_progress(done, total, slide.slide_id)
 
+    def _settled(self, work: Work, came: Any) -> Made | GivenUp | None:
+        """What came of a slide in the end; `None` where more is to be done for it."""
+        slide = work.args[0]
+        if work.method == "try_field":
+            return self._tried(work, came)
+        if isinstance(came, Hung):
+            return self._without(work, came)
+        if isinstance(came, GivenUp) and came.died and len(slide.fields) > 1:
+            return self._who_was_it(work, came)
+        return came  # type: ignore[no-any-return]
+
     def _without(self, work: Work, hung: Hung) -> Made | None:
         """Has a slide done without the field that hung; where it did itself, it has failed."""
         slide, record, before = work.args
         reason = self._told_of(slide, hung)
         if not hung.field_id:
             return Made(given_up(slide, reason, how_made(self.settings, self.models)), "no node")
-        self._crew.add(Work("analyze", (slide, record, (*before, hung.field_id))))
+        self._crew.add(Work("analyze", (slide, record, {**before, hung.field_id: reason})))
+        return None
+
+    def _who_was_it(self, work: Work, came: GivenUp) -> GivenUp | None:
+        """Has the fields of a slide that costs workers tried each by itself."""
+        slide, record, before = work.args
+        left = [one for one in slide.fields if one.field_id not in before]
+        if not left:
+            return came
+        self._searches[slide.slide_id] = _Search(record, before, came, len(left))
+        for one in left:
+            self._crew.add(Work("try_field", (slide, one)))
+        return None
+
+    def _tried(self, work: Work, came: Any) -> GivenUp | None:
+        """Takes note of a field; after the last the slide is done without those to blame."""
+        slide, field = work.args
+        search = self._searches[slide.slide_id]
+        search.left -= 1
+        if isinstance(came, Hung):
+            search.blamed[field.field_id] = self._told_of(slide, Hung(field.field_id))
+        elif isinstance(came, GivenUp) and came.died:
+            search.blamed[field.field_id] = came.reason
+            what = named((slide.slide_id, field.field_id))
+            log.warning("%s", one_line(f"{what}: {came.reason}; going on with the rest"))
+        if search.left:
+            return None
+        del self._searches[slide.slide_id]
+        if not search.blamed:
+            return search.given_up
+        troubles = {**search.before, **search.blamed}
+        self._crew.add(Work("analyze", (slide, search.record, troubles)))
         return None
 
     def _told_of(self, slide: Slide, hung: Hung) -> str:
@@ -233,6 +277,20 @@ class ClusterRun(Run):
         for name in (*TABLES, FAILED_SLIDES, RUN):
             if (self.out / name).is_file():
                 self.depot.publish(name)
+
+
+@dataclass
+class _Search:
+    """For the fields of a slide that cost workers: `left` are still to be tried by themselves.
+
+    `before`: those that are known already; `given_up`: what is said where none is found.
+    """
+
+    record: Record | None
+    before: Mapping[str, str]
+    given_up: GivenUp
+    left: int
+    blamed: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass

@@ -2,8 +2,9 @@
 
 import platform
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from importlib.metadata import version as version_of
 from pathlib import Path
@@ -17,7 +18,6 @@ from leukodiff.runtime.errors import InputError
 from ..batch.keeper import Keeper
 from ..batch.run import how_made
 from ..batch.settings import AnalyzeSettings
-from ..batch.troubles import no_answer
 from ..models import Models, load_models
 from ..outcomes import SlideOutcome
 from ..output import ERROR_LOG, RECORD, SlideFolder
@@ -128,47 +128,60 @@ class Worker:
         return self._patience.wait_for(compare)
 
     def analyze(
-        self, slide: Slide, replaces: Record | None, hung: Sequence[str] = ()
+        self, slide: Slide, replaces: Record | None, troubles: Mapping[str, str]
     ) -> Made | Hung:
         """Makes a slide's folder here and brings it where it belongs.
 
-        Fields that have `hung` before are not touched: they have failed.
+        Fields that are `troubles` are not touched: they have failed, with the reason.
 
         Raises:
             OutputError: it can't be brought there.
             InputError: the slide can't be fetched.
         """
-        here, reason = self._scratch.path / "slide", no_answer(self._orders.limit_s)
-        troubles = {(slide.slide_id, field_id): reason for field_id in hung}
-        keeper = Keeper(under_way=self._patience.telling.under_way, troubles=troubles)
-
-        def make() -> Made:
-            try:
-                return self._analyzed(slide, here, replaces, keeper)
-            finally:
-                shutil.rmtree(here, ignore_errors=True)
-
-        made = self._patience.wait_for(make)
+        known = {(slide.slide_id, field_id): reason for field_id, reason in troubles.items()}
+        keeper = Keeper(under_way=self._patience.telling.under_way, troubles=known)
+        made = self._patience.wait_for(lambda: self._brought(slide, replaces, keeper))
         if isinstance(made, Hung):
             self._bringing.acquire(blocking=False)  # should it wake up, it brings nothing
         return made
 
-    def _analyzed(self, slide: Slide, here: Path, replaces: Record | None, keeper: Keeper) -> Made:
-        ours = fetched(slide, here / "in", keeper)
-        folder = SlideFolder(here / "out", slide.slide_id)
-        folder.out.mkdir(parents=True)
-        job = SlideJob(ours, folder, self._making, keeper)
-        self._run(job, slide.fields[0])
-        outcome, log = job.outcome, folder.out / ERROR_LOG
-        if outcome is None:
-            raise AssertionError(f"{slide.slide_id}: not all of its fields have ended")
-        told = log.read_text(encoding="utf-8") if log.exists() else ""
-        if outcome.status == FAILED:
-            return Made(outcome, node_name(), log=told)
-        with self._bringing, keeper.under_way(slide.slide_id, "") as step:
-            self._depot.deliver(slide.slide_id, folder.final, replaces, step)
-        record = (folder.final / RECORD).read_text(encoding="utf-8")
-        return Made(outcome, node_name(), record, told)
+    def try_field(self, slide: Slide, field: Field) -> Hung | None:
+        """Does one field of a slide, only to see what becomes of the worker that does it."""
+        alone = replace(slide, fields=(field,))
+        keeper = Keeper(under_way=self._patience.telling.under_way)
+
+        def do() -> None:
+            with self._made(alone, keeper):
+                pass
+
+        return self._patience.wait_for(do)
+
+    def _brought(self, slide: Slide, replaces: Record | None, keeper: Keeper) -> Made:
+        with self._made(slide, keeper) as (outcome, folder):
+            log = folder.out / ERROR_LOG
+            told = log.read_text(encoding="utf-8") if log.exists() else ""
+            if outcome.status == FAILED:
+                return Made(outcome, node_name(), log=told)
+            with self._bringing, keeper.under_way(slide.slide_id, "") as step:
+                self._depot.deliver(slide.slide_id, folder.final, replaces, step)
+            record = (folder.final / RECORD).read_text(encoding="utf-8")
+            return Made(outcome, node_name(), record, told)
+
+    @contextmanager
+    def _made(self, slide: Slide, keeper: Keeper) -> Iterator[tuple[SlideOutcome, SlideFolder]]:
+        """What came of a slide, and its folder on this node, for as long as it is needed."""
+        here = self._scratch.path / "slide"
+        try:
+            ours = fetched(slide, here / "in", keeper)
+            folder = SlideFolder(here / "out", slide.slide_id)
+            folder.out.mkdir(parents=True)
+            job = SlideJob(ours, folder, self._making, keeper)
+            self._run(job, slide.fields[0])
+            if job.outcome is None:
+                raise AssertionError(f"{slide.slide_id}: not all of its fields have ended")
+            yield job.outcome, folder
+        finally:
+            shutil.rmtree(here, ignore_errors=True)
 
     def _run(self, job: SlideJob, first: Field) -> None:
         n = self._orders.threads
