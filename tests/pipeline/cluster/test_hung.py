@@ -18,8 +18,9 @@ from .conftest import N_SLIDES, OF_FIELDS, OF_SCANS, node_workers
 
 Sheets = Callable[[Path], dict[str, bytes]]
 
-LIMIT_S = 5.0
-REASON = "no answer within 5 s (--field-timeout)"
+LIMIT_S = 12.0
+"""Far more than a field takes, even where the processor has other things to do."""
+REASON = "no answer within 12 s (--field-timeout)"
 
 
 @pytest.fixture
