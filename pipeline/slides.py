@@ -143,8 +143,11 @@ def find_slides(
     return _named([_but_for(slide, list(each_once)) for slide in found])
 
 
-def passed_over(slide: Slide) -> str:
-    """What a person is to know of a slide's sub-folders; empty where none is passed over."""
+def passed_over(slide: Slide, mend: str = "give them by name") -> str:
+    """What a person is to know of a slide's sub-folders; empty where none is passed over.
+
+    `mend`: what to do to have them analyzed.
+    """
     folders = slide.passed_over
     if not folders:
         return ""
@@ -152,7 +155,7 @@ def passed_over(slide: Slide) -> str:
     more = f" and {len(folders) - 3} more" if len(folders) > 3 else ""
     return (
         f"{folders[0].parent}: there are images in it, so its sub-folders are passed over, which "
-        f"hold some too: {names}{more}; to have these analyzed, give them by name"
+        f"hold some too: {names}{more}; to have these analyzed, {mend}"
     )
 
 

@@ -16,7 +16,7 @@ from leukodiff.runtime.errors import InputError
 
 from ..analyze import AnalyzeSettings
 from ..output import OutputError, prepare
-from ..slides import SUFFIXES, Slide, find_slides, natural
+from ..slides import SUFFIXES, Slide, find_slides, natural, passed_over
 from .metrics import Metrics
 from .whole import Newcomers, is_readable
 from .worker import Order, packed
@@ -80,6 +80,8 @@ class Watch:
             ready = newcomers.ready(slides, time.monotonic())[:AT_ONCE]
             for slide in ready:
                 newcomers.passed_on(slide)
+                if told := passed_over(slide, "put them beside it"):
+                    self.say(told)
             self.metrics.waiting.set(newcomers.waiting + len(ready))
             if ready:
                 failed = [s for s in slides if s.path in self._failed and s not in ready]

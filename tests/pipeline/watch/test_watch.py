@@ -78,7 +78,11 @@ def test_slides_are_analyzed_as_they_come_and_a_restart_goes_on(tmp_path: Path) 
     made = (out / "s1/slide.json").stat().st_mtime_ns
 
     with watching(folder, out) as process:
-        render_smear(folder / "s2", LOOK, 1)
+        render_smear(tmp_path / "s2", LOOK, 1)
+        render_smear(tmp_path / "s2/more", LOOK, 1)
+        (tmp_path / "s2").rename(folder / "s2")
+        told = said(process, f"{folder / 's2'}: there are images in it")
+        assert told.endswith("hold some too: more; to have these analyzed, put them beside it")
         assert said(process, "s2: done, ")
         process.send_signal(signal.SIGTERM)
         assert said(process, "stopped")
