@@ -79,11 +79,12 @@ def merge_across_tiles(
 
     Boxes from one tile are never merged: its own suppression has compared them. Whole boxes of one
     class from different tiles are taken for one cell from the likest pair on, at most one box a
-    tile, and the box that lies deepest in its tile stands for it. A cut box gives way to a whole
-    one of another tile that it is a piece of, whatever the tile that saw a piece took it for. Where
-    no tile saw a cell whole, its box is the one round its pieces. What a tile found near its edge
-    and one that has the place clearly deeper inside did not is left out: each place is judged once,
-    as in a field, or the thresholds would not mean what they were measured to.
+    tile, and the box that lies deepest in its tile stands for it, as sure as the surest. A cut box
+    gives way to a whole one of another tile that it is a piece of, whatever the tile that saw a
+    piece took it for. Where no tile saw a cell whole, its box is the one round its pieces. What a
+    tile found near its edge and one that has the place clearly deeper inside did not is left out:
+    each place is judged once, as in a field, or the thresholds would not mean what they were
+    measured to.
 
     Args:
         parts: tiles (xyxy) and what was found in each, in px of the scan; also those where nothing
@@ -206,7 +207,7 @@ def _one_box_each(seen: _Seen, kept: Ints, cell: Ints) -> tuple[Detections, Ints
     pieced = seen.cut[deepest]
     cells = Detections(
         np.where(pieced[:, None], np.concatenate([low, high], axis=1), best.xyxy),
-        np.where(pieced, surest, best.confidence),
+        surest,
         best.class_id,
         best.class_names,
     )

@@ -135,6 +135,15 @@ class Models:
         return tuple(ModelUsed(f.kind, f.name, f.version, f.sha256) for f in facts)
 
     @property
+    def how_read(self) -> dict[str, dict[str, float]]:
+        """By kind of model, the numbers of its metadata by which its outputs are read."""
+        found = {}
+        for facts in (self.detector.metadata, self.classifier.metadata):
+            known = {**facts.thresholds, **facts.calibration}
+            found[facts.kind] = {k: v for k, v in known.items() if isinstance(v, int | float)}
+        return found
+
+    @property
     def confusion(self) -> Confusion | None:
         """What the classifier called the validation cells of each type, where that is known.
 

@@ -366,4 +366,5 @@ def overlay_name(field: Field) -> str:
 
 def made_by(models: Models, version: str, settings: Mapping[str, object]) -> dict[str, Any]:
     """What two runs must have in common for one to go on where the other stopped."""
-    return {"version": version, "models": [asdict(m) for m in models.used], "settings": settings}
+    used = [asdict(model) for model in models.used]
+    return {"version": version, "models": used, "read": models.how_read, "settings": settings}

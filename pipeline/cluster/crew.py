@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any, cast
 
 import ray
-from ray.exceptions import RayActorError, RayError, RayTaskError
+from ray.exceptions import RayError, RayTaskError
 
 from leukodiff.runtime.errors import InputError, LeukodiffError
 
@@ -22,7 +22,7 @@ from .worker import Orders, Worker
 log = logging.getLogger("leukodiff")
 
 LIVES = 3
-"""A slide whose workers died so many times is given up: it may be what kills them."""
+"""A piece of work that has cost so many workers is given up: it may be what kills them."""
 
 MOST_STILLBORN = 10
 """So many workers that die as they start, one after the other, end the run."""
@@ -42,16 +42,17 @@ ASIDE = "aside"
 
 @dataclass(eq=False)
 class Work:
-    """A call of a worker's method; `tries` is how many workers it has cost."""
+    """A call of a worker's method; so many `tries` came to nothing, `deaths` by a worker's end."""
 
     method: str
     args: tuple[Any, ...]
     tries: int = 0
+    deaths: int = 0
 
 
 @dataclass(frozen=True)
 class GivenUp:
-    """Why a piece of work could not be done; `died`: the last worker that tried did."""
+    """Why a piece of work could not be done; `died`: a worker that tried did."""
 
     reason: str
     died: bool = False
@@ -211,15 +212,15 @@ class Crew:
         worker = self.coming.pop(ref)
         try:
             ray.get(ref)
-        except RayActorError as error:  # its node died, or the system killed it
-            self._stillborn(error)
         except RayTaskError as error:
             self._unfit(worker, error)
+        except RayError as error:  # its node died, or the system or Ray killed it
+            self._stillborn(error)
         else:
             self.stillborn = 0
             self.idle.append(worker)
 
-    def _stillborn(self, error: RayActorError) -> None:
+    def _stillborn(self, error: RayError) -> None:
         self.stillborn += 1
         if self.stillborn >= MOST_STILLBORN:
             raise InputError(f"workers die as they start: {one_line(str(error))}") from error
@@ -239,6 +240,7 @@ class Crew:
             self.idle.append(worker)
             yield from self._again(work, error.cause)
         except RayError as error:
+            work.deaths += 1
             yield from self._again(work, error)
         else:
             if isinstance(result, Hung):
@@ -253,4 +255,4 @@ class Crew:
             self.waiting.appendleft(work)
         else:
             reason = one_line(f"given up after {LIVES} tries: {error}")
-            yield work, GivenUp(reason, died=isinstance(error, RayActorError))
+            yield work, GivenUp(reason, died=work.deaths > 0)

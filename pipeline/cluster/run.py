@@ -26,7 +26,7 @@ from ..models import Models, load_models
 from ..outcomes import failed_slide
 from ..output import ERROR_LOG, SlideFolder, writing
 from ..report import one_line
-from ..slides import Slide, find_slides
+from ..slides import Field, Slide, find_slides
 from .crew import Crew, GivenUp, Work
 from .depots import Depot, Record, depot
 from .joining import connected
@@ -109,6 +109,7 @@ def orders_for(
         out=depot.out,
         mark=depot.mark,
         models=models.used,
+        how_read=models.how_read,
         files={kind: _model_files(path) for kind, path in chosen.items() if path},
         threads=cluster.threads,
         share_from=cluster.share_from,
@@ -182,64 +183,69 @@ class ClusterRun(Run):
         todo = [Work("analyze", (one, self._record(one), {})) for one in slides]
         total, done = sum(_steps(slide) for slide in slides), 0
         for work, came in self._crew.each(todo):
-            slide = work.args[0]
-            made = self._settled(work, came)
-            if made is None:
+            settled = self._settled(work, came)
+            if settled is None:
                 continue
+            slide, made = settled
             self._bring_in(slide, made)
             done += _steps(slide)
             if on_progress:
                 on_progress(done, total, slide.slide_id)
 
-    def _settled(self, work: Work, came: Any) -> Made | GivenUp | None:
-        """What came of a slide in the end; `None` where more is to be done for it."""
+    def _settled(self, work: Work, came: Any) -> tuple[Slide, Made | GivenUp] | None:
+        """A slide with what came of it in the end; `None` where more is to be done for it."""
         slide = work.args[0]
-        if work.method == "try_field":
-            return self._tried(work, came)
+        if work.method == "try_out":
+            return self._tried_out(slide, came)
         if isinstance(came, Hung):
             return self._without(work, came)
         if isinstance(came, GivenUp) and came.died and len(slide.fields) > 1:
             return self._who_was_it(work, came)
-        return came  # type: ignore[no-any-return]
+        return slide, came
 
-    def _without(self, work: Work, hung: Hung) -> Made | None:
+    def _without(self, work: Work, hung: Hung) -> tuple[Slide, Made] | None:
         """Has a slide done without the field that hung; where it did itself, it has failed."""
         slide, record, before = work.args
         reason = self._told_of(slide, hung)
         if not hung.field_id:
-            return Made(given_up(slide, reason, how_made(self.settings, self.models)), "no node")
+            made = Made(given_up(slide, reason, how_made(self.settings, self.models)), "no node")
+            return slide, made
         self._crew.add(Work("analyze", (slide, record, {**before, hung.field_id: reason})))
         return None
 
-    def _who_was_it(self, work: Work, came: GivenUp) -> GivenUp | None:
-        """Has the fields of a slide that costs workers tried each by itself."""
+    def _who_was_it(self, work: Work, came: GivenUp) -> tuple[Slide, GivenUp] | None:
+        """Has the fields of a slide that costs workers tried out.
+
+        One after the other: where a node goes down with one, no other of them is to blame.
+        """
         slide, record, before = work.args
         left = [one for one in slide.fields if one.field_id not in before]
         if not left:
-            return came
-        self._searches[slide.slide_id] = _Search(record, before, came, len(left))
-        for one in left:
-            self._crew.add(Work("try_field", (slide, one)))
+            return slide, came
+        log.warning(
+            "%s", one_line(f"{slide.slide_id}: {came.reason}; trying its fields one by one")
+        )
+        self._searches[slide.slide_id] = search = _Search(slide, record, before, came, left)
+        self._crew.add(search.next())
         return None
 
-    def _tried(self, work: Work, came: Any) -> GivenUp | None:
+    def _tried_out(self, slide: Slide, came: Any) -> tuple[Slide, GivenUp] | None:
         """Takes note of a field; after the last the slide is done without those to blame."""
-        slide, field = work.args
-        search = self._searches[slide.slide_id]
-        search.left -= 1
+        search, field_id = self._searches[slide.slide_id], slide.fields[0].field_id
         if isinstance(came, Hung):
-            search.blamed[field.field_id] = self._told_of(slide, Hung(field.field_id))
+            search.blamed[field_id] = self._told_of(slide, Hung(field_id))
         elif isinstance(came, GivenUp) and came.died:
-            search.blamed[field.field_id] = came.reason
-            what = named((slide.slide_id, field.field_id))
+            search.blamed[field_id] = came.reason
+            what = named((slide.slide_id, field_id))
             log.warning("%s", one_line(f"{what}: {came.reason}; going on with the rest"))
         if search.left:
+            self._crew.add(search.next())
             return None
         del self._searches[slide.slide_id]
         if not search.blamed:
-            return search.given_up
+            return search.slide, search.given_up
         troubles = {**search.before, **search.blamed}
-        self._crew.add(Work("analyze", (slide, search.record, troubles)))
+        self._crew.add(Work("analyze", (search.slide, search.record, troubles)))
         return None
 
     def _told_of(self, slide: Slide, hung: Hung) -> str:
@@ -281,16 +287,21 @@ class ClusterRun(Run):
 
 @dataclass
 class _Search:
-    """For the fields of a slide that cost workers: `left` are still to be tried by themselves.
+    """For the fields of a slide that cost workers: `left` are still to be tried out.
 
     `before`: those that are known already; `given_up`: what is said where none is found.
     """
 
+    slide: Slide
     record: Record | None
     before: Mapping[str, str]
     given_up: GivenUp
-    left: int
+    left: list[Field]
     blamed: dict[str, str] = field(default_factory=dict)
+
+    def next(self) -> Work:
+        """The trial of one more field."""
+        return Work("try_out", (replace(self.slide, fields=(self.left.pop(0),)),))
 
 
 @dataclass

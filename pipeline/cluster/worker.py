@@ -44,9 +44,9 @@ def node_name() -> str:
 class Orders:
     """What every worker of a run is told.
 
-    `out`: where results go, `mark`: a file that stands there. `models`: those that it must have,
-    of this `version` of leukodiff. `files`: the model files that are not the shipped ones, by
-    `detector` or `classifier`, each with its metadata's. `threads`: the cores of a worker.
+    `out`: where results go, `mark`: a file that stands there. `models` and `how_read`: those that
+    it must have, of this `version` of leukodiff. `files`: the model files that are not the shipped
+    ones, by `detector` or `classifier`, each with its metadata's. `threads`: the cores of a worker.
     `share_from`: so many pieces of work of one scan, and more, are shared with others. `limit_s`: a
     field that takes so long hangs, or a scan that does not get on.
     """
@@ -55,6 +55,7 @@ class Orders:
     out: Path
     mark: Path
     models: tuple[ModelUsed, ...]
+    how_read: Mapping[str, Mapping[str, float]]
     files: Mapping[str, Mapping[str, bytes]]
     threads: int
     share_from: int
@@ -113,7 +114,7 @@ class Worker:
     def _start(self, here: str) -> None:
         orders = self._orders
         self._models = self._loaded()
-        if self._models.used != orders.models:
+        if (self._models.used, self._models.how_read) != (orders.models, orders.how_read):
             raise InputError(f"node {here} has other models: install the same on all nodes")
         self._making = how_made(orders.settings, self._models)
         self._depot = depot(orders.out)
@@ -145,13 +146,12 @@ class Worker:
             self._bringing.acquire(blocking=False)  # should it wake up, it brings nothing
         return made
 
-    def try_field(self, slide: Slide, field: Field) -> Hung | None:
-        """Does one field of a slide, only to see what becomes of the worker that does it."""
-        alone = replace(slide, fields=(field,))
+    def try_out(self, slide: Slide) -> Hung | None:
+        """Does a slide of one field, only to see what becomes of the worker that does it."""
         keeper = Keeper(under_way=self._patience.telling.under_way)
 
         def do() -> None:
-            with self._made(alone, keeper):
+            with self._made(slide, keeper):
                 pass
 
         return self._patience.wait_for(do)

@@ -12,6 +12,7 @@ from leukodiff.datasets.vocabulary import WHITE_CELL
 from leukodiff.detector.detections import Detections
 from leukodiff.detector.seams import merge_across_tiles
 
+from .weak import one_a_cell
 from .windows import Box, Glass, Seen
 
 LARGE_UM = 25.0
@@ -51,7 +52,7 @@ class Cells:
         scan, names = self.glass.scan, self.glass.models.detector.metadata.classes
         parts = self._parts()
         merged = merge_across_tiles(parts, scan.width, scan.height, self.glass.um_per_px, names)
-        white = merged.of(WHITE_CELL)
+        white = one_a_cell(self.glass.models.detector, merged.of(WHITE_CELL))
         return white.select(np.lexsort((white.xyxy[:, 0], white.xyxy[:, 1])))
 
     def named(self, white: Detections) -> Predictions:

@@ -101,18 +101,30 @@ def _least(detector: FindsCells) -> Mapping[str, float] | None:
     return {**facts.thresholds, WHITE_CELL: least}
 
 
-def _apart(detector: FindsCells, found: Detections, um_per_px: float) -> Found:
-    sure_from = detector.metadata.thresholds.get(WHITE_CELL, 0.0)
-    is_white = np.asarray(found.class_id == found.class_names.index(WHITE_CELL))
-    is_weak = is_white & (found.confidence < np.float32(sure_from))
+def one_a_cell(detector: FindsCells, white: Detections) -> Detections:
+    """White cells that several windows saw, without the weak ones that overlap another."""
+    is_weak = _is_weak(detector, white)
     if not is_weak.any():
-        return Found(found, found.select(is_weak))
-    weak = found.select(is_weak)
+        return white
+    weak = np.flatnonzero(is_weak)
+    kept = weak[_free(white.select(weak), white.select(~is_weak))]
+    return white.select(np.sort(np.concatenate([np.flatnonzero(~is_weak), kept])))
+
+
+def _apart(detector: FindsCells, found: Detections, um_per_px: float) -> Found:
+    is_weak = _is_weak(detector, found)
+    weak, sure = found.select(is_weak), found.select(~is_weak)
+    if not len(weak):
+        return Found(sure, weak)
     weak = weak.select(_has_usual_form(weak, um_per_px))
-    sure = found.select(~is_weak)
-    met = overlap(weak.xyxy, sure.of(WHITE_CELL).xyxy)
-    weak = weak.select(np.flatnonzero(~met.any(axis=1)))
-    return Found(sure, weak.select(_one_a_cell(weak)))
+    return Found(sure, weak.select(_free(weak, sure.of(WHITE_CELL))))
+
+
+def _is_weak(detector: FindsCells, found: Detections) -> Mask:
+    """Which of the boxes (N,) are of white cells that the detector alone would not call so."""
+    is_white = found.class_id == found.class_names.index(WHITE_CELL)
+    sure_from = np.float32(detector.metadata.thresholds.get(WHITE_CELL, 0.0))
+    return np.asarray(is_white & (found.confidence < sure_from), np.bool_)
 
 
 def _has_usual_form(weak: Detections, um_per_px: float) -> Mask:
@@ -121,10 +133,11 @@ def _has_usual_form(weak: Detections, um_per_px: float) -> Mask:
     return np.asarray((longer <= MOST_ELONGATED * shorter) & (longer * um_per_px <= LONGEST_UM))
 
 
-def _one_a_cell(weak: Detections) -> NDArray[np.int64]:
-    """Of weak boxes that overlap the surest."""
+def _free(weak: Detections, sure: Detections) -> NDArray[np.int64]:
+    """Which weak boxes overlap no sure one; of those that overlap each other the surest."""
+    taken = np.asarray(overlap(weak.xyxy, sure.xyxy).any(axis=1))
     met, kept = overlap(weak.xyxy, weak.xyxy), list[int]()
     for i in np.argsort(-weak.confidence, kind="stable").tolist():
-        if not met[i, kept].any():
+        if not (taken[i] or met[i, kept].any()):
             kept.append(i)
     return np.array(sorted(kept), np.int64)

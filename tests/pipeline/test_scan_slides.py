@@ -284,7 +284,7 @@ class Spiteful:
 
 
 class Unsure(ColourDetector):
-    """A detector that is not sure of lymphocytes and platelets, and tells so where it is asked."""
+    """A detector that is not sure of lymphocytes, and tells so where it is asked."""
 
     def __init__(self) -> None:
         thresholds, calibration = {"white_cell": 0.5}, {"confirm_from": 0.25}

@@ -71,18 +71,42 @@ def outcomes(crew: Any, *names: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    ("analyze", "reason"),
+    ("analyze", "reason", "died"),
     [
-        pytest.param(die_of_c, "given up after 3 tries: The actor died", id="kills its worker"),
-        pytest.param(fail_at_c, "given up after 3 tries: the store", id="fails on every worker"),
+        pytest.param(die_of_c, "The actor died", True, id="kills its worker"),
+        pytest.param(fail_at_c, "the store", False, id="fails on every worker"),
     ],
 )
 def test_what_costs_three_workers_is_given_up_and_the_rest_is_done(
-    crew: Any, analyze: Any, reason: str
+    crew: Any, analyze: Any, reason: str, died: bool
 ) -> None:
     found = outcomes(crew(stand_in(analyze=analyze)), "a", "b", "c", "d")
-    assert found.pop("c").reason.startswith(reason)
+    given_up = found.pop("c")
+    assert given_up.reason.startswith(f"given up after 3 tries: {reason}")
+    assert given_up.died == died
     assert found == {"a": "A", "b": "B", "d": "D"}
+
+
+def test_a_worker_that_ray_ends_for_want_of_memory_has_died(
+    crew: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import ray
+    from ray.exceptions import OutOfMemoryError, RayActorError
+
+    real = ray.get
+
+    def get(ref: Any) -> Any:
+        try:
+            return real(ref)
+        except RayActorError as error:
+            raise OutOfMemoryError(
+                "Task was killed due to the node running low on memory"
+            ) from error
+
+    monkeypatch.setattr(ray, "get", get)
+    given_up = outcomes(crew(stand_in(analyze=die_of_c)), "c")["c"]
+    assert "running low on memory" in given_up.reason
+    assert given_up.died
 
 
 def test_where_no_node_is_fit_the_reason_is_told(crew: Any) -> None:

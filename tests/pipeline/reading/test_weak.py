@@ -10,7 +10,7 @@ import pytest
 from leukodiff.classifier.predictions import Predictions
 from leukodiff.datasets.vocabulary import CLASSIFIER_CLASSES, DETECTOR_CLASSES
 from leukodiff.detector.detections import Detections
-from leukodiff.pipeline.reading.weak import confirmed, find, find_many, named
+from leukodiff.pipeline.reading.weak import confirmed, find, find_many, named, one_a_cell
 
 from ..conftest import ColourDetector, Facts
 
@@ -150,6 +150,24 @@ def test_what_is_confirmed_is_no_red_cell(name: str, reds: list[tuple[int, ...]]
     cells = named(Names({HERE: name}), IMAGE, found, 0.2)
     assert len(cells.white) == bool(name)
     assert cells.beside.of("red_cell").xyxy.astype(int).tolist() == [list(box) for box in reds]
+
+
+@pytest.mark.parametrize(
+    ("boxes", "left"),
+    [
+        pytest.param([(HERE, 0.4), (WITHIN, 0.2)], [HERE], id="a weak piece of a sure one"),
+        pytest.param([(HERE, 0.1), (WITHIN, 0.2)], [WITHIN], id="the surer of two weak ones"),
+        pytest.param([(HERE, 0.4), (WITHIN, 0.5)], [HERE, WITHIN], id="two sure ones"),
+        pytest.param([(HERE, 0.1), (APART, 0.2)], [HERE, APART], id="two weak ones apart"),
+        pytest.param([], [], id="none"),
+    ],
+)
+def test_what_windows_saw_of_a_cell_is_there_once(
+    boxes: list[tuple[tuple[int, int, int, int], float]], left: list[tuple[int, ...]]
+) -> None:
+    white = detections([("white_cell", box, sure) for box, sure in boxes])
+    kept = one_a_cell(finds(), white)
+    assert kept.xyxy.astype(int).tolist() == [list(box) for box in left]
 
 
 def test_nothing_is_confirmed_of_nothing() -> None:
