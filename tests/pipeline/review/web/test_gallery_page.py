@@ -28,9 +28,10 @@ def cell_of(page: "Page", start: str) -> str:
 
 
 def expect_count(page: "Page", title: str, n: str) -> None:
+    """Waits for a class's count, be it called high or low beside its name or not."""
     page.wait_for_function(
         "([title, n]) => [...document.querySelectorAll('#counts tbody tr')].some("
-        "(row) => row.querySelector('th').innerText.trim() === title"
+        "(row) => row.querySelector('th').innerText.split('(')[0].trim() === title"
         " && row.querySelector('td').innerText === n)",
         arg=[title, n],
     )
