@@ -53,6 +53,10 @@ class Detections:
             self.class_names,
         )
 
+    def from_top(self) -> NDArray[np.int64]:
+        """The boxes' indices from top to bottom, which no confidence changes, (N,)."""
+        return np.lexsort((self.xyxy[:, 0], self.xyxy[:, 1]))
+
     def of(self, class_name: str) -> "Detections":
         """The boxes of one class."""
         return self.select(self.class_id == self.class_names.index(class_name))

@@ -53,7 +53,7 @@ class Cells:
         parts = self._parts()
         merged = merge_across_tiles(parts, scan.width, scan.height, self.glass.um_per_px, names)
         white = one_a_cell(self.glass.models.detector, merged.of(WHITE_CELL))
-        return white.select(np.lexsort((white.xyxy[:, 0], white.xyxy[:, 1])))
+        return white.select(white.from_top())
 
     def named(self, white: Detections) -> Predictions:
         """What each white cell is."""

@@ -61,7 +61,7 @@ def find_many(detector: FindsCells, images: Sequence[Rgb], um_per_px: float) -> 
 def named(classifier: NamesCells, image: Rgb, found: Found, um_per_px: float) -> Named:
     """What was found in a field (H, W, 3) uint8 RGB, its white cells named."""
     white = found.cells.of(WHITE_CELL)
-    white = white.select(_from_top(white))  # in the same order however sure the detector is
+    white = white.select(white.from_top())  # in the same order however sure the detector is
     said = classifier.classify(image, white.xyxy, um_per_px)
     if not len(found.weak):
         return Named(white, said, beside(found))
@@ -69,7 +69,7 @@ def named(classifier: NamesCells, image: Rgb, found: Found, um_per_px: float) ->
     sure = np.flatnonzero(confirmed(of_weak))
     more = found.weak.select(sure)
     both, all_said = white.joined(more), joined([said, of_weak.select(sure)])
-    order = _from_top(both)
+    order = both.from_top()
     return Named(both.select(order), all_said.select(order), beside(found, more))
 
 
@@ -85,10 +85,6 @@ def beside(found: Found, more: Detections | None = None) -> Detections:
 def confirmed(said: Predictions) -> Mask:
     """Which weak boxes (N,) hold a cell: those that are named, if not as platelets."""
     return np.array([name not in (UNIDENTIFIED, "platelet") for name in said.cell_types], np.bool_)
-
-
-def _from_top(found: Detections) -> NDArray[np.int64]:
-    return np.lexsort((found.xyxy[:, 0], found.xyxy[:, 1]))
 
 
 def _least(detector: FindsCells) -> Mapping[str, float] | None:
