@@ -15,7 +15,7 @@ PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; 
 CERTIFICATES := $(wildcard /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/ca-bundle.crt /etc/ssl/cert.pem)
 UV_OPTIONS := $(if $(CERTIFICATES),--system-certs)
 
-ROOMS := classifier datasets detector pipeline runtime
+ROOMS := classifier core datasets detector pipeline runtime
 SOURCES := $(ROOMS) tests benchmarks
 
 .PHONY: help docs demo run-env test-env test lint web format lock clean
@@ -40,7 +40,7 @@ test: lint web
 	$(TEST_ENV)/bin/pytest
 
 # The review's viewer is OpenSeadragon's; without node the viewer says what is missing and all else works.
-WEB := pipeline/review/web
+WEB := pipeline/review/web/npm
 web:
 	@if command -v npm >/dev/null; then \
 		npm --prefix $(WEB) ci --no-audit --no-fund --loglevel=error && \
@@ -69,7 +69,7 @@ lock: $(RUN_ENV)/uv
 		--custom-compile-command "make lock" --quiet --output-file requirements.lock
 
 clean:
-	rm -rf $(WEB)/node_modules pipeline/review/static/lib
+	rm -rf $(WEB)/node_modules pipeline/review/web/static/lib
 	rm -rf $(RUN_ENV) $(TEST_ENV) $(DOCS_ENV) $(DEMO_OUT) site build dist leukodiff.egg-info
 	rm -rf .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 

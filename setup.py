@@ -13,8 +13,8 @@ from setuptools import setup
 from setuptools.command.build_py import build_py
 from setuptools.command.sdist import sdist
 
-WEB = Path("pipeline/review/web")
-VIEWER = Path("pipeline/review/static/lib/openseadragon.min.js")
+WEB = Path("pipeline/review/web/npm")
+VIEWER = Path("pipeline/review/web/static/lib/openseadragon.min.js")
 SECONDS = 300
 """How long npm may take: it downloads one library."""
 

@@ -22,8 +22,8 @@ from typing import Any
 
 from leukodiff.datasets.phantom import PhantomSettings, render_smear
 from leukodiff.datasets.registry import data_root
-from leukodiff.pipeline.analyze import AnalyzeSettings, analyze
-from leukodiff.pipeline.models import Models, load_models
+from leukodiff.pipeline.analysis.models import Models, load_models
+from leukodiff.pipeline.runs.analyze import AnalyzeSettings, analyze
 
 N = 8
 

@@ -35,13 +35,13 @@ from cluster_course import Course, busy_and_all
 from ray.cluster_utils import Cluster
 
 from leukodiff.datasets.phantom import PhantomSettings, ScanSettings, render_scan, render_smear
-from leukodiff.pipeline.analyze import AnalyzeSettings, RunSummary, analyze
-from leukodiff.pipeline.cluster import ClusterSettings
-from leukodiff.pipeline.cluster import crew as crew_of
-from leukodiff.pipeline.cluster.crew import Crew, Work
-from leukodiff.pipeline.cluster.run import analyze_on_cluster
-from leukodiff.pipeline.output import RECORD, standing_records
-from leukodiff.pipeline.slides import find_slides
+from leukodiff.pipeline.runs.analyze import AnalyzeSettings, RunSummary, analyze
+from leukodiff.pipeline.runs.cluster import ClusterSettings
+from leukodiff.pipeline.runs.cluster import scheduler as crew_of
+from leukodiff.pipeline.runs.cluster.run import analyze_on_cluster
+from leukodiff.pipeline.runs.cluster.scheduler import Crew, Work
+from leukodiff.pipeline.runs.output import RECORD, standing_records
+from leukodiff.pipeline.slides.discover import find_slides
 
 NODE: dict[str, Any] = {"num_cpus": 1, "object_store_memory": 80 * 2**20}
 CORES = sorted(os.sched_getaffinity(0))

@@ -20,8 +20,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from leukodiff.datasets.vocabulary import CLASSIFIER_CLASSES, UNIDENTIFIED
-from leukodiff.pipeline.differential import COUNTED
-from leukodiff.pipeline.statistics import Confusion, corrected_shares, correction, intervals
+from leukodiff.pipeline.report.differential import COUNTED
+from leukodiff.pipeline.report.statistics import Confusion, corrected_shares, correction, intervals
 
 TRUE = CLASSIFIER_CLASSES
 SAID = (*TRUE, UNIDENTIFIED)

@@ -18,11 +18,11 @@ from typing import Any
 import numpy as np
 
 from leukodiff.classifier.infer import Classifier
+from leukodiff.core.intervals import clopper_pearson
 from leukodiff.datasets.fields import LabelledField
 from leukodiff.datasets.images import read_rgb
 from leukodiff.datasets.registry import load_dataset
 from leukodiff.detector.infer import Detector
-from leukodiff.runtime.intervals import clopper_pearson
 
 CLASSES = ("neutrophil", "eosinophil", "lymphocyte", "monocyte")
 """The four classes of the set: as the earlier systems do, a copy is given one of these."""

@@ -27,9 +27,9 @@ from leukodiff.datasets.images import read_rgb
 from leukodiff.datasets.phantom import ADULT_DIFFERENTIAL, STAINS, PhantomSettings, render
 from leukodiff.datasets.registry import data_root, load_dataset
 from leukodiff.datasets.vocabulary import is_white
-from leukodiff.detector.canvas import Image, resized
-from leukodiff.detector.first_look import MARGIN_UM, first_look
+from leukodiff.detector.candidates import MARGIN_UM, first_look
 from leukodiff.detector.infer import Detector
+from leukodiff.detector.letterbox import Image, resized
 
 Boxes = NDArray[np.float32]
 NONE = np.zeros((0, 4), np.float32)

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from leukodiff.classifier.laboratory_table import markdown as classifier_table
-from leukodiff.detector.laboratories import markdown as detector_table
+from leukodiff.classifier.evaluation.leave_one_out_table import markdown as classifier_table
+from leukodiff.detector.leave_one_out import markdown as detector_table
 
 LABORATORIES = """
 ## Laboratories it has never seen

@@ -38,17 +38,14 @@ from numpy.typing import NDArray
 from places import places
 from scipy.stats import binomtest
 
+from leukodiff.classifier.evaluation.cell_predictions import Readings, figures, read_cells
 from leukodiff.classifier.export import ExportNotes, export_classifier
+from leukodiff.classifier.head_finetune import PULL, train_last_layer
 from leukodiff.classifier.infer import SHIPPED, Classifier
-from leukodiff.classifier.last_layer import PULL, train_last_layer
-from leukodiff.classifier.readings import Readings, figures, read_cells
-from leukodiff.classifier.train import (
-    ClassifierTraining,
-    train_classifier,
-)
+from leukodiff.classifier.train import ClassifierTraining, train_classifier
 from leukodiff.datasets.bccd import bccd_test_scenes
 from leukodiff.datasets.fields import LabelledField
-from leukodiff.datasets.laboratories import HELD_OUT, LEFT_OUT
+from leukodiff.datasets.leave_one_out import HELD_OUT, LEFT_OUT
 from leukodiff.datasets.registry import load_dataset
 from leukodiff.datasets.splits import TEST, TRAIN, position
 from leukodiff.datasets.vocabulary import CLASSIFIER_CLASSES, FIVE_PART

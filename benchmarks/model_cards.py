@@ -13,14 +13,14 @@ from typing import Any
 from PIL import Image
 from results_page import load_figures
 
+from leukodiff.classifier.evaluation.leave_one_out_table import markdown as classifier_table
 from leukodiff.classifier.infer import SHIPPED as CLASSIFIER
-from leukodiff.classifier.laboratory_table import markdown as classifier_table
-from leukodiff.datasets.laboratories import HELD_OUT, LEFT_OUT
+from leukodiff.core.markdown import markdown_table, share_text
+from leukodiff.datasets.leave_one_out import HELD_OUT, LEFT_OUT
 from leukodiff.datasets.phantom import PhantomSettings, place, render
 from leukodiff.datasets.registry import DATASETS
 from leukodiff.detector.infer import SHIPPED as DETECTOR
-from leukodiff.detector.laboratories import markdown as detector_table
-from leukodiff.runtime.markdown import markdown_table, share_text
+from leukodiff.detector.leave_one_out import markdown as detector_table
 from leukodiff.runtime.metadata import ModelMetadata, metadata_path, read_metadata
 
 Figures = Mapping[str, Any]

@@ -15,8 +15,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from leukodiff.classifier.closer_look import BLURRED, CUT, DIRT, OVERLAPPING
 from leukodiff.classifier.infer import Classifier
+from leukodiff.classifier.morphometry import BLURRED, CUT, DIRT, OVERLAPPING
 from leukodiff.classifier.predictions import ATYPICAL, UNSURE, Predictions
 from leukodiff.datasets.fields import LabelledField
 from leukodiff.datasets.images import read_rgb

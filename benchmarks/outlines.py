@@ -14,9 +14,9 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from leukodiff.classifier.closer_look import at_edge
 from leukodiff.classifier.crops import CropSettings, cut_crops
-from leukodiff.classifier.outlines import Outline, outline
+from leukodiff.classifier.morphometry import at_edge
+from leukodiff.classifier.segmentation import Outline, outline
 from leukodiff.datasets.images import read_rgb
 from leukodiff.datasets.phantom import STAINS, Anatomy, PhantomSettings, anatomy, place, render
 from leukodiff.datasets.registry import load_dataset

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from leukodiff.core.markdown import markdown_table
 from leukodiff.pipeline.cli import main
-from leukodiff.runtime.markdown import markdown_table
 
 if TYPE_CHECKING:
     from mkdocs.config.defaults import MkDocsConfig
@@ -82,7 +82,7 @@ def columns_page() -> str:
 
 
 def _kind(column: str) -> str:
-    from leukodiff.pipeline import frames
+    from leukodiff.pipeline.runs import results as frames
 
     if column in frames.WORDS:
         return "text"

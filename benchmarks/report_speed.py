@@ -13,7 +13,7 @@ import tempfile
 from pathlib import Path
 
 from leukodiff.datasets.phantom import PhantomSettings, render_smear
-from leukodiff.pipeline.analyze import analyze
+from leukodiff.pipeline.runs.analyze import analyze
 
 FIELDS, CELLS_A_FIELD = 50, 4
 

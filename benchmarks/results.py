@@ -12,7 +12,7 @@ from pathlib import Path
 
 from results_page import load_figures, page
 
-from leukodiff.classifier.evaluate import evaluate_classifier
+from leukodiff.classifier.evaluation.evaluate import evaluate_classifier
 from leukodiff.classifier.infer import Classifier
 from leukodiff.datasets.bccd import load_bccd
 from leukodiff.datasets.fields import LabelledField
@@ -20,8 +20,8 @@ from leukodiff.datasets.registry import dataset_root, load_dataset
 from leukodiff.datasets.splits import TEST, apart_from
 from leukodiff.detector.evaluate import evaluate_detector
 from leukodiff.detector.infer import Detector
-from leukodiff.detector.ladder import resolution_ladder
-from leukodiff.pipeline.evaluate import evaluate_pipeline
+from leukodiff.detector.resolution_sweep import resolution_ladder
+from leukodiff.pipeline.analysis.evaluate import evaluate_pipeline
 
 LADDER_UM_PER_PX = (0.1216, 0.14, 0.158, 0.18, 0.2, 0.22, 0.25)
 

@@ -17,11 +17,11 @@ from typing import Any
 import numpy as np
 
 from leukodiff.classifier.infer import SHIPPED as CLASSIFIER
+from leukodiff.core.checksum import sha256_of
 from leukodiff.datasets.registry import data_root
 from leukodiff.datasets.vocabulary import UNIDENTIFIED
 from leukodiff.detector.infer import SHIPPED as DETECTOR
-from leukodiff.pipeline.analyze import AnalyzeSettings, analyze
-from leukodiff.runtime.checksum import sha256_of
+from leukodiff.pipeline.runs.analyze import AnalyzeSettings, analyze
 
 WITHIN_UM = 8.0
 

@@ -27,8 +27,8 @@ import numpy as np
 
 from leukodiff.datasets.phantom import PhantomSettings, ScanSettings, render_scan, render_smear
 from leukodiff.datasets.registry import data_root, load_dataset
-from leukodiff.pipeline.analyze import AnalyzeSettings, analyze
-from leukodiff.pipeline.models import load_models
+from leukodiff.pipeline.analysis.models import load_models
+from leukodiff.pipeline.runs.analyze import AnalyzeSettings, analyze
 
 PAGE_MB = os.sysconf("SC_PAGE_SIZE") / 1e6
 

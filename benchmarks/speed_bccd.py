@@ -28,8 +28,8 @@ from leukodiff.datasets.images import read_rgb
 from leukodiff.datasets.registry import load_dataset
 from leukodiff.detector.infer import Detector
 from leukodiff.detector.matching import iou_matrix
-from leukodiff.pipeline.analyze import AnalyzeSettings, analyze
-from leukodiff.pipeline.models import Models, load_models
+from leukodiff.pipeline.analysis.models import Models, load_models
+from leukodiff.pipeline.runs.analyze import AnalyzeSettings, analyze
 
 Cells = dict[str, list[tuple[tuple[float, ...], str]]]
 

@@ -19,15 +19,11 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 
-from leukodiff.classifier.atypical import Familiar, energies, of_length_1
 from leukodiff.classifier.cells import labelled_cells, wide
 from leukodiff.classifier.export import known_places, load_trained
-from leukodiff.classifier.train import (
-    ClassifierTraining,
-    load_splits,
-    train_classifier,
-)
-from leukodiff.classifier.views import predict_with_features
+from leukodiff.classifier.ood import Familiar, energies, of_length_1
+from leukodiff.classifier.tensor_ops import predict_with_features
+from leukodiff.classifier.train import ClassifierTraining, load_splits, train_classifier
 from leukodiff.datasets.fields import LabelledField
 from leukodiff.datasets.registry import load_dataset
 from leukodiff.datasets.splits import TEST

@@ -6,11 +6,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from leukodiff.core.errors import DataError
 from leukodiff.datasets.fields import LabelledField
 from leukodiff.datasets.images import read_rgb
-from leukodiff.runtime.errors import DataError
 
-from .augment import MARGIN
+from .augmentation import MARGIN
 from .crops import CropSettings, cut_crops
 from .infer import widths_um
 

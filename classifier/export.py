@@ -13,26 +13,21 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
+from leukodiff.core.checksum import sha256_of
+from leukodiff.core.errors import ModelFileError
 from leukodiff.datasets.fields import LabelledField
 from leukodiff.datasets.registry import DATASETS
-from leukodiff.runtime.checksum import sha256_of
-from leukodiff.runtime.errors import ModelFileError
-from leukodiff.runtime.metadata import (
-    ModelMetadata,
-    metadata_path,
-    with_earlier,
-    write_metadata,
-)
+from leukodiff.runtime.metadata import ModelMetadata, metadata_path, with_earlier, write_metadata
 from leukodiff.runtime.onnx_export import export_onnx
 
-from .atypical import SOFT, Familiar, familiar
-from .augment import Augmentation, augment
+from .augmentation import Augmentation, augment
 from .calibration import fit_temperatures, reject_threshold
 from .cells import LabelledCells
 from .crops import CropSettings
 from .infer import Classifier
+from .ood import SOFT, Familiar, familiar
+from .tensor_ops import middle, predict_with_features, with_features
 from .train import ClassifierTraining, create_model, load_splits
-from .views import middle, predict_with_features, with_features
 
 CELLS_A_CLASS = 600
 """How many training cells of a class say where it lies."""

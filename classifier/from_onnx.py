@@ -7,7 +7,7 @@ from typing import Any
 import onnx
 from torch import nn
 
-from leukodiff.runtime.errors import ModelFileError
+from leukodiff.core.errors import ModelFileError
 from leukodiff.runtime.onnx_import import make_pass_through, weights_of
 
 

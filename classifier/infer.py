@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from leukodiff.runtime.metadata import ModelMetadata
 from leukodiff.runtime.model import Model, load_model
 
-from .closer_look import look_closer
-from .colour import to_references
 from .crops import CropSettings, Image, cut_crops
+from .morphometry import look_closer
 from .predictions import Predictions
+from .stain_normalization import to_references
 
 LARGEST_PLATELET_UM = 9.0
 """No platelet is wider: ordinary ones have 2-4 um, giant ones the size of a red cell or a little

@@ -20,21 +20,21 @@ from numpy.typing import NDArray
 from timm.utils import ModelEmaV3
 from torch import Tensor, nn
 
+from leukodiff.core.errors import DataError
 from leukodiff.datasets.bccd import bccd_test_scenes
 from leukodiff.datasets.fields import LabelledField
 from leukodiff.datasets.splits import TEST, apart_from
 from leukodiff.datasets.vocabulary import CLASSIFIER_CLASSES
-from leukodiff.runtime.errors import DataError
 from leukodiff.runtime.model import checked_metadata
 from leukodiff.runtime.onnx_import import restore_norms
 
-from .augment import Augmentation, after_references, augment
+from .augmentation import Augmentation, after_references, augment
 from .cells import LabelledCells, labelled_cells, wide
 from .crops import CropSettings
 from .from_onnx import load_exported
 from .infer import SHIPPED
-from .mix_styles import mix_styles
-from .views import normalise, predict_with_features, referenced
+from .mixstyle import mix_styles
+from .tensor_ops import normalise, predict_with_features, referenced
 
 OF_BCCD = ("bccd", "kaggle_blood_cells")
 """The sources whose groups are scenes of BCCD."""

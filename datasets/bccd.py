@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from leukodiff.runtime.errors import DataError
+from leukodiff.core.errors import DataError
 
 from .bccd_erratum import Erratum, corrected, load_erratum
 from .fields import LabelledField

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from leukodiff.runtime.errors import DataError
+from leukodiff.core.errors import DataError
 
 from .fields import LabelledField
 from .layout import BOX_LABELS, read_table, to_boxes

@@ -6,12 +6,12 @@ from dataclasses import dataclass, field
 from itertools import combinations
 from pathlib import Path
 
-from leukodiff.runtime.errors import DataError, InputError
+from leukodiff.core.errors import DataError, InputError
 
 from .duplicates import Fingerprint, fingerprints, near_pairs, same_content
 from .fields import LabelledField
-from .laboratories import OWN
 from .layout import IMAGE_SUFFIXES, has_area, image_size
+from .leave_one_out import OWN
 from .registry import Loader, dataset_info, dataset_root
 from .splits import UNKNOWN
 from .table import load_table

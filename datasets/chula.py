@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from leukodiff.runtime.errors import DataError
+from leukodiff.core.errors import DataError
 
 from .fields import LabelledField
 from .layout import cleaned, image_size, labelled_images, yolo_to_xyxy

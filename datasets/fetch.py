@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from leukodiff.runtime.errors import DataError
+from leukodiff.core.errors import DataError
 
 from .registry import DatasetInfo, data_root, dataset_info
 

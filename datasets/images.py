@@ -15,7 +15,7 @@ from PIL.PngImagePlugin import PngImageFile
 from PIL.TiffImagePlugin import TiffImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
-from leukodiff.runtime.errors import InputError
+from leukodiff.core.errors import InputError
 
 Rgb = NDArray[np.uint8]
 

@@ -9,7 +9,7 @@ from xml.etree import ElementTree
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from leukodiff.runtime.errors import DataError
+from leukodiff.core.errors import DataError
 
 from .fields import Boxes, LabelledField, no_boxes
 from .vocabulary import WHITE_CELL

@@ -6,7 +6,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from leukodiff.runtime.errors import DataError
+from leukodiff.core.errors import DataError
 
 from .fields import Boxes, LabelledField
 from .images import read_rgb

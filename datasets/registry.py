@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from leukodiff.runtime.errors import DataError, InputError
+from leukodiff.core.errors import DataError, InputError
 
 from . import bccd, chula, kaggle_blood_cells, lisc, pbc, raabin, txl_pbc
 from .fields import LabelledField

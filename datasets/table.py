@@ -5,7 +5,7 @@ import math
 from collections import defaultdict
 from pathlib import Path
 
-from leukodiff.runtime.errors import DataError
+from leukodiff.core.errors import DataError
 
 from .fields import LabelledField
 from .layout import image_files, read_table, to_boxes

@@ -4,7 +4,14 @@ from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from .fields import LabelledField
-from .layout import BOX_LABELS, cleaned, image_size, labelled_images, read_table, yolo_to_xyxy
+from .layout import (
+    BOX_LABELS,
+    cleaned,
+    image_size,
+    labelled_images,
+    read_table,
+    yolo_to_xyxy,
+)
 from .pbc import LABELS as PBC_LABELS
 from .pbc import UM_PER_PX, pbc_group, pbc_split
 from .splits import UNKNOWN

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from .canvas import Image, resized
+from .letterbox import Image, resized
 
 Floats = NDArray[np.float32]
 Pixels = TypeVar("Pixels", Image, Floats)

@@ -9,15 +9,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from leukodiff.core.errors import DataError
+from leukodiff.core.intervals import clopper_pearson
 from leukodiff.datasets.fields import LabelledField
 from leukodiff.datasets.images import read_rgb
-from leukodiff.runtime.errors import DataError
-from leukodiff.runtime.intervals import clopper_pearson
 
 from .detections import Detections
 from .infer import DEFAULT_THRESHOLD, Detector
 from .matching import IOU_LEVELS, match_detections
-from .yolo_tree import detector_class
+from .yolo_dataset import detector_class
 
 FLOOR = 0.001
 """Average precision is taken over every detection at least this sure (0-1), as ultralytics does."""

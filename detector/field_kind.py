@@ -24,7 +24,7 @@ from .areas import (
     shrunk,
     stain_density,
 )
-from .canvas import Image, resized
+from .letterbox import Image, resized
 
 MOST_LAYERS, DARKER = 1.35, 1.25
 """A field is too thick where red cells lie so many deep in the mean and what covers it is so much

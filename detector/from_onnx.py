@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from leukodiff.core.errors import ModelFileError
 from leukodiff.datasets.vocabulary import DETECTOR_CLASSES
-from leukodiff.runtime.errors import ModelFileError
 from leukodiff.runtime.onnx_import import make_pass_through, restore_norms, weights_of
 
-from .canvas import STRIDE
+from .letterbox import STRIDE
 from .yolo import prepare_ultralytics
 
 PREFIX = "network."

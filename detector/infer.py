@@ -10,13 +10,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from leukodiff.runtime.errors import InputError
+from leukodiff.core.errors import InputError
 from leukodiff.runtime.metadata import ModelMetadata
 from leukodiff.runtime.model import Model, load_model
 
-from .canvas import MARGIN, STRIDE, Image, canvas_size, on_canvas, padded, resized
 from .detections import Detections
-from .seams import merge_across_tiles
+from .letterbox import MARGIN, STRIDE, Image, canvas_size, on_canvas, padded, resized
+from .tile_merge import merge_across_tiles
 from .tiles import ReadAt, on_scan, read_window, tile_boxes
 
 SHIPPED = Path(__file__).with_name("weights") / "leukodiff-detector.onnx"

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from .canvas import Image, resized
+from .letterbox import Image, resized
 
 CROP_PX = 64
 """Side at which a red cell and its surroundings are outlined, px."""

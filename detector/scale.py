@@ -10,10 +10,10 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from .canvas import Image
+from .candidates import window_side
 from .detections import Detections
-from .first_look import window_side
 from .infer import Detector
+from .letterbox import Image
 from .red_cells import outlined_diameters
 
 RED_CELL_UM = 7.5

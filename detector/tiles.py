@@ -9,8 +9,8 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from .canvas import PAD_GREY, Image
 from .detections import Detections
+from .letterbox import PAD_GREY, Image
 
 Boxes = NDArray[np.int64]
 

@@ -10,19 +10,19 @@ from typing import Any
 
 import numpy as np
 
+from leukodiff.core.errors import DataError, InputError
 from leukodiff.datasets.fields import LabelledField
 from leukodiff.datasets.images import read_rgb
 from leukodiff.datasets.layout import whole_image
 from leukodiff.datasets.registry import DATASETS
 from leukodiff.datasets.vocabulary import DETECTOR_CLASSES
-from leukodiff.runtime.errors import DataError, InputError
 from leukodiff.runtime.metadata import with_earlier
 from leukodiff.runtime.model import checked_metadata
 
 from .hard_negatives import hard_negatives
 from .infer import SHIPPED
 from .yolo import load_yolo
-from .yolo_tree import canvas_side, labelled_fields_to_yolo
+from .yolo_dataset import canvas_side, labelled_fields_to_yolo
 
 AUGMENTATION: Mapping[str, float] = {
     # A smear has no up or down; the scale is known but not exactly. Stain and lamp are varied by

@@ -14,7 +14,8 @@ from torch import Tensor
 from ultralytics.models.yolo.detect import DetectionTrainer
 from ultralytics.utils.torch_utils import unwrap_model
 
-from leukodiff.datasets.appearance import (
+from leukodiff.core.cpu import cores
+from leukodiff.datasets.field_augmentation import (
     blotchy,
     defocused,
     grainy,
@@ -26,9 +27,8 @@ from leukodiff.datasets.appearance import (
     uniform,
     veiled,
 )
-from leukodiff.runtime.machine import cores
 
-from .yolo_tree import KNOWN_CLASSES
+from .yolo_dataset import KNOWN_CLASSES
 
 
 @dataclass(frozen=True)

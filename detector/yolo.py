@@ -5,7 +5,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from leukodiff.runtime.errors import InputError
+from leukodiff.core.errors import InputError
 
 
 def config_dir() -> Path:

@@ -12,11 +12,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .analyze import AnalyzeSettings, OnProgress, RunSummary, analyze
-    from .frames import Results, read_results
-    from .models import Models, load_models
-    from .reporting import ReportSettings
-    from .sample import Sample
+    from .analysis.models import Models, load_models
+    from .exports.bundle import ReportSettings
+    from .report.sample import Sample
+    from .runs.analyze import AnalyzeSettings, OnProgress, RunSummary, analyze
+    from .runs.results import Results, read_results
 
 __all__ = [
     "AnalyzeSettings",
@@ -32,15 +32,16 @@ __all__ = [
 ]
 
 _MODULES = {
-    "AnalyzeSettings": ".analyze",
-    "Models": ".models",
-    "OnProgress": ".analyze",
-    "ReportSettings": ".reporting",
-    "Results": ".frames",
-    "RunSummary": ".analyze",
-    "Sample": ".sample",
-    "load_models": ".models",
-    "read_results": ".frames",
+    "AnalyzeSettings": ".runs.analyze",
+    "Models": ".analysis.models",
+    "OnProgress": ".runs.analyze",
+    "ReportSettings": ".exports.bundle",
+    "Results": ".runs.results",
+    "RunSummary": ".runs.analyze",
+    "analyze": ".runs.analyze",
+    "Sample": ".report.sample",
+    "load_models": ".analysis.models",
+    "read_results": ".runs.results",
 }
 """Where each name stands; `analyze` is not here: it is its module, which can be called."""
 

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from .errors import ModelFileError
+from leukodiff.core.errors import ModelFileError
 
 CALIBRATING = frozenset(
     {"temperature", "temperature_rise", "atypical_rate", "second_look"}

@@ -13,9 +13,10 @@ from typing import Any, TypeVar, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from .checksum import sha256_of
-from .errors import InputError, LeukodiffError, ModelFileError
-from .machine import cores
+from leukodiff.core.checksum import sha256_of
+from leukodiff.core.cpu import cores
+from leukodiff.core.errors import InputError, LeukodiffError, ModelFileError
+
 from .metadata import ModelMetadata, metadata_path, read_metadata
 
 ENGINES = ("openvino", "onnxruntime")

@@ -56,8 +56,8 @@ def write_classifier(tmp_path: Path) -> Any:
     onnx = pytest.importorskip("onnx")
     import numpy as np
 
+    from leukodiff.core.checksum import sha256_of
     from leukodiff.datasets.vocabulary import CLASSIFIER_CLASSES
-    from leukodiff.runtime.checksum import sha256_of
     from leukodiff.runtime.metadata import ModelMetadata, metadata_path, write_metadata
 
     helper, kinds = onnx.helper, onnx.TensorProto

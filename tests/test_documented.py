@@ -9,15 +9,15 @@ from pathlib import Path
 import click
 import pytest
 
-from leukodiff.pipeline import measurements, profiles
 from leukodiff.pipeline.cli import main
 from leukodiff.pipeline.exports import tables
-from leukodiff.pipeline.profiles.profile import UNITS, ReferenceRange
-from leukodiff.pipeline.reference import FLAGS
-from leukodiff.pipeline.reporting import EXPORTS
-from leukodiff.pipeline.sample import Sample
-from leukodiff.pipeline.statistics import METHODS
-from leukodiff.pipeline.stored import STORED
+from leukodiff.pipeline.exports.bundle import EXPORTS
+from leukodiff.pipeline.report import measurements, profiles
+from leukodiff.pipeline.report.flags import FLAGS
+from leukodiff.pipeline.report.profiles.profile import UNITS, ReferenceRange
+from leukodiff.pipeline.report.sample import Sample
+from leukodiff.pipeline.report.serialize import STORED
+from leukodiff.pipeline.report.statistics import METHODS
 
 DOCS = Path(__file__).parents[1] / "docs"
 PAGES = {path.name: path.read_text(encoding="utf-8") for path in sorted(DOCS.glob("*.md"))}
@@ -158,7 +158,7 @@ def test_the_example_of_a_profile_is_one(tmp_path: Path) -> None:
 
 
 def test_the_example_of_a_table_of_samples_is_one(tmp_path: Path) -> None:
-    from leukodiff.pipeline.sample import read_samples
+    from leukodiff.pipeline.report.sample import read_samples
 
     text = section("reference.md", "The table of samples")
     path = tmp_path / "samples.csv"

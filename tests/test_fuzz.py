@@ -22,10 +22,10 @@ from fuzzing.seeds import write_seeds
 from fuzzing.targets import TARGETS
 from PIL import Image
 
+from leukodiff.core.errors import LeukodiffError
 from leukodiff.pipeline.cli import main
 from leukodiff.pipeline.review.record import Record
-from leukodiff.pipeline.review.server.jobs import read_jobs
-from leukodiff.runtime.errors import LeukodiffError
+from leukodiff.pipeline.review.service.jobs import read_jobs
 
 MUTANTS = 500
 

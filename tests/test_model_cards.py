@@ -12,7 +12,7 @@ from laboratories_page import laboratories_section
 from model_cards import NOT_MEASURED, SHIPPED, card
 from results_page import load_figures, page
 
-from leukodiff.datasets.laboratories import HELD_OUT, LEFT_OUT
+from leukodiff.datasets.leave_one_out import HELD_OUT, LEFT_OUT
 from leukodiff.runtime.metadata import ModelMetadata, metadata_path, read_metadata
 
 DOCS = Path(__file__).parents[1] / "docs"

@@ -41,8 +41,8 @@ def test_the_command_line_alone_loads_no_science() -> None:
 @pytest.mark.parametrize(
     "module",
     [
-        "leukodiff.pipeline.analyze",
-        "leukodiff.pipeline.evaluate",
+        "leukodiff.pipeline.runs.analyze",
+        "leukodiff.pipeline.analysis.evaluate",
         "leukodiff.detector.infer, leukodiff.detector.scale, leukodiff.classifier.infer",
         "leukodiff.datasets.registry, leukodiff.datasets.check, leukodiff.datasets.phantom",
     ],
@@ -56,7 +56,7 @@ def test_what_runs_without_the_train_extra_loads_none_of_it(module: str) -> None
 @pytest.mark.parametrize(
     ("command", "module", "settings"),
     [
-        ("analyze", "leukodiff.pipeline.analyze", "AnalyzeSettings"),
+        ("analyze", "leukodiff.pipeline.runs.analyze", "AnalyzeSettings"),
         ("train detector", "leukodiff.detector.train", "DetectorTraining"),
         ("train classifier", "leukodiff.classifier.train", "ClassifierTraining"),
         ("export detector", "leukodiff.detector.export", "DetectorExport"),
@@ -74,8 +74,8 @@ def test_options_are_settings(command: str, module: str, settings: str) -> None:
 
 
 def test_options_of_a_report_are_settings() -> None:
-    from leukodiff.pipeline.reporting import ReportSettings
-    from leukodiff.pipeline.sample import Sample
+    from leukodiff.pipeline.exports.bundle import ReportSettings
+    from leukodiff.pipeline.report.sample import Sample
 
     known = {one.name for kind in (ReportSettings, Sample) for one in fields(kind)}
     options = {one.name for one in command_named("report").params} - {"folders"}

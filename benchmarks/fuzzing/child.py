@@ -12,7 +12,7 @@ import traceback
 import warnings
 from pathlib import Path
 
-from leukodiff.runtime.errors import LeukodiffError
+from leukodiff.core.errors import LeukodiffError
 
 from .targets import TARGETS
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from leukodiff.pipeline.review.record import Record
-from leukodiff.pipeline.review.server.jobs import DONE, FAILED, Job
+from leukodiff.pipeline.review.service.jobs import DONE, FAILED, Job
 
 from .scanners import jpeg
 

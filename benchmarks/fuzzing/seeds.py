@@ -13,13 +13,13 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from leukodiff.classifier import infer as classifier
+from leukodiff.core.checksum import sha256_of
 from leukodiff.datasets.phantom import PhantomSettings, render_smear
 from leukodiff.datasets.vocabulary import CLASSIFIER_CLASSES, DETECTOR_CLASSES
 from leukodiff.detector import infer as detector
 from leukodiff.pipeline import AnalyzeSettings, analyze
-from leukodiff.pipeline.profiles import ADULT
-from leukodiff.pipeline.texts import texts
-from leukodiff.runtime.checksum import sha256_of
+from leukodiff.pipeline.report.profiles import ADULT
+from leukodiff.pipeline.report.texts import texts
 from leukodiff.runtime.metadata import ModelMetadata, metadata_path, read_metadata, write_metadata
 
 from .labels import archives, queues, reviews, voc, yolo

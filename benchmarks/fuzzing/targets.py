@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from leukodiff.classifier.infer import Classifier
+from leukodiff.core.checksum import sha256_of
 from leukodiff.datasets.bccd import load_bccd
 from leukodiff.datasets.chula import load_chula
 from leukodiff.datasets.fetch import fetch
@@ -17,17 +18,16 @@ from leukodiff.datasets.splits import SPLITS
 from leukodiff.datasets.table import load_table
 from leukodiff.detector.infer import Detector
 from leukodiff.pipeline import ReportSettings, read_results
-from leukodiff.pipeline.agreement.reading_files import read_readings
-from leukodiff.pipeline.confusion_table import read_confusion
-from leukodiff.pipeline.profiles import read_profile
-from leukodiff.pipeline.remake import remake
+from leukodiff.pipeline.comparison.reading_files import read_readings
+from leukodiff.pipeline.report.confusion import read_confusion
+from leukodiff.pipeline.report.profiles import read_profile
+from leukodiff.pipeline.report.sample import read_samples
+from leukodiff.pipeline.report.texts import load_texts
 from leukodiff.pipeline.review.record import Record
-from leukodiff.pipeline.review.server.jobs import read_jobs
-from leukodiff.pipeline.sample import read_samples
-from leukodiff.pipeline.scans import is_scan_name, open_scan
-from leukodiff.pipeline.slides import digest_of, find_slides
-from leukodiff.pipeline.texts import load_texts
-from leukodiff.runtime.checksum import sha256_of
+from leukodiff.pipeline.review.service.jobs import read_jobs
+from leukodiff.pipeline.runs.rerender import remake
+from leukodiff.pipeline.slides import is_scan_name, open_scan
+from leukodiff.pipeline.slides.discover import digest_of, find_slides
 from leukodiff.runtime.metadata import metadata_path
 
 Target = Callable[[Path], object]

@@ -13,8 +13,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from leukodiff.core.errors import InputError
 from leukodiff.datasets.fields import Boxes
-from leukodiff.runtime.errors import InputError
 
 from .debris import ROOM_UM
 from .layout import Placement, place, visible_part

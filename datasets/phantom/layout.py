@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
+from leukodiff.core.errors import InputError
 from leukodiff.datasets.fields import Boxes
-from leukodiff.runtime.errors import InputError
 
 from .artefacts import Artefact, pushing, scatter_artefacts
 from .recipes import WHITE_CELL_RECIPES

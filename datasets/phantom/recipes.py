@@ -8,7 +8,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 
-from .nuclei import NucleusMaker, band, bilobed, horseshoe, kidney, oval, round_nucleus, segmented
+from .nuclei import (
+    NucleusMaker,
+    band,
+    bilobed,
+    horseshoe,
+    kidney,
+    oval,
+    round_nucleus,
+    segmented,
+)
 
 
 @dataclass(frozen=True)

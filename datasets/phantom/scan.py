@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 import cv2
 import numpy as np
 
+from leukodiff.core.errors import InputError
 from leukodiff.datasets.fields import LabelledField
-from leukodiff.runtime.errors import InputError
 
 from .film import Film, TileKey, lay_film
 from .render import Image

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from leukodiff.runtime.errors import InputError
+from leukodiff.core.errors import InputError
 
 from .recipes import WHITE_CELL_RECIPES
 from .stain import STAINS, Stain

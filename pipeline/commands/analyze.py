@@ -11,17 +11,17 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from leukodiff.runtime.errors import InputError
+from leukodiff.core.errors import InputError
 
 from .errors import Failed, Program, WrongUsage
 from .options import Place, analysis_options, report_settings
 
 if TYPE_CHECKING:
-    from leukodiff.pipeline.analyze import AnalyzeSettings, RunSummary
-    from leukodiff.pipeline.batch.child import Telling
-    from leukodiff.pipeline.batch.troubles import Troubles
-    from leukodiff.pipeline.cluster import ClusterSettings
-    from leukodiff.pipeline.outcomes import SlideOutcome
+    from leukodiff.pipeline.runs.analyze import AnalyzeSettings, RunSummary
+    from leukodiff.pipeline.runs.child import Telling
+    from leukodiff.pipeline.runs.cluster import ClusterSettings
+    from leukodiff.pipeline.runs.crash_log import Troubles
+    from leukodiff.pipeline.runs.outcomes import SlideOutcome
 
     Watcher = tuple[Telling, Troubles]
 
@@ -72,7 +72,7 @@ def analyze(
     Exit status: 0 all slides done, 1 some failed, 2 wrong usage or unreadable input.
     """
     watcher = _supervised(math.inf if cluster else field_timeout)
-    from leukodiff.pipeline.analyze import AnalyzeSettings
+    from leukodiff.pipeline.runs.analyze import AnalyzeSettings
 
     report = report_settings(chosen)
     settings = AnalyzeSettings(overlays=not no_overlays, report=report, **chosen)
@@ -84,7 +84,7 @@ def analyze(
 
 def _supervised(limit_s: float) -> Watcher | None:
     """From here on in a process of its own, where that can be: before anything large is loaded."""
-    from leukodiff.pipeline.batch.supervisor import can_supervise, supervised
+    from leukodiff.pipeline.runs.supervisor import can_supervise, supervised
 
     if click.get_current_context().find_object(Program) is None or not can_supervise():
         return None
@@ -103,9 +103,10 @@ def run(
     An output that can't be written from the start is wrong usage; one that fails later leaves some
     slides done and some not.
     """
-    from leukodiff.pipeline.batch.keeper import Keeper
-    from leukodiff.pipeline.console import bar_and_lines
-    from leukodiff.pipeline.output import OutputError
+    from leukodiff.pipeline.runs.observer import Keeper
+    from leukodiff.pipeline.runs.output import OutputError
+
+    from .console import bar_and_lines
 
     start = _on_cluster(cluster) if cluster else _here
     before = _last_changed(out)
@@ -138,7 +139,7 @@ def slide_line(slide: SlideOutcome) -> str:
 
 
 def _here(inputs: Sequence[Path | str], out: Path | str, *args: Any, **more: Any) -> RunSummary:
-    from leukodiff.pipeline.analyze import analyze as start
+    from leukodiff.pipeline.runs.analyze import analyze as start
 
     return start([_on_disk(one) for one in inputs], _on_disk(out), *args, **more)
 
@@ -150,13 +151,13 @@ def _on_disk(place: Path | str) -> Path:
 
 
 def _cluster(address: str, settings: AnalyzeSettings, limit_s: float) -> ClusterSettings:
-    from leukodiff.pipeline.cluster import ClusterSettings
+    from leukodiff.pipeline.runs.cluster import ClusterSettings
 
     return ClusterSettings(address, settings.threads or 1, field_timeout_s=limit_s)
 
 
 def _on_cluster(cluster: ClusterSettings) -> Callable[..., RunSummary]:
-    from leukodiff.pipeline.cluster.run import analyze_on_cluster
+    from leukodiff.pipeline.runs.cluster.run import analyze_on_cluster
 
     return partial(analyze_on_cluster, cluster=cluster)
 
@@ -168,7 +169,7 @@ def _last_changed(out: Path | str) -> int | None:
 
 def show_summary(summary: RunSummary) -> None:
     """A row a slide, what failed, and where to look."""
-    from leukodiff.pipeline.console import printable, show_table
+    from .console import printable, show_table
 
     rows = [[row.get(column) for column in COLUMNS.values()] for row in summary.rows[:SHOWN]]
     show_table("", list(COLUMNS), rows)

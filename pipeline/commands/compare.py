@@ -12,9 +12,9 @@ import click
 from .options import FILE, FOLDER, json_option
 
 if TYPE_CHECKING:
-    from leukodiff.pipeline.agreement.cells import CellAgreement
-    from leukodiff.pipeline.agreement.counts import CountComparison, TypeComparison
-    from leukodiff.pipeline.agreement.readings import Reading
+    from leukodiff.pipeline.comparison.cells import CellAgreement
+    from leukodiff.pipeline.comparison.counts import CountComparison, TypeComparison
+    from leukodiff.pipeline.comparison.readings import Reading
 
 _EITHER = click.Path(path_type=Path)
 _MANY = 10
@@ -46,10 +46,10 @@ def compare(
     cell_type, count). Of two folders also how far they agree on the cells both read. What a person
     corrected counts. `compare DIR DIR --as-classified a` sets the machine against the person.
     """
-    from leukodiff.pipeline.agreement import tables
-    from leukodiff.pipeline.agreement.cells import compare_cells
-    from leukodiff.pipeline.agreement.counts import compare_counts
-    from leukodiff.pipeline.agreement.reading_files import read_readings
+    from leukodiff.pipeline.comparison import tables
+    from leukodiff.pipeline.comparison.cells import compare_cells
+    from leukodiff.pipeline.comparison.counts import compare_counts
+    from leukodiff.pipeline.comparison.reading_files import read_readings
 
     sides = [
         read_readings(path, as_classified in (side, "both")) for path, side in ((a, "a"), (b, "b"))
@@ -82,7 +82,7 @@ def compare(
 
 def write_files(files: dict[Path, str]) -> None:
     """Write text files, their folders too, each whole or not at all."""
-    from leukodiff.pipeline.output import write_whole, writing
+    from leukodiff.pipeline.runs.output import write_whole, writing
 
     for path, text in files.items():
         with writing(path):
@@ -96,7 +96,7 @@ def one_reader(path: Path, readings: Sequence[Reading]) -> dict[str, Reading]:
     Raises:
         InputError: a slide has several.
     """
-    from leukodiff.runtime.errors import InputError
+    from leukodiff.core.errors import InputError
 
     found = {reading.slide_id: reading for reading in readings}
     if len(found) < len(readings):
@@ -111,7 +111,7 @@ def _pairs(
     path_a: Path, path_b: Path, in_a: Sequence[Reading], in_b: Sequence[Reading]
 ) -> list[tuple[Reading, Reading]]:
     """What to set against what: one slide with one slide, else slides of the same slide_id."""
-    from leukodiff.runtime.errors import InputError
+    from leukodiff.core.errors import InputError
 
     a, b = one_reader(path_a, in_a), one_reader(path_b, in_b)
     if len(a) == len(b) == 1:
@@ -128,8 +128,9 @@ def _pairs(
 
 
 def _show(compared: Sequence[tuple[CountComparison, CellAgreement | None]]) -> None:
-    from leukodiff.pipeline.agreement import words
-    from leukodiff.pipeline.console import printable, show_table
+    from leukodiff.pipeline.comparison import formatting as words
+
+    from .console import printable, show_table
 
     for found, cells in compared if len(compared) <= _MANY else ():
         click.echo(printable(f"A: {_called(found.a)}"))
@@ -151,8 +152,8 @@ _HEADER = ("type", "A", "% (95 %)", "B", "% (95 %)", "B - A, points (95 %)", "p"
 
 
 def _row(one: TypeComparison) -> tuple[object, ...]:
-    from leukodiff.pipeline.agreement.names import title
-    from leukodiff.pipeline.agreement.words import p_text
+    from leukodiff.pipeline.comparison.formatting import p_text
+    from leukodiff.pipeline.comparison.names import title
 
     return (
         title(one.cell_type),
@@ -169,7 +170,7 @@ def _row(one: TypeComparison) -> tuple[object, ...]:
 
 def _beside(found: CountComparison) -> list[tuple[object, ...]]:
     """What is counted beside the 100 %."""
-    from leukodiff.pipeline.agreement.names import in_order, title
+    from leukodiff.pipeline.comparison.names import in_order, title
 
     names = (set(found.a.counts) | set(found.b.counts)) - {one.cell_type for one in found.types}
     return [
@@ -180,9 +181,10 @@ def _beside(found: CountComparison) -> list[tuple[object, ...]]:
 
 
 def _show_agreement(cells: CellAgreement) -> None:
-    from leukodiff.pipeline.agreement.names import in_order, title
-    from leukodiff.pipeline.agreement.words import p_text
-    from leukodiff.pipeline.console import show_table
+    from leukodiff.pipeline.comparison.formatting import p_text
+    from leukodiff.pipeline.comparison.names import in_order, title
+
+    from .console import show_table
 
     shares = [
         (title(t.cell_type), t.n_a, t.n_b, t.both, _percent(t.agreement), p_text(t.p))
@@ -198,9 +200,10 @@ def _show_agreement(cells: CellAgreement) -> None:
 
 
 def _show_slides(compared: Sequence[CountComparison]) -> None:
-    from leukodiff.pipeline.agreement.names import title
-    from leukodiff.pipeline.agreement.words import p_text
-    from leukodiff.pipeline.console import show_table
+    from leukodiff.pipeline.comparison.formatting import p_text
+    from leukodiff.pipeline.comparison.names import title
+
+    from .console import show_table
 
     rows = [
         (
@@ -232,6 +235,6 @@ def _range(value: float | None, low: float | None, high: float | None, sign: str
 
 
 def _note(text: str) -> None:
-    from leukodiff.pipeline.console import printable
+    from .console import printable
 
     click.echo(printable(text), err=True)

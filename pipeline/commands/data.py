@@ -11,7 +11,7 @@ import click
 from .options import FOLDER, out_option
 
 if TYPE_CHECKING:
-    from leukodiff.pipeline.console import Advance
+    from .console import Advance
 
 _root = click.option(
     "--root", type=FOLDER, help="Folder of this data set.  [default: under $LEUKODIFF_DATA]"
@@ -27,7 +27,8 @@ def data() -> None:
 def list_datasets() -> None:
     """Every data set: licence, labels, where it comes from, whether it is at hand."""
     from leukodiff.datasets.registry import data_root, describe_datasets
-    from leukodiff.pipeline.console import show_table
+
+    from .console import show_table
 
     rows = describe_datasets()
     columns = ("name", "title", "labels", "um_per_px", "licence", "fetch", "folder")
@@ -56,10 +57,11 @@ def check_datasets(names: tuple[str, ...], root: Path | None) -> None:
 
     Exit status: 0 looked over, whatever was found; 2 when a data set holds nothing to look at.
     """
+    from leukodiff.core.errors import DataError
     from leukodiff.datasets.check import check
     from leukodiff.datasets.check_text import between_text, check_text
-    from leukodiff.pipeline.console import progress_bar
-    from leukodiff.runtime.errors import DataError
+
+    from .console import progress_bar
 
     if root and len(names) != 1:
         raise click.BadParameter(
@@ -92,8 +94,9 @@ def from_reviews(folders: tuple[Path, ...], out: Path, record: str) -> None:
     DIR is what `review` was given. Only signed slides count, and of them the cells that a person
     named or looked at. Splits are by slide. Then: train classifier --data table=FOLDER.
     """
-    from leukodiff.pipeline.console import printable, show_table
-    from leukodiff.pipeline.review.training_set import make_training_set
+    from leukodiff.pipeline.review.service.training_set import make_training_set
+
+    from .console import printable, show_table
 
     if record and len(folders) > 1:
         raise click.UsageError("--record is that of one DIR; give one")
@@ -111,8 +114,8 @@ def from_reviews(folders: tuple[Path, ...], out: Path, record: str) -> None:
 
 
 def _at_hand() -> list[str]:
+    from leukodiff.core.errors import DataError
     from leukodiff.datasets.registry import data_root, describe_datasets
-    from leukodiff.runtime.errors import DataError
 
     names = [row["name"] for row in describe_datasets() if row["folder"]]
     if not names:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from leukodiff.runtime.errors import InputError
+from leukodiff.core.errors import InputError
 
 from .options import FOLDER
 
@@ -32,8 +32,8 @@ MARK = ".leukodiff-demo"
 @click.option("--bccd", is_flag=True, help="Take BCCD's test fields instead of a phantom.")
 def demo(out: Path, fields: int, seed: int, bccd: bool) -> None:
     """Analyze a phantom smear and print its differential beside the truth."""
-    from leukodiff.pipeline.analyze import AnalyzeSettings
-    from leukodiff.pipeline.output import prepare
+    from leukodiff.pipeline.runs.analyze import AnalyzeSettings
+    from leukodiff.pipeline.runs.output import prepare
 
     from .analyze import run, show_summary
 
@@ -82,7 +82,7 @@ def _bccd_test_fields(smear: Path) -> list[LabelledField]:
 
 
 def _known_types(labelled: list[LabelledField]) -> Counter[str]:
-    from leukodiff.pipeline.differential import BESIDE, COUNTED
+    from leukodiff.pipeline.report.differential import BESIDE, COUNTED
 
     wanted = {*COUNTED, *BESIDE}
     return Counter(name for field in labelled for name in field.cell_types if name in wanted)
@@ -91,8 +91,9 @@ def _known_types(labelled: list[LabelledField]) -> Counter[str]:
 def _show_beside_truth(counts: Path, truth: Mapping[str, int]) -> None:
     import csv
 
-    from leukodiff.pipeline.console import show_table
-    from leukodiff.pipeline.differential import BESIDE, COUNTED
+    from leukodiff.pipeline.report.differential import BESIDE, COUNTED
+
+    from .console import show_table
 
     n = sum(known for name, known in truth.items() if name not in BESIDE)
     with counts.open(newline="", encoding="utf-8") as file:

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from leukodiff.runtime.errors import LeukodiffError
+from leukodiff.core.errors import LeukodiffError
 
 EXTRAS = dict.fromkeys(
     ("matplotlib", "onnx", "onnxslim", "sklearn", "timm", "torch", "torchvision", "ultralytics"),

@@ -72,7 +72,8 @@ def evaluate_detector(
     """mAP50, mAP50-95, AP per class, precision and recall at the shipped threshold."""
     from leukodiff.detector.evaluate import evaluate_detector as measure
     from leukodiff.detector.infer import Detector
-    from leukodiff.pipeline.console import show_table
+
+    from .console import show_table
 
     fields = labelled_fields(data, official_labels, split, um_per_px)
     loaded = Detector.load(detector, engine=engine, threads=threads)
@@ -116,7 +117,7 @@ def evaluate_classifier(
     threads: int | None,
 ) -> None:
     """Classification report, confusion matrix, reliability; crops cut by the labelled boxes."""
-    from leukodiff.classifier.evaluate import evaluate_classifier as measure
+    from leukodiff.classifier.evaluation.evaluate import evaluate_classifier as measure
     from leukodiff.classifier.infer import Classifier
 
     fields = labelled_fields(data, official_labels, split, um_per_px)
@@ -155,8 +156,9 @@ def evaluate_pipeline(
     """From the field's pixels to each known cell's name, both models together."""
     from leukodiff.classifier.infer import Classifier
     from leukodiff.detector.infer import Detector
-    from leukodiff.pipeline.console import progress_bar, show_table
-    from leukodiff.pipeline.evaluate import evaluate_pipeline as measure
+    from leukodiff.pipeline.analysis.evaluate import evaluate_pipeline as measure
+
+    from .console import progress_bar, show_table
 
     fields = labelled_fields(data, official_labels, split, um_per_px)
     models = (
@@ -191,8 +193,9 @@ def _scales(text: str) -> list[float]:
 def _climb(
     detector: Detector, scales: list[float], fields: list[LabelledField], out: Path | None
 ) -> None:
-    from leukodiff.detector.ladder import resolution_ladder
-    from leukodiff.pipeline.console import show_table
+    from leukodiff.detector.resolution_sweep import resolution_ladder
+
+    from .console import show_table
 
     rungs = resolution_ladder([detector.at_scale(scale) for scale in scales], fields, out)
     rows = [

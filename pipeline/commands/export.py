@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from leukodiff.runtime.errors import InputError
+from leukodiff.core.errors import InputError
 
 from .options import FILE, command_line, data_options, labelled_fields
 

@@ -26,7 +26,7 @@ from .train import train_classifier
 if TYPE_CHECKING:
     from leukodiff.classifier.infer import Classifier
     from leukodiff.datasets.fields import LabelledField
-    from leukodiff.datasets.laboratories import Laboratory
+    from leukodiff.datasets.leave_one_out import Laboratory
     from leukodiff.detector.infer import Detector
 
 AnyModel = TypeVar("AnyModel", "Detector", "Classifier")
@@ -79,11 +79,12 @@ def laboratories_classifier(
     other laboratories if it lacks; without --runs the shipped model where it has not seen the
     laboratory. What the shipped model was kept from in a laboratory it knows is a row of its own.
     """
-    from leukodiff.classifier.folds import fold_model
+    from leukodiff.classifier.evaluation.folds import fold_model
+    from leukodiff.classifier.evaluation.leave_one_out import laboratory_rows, save_rows
+    from leukodiff.classifier.evaluation.leave_one_out_table import SCREEN, screen_row
     from leukodiff.classifier.infer import Classifier
-    from leukodiff.classifier.laboratories import laboratory_rows, save_rows
-    from leukodiff.classifier.laboratory_table import SCREEN, screen_row
-    from leukodiff.pipeline.console import show_table
+
+    from .console import show_table
 
     labs = _laboratories(data, official_labels, um_per_px)
     settings = training | {"threads": threads or 0}
@@ -142,8 +143,9 @@ def laboratories_detector(
     the other laboratories), else the shipped one where it has not seen the laboratory.
     """
     from leukodiff.detector.infer import Detector
-    from leukodiff.detector.laboratories import HEADER, detector_rows, save_rows, table_row
-    from leukodiff.pipeline.console import show_table
+    from leukodiff.detector.leave_one_out import HEADER, detector_rows, save_rows, table_row
+
+    from .console import show_table
 
     def load(path: Path | None) -> Detector:
         return Detector.load(path, engine=engine, threads=threads)
@@ -162,8 +164,8 @@ def _laboratories(
     data: Iterable[str], official_labels: bool, um_per_px: float | None
 ) -> list[Laboratory]:
     """The laboratories of the data asked for; one's own table is called as its folder is."""
-    from leukodiff.datasets.laboratories import OWN, by_laboratory, own_laboratory
-    from leukodiff.runtime.errors import InputError
+    from leukodiff.core.errors import InputError
+    from leukodiff.datasets.leave_one_out import OWN, by_laboratory, own_laboratory
 
     fields: list[LabelledField] = []
     for text in data:
@@ -180,7 +182,7 @@ def _chosen(
     labs: Sequence[Laboratory], only: Sequence[str], model: Iterable[str]
 ) -> list[Laboratory]:
     """Those to test: all, or those asked for; a name that there is not is refused."""
-    from leukodiff.datasets.laboratories import laboratory_of
+    from leukodiff.datasets.leave_one_out import laboratory_of
 
     named = {name: laboratory_of(labs, name) for name in (*only, *model)}
     return [named[name] for name in dict.fromkeys(only)] if only else list(labs)
@@ -193,7 +195,7 @@ def _tests(
     load: Callable[[Path | None], AnyModel],
 ) -> Iterator[tuple[AnyModel, Laboratory, str]]:
     """Each laboratory with a model and the part of it which that model has not seen."""
-    from leukodiff.datasets.laboratories import HELD_OUT, LEFT_OUT, learnt_from, require_unseen
+    from leukodiff.datasets.leave_one_out import HELD_OUT, LEFT_OUT, learnt_from, require_unseen
 
     for lab in labs:
         seen = learnt_from(shipped.metadata.training_data, lab)

@@ -12,9 +12,9 @@ from .compare import one_reader, write_files
 from .options import FILE, FOLDER, json_option, out_option
 
 if TYPE_CHECKING:
-    from leukodiff.pipeline.agreement.bland_altman import BlandAltman
-    from leukodiff.pipeline.agreement.methods import MethodComparison, TypeFigures
-    from leukodiff.pipeline.agreement.regression import Line
+    from leukodiff.pipeline.comparison.bland_altman import BlandAltman
+    from leukodiff.pipeline.comparison.methods import MethodComparison, TypeFigures
+    from leukodiff.pipeline.comparison.regression import Line
 
 
 @click.command("counts")
@@ -33,9 +33,9 @@ def evaluate_counts(results: Path, manual: Path, out: Path, json_file: Path | No
     Per type: correlation, Deming and Passing-Bablok regression, Bland-Altman, and how many slides
     lie within counting error (after CLSI H20-A2 and EP09). Pictures need matplotlib.
     """
-    from leukodiff.pipeline.agreement import tables
-    from leukodiff.pipeline.agreement.methods import compare_methods
-    from leukodiff.pipeline.agreement.reading_files import read_counts, read_readings, read_table
+    from leukodiff.pipeline.comparison import tables
+    from leukodiff.pipeline.comparison.methods import compare_methods
+    from leukodiff.pipeline.comparison.reading_files import read_counts, read_readings, read_table
 
     counted = read_counts(read_table(manual))
     machine = one_reader(results, read_readings(results))
@@ -53,7 +53,7 @@ def evaluate_counts(results: Path, manual: Path, out: Path, json_file: Path | No
 
 
 def _require_slides(found: MethodComparison, manual: Path, results: Path) -> None:
-    from leukodiff.runtime.errors import InputError
+    from leukodiff.core.errors import InputError
 
     if not any(row.manual and row.results for row in found.differences):
         raise InputError(
@@ -63,8 +63,8 @@ def _require_slides(found: MethodComparison, manual: Path, results: Path) -> Non
 
 def _draw(found: MethodComparison, out: Path) -> None:
     """Pictures, where there is what draws them."""
-    from leukodiff.pipeline.agreement.plots import draw_methods
-    from leukodiff.pipeline.output import writing
+    from leukodiff.pipeline.comparison.plots import draw_methods
+    from leukodiff.pipeline.runs.output import writing
 
     try:
         with writing(out):
@@ -91,8 +91,9 @@ _HEADER = (
 
 
 def _show(found: MethodComparison) -> None:
-    from leukodiff.pipeline.agreement.words import method_sentences
-    from leukodiff.pipeline.console import printable, show_table
+    from leukodiff.pipeline.comparison.formatting import method_sentences
+
+    from .console import printable, show_table
 
     title = f"{found.n_slides} slides; percent and points; slopes; in brackets the 95 % interval"
     show_table(title, _HEADER, [_row(one) for one in found.types])
@@ -102,7 +103,7 @@ def _show(found: MethodComparison) -> None:
 
 
 def _row(one: TypeFigures) -> tuple[object, ...]:
-    from leukodiff.pipeline.agreement.names import title
+    from leukodiff.pipeline.comparison.names import title
 
     return (
         title(one.cell_type),

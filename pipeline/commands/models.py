@@ -8,8 +8,9 @@ def models() -> None:
     """List the shipped models, each checked against its own checksum."""
     from leukodiff.classifier.infer import SHIPPED as CLASSIFIER
     from leukodiff.detector.infer import SHIPPED as DETECTOR
-    from leukodiff.pipeline.console import show_table
     from leukodiff.runtime.model import checked_metadata
+
+    from .console import show_table
 
     rows = []
     for kind, path in (("detector", DETECTOR), ("classifier", CLASSIFIER)):

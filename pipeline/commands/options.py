@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from ..batch.troubles import FIELD_TIMEOUT_S
+from leukodiff.pipeline.runs.crash_log import FIELD_TIMEOUT_S
 
 if TYPE_CHECKING:
     from leukodiff.datasets.fields import LabelledField
-    from leukodiff.pipeline.reporting import ReportSettings
+    from leukodiff.pipeline.exports.bundle import ReportSettings
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -224,8 +224,8 @@ def analysis_options(command: Command) -> Command:
 
 def report_settings(chosen: dict[str, Any]) -> ReportSettings:
     """Takes what `report_options` gave out of a command's arguments."""
-    from leukodiff.pipeline.reporting import ReportSettings
-    from leukodiff.pipeline.sample import Sample
+    from leukodiff.pipeline.exports.bundle import ReportSettings
+    from leukodiff.pipeline.report.sample import Sample
 
     sample = Sample(
         sample_id=chosen.pop("sample_id"),

@@ -24,9 +24,10 @@ def report(folders: Sequence[Path], **chosen: Any) -> None:
 
     Exit status: 0 all made, 1 some could not be, 2 wrong usage.
     """
-    from leukodiff.pipeline.console import printable
-    from leukodiff.pipeline.remake import remake, slide_folders
-    from leukodiff.runtime.errors import LeukodiffError
+    from leukodiff.core.errors import LeukodiffError
+    from leukodiff.pipeline.runs.rerender import remake, slide_folders
+
+    from .console import printable
 
     settings = report_settings(chosen)
     slides = slide_folders(folders)

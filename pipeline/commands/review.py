@@ -61,8 +61,8 @@ def review(
     DIR may be empty, or not there yet: images dropped on the page are analysed into it. Nothing
     leaves this computer. On an address that others can reach, people log in: see `users`.
     """
-    from leukodiff.pipeline.review.server.serve import serve
-    from leukodiff.pipeline.review.server.settings import ReviewSettings
+    from leukodiff.pipeline.review.service.settings import ReviewSettings
+    from leukodiff.pipeline.review.web.serve import serve
 
     settings = ReviewSettings(
         out=out,

@@ -84,7 +84,7 @@ def train_classifier(
     data: tuple[str, ...], official_labels: bool, out: Path, last_layer: bool, **chosen: Any
 ) -> None:
     """Fine-tune an EfficientNet that names white cells; run again to resume."""
-    from leukodiff.classifier.last_layer import train_last_layer
+    from leukodiff.classifier.head_finetune import train_last_layer
     from leukodiff.classifier.train import ClassifierTraining
     from leukodiff.classifier.train import train_classifier as train_all
 

@@ -96,7 +96,7 @@ def restore(name: str, out: Path | None, record: str) -> None:
 @_where
 def list_(out: Path | None, record: str) -> None:
     """Show who may log in."""
-    from leukodiff.pipeline.console import printable, show_table
+    from .console import printable, show_table
 
     with _opened(out, record) as opened:
         rows = [
@@ -108,7 +108,7 @@ def list_(out: Path | None, record: str) -> None:
 
 def _opened(out: Path | None, record: str) -> Record:
     from leukodiff.pipeline.review.record import Record
-    from leukodiff.pipeline.review.server.settings import ReviewSettings
+    from leukodiff.pipeline.review.service.settings import ReviewSettings
 
     if not out and not record:
         raise click.UsageError("give the review's folder (--dir), or the record's address")
@@ -120,7 +120,7 @@ def _opened(out: Path | None, record: str) -> Record:
 def _read_password(path: Path | None) -> str:
     if path is None:
         return str(click.prompt("password", hide_input=True, confirmation_prompt=True))
-    from leukodiff.runtime.errors import InputError
+    from leukodiff.core.errors import InputError
 
     try:
         return path.read_text(encoding="utf-8").rstrip("\r\n")

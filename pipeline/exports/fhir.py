@@ -5,11 +5,11 @@ from collections.abc import Iterator
 from typing import Any
 
 from leukodiff.datasets.vocabulary import UNIDENTIFIED
+from leukodiff.pipeline.report.measurements import CORRECTED, COUNTED_SO, Measurement
+from leukodiff.pipeline.report.profiles import NLR, PER_LITRE, PERCENT, ReferenceRange
+from leukodiff.pipeline.report.report import ModelUsed, SmearReport
+from leukodiff.pipeline.report.sample import OLDEST
 
-from ..measurements import CORRECTED, COUNTED_SO, Measurement
-from ..profiles import NLR, PER_LITRE, PERCENT, ReferenceRange
-from ..report import ModelUsed, SmearReport
-from ..sample import OLDEST
 from .loinc import AGE, LOCAL, PANEL, UCUM, Code, codes, is_given, key
 from .messages import (
     INTERPRETATIONS,

@@ -4,8 +4,7 @@ import json
 import uuid
 
 from leukodiff.datasets.vocabulary import BY_NAME
-
-from ..report import Cell, SmearReport
+from leukodiff.pipeline.report.report import Cell, SmearReport
 
 _NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "leukodiff/cells.geojson")
 

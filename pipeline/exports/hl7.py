@@ -3,8 +3,9 @@
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 
-from ..measurements import Measurement
-from ..report import SmearReport
+from leukodiff.pipeline.report.measurements import Measurement
+from leukodiff.pipeline.report.report import SmearReport
+
 from .loinc import AGE, LOINC, PANEL, UCUM, Code, codes, is_given
 from .messages import (
     INTERPRETATIONS,

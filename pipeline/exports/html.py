@@ -6,16 +6,17 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..report import SmearReport
+from leukodiff.pipeline.report.report import SmearReport
+
 from .colours import ink_on
-from .contents import contents
 from .look import Look
+from .report_view import contents
 from .values import AXIS_TICKS, on_axis
 
 if TYPE_CHECKING:
     from jinja2 import Template
 
-TEMPLATES = Path(__file__).parents[1] / "templates"
+TEMPLATES = Path(__file__).with_name("templates")
 
 PADDING = 3.0
 """Room at both ends of an axis, percent of the drawing: for half a label."""

@@ -9,8 +9,15 @@ States trademark of Regenstrief Institute, Inc.
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from ..measurements import CORRECTED, ESTIMATED, GIVEN, PER_1000_RED, PER_FIELD, Measurement
-from ..profiles import PER_HUNDRED, PER_LITRE, PERCENT, RATIO
+from leukodiff.pipeline.report.measurements import (
+    CORRECTED,
+    ESTIMATED,
+    GIVEN,
+    PER_1000_RED,
+    PER_FIELD,
+    Measurement,
+)
+from leukodiff.pipeline.report.profiles import PER_HUNDRED, PER_LITRE, PERCENT, RATIO
 
 LOINC = "http://loinc.org"
 LOCAL = "urn:leukodiff:analyte"

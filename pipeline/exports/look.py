@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from ..texts import Texts, load_texts
+from leukodiff.pipeline.report.texts import Texts, load_texts
 
 
 @dataclass(frozen=True)

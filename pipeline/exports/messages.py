@@ -5,9 +5,7 @@ import re
 import uuid
 from datetime import datetime
 
-from ..measurements import CORRECTED, COUNTED_SO, ESTIMATED, GIVEN, Measurement
-from ..profiles import PER_HUNDRED, PER_LITRE, PERCENT
-from ..reference import (
+from leukodiff.pipeline.report.flags import (
     CRITICAL_HIGH,
     CRITICAL_LOW,
     HIGH,
@@ -15,7 +13,16 @@ from ..reference import (
     POSSIBLY_HIGH,
     POSSIBLY_LOW,
 )
-from ..report import SmearReport
+from leukodiff.pipeline.report.measurements import (
+    CORRECTED,
+    COUNTED_SO,
+    ESTIMATED,
+    GIVEN,
+    Measurement,
+)
+from leukodiff.pipeline.report.profiles import PER_HUNDRED, PER_LITRE, PERCENT
+from leukodiff.pipeline.report.report import SmearReport
+
 from .loinc import CELLS
 
 RESEARCH_USE = "Research use only: suggested classes, to be verified by a person."

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from leukodiff.datasets.vocabulary import BY_NAME
 from leukodiff.detector.areas import REASONS
+from leukodiff.pipeline.report.report import Cell
 
-from ..report import Cell
 from .geojson import rgb
 from .plates import INK, WHITE, label, paste, plate
 from .shades import shade, swatch

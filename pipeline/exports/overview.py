@@ -7,10 +7,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from leukodiff.datasets.vocabulary import BY_NAME
+from leukodiff.pipeline.report.report import Area, Cell, ScanReading
 
-from ..report import Area, Cell, ScanReading
 from .geojson import rgb
-from .overlay import Rgb, label_text, legend_counts, legend_entry, place_label, scale_bar, stacked
+from .overlay import (
+    Rgb,
+    label_text,
+    legend_counts,
+    legend_entry,
+    place_label,
+    scale_bar,
+    stacked,
+)
 from .plates import INK, WHITE, label, paste, plate
 from .shades import shade, swatch
 

@@ -5,10 +5,10 @@ from collections.abc import Mapping, Sequence
 from io import BytesIO
 from typing import Any
 
-from ..report import SmearReport
+from leukodiff.pipeline.report.report import SmearReport
+
 from . import pdf_parts as parts
 from .colours import shade
-from .contents import Contents, Finding, contents
 from .look import Look
 from .pdf_numbers import differential, label, note, numbers
 from .pdf_page import (
@@ -36,6 +36,7 @@ from .pdf_page import (
     words,
 )
 from .quality import FieldRow
+from .report_view import Contents, Finding, contents
 from .values import CRITICAL
 
 VIEW_HEIGHT = 120 * MM

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 
 from . import pdf_parts as parts
-from .contents import Contents
 from .pdf_page import (
     LOUD,
     MM,
@@ -20,6 +19,7 @@ from .pdf_page import (
     row_block,
     words,
 )
+from .report_view import Contents
 from .values import CRITICAL, TOO_FEW, Flag, ValueRow
 
 

@@ -8,6 +8,8 @@ from typing import Any
 from leukodiff.datasets.vocabulary import CellType
 
 from .colours import ink_on, shade
+from .display_groups import CROP_UM, Shelf, Thumbnail
+from .formatting import Fact
 from .pdf_page import (
     INK,
     LEADING,
@@ -27,9 +29,7 @@ from .pdf_page import (
     stack,
     words,
 )
-from .shelves import CROP_UM, Shelf, Thumbnail
 from .values import AXIS_TICKS, CountBar, CountGraph, IntervalBar, on_axis
-from .wording import Fact
 
 USUAL, LIMIT, ALLOWED = "#dcdcdc", "#767676", "#5c5c5c"
 

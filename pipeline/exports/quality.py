@@ -5,11 +5,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from leukodiff.detector.areas import USABLE
+from leukodiff.pipeline.report.report import LEFT_OUT, FieldResult, ScanReading, SmearReport
+from leukodiff.pipeline.report.texts import Texts
 
-from ..report import LEFT_OUT, FieldResult, ScanReading, SmearReport
-from ..texts import Texts
-from .shelves import link
-from .wording import DASH, Fact, number, readable
+from .display_groups import link
+from .formatting import DASH, Fact, number, readable
 
 MOST_FIELDS = 400
 """How many fields the report lists; fields.csv has them all."""

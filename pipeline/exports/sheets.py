@@ -7,8 +7,8 @@ import cv2
 import numpy as np
 
 from leukodiff.datasets.vocabulary import CellType
+from leukodiff.pipeline.report.report import SHELVES, Cell, SmearReport
 
-from ..report import SHELVES, Cell, SmearReport
 from .geojson import rgb
 from .overlay import Rgb, encode_jpeg
 from .plates import INK, WHITE, label, paste, plate

@@ -5,9 +5,15 @@ import io
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 
-from ..differential import BESIDE, COUNTED, DifferentialRow
-from ..profiles import PER_HUNDRED, PERCENT
-from ..report import BOX_DECIMALS, ENOUGH, PROBABILITY_DECIMALS, Cell, SmearReport
+from leukodiff.pipeline.report.differential import BESIDE, COUNTED, DifferentialRow
+from leukodiff.pipeline.report.profiles import PER_HUNDRED, PERCENT
+from leukodiff.pipeline.report.report import (
+    BOX_DECIMALS,
+    ENOUGH,
+    PROBABILITY_DECIMALS,
+    Cell,
+    SmearReport,
+)
 
 CELL_COLUMNS = (
     "slide_id",

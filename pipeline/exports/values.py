@@ -4,15 +4,27 @@ import math
 from dataclasses import dataclass
 
 from leukodiff.datasets.vocabulary import BY_NAME, CellType
+from leukodiff.pipeline.report.differential import BESIDE, COUNTED, DifferentialRow
+from leukodiff.pipeline.report.measurements import (
+    COUNTED_SO,
+    ESTIMATED,
+    PER_1000_RED,
+    PER_FIELD,
+    Measurement,
+)
+from leukodiff.pipeline.report.profiles import (
+    PER_HUNDRED,
+    PER_LITRE,
+    PERCENT,
+    RATIO,
+    ReferenceRange,
+)
+from leukodiff.pipeline.report.remarks import flagged
+from leukodiff.pipeline.report.report import SmearReport
+from leukodiff.pipeline.report.statistics import Estimate
+from leukodiff.pipeline.report.texts import Texts
 
-from ..differential import BESIDE, COUNTED, DifferentialRow
-from ..measurements import COUNTED_SO, ESTIMATED, PER_1000_RED, PER_FIELD, Measurement
-from ..profiles import PER_HUNDRED, PER_LITRE, PERCENT, RATIO, ReferenceRange
-from ..remarks import flagged
-from ..report import SmearReport
-from ..statistics import Estimate
-from ..texts import Texts
-from .wording import DASH, between, limit, number
+from .formatting import DASH, between, limit, number
 
 PERCENT_DECIMALS = 1
 DECIMALS = {PERCENT: PERCENT_DECIMALS, PER_LITRE: 2, RATIO: 2}

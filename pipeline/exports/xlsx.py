@@ -7,10 +7,11 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
 
-from ..measurements import Measurement
-from ..profiles import PER_LITRE
-from ..remarks import hint
-from ..report import Cell, SmearReport
+from leukodiff.pipeline.report.measurements import Measurement
+from leukodiff.pipeline.report.profiles import PER_LITRE
+from leukodiff.pipeline.report.remarks import hint
+from leukodiff.pipeline.report.report import Cell, SmearReport
+
 from .look import Look
 from .messages import numeral
 from .tables import (

@@ -1,12 +1,12 @@
 import numpy as np
 import pytest
 
-from leukodiff.classifier.closer_look import CUT
-from leukodiff.classifier.colour import to_references
 from leukodiff.classifier.crops import cut_crops
 from leukodiff.classifier.infer import Classifier, turned, widths_um
+from leukodiff.classifier.morphometry import CUT
 from leukodiff.classifier.occlusion import occlusion_map
 from leukodiff.classifier.predictions import ATYPICAL
+from leukodiff.classifier.stain_normalization import to_references
 from leukodiff.datasets.phantom import PhantomSettings, place, render
 
 NO_BOX = np.zeros((0, 4), np.float32)

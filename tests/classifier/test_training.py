@@ -10,7 +10,7 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="training needs the `train` extra")
 
-from leukodiff.classifier.augment import (  # noqa: E402
+from leukodiff.classifier.augmentation import (  # noqa: E402
     MARGIN,
     Augmentation,
     after_references,
@@ -18,10 +18,8 @@ from leukodiff.classifier.augment import (  # noqa: E402
     centre_views,
 )
 from leukodiff.classifier.cells import labelled_cells  # noqa: E402
-from leukodiff.classifier.colour import to_references  # noqa: E402
-from leukodiff.classifier.colour_batch import to_references_batch  # noqa: E402
 from leukodiff.classifier.crops import CropSettings  # noqa: E402
-from leukodiff.classifier.evaluate import evaluate_classifier  # noqa: E402
+from leukodiff.classifier.evaluation.evaluate import evaluate_classifier  # noqa: E402
 from leukodiff.classifier.export import (  # noqa: E402
     ExportNotes,
     atypical_threshold,
@@ -29,8 +27,10 @@ from leukodiff.classifier.export import (  # noqa: E402
     load_trained,
 )
 from leukodiff.classifier.from_onnx import load_exported  # noqa: E402
+from leukodiff.classifier.head_finetune import fit, train_last_layer  # noqa: E402
 from leukodiff.classifier.infer import SHIPPED, Classifier, softmax, temperatures  # noqa: E402
-from leukodiff.classifier.last_layer import fit, train_last_layer  # noqa: E402
+from leukodiff.classifier.stain_normalization import to_references  # noqa: E402
+from leukodiff.classifier.stain_normalization_torch import to_references_batch  # noqa: E402
 from leukodiff.classifier.train import (  # noqa: E402
     ClassifierTraining,
     create_model,
@@ -38,9 +38,9 @@ from leukodiff.classifier.train import (  # noqa: E402
     load_splits,
     train_classifier,
 )
+from leukodiff.core.errors import DataError, InputError, ModelFileError  # noqa: E402
 from leukodiff.datasets.bccd import bccd_test_scenes  # noqa: E402
 from leukodiff.datasets.fields import LabelledField  # noqa: E402
-from leukodiff.runtime.errors import DataError, InputError, ModelFileError  # noqa: E402
 from leukodiff.runtime.metadata import metadata_path, write_metadata  # noqa: E402
 from leukodiff.runtime.onnx_import import restore_norms  # noqa: E402
 

@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
+from leukodiff.core.errors import DataError, InputError
 from leukodiff.datasets.chula import SPLIT_OF_SMEAR, load_chula
 from leukodiff.datasets.kaggle_blood_cells import kaggle_originals, load_kaggle_blood_cells
 from leukodiff.datasets.lisc import load_lisc, mask_to_xyxy
@@ -17,7 +18,6 @@ from leukodiff.datasets.raabin import load_raabin
 from leukodiff.datasets.registry import DATASETS, dataset_root, describe_datasets, load_dataset
 from leukodiff.datasets.txl_pbc import load_txl_pbc
 from leukodiff.datasets.vocabulary import BY_NAME
-from leukodiff.runtime.errors import DataError, InputError
 
 SMEARS = ["B-30", "B-42", "B-53", "B-56", "B-57", "E-11", "E-12", "E-15", "L-8", "M-8", "N-3B"]
 TXL_NAMES = ("01a07118-0e94-50cd-a593-db6ad39131f2", "not-in-the-table")

@@ -3,10 +3,10 @@ from typing import Any
 
 import pytest
 
+from leukodiff.core.errors import DataError
 from leukodiff.datasets.bccd import bccd_scene, bccd_test_scenes, load_bccd, read_bccd
 from leukodiff.datasets.bccd_erratum import load_erratum
 from leukodiff.datasets.vocabulary import is_white
-from leukodiff.runtime.errors import DataError
 
 A, B, C = "BloodImage_90001", "BloodImage_90002", "BloodImage_90003"
 SPLITS = {"train": [A], "val": [B], "test": [C]}

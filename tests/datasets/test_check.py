@@ -5,16 +5,10 @@ import cv2
 import numpy as np
 import pytest
 
-from leukodiff.datasets.check import (
-    CheckReport,
-    check,
-    find_twins,
-    groups_between,
-    twins_between,
-)
+from leukodiff.core.errors import DataError
+from leukodiff.datasets.check import CheckReport, check, find_twins, groups_between, twins_between
 from leukodiff.datasets.check_text import between_text, check_text
 from leukodiff.datasets.duplicates import fingerprint, fingerprints, near_pairs
-from leukodiff.runtime.errors import DataError
 
 
 @pytest.fixture

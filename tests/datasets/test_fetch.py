@@ -12,9 +12,9 @@ import cv2
 import numpy as np
 import pytest
 
+from leukodiff.core.errors import DataError, InputError
 from leukodiff.datasets.fetch import fetch
 from leukodiff.datasets.registry import DATASETS, Archive
-from leukodiff.runtime.errors import DataError, InputError
 
 
 def chula_zip(label: str = "0 0.5 0.5 0.2 0.2\n") -> bytes:

@@ -11,8 +11,8 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
+from leukodiff.core.errors import InputError
 from leukodiff.datasets.images import read_rgb
-from leukodiff.runtime.errors import InputError
 
 GLASS, CELL = (200, 210, 220), (180, 40, 90)
 Save = Callable[[Path], Any]

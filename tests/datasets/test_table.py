@@ -4,8 +4,8 @@ import cv2
 import numpy as np
 import pytest
 
+from leukodiff.core.errors import DataError
 from leukodiff.datasets.table import load_table
-from leukodiff.runtime.errors import DataError
 
 HEADER = "field_id,cell_type,x_min,y_min,x_max,y_max"
 

@@ -21,7 +21,7 @@ from leukodiff.detector.areas import (
     out_of_focus,
     smear_areas,
 )
-from leukodiff.detector.canvas import resized
+from leukodiff.detector.letterbox import resized
 
 UM_PER_PX = 0.5
 

@@ -11,11 +11,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from leukodiff.core.errors import DataError, LeukodiffError
 from leukodiff.datasets.fields import LabelledField
 from leukodiff.detector.detections import Detections
 from leukodiff.detector.evaluate import evaluate_detector, figures
-from leukodiff.detector.ladder import Rung, coarsest_without_loss, resolution_ladder
-from leukodiff.runtime.errors import DataError, LeukodiffError
+from leukodiff.detector.resolution_sweep import Rung, coarsest_without_loss, resolution_ladder
 
 if find_spec("ultralytics") is None:
     pytest.skip("average precision needs the `train` extra", allow_module_level=True)

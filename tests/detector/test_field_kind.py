@@ -12,8 +12,8 @@ from leukodiff.datasets.phantom import STAINS, Phantom, PhantomSettings, render
 from leukodiff.datasets.registry import load_dataset
 from leukodiff.datasets.vocabulary import is_white
 from leukodiff.detector.areas import EMPTY, OUT_OF_FOCUS, THICK, USABLE
-from leukodiff.detector.canvas import resized
 from leukodiff.detector.field_kind import FieldLook, UsualLook, field_kind, look_at, usual_look
+from leukodiff.detector.letterbox import resized
 
 NORMAL, CROWDED = 6500.0, 80000.0
 """Red cells a mm2: one layer with gaps, and several deep."""

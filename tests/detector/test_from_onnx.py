@@ -9,13 +9,10 @@ import pytest
 torch = pytest.importorskip("torch", reason="training needs the `train` extra")
 
 from leukodiff.classifier.infer import SHIPPED as CLASSIFIER  # noqa: E402
-from leukodiff.detector.from_onnx import (  # noqa: E402
-    checkpoint_from_onnx,
-    unfused_network,
-)
+from leukodiff.core.errors import ModelFileError  # noqa: E402
+from leukodiff.detector.from_onnx import checkpoint_from_onnx, unfused_network  # noqa: E402
 from leukodiff.detector.infer import SHIPPED, Detector  # noqa: E402
 from leukodiff.detector.yolo import load_yolo  # noqa: E402
-from leukodiff.runtime.errors import ModelFileError  # noqa: E402
 from leukodiff.runtime.onnx_import import restore_norms  # noqa: E402
 
 

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from leukodiff.detector.canvas import PAD_GREY, STRIDE, canvas_size, on_canvas, resized
+from leukodiff.core.errors import InputError
 from leukodiff.detector.detections import Detections
 from leukodiff.detector.infer import cxcywh_to_xyxy, decode
-from leukodiff.runtime.errors import InputError
+from leukodiff.detector.letterbox import PAD_GREY, STRIDE, canvas_size, on_canvas, resized
 from leukodiff.runtime.model import Outputs
 
 NAMES = ("white_cell", "red_cell", "platelet")

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from leukodiff.datasets.phantom import PhantomSettings, place, render
-from leukodiff.detector.canvas import PAD_GREY, resized
 from leukodiff.detector.detections import Detections
 from leukodiff.detector.infer import Detector
+from leukodiff.detector.letterbox import PAD_GREY, resized
 from leukodiff.detector.matching import iou_matrix
 from leukodiff.detector.tiles import ReadAt
 

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from leukodiff.detector.canvas import PAD_GREY, resized
 from leukodiff.detector.detections import Detections
+from leukodiff.detector.letterbox import PAD_GREY, resized
 from leukodiff.detector.tiles import on_scan, read_window, tile_boxes, windows_round
 
 NAMES = ("white_cell", "red_cell", "platelet")

@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from leukodiff.core.errors import DataError, InputError, ModelFileError
 from leukodiff.datasets.fields import LabelledField
 from leukodiff.detector.export import DetectorExport, detector_module, export_detector
 from leukodiff.detector.infer import SHIPPED, Detector
 from leukodiff.detector.train import DetectorTraining, train_detector
 from leukodiff.detector.yolo import load_yolo, prepare_ultralytics
-from leukodiff.runtime.errors import DataError, InputError, ModelFileError
 from leukodiff.runtime.model import load_model
 
 if find_spec("ultralytics") is None:

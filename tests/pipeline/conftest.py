@@ -14,9 +14,9 @@ from leukodiff.classifier.predictions import Predictions
 from leukodiff.datasets.vocabulary import CLASSIFIER_CLASSES, DETECTOR_CLASSES
 from leukodiff.detector.detections import Detections
 from leukodiff.detector.scale import ScaleEstimate
-from leukodiff.pipeline.models import Models
-from leukodiff.pipeline.report import Cell, FieldResult, ModelUsed, Provenance, SmearReport
-from leukodiff.pipeline.scale import SlideScale
+from leukodiff.pipeline.analysis.models import Models
+from leukodiff.pipeline.report.report import Cell, FieldResult, ModelUsed, Provenance, SmearReport
+from leukodiff.pipeline.report.scale import SlideScale
 
 Rgb = NDArray[np.uint8]
 

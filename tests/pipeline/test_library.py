@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 
 import leukodiff.pipeline
+from leukodiff.core.errors import InputError
 from leukodiff.pipeline import (
     AnalyzeSettings,
     Results,
@@ -21,12 +22,11 @@ from leukodiff.pipeline import (
     load_models,
     read_results,
 )
+from leukodiff.pipeline.analysis.models import Models
 from leukodiff.pipeline.exports import tables
 from leukodiff.pipeline.exports.tables import to_csv
-from leukodiff.pipeline.frames import WHOLE, WORDS, YES_OR_NO
-from leukodiff.pipeline.models import Models
-from leukodiff.pipeline.opencv_threads import one_opencv_thread
-from leukodiff.runtime.errors import InputError
+from leukodiff.pipeline.runs.opencv_threads import one_opencv_thread
+from leukodiff.pipeline.runs.results import WHOLE, WORDS, YES_OR_NO
 
 Smear = Callable[..., Path]
 DOCS = Path(__file__).parents[2] / "docs"
@@ -71,11 +71,11 @@ def test_the_names_that_are_promised_are_there() -> None:
     "code",
     [
         "from leukodiff.pipeline import analyze",
-        "from leukodiff.pipeline.analyze import AnalyzeSettings\n"
+        "from leukodiff.pipeline.runs.analyze import AnalyzeSettings\n"
         "from leukodiff.pipeline import analyze",
         "from leukodiff.pipeline import AnalyzeSettings, analyze",
-        "from leukodiff.pipeline.analyze import analyze",
-        "import leukodiff.pipeline.analyze\nanalyze = leukodiff.pipeline.analyze",
+        "from leukodiff.pipeline.runs.analyze import analyze",
+        "import leukodiff.pipeline.analyze\nanalyze = leukodiff.pipeline.runs.analyze",
     ],
     ids=["room", "module first", "both", "module", "the module itself"],
 )

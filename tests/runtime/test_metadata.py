@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from leukodiff.runtime.errors import ModelFileError
+from leukodiff.core.errors import ModelFileError
 from leukodiff.runtime.metadata import (
     ModelMetadata,
     metadata_path,

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from leukodiff.runtime.errors import InputError, ModelFileError
+from leukodiff.core.errors import InputError, ModelFileError
 from leukodiff.runtime.metadata import metadata_path
 from leukodiff.runtime.model import CPU, CUDA, ENGINES, Model, load_model
 

@@ -1,6 +1,6 @@
 """The record of a review: who did what to which slide and when, kept for good."""
 
-from .applied import (
+from .apply import (
     STATEMENT,
     Difference,
     agreement,
@@ -10,13 +10,21 @@ from .applied import (
     open_cells,
     signing,
 )
-from .chain import Fault, Head
 from .database import RECORD_FILE
 from .errors import Conflict, Locked, RecordError, StaleSignature
+from .event_log import Record
 from .events import OPERATOR, Event
-from .folding import fold
-from .people import ADMINISTRATOR, PATHOLOGIST, ROLES, TECHNOLOGIST, LockedOut, People, User
-from .record import Record
+from .hash_chain import Fault, Head
+from .people import (
+    ADMINISTRATOR,
+    PATHOLOGIST,
+    ROLES,
+    TECHNOLOGIST,
+    LockedOut,
+    People,
+    User,
+)
+from .replay import fold
 from .state import (
     ANALYSED,
     IN_REVIEW,
@@ -29,7 +37,7 @@ from .state import (
     cell_payload,
     digest,
 )
-from .undoing import Change, redo, undo
+from .undo_redo import Change, redo, undo
 from .worklist import SlideRow
 
 __all__ = [

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Engine, create_engine, event, inspect, make_u
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
-from leukodiff.runtime.errors import InputError
+from leukodiff.core.errors import InputError
 
 from . import tables
 from .errors import RecordError

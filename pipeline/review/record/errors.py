@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from leukodiff.runtime.errors import LeukodiffError
+from leukodiff.core.errors import LeukodiffError
 
 if TYPE_CHECKING:
     from .events import Event

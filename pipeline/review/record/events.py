@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from leukodiff.runtime.errors import InputError
+from leukodiff.core.errors import InputError
 
 ADDED, OPENED, RECLASSIFIED, LOOKED_AT = "added", "opened", "reclassified", "looked_at"
 CELL_ADDED, CELL_REMOVED, CELL_RESTORED = "cell_added", "cell_removed", "cell_restored"

@@ -25,15 +25,15 @@ from sqlalchemy import (
     update,
 )
 
-from leukodiff.runtime.errors import InputError, LeukodiffError
+from leukodiff.core.errors import InputError, LeukodiffError
 
 from . import tables
-from .chain import Head
+from .hash_chain import Head
 
 if TYPE_CHECKING:
     from argon2 import PasswordHasher
 
-    from .record import Record
+    from .event_log import Record
 
 TECHNOLOGIST, PATHOLOGIST, ADMINISTRATOR = "technologist", "pathologist", "administrator"
 ROLES = (TECHNOLOGIST, PATHOLOGIST, ADMINISTRATOR)
@@ -289,7 +289,7 @@ class People:
         connection.execute(delete(tables.sessions).where(or_(idle, old)))
 
     def _ago(self, time: timedelta) -> str:
-        from .record import as_text
+        from .event_log import as_text
 
         return as_text(self.record.clock() - time)
 

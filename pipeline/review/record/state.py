@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from leukodiff.pipeline.report import Cell
+from leukodiff.pipeline.report.report import Cell
 
 from .events import canonical
 

@@ -7,9 +7,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from .chain import CHANGED, Fault
 from .events import Event
-from .folding import fold
+from .hash_chain import CHANGED, Fault
+from .replay import fold
 from .state import SlideState
 
 

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from leukodiff.core.errors import InputError
 from leukodiff.datasets.phantom import (
     ADULT_DIFFERENTIAL,
     STAINS,
@@ -24,7 +25,6 @@ from leukodiff.datasets.phantom import (
 from leukodiff.datasets.phantom.recipes import WHITE_CELL_RECIPES
 from leukodiff.datasets.phantom.smear import deal
 from leukodiff.datasets.vocabulary import BY_NAME
-from leukodiff.runtime.errors import InputError
 
 SMALL = PhantomSettings(width=320, height=240, um_per_px=0.2, seed=7, n_white=2)
 BARE = replace(

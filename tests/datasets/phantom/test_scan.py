@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 import tifffile
 
+from leukodiff.core.errors import InputError
 from leukodiff.datasets.phantom import PhantomSettings, ScanSettings, render, render_scan
 from leukodiff.datasets.phantom.film import lay_film
 from leukodiff.datasets.phantom.scan import level_sizes
 from leukodiff.datasets.table import load_table
-from leukodiff.runtime.errors import InputError
 
 BLOCK = PhantomSettings(width=256, height=256, um_per_px=0.4, seed=5, n_white=3)
 RED = replace(BLOCK, n_white=0, platelets_per_mm2=0, noise=0, sharpen=0, blur_um=0)

@@ -2,7 +2,7 @@
 
 from alembic import context
 
-from leukodiff.pipeline.review.record.tables import metadata
+from ..tables import metadata
 
 context.configure(
     connection=context.config.attributes["connection"],

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
+from leukodiff.core.errors import InputError
 from leukodiff.pipeline.exports.tables import cells_csv
-from leukodiff.pipeline.report import Cell, SmearReport
+from leukodiff.pipeline.report.report import Cell, SmearReport
 from leukodiff.pipeline.review.record import (
     Event,
     SlideState,
@@ -22,10 +23,9 @@ from leukodiff.pipeline.review.record import (
     open_cells,
     signing,
 )
-from leukodiff.pipeline.review.record.admission import admitted
 from leukodiff.pipeline.review.record.events import FIRST, normal
-from leukodiff.pipeline.review.record.shapes import check_shape
-from leukodiff.runtime.errors import InputError
+from leukodiff.pipeline.review.record.payload_schema import check_shape
+from leukodiff.pipeline.review.record.rules import admitted
 
 Make = Callable[..., Any]
 

@@ -9,11 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import text
 
+from leukodiff.core.errors import InputError
 from leukodiff.pipeline.review.record import Head, Record
-from leukodiff.pipeline.review.record.chain import Fault, StoredEvent, chain_faults
 from leukodiff.pipeline.review.record.events import FIRST, Event, canonical, hash_of, normal
-from leukodiff.pipeline.review.record.guards import GUARDS
-from leukodiff.runtime.errors import InputError
+from leukodiff.pipeline.review.record.hash_chain import Fault, StoredEvent, chain_faults
+from leukodiff.pipeline.review.record.triggers import GUARDS
 
 Rows = list[StoredEvent]
 

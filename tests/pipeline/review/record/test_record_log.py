@@ -13,9 +13,9 @@ import pytest
 from sqlalchemy import delete, insert, text, update
 from sqlalchemy.exc import DBAPIError
 
+from leukodiff.core.errors import InputError
 from leukodiff.pipeline.review.record import Conflict, Locked, Record, RecordError, StaleSignature
 from leukodiff.pipeline.review.record import tables as t
-from leukodiff.runtime.errors import InputError
 
 Payload = dict[str, Any]
 To = Callable[..., Payload]

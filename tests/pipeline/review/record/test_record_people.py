@@ -9,9 +9,9 @@ import pytest
 from argon2 import PasswordHasher
 from sqlalchemy import select, text
 
+from leukodiff.core.errors import InputError
 from leukodiff.pipeline.review.record import LockedOut, Record, User
 from leukodiff.pipeline.review.record import tables as t
-from leukodiff.runtime.errors import InputError
 
 GOOD = "correct horse battery"
 OTHER = "staple and so on"

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
+from leukodiff.core.errors import InputError
 from leukodiff.pipeline.review.record import Record, RecordError
-from leukodiff.runtime.errors import InputError
 
 REFUSED: dict[str, tuple[str, str, str, Any, int | None, str]] = {
     "no such slide": ("x", "anna", "opened", {}, None, "no such slide"),

@@ -5,9 +5,9 @@ from collections.abc import Callable
 from typing import Any
 
 from leukodiff.pipeline.review.record import Record
+from leukodiff.pipeline.review.record.event_log import _insert, _write_row
 from leukodiff.pipeline.review.record.events import Event, hash_of
-from leukodiff.pipeline.review.record.folding import fold
-from leukodiff.pipeline.review.record.record import _insert, _write_row
+from leukodiff.pipeline.review.record.replay import fold
 
 MANY = 20_000
 CELLS = 5_000

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from leukodiff.pipeline.report import Cell
+from leukodiff.core.errors import InputError
+from leukodiff.pipeline.report.report import Cell
 from leukodiff.pipeline.review.record import (
     Event,
     SlideState,
@@ -17,12 +18,11 @@ from leukodiff.pipeline.review.record import (
     redo,
     undo,
 )
-from leukodiff.pipeline.review.record.admission import admitted
 from leukodiff.pipeline.review.record.errors import Conflict, Locked
 from leukodiff.pipeline.review.record.events import FIRST, normal
-from leukodiff.pipeline.review.record.shapes import check_shape
+from leukodiff.pipeline.review.record.payload_schema import check_shape
+from leukodiff.pipeline.review.record.rules import admitted
 from leukodiff.pipeline.review.record.state import cell_of
-from leukodiff.runtime.errors import InputError
 
 Payload = dict[str, Any]
 

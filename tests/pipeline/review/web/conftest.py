@@ -1,128 +1,77 @@
-"""A review of coloured squares behind a real socket, and Debian's chromium in front of it."""
+"""A review of a smear of coloured squares, and a browser that behaves."""
 
-import os
-import socket
-import threading
-import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
+from typing import Any
 
-import numpy as np
 import pytest
+from starlette.testclient import TestClient
 
-from leukodiff.pipeline.analyze import AnalyzeSettings, analyze
-from leukodiff.pipeline.models import Models
+from leukodiff.pipeline.analysis.models import Models
 from leukodiff.pipeline.review.record import Event, Record
-from leukodiff.pipeline.review.server.app import make_app
-from leukodiff.pipeline.review.server.desk import Desk
-from leukodiff.pipeline.review.server.settings import ReviewSettings
+from leukodiff.pipeline.review.service.settings import ReviewSettings
+from leukodiff.pipeline.review.web.app import make_app
+from leukodiff.pipeline.review.web.app_state import Desk
+from leukodiff.pipeline.runs.analyze import AnalyzeSettings, analyze
 
-if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page
-
-CHROMIUM = Path("/usr/bin/chromium")
-PATIENCE_MS = 20_000
-"""How long a page may take for anything, on a computer that has other things to do."""
-
+BASE = "http://127.0.0.1:5000"
 PASSWORDS = {
-    "Ada": "keys of the whole house",
-    "Paul": "giemsa on a rainy day",
-    "Petra": "monolayer of the smear",
-    "Theo": "third reader decides",
+    "Tina": ("technologist", "eosin and methylene"),
+    "Paul": ("pathologist", "giemsa on a rainy day"),
+    "Petra": ("pathologist", "monolayer of the smear"),
+    "Ada": ("administrator", "keys of the whole house"),
 }
-ROLES = {"Ada": "administrator", "Paul": "pathologist", "Petra": "pathologist"}
-
-Rgb = Any
 
 
 @dataclass
-class Server:
-    """A review that can be stopped and started again at the same address."""
+class Browser:
+    """Somebody at a page: the cookie, and the CSRF token that the page has."""
 
-    out: Path
-    models: Models
-    port: int
-    chosen: dict[str, Any] = field(default_factory=dict)
-    desk: Desk = field(init=False)
-    _server: Any = None
-    _thread: threading.Thread | None = None
+    client: TestClient
+    csrf: str = ""
+    base: str = BASE
 
-    def start(self) -> None:
-        import uvicorn
+    def get(self, path: str, **more: Any) -> Any:
+        return self.client.get(path, **more)
 
-        settings = ReviewSettings(self.out, port=self.port, threads=1, **self.chosen)
-        self.desk = Desk(settings, Record(settings.record_url), lambda: self.models.classifier)
-        config = uvicorn.Config(
-            make_app(self.desk),
-            port=self.port,
-            log_config=None,
-            ws="none",
-            lifespan="on",
-            timeout_graceful_shutdown=1,
-        )
-        self._server = uvicorn.Server(config)
-        self._thread = threading.Thread(target=self._server.run, daemon=True)
-        self._thread.start()
-        until(lambda: self._server.started)
+    def page(self, path: str = "/", **more: Any) -> Any:
+        return self.client.get(path, headers={"Accept": "text/html"}, **more)
 
-    def stop(self) -> None:
-        if self._thread:
-            self.desk.closing.set()
-            self._server.should_exit = True
-            self._thread.join(15)
-            self._thread = None
+    def post(self, path: str, body: Any = None, **more: Any) -> Any:
+        headers = {"Origin": self.base, "X-CSRF-Token": self.csrf} | more.pop("headers", {})
+        if body is not None:
+            more["json"] = body
+        return self.client.post(path, headers=headers, **more)
 
-    @property
-    def base(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+    def read_csrf(self) -> None:
+        page = self.page("/").text
+        self.csrf = page.partition('csrf-token" content="')[2].partition('"')[0]
 
-    @property
-    def address(self) -> str:
-        return f"{self.base}/?token={self.desk.token}"
+    def slide(self, name: str = "smear") -> Any:
+        answer = self.get(f"/api/slides/{name}")
+        assert answer.status_code == 200, answer.text
+        return answer.json()
 
-    def gallery(self, slide: str = "smear") -> str:
-        return f"{self.base}/slides/{quote(slide, safe='')}"
+    def change(self, kind: str, payload: Any, version: int, name: str = "smear") -> Any:
+        body = {"kind": kind, "payload": payload, "version": version}
+        return self.post(f"/api/slides/{name}/events", body)
 
-    def viewer(self, slide: str = "smear") -> str:
-        return f"{self.gallery(slide)}/view"
+    def name(self, cell_id: str, to: str | None, version: int) -> Any:
+        return self.change("reclassified", {"cells": {cell_id: {"to": to}}}, version)
 
-    def events(self, kind: str, slide: str = "smear") -> list[Event]:
-        return [event for event in self.desk.record.events(slide) if event.kind == kind]
-
-    def counted_as(self, cell_id: str, slide: str = "smear") -> str | None:
-        return self.desk.record.state(slide).reviewed_as.get(cell_id)
-
-
-def until(holds: Callable[[], object], seconds: float = 20) -> None:
-    """Waits for something that another thread does."""
-    end = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < end, "it did not happen"
-        time.sleep(0.02)
-
-
-@pytest.fixture(scope="session")
-def chromium() -> Iterator["Browser"]:
-    """The browser, started once."""
-    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    if not CHROMIUM.exists():
-        pytest.skip(f"{CHROMIUM} is missing (apt-get install chromium)")
-    options = ["--no-sandbox"] if os.geteuid() == 0 else []
-    with playwright.sync_playwright() as started:
-        browser = started.chromium.launch(executable_path=str(CHROMIUM), args=options)
-        yield browser
-        browser.close()
+    def look_at_all(self, name: str = "smear") -> Any:
+        slide = self.slide(name)
+        cells = [cell["id"] for cell in slide["cells"]]
+        return self.change("looked_at", {"cells": cells}, slide["version"], name).json()
 
 
 @pytest.fixture
 def analysed(tmp_path: Path, smear: Callable[..., Path], models: Models) -> Path:
-    """The output of `analyze` for a smear of two fields: 6 cells, one of them unidentified."""
+    """The output of `analyze` for a smear of two fields: 5 cells, one of them unidentified."""
     folder = smear(
         a=("neutrophil", "neutrophil", "lymphocyte", "red_cell"),
-        b=("erythroblast", "unidentified", "neutrophil"),
+        b=("erythroblast", "unidentified", "platelet"),
     )
     out = tmp_path / "out"
     analyze([folder], out, AnalyzeSettings(threads=1), models=models)
@@ -130,120 +79,101 @@ def analysed(tmp_path: Path, smear: Callable[..., Path], models: Models) -> Path
 
 
 @pytest.fixture
-def serve(models: Models) -> Iterator[Callable[..., Server]]:
-    """Serves a folder on a free port, with settings as they are chosen."""
-    made: list[Server] = []
+def make_desk(tmp_path: Path, models: Models) -> Iterator[Callable[..., Desk]]:
+    """A desk over a folder, with the classifier that sees colours."""
+    made: list[Desk] = []
 
-    def start(out: Path, **chosen: Any) -> Server:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
-        made.append(Server(out, models, port, chosen))
-        made[-1].start()
+    def make(out: Path, **chosen: Any) -> Desk:
+        settings = ReviewSettings(out, **chosen)
+        out.mkdir(parents=True, exist_ok=True)
+        made.append(Desk(settings, Record(settings.record_url), lambda: models.classifier))
         return made[-1]
 
-    yield start
-    for server in made:
-        server.stop()
+    yield make
+    for desk in made:
+        desk.close()
 
 
 @pytest.fixture
-def server(serve: Callable[..., Server], analysed: Path) -> Server:
-    """The review of one slide."""
-    return serve(analysed)
+def desk(analysed: Path, make_desk: Callable[..., Desk]) -> Desk:
+    """The review of one slide, on this computer alone."""
+    return make_desk(analysed)
 
 
 @pytest.fixture
-def house(serve: Callable[..., Server], analysed: Path) -> Callable[..., Server]:
-    """The review of one slide where four people log in."""
-
-    def start(readers: int = 1) -> Server:
-        server = serve(analysed, names=("127.0.0.1",), readers=readers)
-        for name, password in PASSWORDS.items():
-            role = ROLES.get(name, "pathologist")
-            server.desk.record.people.add_user(name, password, role)
-        return server
-
-    return start
+def stranger(desk: Desk) -> Iterator[Browser]:
+    """A browser without the token."""
+    with TestClient(make_app(desk), base_url=BASE, follow_redirects=False) as client:
+        yield Browser(client)
 
 
 @pytest.fixture
-def open_page(chromium: "Browser") -> Iterator[Callable[..., "Page"]]:
-    """Opens an address in a browser of its own; fails on any error of the page.
-
-    With the token, or logged in as `name` where people log in.
-    """
-    contexts, faults = [], list[str]()
-
-    def open_(
-        server: Server,
-        address: str = "",
-        theme: str = "light",
-        quiet: bool = True,
-        name: str = "",
-    ) -> "Page":
-        contexts.append(
-            chromium.new_context(
-                viewport={"width": 1366, "height": 700},
-                color_scheme="dark" if theme == "dark" else "light",
-                accept_downloads=True,
-            )
-        )
-        page = contexts[-1].new_page()
-        page.set_default_timeout(PATIENCE_MS)
-        page.on("pageerror", lambda error: faults.append(str(error)))
-        if quiet:
-            page.on("console", lambda said: faults.append(said.text) if is_fault(said) else None)
-        if name:
-            log_in(page, server, name, PASSWORDS[name])
-        else:
-            page.goto(server.address)
-        if address:
-            page.goto(address)
-        ready(page)
-        return page
-
-    yield open_
-    for context in contexts:
-        context.close()
-    assert not faults
-
-
-def log_in(page: "Page", server: Server, name: str, password: str) -> None:
-    page.goto(f"{server.base}/login")
-    page.get_by_label("Name").fill(name)
-    page.get_by_label("Password").fill(password)
-    page.get_by_role("button", name="Log in").click()
-    page.wait_for_load_state()
-
-
-def is_fault(said: Any) -> bool:
-    """Whether the browser complains: of the policy, a script, or what could not be had."""
-    return said.type in ("error", "warning")
-
-
-def ready(page: "Page") -> None:
-    page.wait_for_selector("html[data-ready=yes]", state="attached")
+def browser(stranger: Browser, desk: Desk) -> Browser:
+    """The operator's browser, with the page open."""
+    assert stranger.page(f"/?token={desk.token}").status_code == 303
+    stranger.read_csrf()
+    return stranger
 
 
 @pytest.fixture
-def squares(tmp_path: Path) -> Callable[[int], Path]:
-    """Writes a field with many squares, a folder a smear."""
-    from tests.pipeline.conftest import COLOURS, SIDE, write_png
+def refusals(desk: Desk) -> Callable[[], list[str]]:
+    """What the record says was refused."""
 
-    def write(n: int) -> Path:
-        across, pitch = 100, SIDE + 8
-        height = 60 + pitch * -(-n // across)
-        image = np.full((height, 20 + across * pitch, 3), 245, np.uint8)
-        for x in range(2, image.shape[1] - 8, 16):
-            image[4:30, x : x + 8] = (215, 170, 170)
-        names = ("neutrophil", "neutrophil", "lymphocyte", "erythroblast", "unidentified")
-        for i in range(n):
-            y, x = 40 + pitch * (i // across), 8 + pitch * (i % across)
-            image[y : y + SIDE, x : x + SIDE] = COLOURS[names[i % len(names)]]
-        folder = tmp_path / "many"
-        folder.mkdir()
-        write_png(folder / "field.png", image)
-        return folder
+    def found() -> list[str]:
+        return [str(one.payload["what"]) for one in events_of(desk, "refused")]
 
-    return write
+    return found
+
+
+def events_of(desk: Desk, kind: str) -> list[Event]:
+    return [one for one in desk.record.events() if one.kind == kind]
+
+
+@dataclass
+class House:
+    """A review that others reach, and its people."""
+
+    desk: Desk
+    app: Any
+
+    def visitor(self, base: str = "http://review.lab:5000") -> Browser:
+        client = TestClient(self.app, base_url=base, follow_redirects=False)
+        return Browser(client, base=base)
+
+    def login(self, name: str, password: str | None = None) -> Browser:
+        browser = self.visitor()
+        answer = self.try_login(browser, name, password or PASSWORDS[name][1])
+        assert answer.status_code == 303, answer.text
+        browser.read_csrf()
+        return browser
+
+    def try_login(self, browser: Browser, name: str, password: str, **said: str) -> Any:
+        page = browser.page("/login").text
+        csrf = page.partition('name="csrf" value="')[2].partition('"')[0]
+        form = {"name": name, "password": password, "csrf": csrf, "next": "/"} | said
+        return browser.client.post("/login", data=form, headers={"Origin": browser.base})
+
+
+@pytest.fixture
+def make_house(analysed: Path, make_desk: Callable[..., Desk]) -> Iterator[Callable[..., House]]:
+    """A review of one slide on an address that others reach, with four people."""
+    opened: list[TestClient] = []
+
+    def make(**chosen: Any) -> House:
+        desk = make_desk(analysed, host="10.0.0.5", names=("review.lab",), **chosen)
+        for name, (role, password) in PASSWORDS.items():
+            desk.record.people.add_user(name, password, role)
+        app = make_app(desk)
+        opened.append(TestClient(app))
+        opened[-1].__enter__()
+        return House(desk, app)
+
+    yield make
+    for client in opened:
+        client.__exit__(None, None, None)
+
+
+@pytest.fixture
+def house(make_house: Callable[..., House]) -> House:
+    """That, with one reader a slide."""
+    return make_house()

@@ -1,0 +1,180 @@
+"""What a crop may look like on another day, as batched torch operations.
+
+Training crops come `MARGIN` times wider than the model's window, so that turning, shifting and
+scaling never show a corner that was not photographed.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from leukodiff.datasets.field_augmentation import (
+    blotchy,
+    defocused,
+    grainy,
+    other_contrast,
+    other_curve,
+    other_stain,
+    sharpened,
+    uneven_light,
+    uniform,
+    veiled,
+)
+
+from .crops import WHITE
+
+MARGIN = 1.5
+"""Side of a training crop over side of the model's window."""
+
+GLASS = WHITE / 255
+"""What empty glass is in a crop, 0-1."""
+
+KEPT = (0.27, 0.52)
+"""Radius of the disc that is kept where the surroundings are swapped, as a share of the window:
+6.5 to 12.5 um of 24."""
+
+GLASS_SHARE = 0.6
+"""How many of the swapped surroundings are glass."""
+
+BLUR_AT_PX = 128
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """How strongly crops are changed. Each is the largest change, drawn anew for every crop.
+
+    `shift` is a share of the window (a detector's box is off by about a tenth of the cell),
+    `scale` a factor. `gain`, `mixing`, `offset` and `light` are standard deviations in optical
+    density, `contrast` and `curve` those of the logarithm of a power. `faintest` is the least
+    contrast (0-1), `blur` the largest sigma in px at a window of 128 px, `sharpen` the largest
+    amount of an unsharp mask, `noise` a standard deviation in 0-1. `*_share` are probabilities:
+    `swap_share` that what lies round the cell is another crop's, or glass; `mild_share` that looks
+    change by a third and the surroundings not at all. `left_*` is what colour may differ by after
+    the references have set it.
+    """
+
+    shift: float = 0.06
+    scale: float = 1.25
+    shear: float = 0.1
+    gain: float = 0.55
+    mixing: float = 0.2
+    offset: float = 0.12
+    contrast: float = 0.35
+    curve: float = 0.3
+    light: float = 0.1
+    faintest: float = 0.33
+    faint_share: float = 0.5
+    blur: float = 2.5
+    blur_share: float = 0.4
+    sharpen: float = 1.5
+    sharpen_share: float = 0.15
+    noise: float = 0.05
+    noise_share: float = 0.35
+    border_share: float = 0.12
+    swap_share: float = 0.6
+    mild_share: float = 0.2
+    left_gain: float = 0.25
+    left_mixing: float = 0.1
+    left_offset: float = 0.06
+
+
+def augment(crops: Tensor, size_px: int, settings: Augmentation, rng: torch.Generator) -> Tensor:
+    """Draws one changed view of each crop.
+
+    Args:
+        crops: (N, S, S, 3) uint8, `MARGIN` times the model's window.
+        size_px: side of the views.
+        settings: how strong.
+        rng: source of all randomness, best on the device of the crops.
+
+    Returns:
+        (N, 3, size_px, size_px) float32, 0-1.
+    """
+    images = crops.permute(0, 3, 1, 2).float() / 255
+    views = _place(images, size_px, settings, rng)
+    strong = uniform(len(crops), rng).to(views) >= settings.mild_share
+    strength = torch.where(strong, 1.0, 0.3)
+    views = _other_surroundings(views, strong.to(rng.device), settings, rng)
+    views = _other_looks(views, strength, settings, rng)
+    views = _cut_by_border(views, settings, rng)
+    noise = {"noise": settings.noise, "share": settings.noise_share}
+    return blotchy(grainy(views, rng, **noise), rng, **noise).clamp(0, 1)
+
+
+def after_references(views: Tensor, settings: Augmentation, rng: torch.Generator) -> Tensor:
+    """What is left of a laboratory's colour and grain once the references have set it."""
+    strength = uniform(len(views), rng)
+    dye = {"gain": settings.left_gain, "mixing": settings.left_mixing}
+    views = other_stain(views, strength, rng, **dye, offset=settings.left_offset)
+    return grainy(views, rng, noise=settings.noise, share=settings.noise_share).clamp(0, 1)
+
+
+def _other_looks(
+    views: Tensor, strength: Tensor, settings: Augmentation, rng: torch.Generator
+) -> Tensor:
+    dye = {"gain": settings.gain, "mixing": settings.mixing, "offset": settings.offset}
+    views = other_stain(views, strength, rng, **dye)
+    views = other_contrast(views, strength, rng, contrast=settings.contrast)
+    views = other_curve(views, strength, rng, spread=settings.curve)
+    views = veiled(views, strength, rng, faintest=settings.faintest, share=settings.faint_share)
+    views = uneven_light(views, strength, rng, density=settings.light)
+    blur = settings.blur * views.shape[-1] / BLUR_AT_PX
+    views = defocused(views, strength, rng, blur=blur, share=settings.blur_share)
+    return sharpened(views, strength, rng, amount=settings.sharpen, share=settings.sharpen_share)
+
+
+def centre_views(crops: Tensor, size_px: int) -> Tensor:
+    """The unchanged view of each crop, as `augment` returns it."""
+    images = crops.permute(0, 3, 1, 2).float() / 255
+    return functional.interpolate(images, (size_px, size_px), mode="bilinear", align_corners=False)
+
+
+def _place(images: Tensor, size_px: int, settings: Augmentation, rng: torch.Generator) -> Tensor:
+    n = len(images)
+    angle = uniform(n, rng) * 2 * torch.pi
+    zoom = settings.scale ** (uniform(n, rng) * 2 - 1)
+    flip = torch.where(uniform(n, rng) < 0.5, -1.0, 1.0)
+    shear = (uniform(n, rng) * 2 - 1) * settings.shear
+    cos, sin = torch.cos(angle), torch.sin(angle)
+    turn = torch.stack([torch.stack([cos, -sin], 1), torch.stack([sin, cos], 1)], 1)
+    skew = torch.zeros(n, 2, 2, device=rng.device)
+    skew[:, 0, 0], skew[:, 0, 1], skew[:, 1, 1] = flip, shear, 1.0
+    linear = turn @ skew * (zoom / MARGIN)[:, None, None]
+    drawn = torch.rand(n, 2, 1, generator=rng, device=rng.device) * 2 - 1
+    shift = drawn * settings.shift * 2 / MARGIN
+    theta = torch.cat([linear, shift], 2).to(images)
+    grid = functional.affine_grid(theta, [n, 3, size_px, size_px], align_corners=False)
+    return functional.grid_sample(images, grid, padding_mode="border", align_corners=False)
+
+
+def _other_surroundings(
+    views: Tensor, strong: Tensor, settings: Augmentation, rng: torch.Generator
+) -> Tensor:
+    """What lies beyond a disc round the cell comes from another crop of the batch, or is glass."""
+    n, _, height, width = views.shape
+    across = (torch.arange(width, device=rng.device) + 0.5) / width - 0.5
+    down = (torch.arange(height, device=rng.device) + 0.5) / height - 0.5
+    radius = torch.hypot(down[:, None], across[None, :])
+    disc = KEPT[0] + (KEPT[1] - KEPT[0]) * uniform(n, rng)
+    kept = torch.sigmoid((disc[:, None, None] - radius) * 72)[:, None]
+    other = views[torch.randperm(n, generator=rng, device=rng.device)].flip(3)
+    glass = uniform(n, rng) < GLASS_SHARE
+    other = torch.where(glass.to(views.device)[:, None, None, None], GLASS, other)
+    swapped = ((uniform(n, rng) < settings.swap_share) & strong)[:, None, None, None]
+    kept = torch.where(swapped, kept, 1.0).to(views)
+    return kept * views + (1 - kept) * other
+
+
+def _cut_by_border(views: Tensor, settings: Augmentation, rng: torch.Generator) -> Tensor:
+    """The border of a field: one side, up to 40 % of the window, is white."""
+    n, _, height, width = views.shape
+    cut = torch.where(uniform(n, rng) < settings.border_share, uniform(n, rng) * 0.4, 0.0)
+    ramp = torch.arange(width, device=rng.device) / width
+    mask = (ramp[None, :] < cut[:, None])[:, None, None, :].expand(n, 1, height, width).clone()
+    turned = uniform(n, rng) < 0.5
+    mask[turned] = mask[turned].transpose(2, 3)
+    mirrored = uniform(n, rng) < 0.5
+    mask[mirrored] = mask[mirrored].flip(2, 3)
+    return torch.where(mask.to(views.device), GLASS, views)

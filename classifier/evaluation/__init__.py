@@ -1,0 +1,1 @@
+"""Evaluation of a classifier on labeled cells, its own laboratory's and others'."""

@@ -1,0 +1,121 @@
+"""How well a classifier names cells whose names are known."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from sklearn.metrics import classification_report, confusion_matrix
+
+from leukodiff.core.intervals import share_with_interval
+from leukodiff.datasets.fields import LabelledField
+
+from ..calibration import bin_table, expected_calibration_error, risk_coverage
+from ..cells import labelled_cells
+from ..infer import Classifier
+from ..predictions import Predictions
+
+
+@dataclass(frozen=True)
+class ClassifierEvaluation:
+    """Truth (N,) as class indices beside the predictions of the same N cells.
+
+    Accuracy takes every cell's likeliest class; what the reject threshold leaves unnamed is
+    reported beside it (`unidentified`, and `accuracy_of_named` over the rest). `model` and `sha256`
+    say whose predictions they are.
+    """
+
+    truth: NDArray[np.int64]
+    predictions: Predictions
+    model: str = ""
+    sha256: str = ""
+
+    @cached_property
+    def chosen(self) -> NDArray[np.int64]:
+        """The likeliest class of each cell, (N,)."""
+        return np.asarray(self.predictions.probabilities.argmax(axis=1), np.int64)
+
+    @cached_property
+    def right(self) -> NDArray[np.bool_]:
+        """Whether each cell's likeliest class is the true one, (N,)."""
+        return np.asarray(self.chosen == self.truth)
+
+    @cached_property
+    def present(self) -> list[int]:
+        """The classes that occur in the truth or in the predictions."""
+        return sorted(set(self.truth.tolist()) | set(self.chosen.tolist()))
+
+    def summary(self) -> dict[str, Any]:
+        """The figures, ready for JSON: shares 0-1 with exact 95 % intervals (Clopper-Pearson)."""
+        named = self.predictions.named
+        return {
+            "model": self.model,
+            "sha256": self.sha256,
+            "cells": len(self.truth),
+            "accuracy": share_with_interval(self.right),
+            "named_right": share_with_interval(self.right & named),
+            "accuracy_of_named": share_with_interval(self.right[named]),
+            "unidentified": share_with_interval(~named),
+            "calibration_error": expected_calibration_error(
+                self.predictions.confidence, self.right
+            ),
+            "classes": self._report(output_dict=True),
+        }
+
+    def report(self) -> str:
+        """The classification report as text: precision, recall, F1 and n of each class."""
+        return str(self._report(output_dict=False))
+
+    def _report(self, output_dict: bool) -> Any:
+        return classification_report(
+            self.truth,
+            self.chosen,
+            labels=self.present,
+            target_names=[self.predictions.class_names[i] for i in self.present],
+            output_dict=output_dict,
+            digits=4,
+            zero_division=0.0,
+        )
+
+    def confusion(self) -> pd.DataFrame:
+        """Counts: a row a true class, a column a named class."""
+        names = [self.predictions.class_names[i] for i in self.present]
+        counts = confusion_matrix(self.truth, self.chosen, labels=self.present)
+        return pd.DataFrame(counts, index=pd.Index(names, name="true"), columns=names)
+
+    def save(self, out: Path) -> None:
+        """Writes `classifier.json`, the report, the confusion matrix, the curves and pictures."""
+        from .plots import draw_confusion, draw_reliability, draw_risk_coverage
+
+        out.mkdir(parents=True, exist_ok=True)
+        text = json.dumps(self.summary(), indent=2)
+        (out / "classifier.json").write_text(text + "\n", encoding="utf-8")
+        (out / "classification_report.txt").write_text(self.report(), encoding="utf-8")
+        self.confusion().to_csv(out / "confusion_matrix.csv")
+        draw_confusion(self.confusion(), out / "confusion_matrix.png")
+        bins = bin_table(self.predictions.confidence, self.right)
+        draw_reliability(bins, out / "reliability.png")
+        curve = risk_coverage(self.predictions.confidence, self.right)
+        write_risk_coverage(curve, out / "risk_coverage.csv")
+        draw_risk_coverage({"": curve}, out / "risk_coverage.png")
+
+
+def write_risk_coverage(curve: Sequence[tuple[float, float, float]], path: Path) -> None:
+    """Writes a curve of `calibration.risk_coverage` as a table of shares, 0-1."""
+    rows = pd.DataFrame(curve, columns=["threshold", "unidentified", "right_of_named"])
+    rows.to_csv(path, index=False, float_format="%.4f")
+
+
+def evaluate_classifier(
+    classifier: Classifier, fields: Sequence[LabelledField]
+) -> ClassifierEvaluation:
+    """Names every labelled cell of the fields, its crop cut as in the pipeline."""
+    facts = classifier.metadata
+    cells = labelled_cells(fields, facts.classes, classifier.crop)
+    said = classifier.classify_crops(cells.crops, cells.width_um)
+    return ClassifierEvaluation(cells.class_id, said, f"{facts.name} {facts.version}", facts.sha256)

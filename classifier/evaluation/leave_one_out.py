@@ -1,0 +1,139 @@
+"""How a classifier names the cells of a laboratory: rows of one table, with their curves."""
+
+import csv
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from leukodiff.core.intervals import share_with_interval
+from leukodiff.datasets.leave_one_out import LEFT_OUT, Laboratory
+from leukodiff.datasets.vocabulary import FIVE_PART
+from leukodiff.runtime.metadata import ModelMetadata
+
+from ..calibration import bin_table, risk_coverage
+from ..infer import Classifier
+from .cell_predictions import Readings, figures, read_cells
+from .leave_one_out_table import flat, markdown
+
+
+@dataclass(frozen=True)
+class LaboratoryRow:
+    """The cells of a laboratory, or of one of its slides, and what one model says of them.
+
+    `part` is `left out` or `held out`; `slide` is empty for all slides together.
+    """
+
+    laboratory: str
+    part: str
+    slide: str
+    model: ModelMetadata
+    readings: Readings
+
+    def as_dict(self) -> dict[str, Any]:
+        """The figures, ready for JSON: of all the model's classes, of five, and other types."""
+        return {
+            "laboratory": self.laboratory,
+            "part": self.part,
+            "slide": self.slide,
+            **self.model.identity,
+            "all_classes": figures(self.readings),
+            "five_classes": figures(self.readings.among(FIVE_PART)),
+            "other_types": self._other_types(),
+        }
+
+    def _other_types(self) -> dict[str, Any]:
+        """Recall of each type beyond the five that the laboratory has."""
+        others = [name for name in self.model.classes if name not in FIVE_PART]
+        cells = {name: self.readings.of_types([name]) for name in others}
+        return {name: share_with_interval(one.right) for name, one in cells.items() if len(one)}
+
+
+def laboratory_rows(
+    classifier: Classifier, laboratory: Laboratory, part: str = LEFT_OUT
+) -> list[LaboratoryRow]:
+    """A row for the laboratory's cells, and one for each of its slides where it has slides.
+
+    `part` says which of its fields: `left out` all of them, `held out` its test split.
+    """
+    readings = read_cells(classifier, laboratory.fields_of(part))
+
+    def row(slide: str, cells: Readings) -> LaboratoryRow:
+        return LaboratoryRow(laboratory.name, part, slide, classifier.metadata, cells)
+
+    slides = np.unique(readings.groups) if laboratory.has_slides else np.array([], str)
+    return [
+        row("", readings),
+        *(row(str(one), readings.where(readings.groups == one)) for one in slides),
+    ]
+
+
+def save_rows(rows: Sequence[LaboratoryRow], out: Path) -> None:
+    """Writes `laboratories.json`, `table.csv`, `table.md`, and of each laboratory its curves.
+
+    That is its confusion matrix, its reliability and its risk-coverage curve, each as CSV and PNG,
+    of the cells of the five types.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    facts = [row.as_dict() for row in rows]
+    text = json.dumps({"rows": facts}, indent=2)
+    (out / "laboratories.json").write_text(text + "\n", encoding="utf-8")
+    (out / "table.md").write_text(markdown(facts) + "\n", encoding="utf-8")
+    _write_csv(out / "table.csv", [flat(one) for one in facts])
+    for row in rows:
+        if not row.slide:
+            _save_curves(row, out)
+    _draw_risk_coverage([row for row in rows if not row.slide], out / "risk_coverage.png")
+
+
+def _save_curves(row: LaboratoryRow, out: Path) -> None:
+    import pandas as pd
+
+    from .evaluate import write_risk_coverage
+    from .plots import draw_confusion, draw_reliability, draw_risk_coverage
+
+    cells = row.readings.of_types(FIVE_PART)
+    name = f"{row.laboratory}_{row.part.replace(' ', '_')}"
+    counts = _confusion(cells)
+    counts.to_csv(out / f"confusion_{name}.csv")
+    draw_confusion(counts, out / f"confusion_{name}.png")
+    bins = bin_table(cells.confidence, cells.right)
+    table = pd.DataFrame(bins, columns=["confidence", "right", "share"])
+    table.to_csv(out / f"reliability_{name}.csv", index=False, float_format="%.4f")
+    draw_reliability(bins, out / f"reliability_{name}.png")
+    curve = risk_coverage(cells.confidence, cells.right)
+    write_risk_coverage(curve, out / f"risk_coverage_{name}.csv")
+    draw_risk_coverage({name: curve}, out / f"risk_coverage_{name}.png")
+
+
+def _confusion(cells: Readings) -> Any:
+    """Counts: a row a true class, a column a class that is said; those that occur in either."""
+    import pandas as pd
+
+    k = len(cells.class_names)
+    counts = np.zeros((k, k), int)
+    np.add.at(counts, (cells.truth, cells.chosen), 1)
+    seen = np.flatnonzero(counts.sum(axis=0) + counts.sum(axis=1))
+    names = [cells.class_names[i] for i in seen]
+    return pd.DataFrame(
+        counts[np.ix_(seen, seen)], index=pd.Index(names, name="true"), columns=names
+    )
+
+
+def _draw_risk_coverage(rows: Sequence[LaboratoryRow], path: Path) -> None:
+    from .plots import draw_risk_coverage
+
+    cells = {f"{row.laboratory}, {row.part}": row.readings.of_types(FIVE_PART) for row in rows}
+    draw_risk_coverage(
+        {name: risk_coverage(one.confidence, one.right) for name, one in cells.items()}, path
+    )
+
+
+def _write_csv(path: Path, rows: Sequence[dict[str, Any]]) -> None:
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, list(rows[0]) if rows else [], lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)

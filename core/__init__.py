@@ -1,0 +1,1 @@
+"""Parts that every room needs: errors, files, intervals, checksums."""

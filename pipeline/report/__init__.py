@@ -1,0 +1,1 @@
+"""Cells of a slide -> counts, intervals, reference ranges, flags."""

@@ -1,0 +1,92 @@
+"""The scale of a slide: what its files say, what the user says, what its red cells say."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from leukodiff.core.errors import LeukodiffError
+from leukodiff.detector.scale import RED_CELL_UM, ScaleEstimate
+
+FROM_METADATA, FROM_USER, FROM_RED_CELLS = "metadata", "user", "red cells"
+
+NO_SCALE = (
+    "its scale can't be told: too few red cells were found to measure; give it with --um-per-px"
+)
+
+BELIEVED = 1.4
+"""Metadata that differ from the red cells by more than this factor are wrong: cells of the smallest
+and the largest mean volume (60 and 130 fl) differ from a normal one by 1.2 in diameter."""
+
+ENOUGH_CELLS = 20
+"""Fewer red cells don't contradict the metadata."""
+
+AGREE = 1.02
+"""What fields of one slide say of their scale may differ by this factor."""
+
+
+class ScaleUnknownError(LeukodiffError):
+    """A slide's um/px is neither given nor to be told from its red cells."""
+
+
+@dataclass(frozen=True)
+class SlideScale:
+    """A slide's scale, and where it comes from.
+
+    `spread` is the interquartile range of the red cells' diameters over their median and `n_cells`
+    how many were measured, `None` and 0 where none were. `warnings` say what was not believed.
+    """
+
+    um_per_px: float
+    source: str
+    spread: float | None = None
+    n_cells: int = 0
+    warnings: tuple[str, ...] = ()
+
+
+def settle_scale(
+    given: float | None,
+    metadata: float | None,
+    measure: Callable[[float | None], ScaleEstimate | None],
+    warnings: Sequence[str] = (),
+) -> SlideScale:
+    """The user's word before the metadata, those before the red cells, unless the cells differ.
+
+    Args:
+        given: what the user says, um/px.
+        metadata: what the files say, um/px.
+        measure: measures the red cells, trying the scale it is given first.
+        warnings: what was refused of the metadata already.
+
+    Raises:
+        ScaleUnknownError: nobody knows, and there are too few red cells.
+    """
+    if given is not None:
+        return SlideScale(given, FROM_USER)
+    measured = measure(metadata)
+    if metadata is None:
+        if measured is None:
+            raise ScaleUnknownError("; ".join([NO_SCALE, *warnings]))
+        return _by_cells(measured, warnings)
+    if measured is None:
+        return SlideScale(metadata, FROM_METADATA, warnings=tuple(warnings))
+    factor = measured.um_per_px / metadata
+    if measured.n_cells >= ENOUGH_CELLS and not 1 / BELIEVED <= factor <= BELIEVED:
+        refused = (
+            f"the file says {metadata:.4g} um/px, not used: its red cells would be "
+            f"{RED_CELL_UM / factor:.1f} um wide"
+        )
+        return _by_cells(measured, (*warnings, refused))
+    return SlideScale(metadata, FROM_METADATA, measured.spread, measured.n_cells, tuple(warnings))
+
+
+def _by_cells(measured: ScaleEstimate, warnings: Sequence[str]) -> SlideScale:
+    return SlideScale(
+        measured.um_per_px, FROM_RED_CELLS, measured.spread, measured.n_cells, tuple(warnings)
+    )
+
+
+def agreed(values: Sequence[float | None]) -> float | None:
+    """The one scale that several fields have, um/px; `None` where one has none or they differ."""
+    known = [value for value in values if value is not None]
+    if not known or len(known) < len(values) or max(known) > AGREE * min(known):
+        return None
+    return sum(known) / len(known)

@@ -1,0 +1,181 @@
+"""Whether an event may be appended to a slide, and what the record adds to it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from leukodiff.core.errors import InputError
+
+from . import events as kinds
+from .errors import Conflict, Locked, StaleSignature
+from .events import Event
+from .state import ANALYSED, REMOVED, STATE_SIGNED, THIRD, SlideState, digest
+
+COMMENT = ""
+"""The comment among the names of cells: none of these is empty."""
+
+_WITH_SIGNED = frozenset({kinds.REOPENED, kinds.REFUSED, kinds.OPENED})
+_TOUCHING = kinds.EDITS | {kinds.COMMENTED}
+
+
+def admitted(
+    state: SlideState,
+    actor: str,
+    kind: str,
+    payload: Mapping[str, Any],
+    since: Sequence[Event],
+) -> dict[str, Any]:
+    """The payload as it goes into the record: `from`, and a new cell's name, are filled in.
+
+    `since` are the events of the slide after the version that the actor had seen.
+
+    Raises:
+        InputError: it makes no sense in this state.
+        Locked: the slide or the reading is signed.
+        Conflict: others touched the same cells since, or they are not what `from` says.
+        StaleSignature: what was signed is not the present state.
+    """
+    said = {key: value for key, value in payload.items() if value is not None or key == "to"}
+    _check_open(state, kind)
+    if kind not in kinds.READING_KINDS:
+        _check_slide_wide(state, actor, kind, said)
+        return said
+    reader = _checked_reader(state, actor, said.get("reader", 1))
+    said = _filled(state, reader, kind, said)
+    _check_conflict(state, reader, kind, said, since)
+    _CHECKS.get(kind, _anything)(state, reader, actor, said)
+    return said
+
+
+def touched(kind: str, payload: Mapping[str, Any]) -> frozenset[str]:
+    """The cells that an event changes; `COMMENT` for the comment."""
+    if kind == kinds.COMMENTED:
+        return frozenset({COMMENT})
+    if kind == kinds.CELL_ADDED:
+        return frozenset({payload["cell"]["cell_id"]})
+    return frozenset(payload["cells"]) if kind in kinds.EDITS else frozenset()
+
+
+def _check_open(state: SlideState, kind: str) -> None:
+    if not state.version and kind != kinds.ADDED:
+        raise InputError(f"{state.slide}: no such slide in the record")
+    if state.status == STATE_SIGNED and kind not in _WITH_SIGNED:
+        raise Locked(f"{state.slide}: signed; re-open it first, with a reason")
+
+
+def _check_slide_wide(state: SlideState, actor: str, kind: str, said: Mapping[str, Any]) -> None:
+    if kind == kinds.ADDED and state.version and state.status != ANALYSED:
+        raise InputError(f"{state.slide}: under review; its cells can't be exchanged")
+    if kind == kinds.ADDED and state.version and said["sha256"] == state.source_sha256:
+        raise InputError(f"{state.slide}: in the record already")
+    if kind == kinds.OPENED and "reader" in said:
+        _checked_reader(state, actor, said["reader"])
+    if kind == kinds.REOPENED and not state.signatures:
+        raise InputError(f"{state.slide}: not signed, so there is nothing to re-open")
+
+
+def _checked_reader(state: SlideState, actor: str, reader: int) -> int:
+    if state.readers == 1:
+        if reader != 1:
+            raise InputError(f"{state.slide}: read by one reader, not by a reader {reader}")
+    elif reader != state.reader_of(actor):
+        raise InputError(f"{state.slide}: reading {reader} is not for {actor} to change")
+    if state.reading(reader).signature:
+        raise Locked(f"{state.slide}: reading {reader} is signed; re-open it first, with a reason")
+    return reader
+
+
+def _filled(state: SlideState, reader: int, kind: str, said: dict[str, Any]) -> dict[str, Any]:
+    if kind == kinds.RECLASSIFIED:
+        named = state.reading(reader).reviewed_as
+        full = {one: {"from": named.get(one)} | change for one, change in said["cells"].items()}
+        return said | {"cells": full}
+    if kind == kinds.CELL_ADDED:
+        cell = {"cell_id": f"p{state.cells_made + 1}"} | said["cell"]
+        return said | {"cell": cell, "to": said.get("to")}
+    return said
+
+
+def _check_conflict(
+    state: SlideState,
+    reader: int,
+    kind: str,
+    said: Mapping[str, Any],
+    since: Sequence[Event],
+) -> None:
+    mine = touched(kind, said)
+    other = [e for e in since if e.kind in _TOUCHING and e.reader == reader]
+    clash = [e for e in other if kind == kinds.SIGNED or mine & touched(e.kind, e.payload)]
+    theirs = {one for e in clash for one in touched(e.kind, e.payload)}
+    both = theirs if kind == kinds.SIGNED else theirs & mine
+    both |= _not_as_said(state, reader, kind, said)
+    if both:
+        raise Conflict(
+            state,
+            tuple(clash),
+            {one: _wanted(kind, said, one) for one in sorted(both)},
+            {one: _present(state, reader, one) for one in sorted(both)},
+        )
+
+
+def _not_as_said(state: SlideState, reader: int, kind: str, said: Mapping[str, Any]) -> set[str]:
+    reading = state.reading(reader)
+    if kind == kinds.RECLASSIFIED:
+        named, gone = reading.reviewed_as, reading.removed
+        changes = said["cells"].items()
+        return {one for one, c in changes if c["from"] != named.get(one) or one in gone}
+    if kind == kinds.CELL_REMOVED:
+        return {one for one in said["cells"] if one in reading.removed}
+    if kind == kinds.CELL_RESTORED:
+        return {one for one in said["cells"] if one not in reading.removed}
+    return set()
+
+
+def _wanted(kind: str, said: Mapping[str, Any], cell_id: str) -> str | None:
+    if kind == kinds.COMMENTED:
+        return str(said["text"])
+    if kind == kinds.RECLASSIFIED:
+        to: str | None = said["cells"][cell_id]["to"]
+        return to
+    return REMOVED if kind == kinds.CELL_REMOVED else None
+
+
+def _present(state: SlideState, reader: int, cell_id: str) -> str | None:
+    reading = state.reading(reader)
+    return reading.comment if cell_id == COMMENT else reading.value(cell_id)
+
+
+def _check_edit(state: SlideState, reader: int, actor: str, said: Mapping[str, Any]) -> None:
+    reading = state.reading(reader)
+    for word, stacks in (("undo_of", reading.undo), ("redo_of", reading.redo)):
+        number = said.get(word)
+        if number is not None and number not in {one.number for one in stacks.get(actor, ())}:
+            raise InputError(f"{state.slide}: event {number} is not there to {word[:4]}")
+
+
+def _check_new_cell(state: SlideState, reader: int, actor: str, said: Mapping[str, Any]) -> None:
+    made = {cell.cell_id for one in state.readings.values() for cell in one.added}
+    if reader == THIRD:
+        raise InputError(f"{state.slide}: the third reader decides, and adds no cells")
+    if said["cell"]["cell_id"] in made:
+        raise InputError(f"{state.slide}: there is a cell {said['cell']['cell_id']} already")
+
+
+def _check_signature(state: SlideState, reader: int, actor: str, said: Mapping[str, Any]) -> None:
+    if said["sha256"] != digest(state, reader):
+        raise StaleSignature(f"{state.slide}: changed since it was looked at; look and sign again")
+    n_open = said["open"]["unidentified"] + said["open"]["not_looked_at"]
+    if n_open and not said["reason"].strip():
+        raise InputError(f"{state.slide}: signed with cells left open only for a reason")
+
+
+def _anything(state: SlideState, reader: int, actor: str, said: Mapping[str, Any]) -> None:
+    """Nothing more is asked."""
+
+
+_CHECKS = {
+    **dict.fromkeys(kinds.EDITS, _check_edit),
+    kinds.CELL_ADDED: _check_new_cell,
+    kinds.SIGNED: _check_signature,
+}

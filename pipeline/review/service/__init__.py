@@ -1,0 +1,1 @@
+"""The review without HTTP: slides, views, jobs, pictures, reviewed reports."""

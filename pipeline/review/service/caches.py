@@ -1,0 +1,133 @@
+"""What is kept in memory within a bound: pictures that were made, and images that are open."""
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from leukodiff.datasets.images import read_rgb
+from leukodiff.pipeline.slides import ImageScan, Scan, is_scan_name, open_scan
+from leukodiff.pipeline.slides.tile_cache import CACHE_BYTES
+
+AT_ONCE = 2
+"""Images that are decoded at a time: each may be large."""
+
+
+@dataclass
+class Bytes:
+    """Made pictures, the longest unused go first. Safe from many threads at once."""
+
+    most: int
+    _kept: OrderedDict[Hashable, bytes] = field(default_factory=OrderedDict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _size: int = 0
+
+    def get(self, key: Hashable, make: Callable[[], bytes]) -> bytes:
+        """The picture, made where it is not kept."""
+        with self._lock:
+            if key in self._kept:
+                self._kept.move_to_end(key)
+                return self._kept[key]
+        made = make()
+        with self._lock:
+            if key not in self._kept and len(made) <= self.most:
+                self._kept[key] = made
+                self._size += len(made)
+            while self._size > self.most:
+                self._size -= len(self._kept.popitem(last=False)[1])
+        return made
+
+
+@dataclass
+class _Held:
+    """An open image; `users` read it now. `ready` is set once it is open, or has failed."""
+
+    ready: threading.Event = field(default_factory=threading.Event)
+    scan: Scan | None = None
+    error: Exception | None = None
+    users: int = 0
+    bytes: int = 0
+
+
+@dataclass
+class Images:
+    """Open images and scans, decoded once however many cells are cut from them.
+
+    A plain image counts with its pixels, a scan with its own cache of tiles. The longest unused are
+    closed first; one that is being read stays until its readers have done.
+    """
+
+    most: int
+    _held: OrderedDict[Path, _Held] = field(default_factory=OrderedDict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _decoding: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(AT_ONCE))
+
+    @contextmanager
+    def open(self, path: Path) -> Iterator[Scan]:
+        """The image as a scan, for as long as it is read.
+
+        Raises:
+            InputError: it can't be read.
+        """
+        held, is_mine = self._take(path)
+        try:
+            if is_mine:
+                self._fill(path, held)
+            held.ready.wait()
+            if held.scan is None:
+                raise held.error or RuntimeError("not opened")
+            yield held.scan
+        finally:
+            self._give(path, held)
+
+    def _take(self, path: Path) -> tuple[_Held, bool]:
+        with self._lock:
+            held = self._held.get(path)
+            is_mine = held is None
+            held = held or _Held()
+            held.users += 1
+            self._held[path] = held
+            self._held.move_to_end(path)
+            return held, is_mine
+
+    def _fill(self, path: Path, held: _Held) -> None:
+        try:
+            with self._decoding:
+                held.scan = opened(path)
+            plain = isinstance(held.scan, ImageScan)
+            held.bytes = held.scan.width * held.scan.height * 3 if plain else CACHE_BYTES
+        except Exception as error:
+            held.error = error
+            raise
+        finally:
+            held.ready.set()
+
+    def _give(self, path: Path, held: _Held) -> None:
+        with self._lock:
+            held.users -= 1
+            if held.error is not None and self._held.get(path) is held:
+                del self._held[path]  # the next one tries again
+            gone = self._too_many()
+        for one in gone:
+            if one.scan:
+                one.scan.close()
+
+    def _too_many(self) -> list[_Held]:
+        gone = []
+        size = sum(held.bytes for held in self._held.values())
+        for path, held in list(self._held.items()):
+            if size > self.most and not held.users:
+                size -= held.bytes
+                gone.append(self._held.pop(path))
+        return gone
+
+
+def opened(path: Path) -> Scan:
+    """An image as `analyze` read it: as a scan where it is one, else decoded at once.
+
+    Raises:
+        InputError: it can't be read.
+    """
+    return open_scan(path) if is_scan_name(path) else ImageScan(read_rgb(path), path)

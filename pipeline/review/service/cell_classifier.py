@@ -1,0 +1,119 @@
+"""A cell that a person drew a box round, named by the classifier that named the others."""
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from leukodiff.classifier.predictions import Predictions
+from leukodiff.core.errors import LeukodiffError
+from leukodiff.datasets.vocabulary import UNIDENTIFIED
+from leukodiff.pipeline.analysis.models import NamesCells
+from leukodiff.pipeline.analysis.windows import ROUND_A_CELL_UM, round_about
+
+from .caches import Images
+from .errors import Refused
+from .pictures import field_image
+
+if TYPE_CHECKING:
+    from leukodiff.pipeline.slides import Scan
+
+    from .slide_store import Loaded
+
+Box = tuple[float, float, float, float]
+
+LEAST_UM, MOST_UM = 2.0, 60.0
+"""Sides of a box that a cell can have."""
+
+
+@dataclass(frozen=True)
+class Named:
+    """What the classifier says of a box: type, confidence 0-1, and probabilities by class.
+
+    `note` says why the classifier does not name it, `warning` where this is not what `analyze`
+    would have said.
+    """
+
+    cell_type: str
+    confidence: float
+    probabilities: tuple[float, ...]
+    note: str = ""
+    warning: str = ""
+
+
+@dataclass
+class Namer:
+    """The classifier, loaded once when the first cell is added."""
+
+    load: Callable[[], NamesCells]
+    images: Images
+    _loaded: NamesCells | None = None
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def name(self, slide: "Loaded", field_id: str, box: Box) -> Named:
+        """What the cell in a box (px of the field) is.
+
+        Raises:
+            Refused: 400 the box is no cell's, 404 its image is gone.
+        """
+        with field_image(self.images, slide, field_id) as scan:
+            require_box(box, scan.width, scan.height, slide.um_per_px)
+            try:
+                classifier = self._classifier()
+            except LeukodiffError as error:
+                return unnamed(slide, f"not classified: {error}")
+            if classifier.metadata.classes != slide.report.class_names:
+                return unnamed(slide, "not classified: the classifier here has other classes")
+            said = _classified(classifier, scan, box, slide.um_per_px)
+        warning = other_model(slide, classifier)
+        confidence = round(float(said.confidence[0]), 6)
+        chances = tuple(round(float(one), 6) for one in said.probabilities[0])
+        return Named(said.cell_types[0], confidence, chances, said.notes[0], warning)
+
+    def _classifier(self) -> NamesCells:
+        with self._lock:
+            self._loaded = self._loaded or self.load()
+            return self._loaded
+
+
+def unnamed(slide: "Loaded", why: str) -> Named:
+    """A cell that no classifier has seen."""
+    n = len(slide.report.class_names)
+    return Named(UNIDENTIFIED, 0.0, (0.0,) * n, why, why)
+
+
+def other_model(slide: "Loaded", classifier: NamesCells) -> str:
+    """What to say where another classifier named the slide's other cells; empty where not."""
+    used = [one for one in slide.report.provenance.models if one.kind == "classifier"]
+    if any(one.sha256 == classifier.metadata.sha256 for one in used):
+        return ""
+    facts = classifier.metadata
+    theirs = ", ".join(f"{one.name} {one.version}" for one in used) or "an unknown one"
+    return (
+        f"named by another classifier ({facts.name} {facts.version}) than this slide's other "
+        f"cells ({theirs})"
+    )
+
+
+def require_box(box: Box, width: int, height: int, um_per_px: float) -> None:
+    """Refuses a box that can't be a cell's.
+
+    Raises:
+        Refused: 400: it is outside the field, or smaller or larger than any cell.
+    """
+    x0, y0, x1, y1 = box
+    if not (0 <= x0 < x1 <= width and 0 <= y0 < y1 <= height):
+        raise Refused(400, f"the box is not inside the field of {width} x {height} px", "body")
+    short, long = min(x1 - x0, y1 - y0) * um_per_px, max(x1 - x0, y1 - y0) * um_per_px
+    if short < LEAST_UM or long > MOST_UM:
+        raise Refused(400, f"a cell has {LEAST_UM:.0f} to {MOST_UM:.0f} um, this box {long:.1f}")
+
+
+def _classified(classifier: NamesCells, scan: "Scan", box: Box, um_per_px: float) -> Predictions:
+    # As the reading of a scan does it: a crop and the glass about it is all that is looked at.
+    left, top, width, height = round_about(scan, box, ROUND_A_CELL_UM / um_per_px)
+    around = np.ascontiguousarray(scan.read(left, top, width, height))
+    moved = np.array([box], np.float32) - np.array([left, top] * 2, np.float32)
+    return classifier.classify(around, moved, um_per_px)

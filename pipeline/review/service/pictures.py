@@ -1,0 +1,192 @@
+"""Pictures of cells: cut from the slide's own images at one physical size."""
+
+import hashlib
+import os
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from leukodiff.core.errors import InputError
+from leukodiff.pipeline.exports.crops import CROP_PX, CROP_UM, GLASS
+from leukodiff.pipeline.exports.overlay import encode_jpeg
+from leukodiff.pipeline.report.report import Cell
+
+from .caches import Bytes, Images
+from .errors import Refused
+
+if TYPE_CHECKING:
+    from leukodiff.pipeline.slides import Scan
+
+    from .slide_store import Loaded
+
+Rgb = NDArray[np.uint8]
+
+SIZES = (48, 64, 80, 96, CROP_PX, 128, 160, 192, 224, 256, 320, 384, 448, 512)
+"""Sides (px) that a crop may be asked for; the next larger one is made."""
+
+SHEET_SIDE, SHEET_CROP_PX = 10, 96
+"""A sheet is so many crops wide and high, of so many px each."""
+
+SHEET_QUALITY = 85
+
+
+@dataclass
+class Pictures:
+    """Cuts cells, and keeps what was cut: a few in memory, more on disk under `folder`."""
+
+    images: Images
+    kept: Bytes
+    folder: Path
+
+    def crop(self, slide: "Loaded", cell: Cell, px: int) -> bytes:
+        """A cell and its neighbourhood, `CROP_UM` wide, as a JPEG of px * px or a little more.
+
+        Raises:
+            Refused: 404, its image is gone or is another one.
+        """
+        side = next((one for one in SIZES if one >= px), SIZES[-1])
+        key = digest(cell.cell_id, _box(cell), side)
+
+        def make() -> bytes:
+            with field_image(self.images, slide, cell.field_id) as scan:
+                return encode_jpeg(cut(scan, cell, slide.um_per_px, side))
+
+        return self._kept(slide, f"{key}.jpg", make)
+
+    def sheet(self, slide: "Loaded", cells: Sequence[Cell]) -> bytes:
+        """Up to `SHEET_SIDE`^2 cells side by side, row by row, as one JPEG.
+
+        Cells whose image is gone are left blank.
+
+        Raises:
+            Refused: 404, the images of all of them are gone.
+        """
+        key = digest("sheet", *((cell.cell_id, _box(cell)) for cell in cells))
+        return self._kept(slide, f"{key}.jpg", lambda: self._sheet(slide, cells))
+
+    def _sheet(self, slide: "Loaded", cells: Sequence[Cell]) -> bytes:
+        rows = -(-len(cells) // SHEET_SIDE)
+        sheet = np.full((rows * SHEET_CROP_PX, SHEET_SIDE * SHEET_CROP_PX, 3), GLASS, np.uint8)
+        missing: list[Refused] = []
+        for field_id in dict.fromkeys(cell.field_id for cell in cells):
+            places = [(i, cell) for i, cell in enumerate(cells) if cell.field_id == field_id]
+            try:
+                with field_image(self.images, slide, field_id) as scan:
+                    for i, cell in places:
+                        y, x = (SHEET_CROP_PX * at for at in divmod(i, SHEET_SIDE))
+                        crop = cut(scan, cell, slide.um_per_px, SHEET_CROP_PX)
+                        sheet[y : y + SHEET_CROP_PX, x : x + SHEET_CROP_PX] = crop
+            except Refused as error:
+                missing += [error] * len(places)
+        if missing and len(missing) == len(cells):
+            raise missing[0]
+        return encode_jpeg(sheet, SHEET_QUALITY)
+
+    def _kept(self, slide: "Loaded", name: str, make: Callable[[], bytes]) -> bytes:
+        path = self.folder / slide.sha256[:24] / name
+
+        def found() -> bytes:
+            with suppress(OSError):
+                return path.read_bytes()
+            made = make()
+            with suppress(OSError):  # no room for it: it is made again
+                write_quietly(path, made)
+            return made
+
+        return self.kept.get((slide.sha256, name), found)
+
+
+def digest(*parts: object) -> str:
+    """A name for what is made from `parts`: what a file may be called, whatever they hold."""
+    return hashlib.sha256(repr(parts).encode(errors="replace")).hexdigest()[:32]
+
+
+def write_quietly(path: Path, content: bytes) -> None:
+    """Writes a file of a cache; no reader ever sees half of it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.{os.getpid()}-{os.urandom(4).hex()}")
+    partial.write_bytes(content)
+    partial.replace(path)
+
+
+def prune(folder: Path, most: int) -> None:
+    """Takes the oldest files of a cache away until it holds no more than `most` bytes."""
+    files = []
+    for path in folder.rglob("*.jpg"):
+        with suppress(OSError):
+            facts = path.stat()
+            files.append((facts.st_mtime_ns, facts.st_size, path))
+    size = sum(one for _, one, _ in files)
+    for _, bytes_, path in sorted(files):
+        if size <= most:
+            return
+        with suppress(OSError):
+            path.unlink()
+        size -= bytes_
+
+
+class field_image:  # noqa: N801 - used as a function
+    """The image of a field of a slide, open for as long as it is read.
+
+    Raises:
+        Refused: 404 with one line: no such field, or where its image was looked for.
+    """
+
+    def __init__(self, images: Images, slide: "Loaded", field_id: str) -> None:
+        self._slide, self._field_id = slide, field_id
+        self._opened = images.open(image_path(slide, field_id))
+
+    def __enter__(self) -> "Scan":
+        try:
+            scan = self._opened.__enter__()
+        except InputError as error:
+            raise Refused(404, str(error)) from error
+        size = self._slide.size(self._field_id)
+        if size and None not in size and size != (scan.width, scan.height):
+            self._opened.__exit__(None, None, None)
+            raise Refused(404, f"{scan.path}: another image than the one that was analysed")
+        return scan
+
+    def __exit__(self, *error: object) -> None:
+        self._opened.__exit__(None, None, None)
+
+
+def image_path(slide: "Loaded", field_id: str) -> Path:
+    """Where the image of a field lies.
+
+    Raises:
+        Refused: 404: there is no such field, or its image is gone.
+    """
+    if slide.size(field_id) is None:
+        raise Refused(404, "no such field", "address")
+    path = slide.paths.get(field_id)
+    if path is None:
+        raise Refused(404, f"{field_id}: nobody knows where its image was")
+    if not path.is_file() and not path.is_dir():
+        raise Refused(404, f"the image is gone: looked for {path}")
+    return path
+
+
+def cut(scan: "Scan", cell: Cell, um_per_px: float, px: int) -> Rgb:
+    """A cell and its neighbourhood, `CROP_UM` wide, (px, px, 3); beyond the image is glass."""
+    side = max(1, round(CROP_UM / um_per_px))
+    left = round((cell.x_min + cell.x_max - side) / 2)
+    top = round((cell.y_min + cell.y_max - side) / 2)
+    x0, y0 = min(max(left, 0), scan.width), min(max(top, 0), scan.height)
+    x1, y1 = max(min(left + side, scan.width), x0), max(min(top + side, scan.height), y0)
+    window = np.full((side, side, 3), GLASS, np.uint8)
+    if x1 > x0 and y1 > y0:
+        inside = scan.read(x0, y0, x1 - x0, y1 - y0)
+        window[y0 - top : y1 - top, x0 - left : x1 - left] = inside
+    how = cv2.INTER_AREA if side > px else cv2.INTER_CUBIC
+    return np.asarray(cv2.resize(window, (px, px), interpolation=how), np.uint8)
+
+
+def _box(cell: Cell) -> tuple[float, ...]:
+    return cell.x_min, cell.y_min, cell.x_max, cell.y_max

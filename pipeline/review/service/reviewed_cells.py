@@ -1,0 +1,130 @@
+"""What signed slides teach: the cells that a person answers for, whose they are, which split."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from leukodiff.datasets.splits import TEST, TRAIN, VAL, position, split_of
+from leukodiff.datasets.vocabulary import UNIDENTIFIED
+from leukodiff.pipeline.report.report import Cell, SmearReport
+
+from ..record import STATE_SIGNED, THIRD, SlideState, applied
+
+PREFIX = "reviews/"
+"""What the groups of signed slides begin with: no group of a public data set does."""
+
+COLUMNS = (
+    "field_id",
+    "cell_type",
+    "reviewed_as",
+    *("x_min", "y_min", "x_max", "y_max"),
+    *("group", "split", "um_per_px"),
+    *("slide_id", "cell_id", "image", "signed_by", "signed_at"),
+)
+"""Of the table: `cell_type` is what the machine said, `reviewed_as` what the person stands for."""
+
+VAL_PLACE = 0.25
+"""The middle of the places of `val` in `split_of`."""
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """A cell as the person who signed left it. `corrected`: the machine called it otherwise.
+
+    `added`: the machine did not find it.
+    """
+
+    cell: Cell
+    added: bool
+
+    @property
+    def corrected(self) -> bool:
+        """Whether a person named it otherwise than the machine."""
+        return self.cell.counted_as != self.cell.cell_type
+
+
+def lessons(report: SmearReport, state: SlideState) -> list[Lesson]:
+    """The cells of a signed slide that a person named or looked at; none of one not signed.
+
+    Without the unidentified ones, and those that were signed without a look.
+    """
+    if state.status != STATE_SIGNED:
+        return []
+    seen = frozenset[str]().union(*(state.reading(n).looked_at for n in (1, 2, THIRD)))
+    machine = {cell.cell_id for cell in report.cells}
+    return [
+        Lesson(cell, cell.cell_id not in machine)
+        for cell in applied(report, state).cells
+        if cell.counted_as != UNIDENTIFIED and (cell.reviewed_as or cell.cell_id in seen)
+    ]
+
+
+def signers(state: SlideState) -> list[dict[str, Any]]:
+    """Who signed a slide, as the provenance has it: the counts of machine and person among it."""
+    return [
+        {
+            "event": one.number,
+            "reader": one.reader,
+            "account": one.actor,
+            "name": one.name,
+            "at": one.at,
+            "statement": one.statement,
+            "reason": one.reason,
+            "left_unidentified": one.unidentified,
+            "left_without_a_look": one.not_looked_at,
+            "machine_said": dict(one.machine),
+            "person_said": dict(one.person),
+            "sha256": one.sha256,
+        }
+        for one in state.signatures
+    ]
+
+
+def joined(alike: Iterable[Sequence[str]]) -> dict[str, str]:
+    """Slide -> its group: the first by name of all slides that are tied to each other.
+
+    `alike` are slides that show the same blood or hold the same image; one alone is a slide.
+    """
+    group: dict[str, str] = {}
+    members: dict[str, set[str]] = {}
+    for slides in alike:
+        together = set(slides)
+        for one in slides:
+            together |= members.get(group.get(one, one), {one})
+        first = min(together)
+        members[first] = together
+        group |= dict.fromkeys(together, first)
+    return group
+
+
+def splits(groups: Iterable[str]) -> dict[str, str]:
+    """Group -> split: by its name alone as ever, but with two groups or more none is without `val`.
+
+    Where the names leave `train` or `val` empty, the group nearest to it is moved there.
+    """
+    place = {group: position(PREFIX + group) for group in groups}
+    found = {group: split_of(PREFIX + group) for group in place}
+    if len(found) == 1:
+        return dict.fromkeys(found, TRAIN)
+    for wanted, middle in ((TRAIN, 1.0), (VAL, VAL_PLACE)):
+        if wanted not in found.values():
+            counts = {split: list(found.values()).count(split) for split in found.values()}
+            free = [g for g, split in found.items() if split == TEST or counts[split] > 1]
+            if free:
+                found[min(free, key=lambda group: abs(place[group] - middle))] = wanted
+    return found
+
+
+def row(lesson: Lesson, facts: Mapping[str, Any]) -> dict[str, Any]:
+    """A line of the table; `facts` are those of its image and slide."""
+    cell = lesson.cell
+    return {
+        "cell_type": cell.cell_type,
+        "reviewed_as": cell.counted_as,
+        **{edge: getattr(cell, edge) for edge in ("x_min", "y_min", "x_max", "y_max")},
+        "cell_id": cell.cell_id,
+        "image": cell.field_id,
+        **facts,
+    }

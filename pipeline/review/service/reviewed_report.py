@@ -1,0 +1,150 @@
+"""A report as a person has reviewed it: the same numbers, and who said what when."""
+
+from dataclasses import dataclass, fields
+from functools import partial
+from typing import Any
+
+from leukodiff.core.errors import InputError
+from leukodiff.pipeline.exports.bundle import EXPORTS
+from leukodiff.pipeline.exports.crops import CROP_PX, Gallery
+from leukodiff.pipeline.exports.look import Look
+from leukodiff.pipeline.exports.tables import cells_csv, counts_csv, fields_csv, measurements_csv
+from leukodiff.pipeline.report.remarks import Remark
+from leukodiff.pipeline.report.report import SmearReport
+from leukodiff.pipeline.report.texts import load_texts
+from leukodiff.pipeline.runs.rerender import CROPS_A_CLASS
+
+from ..record import Reading, Signature, SlideState
+from .errors import Refused
+from .pictures import Pictures
+from .serializers import counts
+from .slide_store import Loaded
+
+CSV = {
+    "cells": cells_csv,
+    "fields": fields_csv,
+    "counts": lambda report: counts_csv([report]),
+    "measurements": measurements_csv,
+}
+"""The tables of an export, by name."""
+
+TYPES = {
+    "html": "text/html; charset=utf-8",
+    "pdf": "application/pdf",
+    "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+    "fhir": "application/fhir+json",
+    "hl7": "application/octet-stream",
+    "csv": "text/csv; charset=utf-8",
+}
+"""The formats, and what a browser is told of them."""
+
+
+@dataclass(frozen=True)
+class ReviewedReport(SmearReport):
+    """A report whose remarks say first what a person did: in every export, whichever its format.
+
+    `review` is that, a sentence each, in the language of the report.
+    """
+
+    review: tuple[Remark, ...] = ()
+
+    @property
+    def remarks(self) -> tuple[Remark, ...]:
+        """Who reviewed it, then what else a reader must know."""
+        return (*self.review, *super().remarks)
+
+
+def reviewed_report(
+    machine: SmearReport, person: SmearReport, state: SlideState, reading: Reading
+) -> ReviewedReport:
+    """The report to be exported.
+
+    Args:
+        machine: what the machine found.
+        person: the same with the review applied.
+        state: the review.
+        reading: the one that was applied.
+    """
+    values: dict[str, Any] = {one.name: getattr(person, one.name) for one in fields(SmearReport)}
+    return ReviewedReport(**values, review=review_remarks(machine, person, state, reading))
+
+
+def review_remarks(
+    machine: SmearReport, person: SmearReport, state: SlideState, reading: Reading
+) -> tuple[Remark, ...]:
+    """Who reviewed and signed, what the machine said and what the person said."""
+    moved = [cell for cell in person.cells if cell.reviewed_as not in (None, cell.cell_type)]
+    n_added, n_removed = len(reading.added), len(reading.removed)
+    return (
+        *([_signed(one) for one in state.signatures] or [Remark("not_signed")]),
+        _counted("machine", counts(machine.cells, "cell_type")),
+        _counted("person", counts(person.cells, "counted_as")),
+        Remark("person_did", named=len(moved), added=n_added, removed=n_removed),
+        *([Remark("comment", text=reading.comment)] if reading.comment else []),
+    )
+
+
+def _signed(one: Signature) -> Remark:
+    because = {"reason": one.reason} if one.reason else {}
+    code = "signed_because" if because else "signed"
+    return Remark(code, name=one.name, reader=one.reader, at=one.at, **because)
+
+
+def _counted(by: str, found: dict[str, int]) -> Remark:
+    return Remark(f"{by}_counted", counts=tuple(found.items())) if found else Remark(f"{by}_none")
+
+
+def look_of(slide: Loaded) -> Look:
+    """The language and parts that the slide's report was made with; English where it is gone."""
+    made = slide.report_settings
+    hints = bool(made.get("hints", True))
+    try:
+        return Look(load_texts(str(made.get("language", "en"))), hints)
+    except InputError:
+        return Look(hints=hints)
+
+
+def export(
+    kind: str, slide: Loaded, report: ReviewedReport, pictures: Pictures, table: str = "cells"
+) -> tuple[str, bytes]:
+    """A file made from the reviewed state: its name and its content.
+
+    Raises:
+        Refused: 404: there is no such format or table.
+    """
+    if kind not in TYPES:
+        raise Refused(404, f"no export {kind[:20]!r}; there are {', '.join(TYPES)}", "address")
+    if kind == "csv":
+        if table not in CSV:
+            raise Refused(404, f"no table {table[:20]!r}; there are {', '.join(CSV)}", "address")
+        return f"{report.slide_id}-{table}.csv", CSV[table](report).encode("utf-8", "replace")
+    name, made = made_as(kind, slide, report, pictures)
+    content = made.encode("utf-8", "backslashreplace") if isinstance(made, str) else made
+    return f"{report.slide_id}-{name}", content
+
+
+def made_as(
+    kind: str, slide: Loaded, report: ReviewedReport, pictures: Pictures
+) -> tuple[str, str | bytes]:
+    """`html` or one of `EXPORTS`, with the cells' pictures where the format shows some."""
+    look = look_of(slide)
+    crops = crops_of(slide, report, pictures) if kind in ("html", "pdf") else {}
+    if kind == "html":
+        from leukodiff.pipeline.exports.html import report_html
+
+        return "report.html", report_html(report, crops, {}, look)
+    name, make = EXPORTS[kind]
+    return name, make(report, crops, {}, look)
+
+
+def crops_of(slide: Loaded, report: SmearReport, pictures: Pictures) -> dict[str, bytes]:
+    """A few cells of each class as the report shows them; without those whose image is gone."""
+    gallery, gone = Gallery(CROPS_A_CLASS), set[str]()
+    for cell in report.cells:
+        if cell.field_id in gone:
+            continue
+        try:
+            gallery.offer(cell, partial(pictures.crop, slide, cell, CROP_PX))
+        except Refused:
+            gone.add(cell.field_id)
+    return dict(gallery.crops())

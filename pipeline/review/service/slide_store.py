@@ -1,0 +1,146 @@
+"""The slides of an output folder: which there are, what each holds, and where its images lie."""
+
+import hashlib
+import json
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from leukodiff.core.errors import InputError
+from leukodiff.pipeline.report.report import Cell, SmearReport
+from leukodiff.pipeline.report.serialize import STORED, read_stored
+from leukodiff.pipeline.runs.output import RECORD
+from leukodiff.pipeline.slides.discover import natural
+
+KEPT = 8
+"""Slides that are kept read: one of 5,000 cells takes some 10 MB."""
+
+LOOK_AGAIN = 1.0
+"""Seconds after which the folder is looked at again."""
+
+
+@dataclass(frozen=True)
+class Stamp:
+    """A slide's folder as it was last seen: a slide analysed anew has another."""
+
+    folder: Path
+    changed: int
+    size: int
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A slide as the machine left it. `sha256` is that of its smear.json."""
+
+    slide_id: str
+    folder: Path
+    sha256: str
+    report: SmearReport
+    record: Mapping[str, Any]
+
+    @property
+    def content(self) -> str:
+        """What an address carries so that a browser may keep a picture for good."""
+        return self.sha256[:12]
+
+    @property
+    def um_per_px(self) -> float:
+        """The scale of its fields; a camera's usual one where nobody knows it."""
+        return self.report.um_per_px or 0.1
+
+    @cached_property
+    def by_id(self) -> Mapping[str, Cell]:
+        """The machine's cells."""
+        return {cell.cell_id: cell for cell in self.report.cells}
+
+    @cached_property
+    def paths(self) -> Mapping[str, Path]:
+        """Where the image of each field was when it was analysed, by field_id."""
+        names = [one.field_id for one in self.report.fields]
+        told = [Path(path) for path in self.record.get("paths", ())]
+        if len(told) == len(names):
+            return dict(zip(names, told, strict=True))
+        return {path.name: path for path in told}
+
+    def size(self, field_id: str) -> tuple[int | None, int | None] | None:
+        """Width and height (px) of a field; `None` where there is no such field."""
+        found = (f for f in self.report.fields if f.field_id == field_id)
+        return next(((f.width, f.height) for f in found), None)
+
+    @property
+    def report_settings(self) -> Mapping[str, Any]:
+        """What its report was made with."""
+        made = self.record.get("made_by", {}).get("report", {})
+        return made if isinstance(made, dict) else {}
+
+
+@dataclass
+class Shelf:
+    """The slides in an output folder, by slide_id. Safe to use from many threads at once."""
+
+    out: Path
+    _stamps: dict[str, Stamp] = field(default_factory=dict)
+    _loaded: OrderedDict[Stamp, Loaded] = field(default_factory=OrderedDict)
+    _lock: threading.RLock = field(default_factory=threading.RLock)
+    _looked: float = -1e9
+
+    def refresh(self, now: bool = False) -> Mapping[str, Stamp]:
+        """The slides there are; looks at the folder no oftener than once in a second."""
+        with self._lock:
+            if now or time.monotonic() - self._looked > LOOK_AGAIN:
+                self._stamps = stamps(self.out)
+                self._looked = time.monotonic()
+            return dict(self._stamps)
+
+    def get(self, slide_id: str) -> Loaded | None:
+        """A slide; `None` where there is none of that name. Names are looked up, never joined.
+
+        Raises:
+            InputError: its folder is damaged.
+        """
+        known = self.refresh()
+        stamp = known.get(slide_id) or self.refresh(now=slide_id not in known).get(slide_id)
+        if stamp is None:
+            return None
+        with self._lock:
+            if stamp not in self._loaded:
+                self._loaded[stamp] = load(slide_id, stamp.folder)
+            self._loaded.move_to_end(stamp)
+            while len(self._loaded) > KEPT:
+                self._loaded.popitem(last=False)
+            return self._loaded[stamp]
+
+
+def stamps(out: Path) -> dict[str, Stamp]:
+    """The whole slides in a folder: slide_id -> its folder as it is now, in natural order."""
+    found: dict[str, Stamp] = {}
+    with suppress(FileNotFoundError):
+        for folder in sorted(out.iterdir(), key=lambda path: natural(path.name)):
+            if folder.name.startswith(".") or not (folder / RECORD).is_file():
+                continue
+            with suppress(OSError):  # taken away meanwhile
+                facts = (folder / STORED).stat()
+                found[folder.name] = Stamp(folder, facts.st_mtime_ns, facts.st_size)
+    return found
+
+
+def load(slide_id: str, folder: Path) -> Loaded:
+    """Reads a slide's folder.
+
+    Raises:
+        InputError: it is damaged, or another version of leukodiff wrote it.
+    """
+    path = folder / STORED
+    report = read_stored(path)
+    try:
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        record = json.loads((folder / RECORD).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"{folder}: damaged; analyze the slide again ({error})") from error
+    return Loaded(slide_id, folder, digest, report, record if isinstance(record, dict) else {})

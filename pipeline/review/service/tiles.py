@@ -1,0 +1,142 @@
+"""Deep zoom: a field or a whole scan as tiles, read from the slide itself.
+
+The layout is Deep Zoom's: the last level is full resolution, each one before has half of it, the
+first is one px; tiles of 254 px overlap their neighbours by one.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from threading import Lock
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from leukodiff.pipeline.exports.overlay import encode_jpeg
+
+from .caches import Bytes, Images
+from .errors import Refused
+from .pictures import field_image, image_path
+
+if TYPE_CHECKING:
+    from leukodiff.pipeline.slides import Scan
+
+    from .slide_store import Loaded
+
+Rgb = NDArray[np.uint8]
+
+TILE_PX, OVERLAP_PX = 254, 1
+
+SMALL_PX = 2048
+"""Levels up to this (longer side, px) come from one picture of the whole, made once: a scan without
+a pyramid would else be read from end to end for each of their tiles."""
+
+SMALL_KEPT = 12
+
+QUALITY = 85
+
+
+def levels(width: int, height: int) -> int:
+    """How many levels an image has, full resolution and one px included."""
+    return math.ceil(math.log2(max(width, height, 1))) + 1
+
+
+@dataclass
+class Tiles:
+    """Makes tiles, and keeps those that were made."""
+
+    images: Images
+    kept: Bytes
+    _small: dict[object, Rgb] = field(default_factory=dict)
+    _lock: Lock = field(default_factory=Lock)
+
+    def facts(self, slide: "Loaded", field_id: str) -> Mapping[str, int]:
+        """Size of a field and how it is cut.
+
+        Raises:
+            Refused: 404: no such field, or its image is gone.
+        """
+        with field_image(self.images, slide, field_id) as scan:
+            size = scan.width, scan.height
+        return {
+            "width": size[0],
+            "height": size[1],
+            "tile": TILE_PX,
+            "overlap": OVERLAP_PX,
+            "levels": levels(*size),
+        }
+
+    def tile(self, slide: "Loaded", field_id: str, level: int, x: int, y: int) -> bytes:
+        """A tile as a JPEG.
+
+        Raises:
+            Refused: 404: no such field or tile, or its image is gone.
+        """
+        image_path(slide, field_id)  # gone since it was kept: told, not hidden
+        key = (slide.sha256, field_id, level, x, y)
+        return self.kept.get(key, lambda: self._made(slide, field_id, level, x, y))
+
+    def _made(self, slide: "Loaded", field_id: str, level: int, x: int, y: int) -> bytes:
+        with field_image(self.images, slide, field_id) as scan:
+            last = levels(scan.width, scan.height) - 1
+            if not 0 <= level <= last:
+                raise Refused(404, "no such level")
+            downsample = 2.0 ** (last - level)
+            box = tile_box(scan.width, scan.height, downsample, x, y)
+            small = max(scan.width, scan.height) / downsample <= SMALL_PX < max(scan.levels[0][:2])
+            if small:
+                whole = self._small_picture((slide.sha256, field_id), scan)
+                return encode_jpeg(from_small(whole, box, downsample, scan), QUALITY)
+            return encode_jpeg(region(scan, box, downsample), QUALITY)
+
+    def _small_picture(self, key: object, scan: "Scan") -> Rgb:
+        with self._lock:
+            if key not in self._small:
+                if len(self._small) >= SMALL_KEPT:
+                    self._small.pop(next(iter(self._small)))
+                downsample = max(scan.width, scan.height) / SMALL_PX
+                self._small[key] = scan.read_at(0, 0, scan.width, scan.height, downsample)
+            return self._small[key]
+
+
+def tile_box(width: int, height: int, downsample: float, x: int, y: int) -> tuple[int, ...]:
+    """Left, top, right and bottom of a tile in px of its level, its overlap included.
+
+    Raises:
+        Refused: 404: the level has no such tile.
+    """
+    across, down = math.ceil(width / downsample), math.ceil(height / downsample)
+    left, top = max(0, x * TILE_PX - OVERLAP_PX), max(0, y * TILE_PX - OVERLAP_PX)
+    if x < 0 or y < 0 or x * TILE_PX >= across or y * TILE_PX >= down:
+        raise Refused(404, "no such tile")
+    right = min(across, (x + 1) * TILE_PX + OVERLAP_PX)
+    below = min(down, (y + 1) * TILE_PX + OVERLAP_PX)
+    return left, top, right, below
+
+
+def region(scan: "Scan", box: tuple[int, ...], downsample: float) -> Rgb:
+    """A box (px of a level) of a scan; the level's last px may be more than the scan has."""
+    left, top = box[0] * downsample, box[1] * downsample
+    right = min(float(scan.width), box[2] * downsample)
+    below = min(float(scan.height), box[3] * downsample)
+    pixels = scan.read_at(left, top, right - left, below - top, downsample)
+    return _sized(pixels, box)
+
+
+def from_small(whole: Rgb, box: tuple[int, ...], downsample: float, scan: "Scan") -> Rgb:
+    """The same from a picture of the whole."""
+    factor_x, factor_y = whole.shape[1] / scan.width, whole.shape[0] / scan.height
+    x0, x1 = (min(round(at * downsample * factor_x), whole.shape[1]) for at in (box[0], box[2]))
+    y0, y1 = (min(round(at * downsample * factor_y), whole.shape[0]) for at in (box[1], box[3]))
+    x0, y0 = min(x0, whole.shape[1] - 1), min(y0, whole.shape[0] - 1)
+    return _sized(whole[y0 : max(y1, y0 + 1), x0 : max(x1, x0 + 1)], box)
+
+
+def _sized(pixels: Rgb, box: tuple[int, ...]) -> Rgb:
+    width, height = box[2] - box[0], box[3] - box[1]
+    if pixels.shape[:2] == (height, width):
+        return pixels
+    how = cv2.INTER_AREA if pixels.shape[1] > width else cv2.INTER_LINEAR
+    return np.asarray(cv2.resize(pixels, (width, height), interpolation=how), np.uint8)

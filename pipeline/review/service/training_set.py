@@ -1,0 +1,298 @@
+"""Signed slides as a training set: a folder that `--data table=FOLDER` reads."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import json
+import shutil
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from leukodiff.core.errors import InputError
+from leukodiff.datasets.layout import IMAGE_SUFFIXES
+from leukodiff.pipeline.exports.tables import without_formula
+from leukodiff.pipeline.report.report import Cell
+from leukodiff.pipeline.runs.output import OutputError, write_whole, writing
+from leukodiff.pipeline.slides import Scan, is_scan_name, open_scan
+
+from ..record import STATE_SIGNED, Record, SlideState
+from .errors import Refused
+from .pictures import image_path
+from .reviewed_cells import COLUMNS, PREFIX, Lesson, joined, lessons, row, signers, splits
+from .reviews import CELLS
+from .settings import ReviewSettings
+from .slide_store import Loaded, Shelf
+from .uploads import free_name, safe_name
+from .views import cells_digest
+
+TABLE, PROVENANCE = "cells.csv", "provenance.json"
+
+WINDOW_UM = 60.0
+"""Side of what is cut out of a scan round a cell: all that a crop and its background need."""
+
+Rgb = np.ndarray[Any, np.dtype[np.uint8]]
+
+
+@dataclass(frozen=True)
+class Source:
+    """A signed slide: where its review lies, and what it teaches. `name` is its own among all."""
+
+    name: str
+    slide: Loaded
+    state: SlideState
+    lessons: tuple[Lesson, ...]
+
+
+@dataclass
+class Made:
+    """What came of it: signed slides, cells by split and type, and what was left out, why."""
+
+    slides: int = 0
+    corrected: int = 0
+    added: int = 0
+    cells: Counter[tuple[str, str]] = field(default_factory=Counter)
+    left_out: list[str] = field(default_factory=list)
+
+
+def make_training_set(folders: Sequence[Path], out: Path, record: str = "") -> Made:
+    """Writes the signed slides of some reviews into a new folder, whole or not at all.
+
+    The images of plain fields are copied as they are; of a scan a window round each cell is cut.
+    `cells.csv` has a row a cell, `provenance.json` says who signed what when, over which record.
+
+    Args:
+        folders: what `review` was given.
+        out: a folder that is not there yet, or empty.
+        record: the record's address where it lies elsewhere.
+
+    Raises:
+        InputError: there is no record, it is not whole, or nothing in it is signed and can be used.
+        OutputError: `out` holds something, or can't be written.
+    """
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise OutputError(f"{out}: is there already; choose another --out or remove it")
+    made, sources, records = Made(), list[Source](), list[dict[str, Any]]()
+    for folder in folders:
+        found, facts = read_review(folder, record, [one.name for one in sources], made)
+        sources += found
+        records.append(facts)
+    partial = out.with_name(f".{out.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    try:
+        with writing(partial):
+            partial.mkdir(parents=True)
+        _write(sources, records, partial, made)
+        with writing(out):
+            if out.exists():
+                out.rmdir()
+            partial.replace(out)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    return made
+
+
+def read_review(
+    folder: Path, url: str, taken: Sequence[str], made: Made
+) -> tuple[list[Source], dict[str, Any]]:
+    """The signed slides of one review, and what the provenance says of its record.
+
+    Raises:
+        InputError: there is no record, or it is not whole.
+    """
+    with Record(url or ReviewSettings(folder).record_url, make=False) as record:
+        if faults := record.verify():
+            raise InputError(f"{folder}: the record is not whole ({faults[0]}); see audit verify")
+        head = str(record.head())
+        states = [record.state(row.slide_id) for row in record.slides()]
+        name = record.database.name
+    shelf, sources = Shelf(folder), list[Source]()
+    for state in sorted(states, key=lambda one: one.slide):
+        if state.status != STATE_SIGNED:
+            continue
+        own = free_name(safe_name(state.slide), [*taken, *(one.name for one in sources)])
+        if (source := _source(shelf, state, own, made)) is not None:
+            sources.append(source)
+    return sources, {"folder": folder.name, "record": name, "head": head}
+
+
+def _source(shelf: Shelf, state: SlideState, name: str, made: Made) -> Source | None:
+    try:
+        slide = shelf.get(state.slide)
+    except InputError as error:
+        made.left_out.append(f"{state.slide}: {error}")
+        return None
+    why = _unfit(slide, state)
+    if slide is None or why:
+        made.left_out.append(f"{state.slide}: {why}")
+        return None
+    return Source(name, slide, state, tuple(lessons(slide.report, state)))
+
+
+def _unfit(slide: Loaded | None, state: SlideState) -> str:
+    if slide is None:
+        return "its folder is gone"
+    if slide.report.um_per_px is None:
+        return "its scale (um/px) is not known"
+    if state.summary.get(CELLS) != cells_digest(slide.report):
+        return "analysed anew after it was reviewed"
+    return ""
+
+
+def _write(
+    sources: Sequence[Source], records: Sequence[Mapping[str, Any]], folder: Path, made: Made
+) -> None:
+    """Writes images, table and provenance."""
+    rows, shown, alike = list[dict[str, Any]](), dict[str, str](), list[list[str]]()
+    for source in sources:
+        own, tied = _rows(source, folder, shown, made)
+        rows += own
+        alike += [[source.name], *([source.name, one] for one in tied)]
+    if not rows:
+        told = "; ".join(made.left_out[:3]) or "sign some first"
+        raise InputError(f"no signed slide with cells that a person looked at ({told})")
+    alike += _same_blood(sources)
+    taught = {one["slide_id"] for one in rows}
+    group = {name: first for name, first in joined(alike).items() if name in taught}
+    split = splits(set(group.values()))
+    for one in rows:
+        one["group"] = PREFIX + group[one["slide_id"]]
+        one["split"] = split[group[one["slide_id"]]]
+        made.cells[one["split"], one["reviewed_as"]] += 1
+    write_whole(folder / TABLE, _csv(rows))
+    facts = [_facts(source, group, split, rows) for source in sources if source.name in taught]
+    made.slides = len(facts)
+    provenance = {
+        "made_by": f"leukodiff {version('leukodiff')}",
+        "records": list(records),
+        "slides": facts,
+        "left_out": made.left_out,
+    }
+    write_whole(folder / PROVENANCE, json.dumps(provenance, indent=2, ensure_ascii=False) + "\n")
+
+
+def _rows(
+    source: Source, folder: Path, shown: dict[str, str], made: Made
+) -> tuple[list[dict[str, Any]], set[str]]:
+    """The lines of a slide, and the slides that hold an image of its own.
+
+    `shown` is the content of an image -> the slide that it was first met in.
+    """
+    signature = source.state.signatures[-1]
+    slide_wide = {
+        "slide_id": source.name,
+        "um_per_px": source.slide.report.um_per_px,
+        "signed_by": signature.name,
+        "signed_at": signature.at,
+    }
+    rows, tied = list[dict[str, Any]](), set[str]()
+    for field_id in dict.fromkeys(one.cell.field_id for one in source.lessons):
+        own = [one for one in source.lessons if one.cell.field_id == field_id]
+        try:
+            path = image_path(source.slide, field_id)
+            with writing(folder):
+                images = list(_images(path, source, own, folder))
+        except (Refused, InputError) as error:
+            made.left_out.append(f"{source.name}: {len(own)} cells of {field_id}: {error}")
+            continue
+        tied.add(shown.setdefault(_content(path), source.name))
+        made.corrected += sum(one.corrected for one in own)
+        made.added += sum(one.added for one in own)
+        rows += [row(one, slide_wide | facts) for one, facts in images]
+    return rows, tied - {source.name}
+
+
+def _images(
+    path: Path, source: Source, own: Sequence[Lesson], folder: Path
+) -> Iterator[tuple[Lesson, dict[str, Any]]]:
+    """Writes the image that a field's cells are in, or one a cell; each cell with its facts."""
+    taken = [one.name for one in folder.iterdir()]
+    if path.suffix.lower() in IMAGE_SUFFIXES and not is_scan_name(path):
+        name = free_name(safe_name(f"{source.name}_{path.name}"), taken)
+        shutil.copyfile(path, folder / name)
+        yield from ((one, {"field_id": name}) for one in own)
+        return
+    with open_scan(path) as scan:
+        for one in own:
+            pixels, (left, top) = window(scan, one.cell, float(source.slide.report.um_per_px or 0))
+            name = free_name(safe_name(f"{source.name}_{one.cell.cell_id}.png"), taken)
+            taken.append(name)
+            Image.fromarray(pixels).save(folder / name)
+            yield one, {"field_id": name, **_moved(one.cell, left, top)}
+
+
+def window(scan: Scan, cell: Cell, um_per_px: float) -> tuple[Rgb, tuple[int, int]]:
+    """What lies round a cell, `WINDOW_UM` wide where the scan is, and its left and top (px)."""
+    side = round(WINDOW_UM / um_per_px)
+    width, height = min(side, scan.width), min(side, scan.height)
+    left = round((cell.x_min + cell.x_max - width) / 2)
+    top = round((cell.y_min + cell.y_max - height) / 2)
+    left = min(max(left, 0), scan.width - width)
+    top = min(max(top, 0), scan.height - height)
+    return scan.read(left, top, width, height), (left, top)
+
+
+def _moved(cell: Cell, left: int, top: int) -> dict[str, float]:
+    across = {edge: round(getattr(cell, edge) - left, 1) for edge in ("x_min", "x_max")}
+    return across | {edge: round(getattr(cell, edge) - top, 1) for edge in ("y_min", "y_max")}
+
+
+def _same_blood(sources: Sequence[Source]) -> list[list[str]]:
+    """Slides of one sample: no split may come between them."""
+    found: dict[str, list[str]] = {}
+    for source in sources:
+        if sample := source.slide.report.sample.sample_id:
+            found.setdefault(sample, []).append(source.name)
+    return list(found.values())
+
+
+def _facts(
+    source: Source,
+    group: Mapping[str, str],
+    split: Mapping[str, str],
+    rows: Sequence[Mapping[str, Any]],
+) -> dict[str, Any]:
+    """What the provenance says of a slide."""
+    own = [one for one in rows if one["slide_id"] == source.name]
+    return {
+        "slide": source.name,
+        "slide_id": source.slide.slide_id,
+        "group": group[source.name],
+        "split": split[group[source.name]],
+        "cells": len(own),
+        "corrected": sum(one["reviewed_as"] != one["cell_type"] for one in own),
+        "removed": len(source.state.removed),
+        "smear_sha256": source.slide.sha256,
+        "models": [
+            {"kind": one.kind, "name": one.name, "version": one.version, "sha256": one.sha256}
+            for one in source.slide.report.provenance.models
+        ],
+        "signatures": signers(source.state),
+        "comment": source.state.comment,
+    }
+
+
+def _csv(rows: Sequence[Mapping[str, Any]]) -> str:
+    text = io.StringIO()
+    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
+    writer.writeheader()
+    for one in rows:
+        plain = {k: without_formula(v) if isinstance(v, str) else v for k, v in one.items()}
+        writer.writerow(plain)
+    return text.getvalue()
+
+
+def _content(path: Path) -> str:
+    """What an image is recognised by: its bytes; a folder of a scan by its name and size."""
+    if path.is_dir():
+        return f"{path.name}/{sum(one.stat().st_size for one in path.rglob('*'))}"
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

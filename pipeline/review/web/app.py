@@ -1,0 +1,170 @@
+"""The routes, and the order in which a request meets what stands before them."""
+
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Mount, Route
+from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from leukodiff.core.errors import LeukodiffError
+from leukodiff.pipeline.runs.output import OutputError, log_error
+
+from ..service.errors import Refused
+from ..service.people import ANALYZE, ANYONE, LOOK, MANAGE, REVIEW, SIGN
+from . import (
+    api_differences,
+    api_people,
+    api_pictures,
+    api_queue,
+    api_references,
+    api_slides,
+    pages,
+)
+from .access import Guard
+from .app_state import Desk
+from .endpoint import Function, answers, desk_of
+from .headers import SecurityHeaders
+from .json_http import refusal
+from .stream import stream
+
+log = logging.getLogger("leukodiff")
+
+
+def make_app(desk: Desk) -> ASGIApp:
+    """The whole application over a desk, which it opens at its start and closes at its end."""
+
+    @asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        await run_in_threadpool(desk.open)
+        yield
+        await run_in_threadpool(desk.close)
+
+    app = Starlette(
+        routes=routes(),
+        lifespan=lifespan,
+        exception_handlers={
+            Refused: on_refused,
+            HTTPException: on_http,
+            LeukodiffError: on_ours,
+            Exception: on_bug,
+        },
+    )
+    app.state.desk = desk
+    app.router.redirect_slashes = False
+
+    async def with_app(scope: Scope, receive: Receive, send: Send) -> None:
+        scope["app"] = app
+        await guard(scope, receive, send)
+
+    guard = Guard(app, desk, on_refused)
+    return SecurityHeaders(with_app, desk.settings.scheme == "https")
+
+
+def routes() -> list[BaseRoute]:
+    """All that the server answers."""
+    one = "/api/slides/{slide}"
+    return [
+        Route("/", pages.worklist),
+        Route("/slides/{slide}", pages.gallery),
+        Route("/slides/{slide}/view", pages.viewer),
+        Route("/slides/{slide}/differences", pages.differences),
+        Route("/slides/{slide}/report", pages.report),
+        Route("/people", pages.people),
+        Route("/password", pages.password),
+        Route("/login", pages.login_page, methods=["GET"]),
+        Route("/login", pages.login, methods=["POST"]),
+        Route("/logout", pages.logout, methods=["POST"]),
+        _get("/api/slides", api_slides.slides),
+        _get(one, api_slides.slide),
+        _get(f"{one}/events", api_slides.events),
+        _get(f"{one}/history", api_slides.history),
+        Route(f"{one}/stream", stream, methods=["GET"]),
+        _post(f"{one}/events", api_slides.change, REVIEW),
+        _post(f"{one}/undo", api_slides.back, REVIEW),
+        _post(f"{one}/redo", api_slides.again, REVIEW),
+        _post(f"{one}/cells", api_slides.add_cell, REVIEW),
+        _post(f"{one}/sign", api_slides.sign, SIGN),
+        _post(f"{one}/reopen", api_slides.reopen, SIGN),
+        _get(f"{one}/export/{{kind}}", api_slides.exported),
+        _get(f"{one}/differences", api_differences.differing),
+        _get("/api/references", api_references.references),
+        _post("/api/references", api_references.add, SIGN),
+        _post("/api/references/remove", api_references.remove, SIGN),
+        _get("/references/{type}/{id}", api_references.picture),
+        _get("/api/users", api_people.users, MANAGE),
+        _post("/api/users", api_people.add, MANAGE),
+        _post("/api/users/role", api_people.give_role, MANAGE),
+        _post("/api/users/password", api_people.give_password, MANAGE),
+        _post("/api/users/disable", api_people.disable, MANAGE),
+        _post("/api/users/enable", api_people.enable, MANAGE),
+        _get("/api/log", api_people.log, MANAGE),
+        _post("/api/password", api_people.own_password, LOOK),
+        _get("/crops/{slide}/sheet/{n}.jpg", api_pictures.sheet),
+        _get("/crops/{slide}/{cell}.jpg", api_pictures.crop),
+        _get("/tiles/{slide}/{field}/{level}/{x}_{y}.jpg", api_pictures.tile),
+        _get("/tiles/{slide}/{field}.json", api_pictures.tiles),
+        _get("/api/queue", api_queue.queue),
+        Route("/api/upload", api_queue.upload, methods=["POST"]),
+        _post("/api/analyze", api_queue.analyze, ANALYZE),
+        _post("/api/queue/{n}/stop", api_queue.stop, ANALYZE),
+        Mount("/static", StaticFiles(directory=pages.STATIC, check_dir=False), name="static"),
+    ]
+
+
+def _get(path: str, function: Function, needs: str = LOOK) -> Route:
+    return Route(path, answers(function, needs), methods=["GET"])
+
+
+def _post(path: str, function: Function, needs: str) -> Route:
+    return Route(path, answers(function, needs), methods=["POST"])
+
+
+async def on_refused(request: Request, error: Exception) -> Response:
+    """Says why, as a page where a browser goes to a page; records it where it may be an attack."""
+    assert isinstance(error, Refused)  # noqa: S101 - registered for it alone
+    person = request.scope.get("person", ANYONE)
+    if error.what:
+        where = f"{request.method} {request.url.path}"
+        await run_in_threadpool(desk_of(request).refused, person, where, error)
+    if wants_page(request):
+        title = "Not found" if error.status == 404 else "Refused"
+        return pages.page(request, "error.html", error.status, title=title, message=error.error)
+    return refusal(error)
+
+
+def wants_page(request: Request) -> bool:
+    """Whether a person looks at the answer, and not a script."""
+    path = request.url.path
+    made = path.startswith(("/api/", "/crops/", "/references/", "/tiles/", "/static/"))
+    return not made and "text/html" in request.headers.get("accept", "")
+
+
+async def on_http(request: Request, error: Exception) -> Response:
+    """What the routes refuse by themselves: no such page, no such method."""
+    assert isinstance(error, HTTPException)  # noqa: S101 - registered for it alone
+    what = "address" if error.status_code in (404, 405) else "request"
+    line = {404: "there is no such page", 405: "not used here"}.get(error.status_code, error.detail)
+    return await on_refused(request, Refused(error.status_code, line, what))
+
+
+async def on_ours(request: Request, error: Exception) -> Response:
+    """The record or a file can't be read or written: nothing was kept of what was asked."""
+    log.error("%s %s: %s", request.method, request.url.path, error)
+    return await on_refused(request, Refused(503, str(error)))
+
+
+async def on_bug(request: Request, error: Exception) -> Response:
+    """An error of ours: the log has all of it, the page a line."""
+    log.exception("%s %s", request.method, request.url.path, exc_info=error)
+    try:
+        log_error(desk_of(request).settings.out, f"{request.method} {request.url.path}", error)
+    except OutputError:
+        log.error("errors.log can't be written")
+    return refusal(Refused(500, "an error in leukodiff; errors.log has it"))

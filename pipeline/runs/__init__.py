@@ -1,0 +1,1 @@
+"""Analysis of many slides: runs, resumption, crashes, output folders."""

@@ -1,0 +1,116 @@
+"""Where slides come from and where results go: a folder that all nodes see, or an object store."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, cast
+
+from leukodiff.core.errors import InputError
+
+from ..observer import NOBODY, Keeper, Step
+from ..output import OutputError
+from leukodiff.pipeline.slides.discover import Field, Slide
+
+MIRAX = ".mrxs"
+"""Such a scan is a file and the folder beside it of the same name."""
+
+WITH_NEIGHBOURS = frozenset({".vms", ".vmu", ".dcm"})
+"""Such a scan has its pixels in the files beside it."""
+
+
+def is_url(text: str | os.PathLike[str]) -> bool:
+    """Whether a place is an object store's: `s3://bucket/slides`."""
+    return "://" in os.fspath(text)
+
+
+def at(place: str | Path) -> Path:
+    """A path; of a URL, what behaves like one: any store that fsspec knows.
+
+    Raises:
+        InputError: what reads such a store is not installed, or there is no such store.
+    """
+    if isinstance(place, Path) or not is_url(place):
+        return Path(place)
+    from upath import UPath
+
+    try:
+        found = UPath(place)
+        found.fs  # noqa: B018 - imports what reads it
+    except (ImportError, ValueError) as error:
+        raise InputError(f"{place}: can't be reached: {error}") from error
+    return cast(Path, found)
+
+
+def is_remote(path: Path) -> bool:
+    """Whether a path is an object store's."""
+    return not isinstance(path, Path)
+
+
+def store(path: Path) -> tuple[Any, str]:
+    """An object store's file system (fsspec), and the path as that calls it."""
+    far = cast(Any, path)
+    return far.fs, str(far.path).rstrip("/")
+
+
+def told(error: BaseException) -> str:
+    """A store's refusal in words."""
+    return str(error) or type(error).__name__
+
+
+def stepping(step: Step) -> Any:
+    """What has a store call `step` as it sends or brings files (fsspec's `Callback`)."""
+    from fsspec.callbacks import Callback
+
+    return Callback(hooks={"step": lambda *_, **__: step()})
+
+
+def fetched(slide: Slide, into: Path, keeper: Keeper = NOBODY) -> Slide:
+    """The slide with its files copied here, where they lie in an object store.
+
+    What is known to hang (`keeper.troubles`) is not fetched.
+
+    Raises:
+        InputError: a file can't be fetched.
+    """
+    if not any(is_remote(field.path) for field in slide.fields):
+        return slide
+    into.mkdir(parents=True, exist_ok=True)
+    return replace(slide, fields=tuple(_kept(slide, one, into, keeper) for one in slide.fields))
+
+
+def _kept(slide: Slide, field: Field, into: Path, keeper: Keeper) -> Field:
+    if (slide.slide_id, field.field_id) in keeper.troubles:
+        return replace(field, origin=str(field.path))
+    with keeper.under_way(slide.slide_id, field.field_id) as step:
+        return _fetched(field, into, step)
+
+
+def _fetched(field: Field, into: Path, step: Step) -> Field:
+    files, remote = store(field.path)
+    here = into / field.path.name
+    try:
+        files.get_file(remote, str(here), callback=stepping(step))
+        for one in _companions(files, remote):
+            beside = into / os.path.relpath(one, os.path.dirname(remote))
+            beside.parent.mkdir(parents=True, exist_ok=True)
+            files.get_file(one, str(beside), callback=stepping(step))
+    except FileNotFoundError:  # as on one machine: said when the field's turn comes
+        here.unlink(missing_ok=True)
+    except OSError as error:
+        raise InputError(f"{field.path}: can't be fetched: {told(error)}") from error
+    return replace(field, path=here, origin=str(field.path))
+
+
+def _companions(files: Any, remote: str) -> Sequence[str]:
+    folder, suffix = os.path.dirname(remote), Path(remote).suffix.lower()
+    if suffix == MIRAX:
+        return cast(Sequence[str], files.find(remote[: -len(suffix)]))
+    if suffix in WITH_NEIGHBOURS:
+        return [one for one in files.find(folder, maxdepth=1) if one != remote]
+    return ()
+
+
+def unwritable(place: object, error: BaseException) -> OutputError:
+    """What is said where a store refuses to be written to."""
+    return OutputError(f"{place}: can't be written: {told(error)}")

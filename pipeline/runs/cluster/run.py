@@ -1,0 +1,336 @@
+"""A run on a cluster: planned here, done by workers on its nodes, its tables written here."""
+
+import json
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from importlib.metadata import version as version_of
+from pathlib import Path
+from typing import Any
+
+from leukodiff.core.errors import InputError
+from leukodiff.runtime.metadata import metadata_path
+
+from ..failures import FAILED_SLIDES
+from ..observer import NOBODY, Keeper
+from ..lock import held
+from ..resume import Plan, given_up, plan
+from ..progress import SCAN_STEPS, OnProgress
+from ..run import RUN, Run, how_made
+from ..settings import AnalyzeSettings
+from ..summary import RunSummary
+from ..crash_log import named, no_answer
+from ..signals import undisturbed
+from leukodiff.pipeline.analysis.models import Models, load_models
+from ..outcomes import failed_slide
+from ..output import ERROR_LOG, SlideFolder, writing
+from leukodiff.pipeline.report.report import one_line
+from leukodiff.pipeline.slides.discover import Field, Slide, find_slides
+from .scheduler import Crew, GivenUp, Work
+from .stores import Depot, Record, depot
+from .connect import connected
+from .watchdog import Hung
+from .remote_paths import at
+from .settings import ClusterSettings
+from .worker import Made, Orders
+
+log = logging.getLogger("leukodiff")
+
+TABLES = ("slides.csv", "counts.csv")
+
+MadeOf = Sequence[Sequence[str]] | None
+"""Name and checksum of each file of a slide."""
+
+
+def analyze_on_cluster(
+    inputs: Sequence[Path | str],
+    out: Path | str,
+    settings: AnalyzeSettings | None = None,
+    on_progress: OnProgress | None = None,
+    cluster: ClusterSettings | None = None,
+    keeper: Keeper = NOBODY,
+) -> RunSummary:
+    """As `analyze`, on the nodes of a Ray cluster; inputs and output may be URLs (`s3://...`).
+
+    Paths must mean the same on every node. What a node was doing when it died is done by another;
+    a field that costs three workers has failed, or the slide where it is no one field.
+
+    Raises:
+        InputError: as `analyze`; there is no such cluster, or none of its nodes is fit for the run.
+        OutputError: the output can't be written.
+        ModelFileError: a model file is missing or damaged.
+    """
+    settings, cluster = settings or AnalyzeSettings(), cluster or ClusterSettings()
+    place = at(out)
+    slides = find_slides([at(one) for one in inputs], settings.per_image, leave_out=place)
+    settings.report.check([slide.slide_id for slide in slides])
+    goes_to = depot(place)
+    models = load_models(settings.detector, settings.classifier, settings.engine, 1)
+    orders = orders_for(settings, cluster, goes_to, models)
+    with connected(cluster.address), prepared(goes_to):
+        run = ClusterRun(
+            slides, goes_to.tables, settings, models, keeper, depot=goes_to, orders=orders
+        )
+        try:
+            to_do = run.plan().to_do
+            with run.going():
+                run.work(to_do, on_progress)
+        finally:
+            with undisturbed():
+                run.close()
+    assert run.summary is not None  # noqa: S101  # `going` has set it
+    return replace(run.summary, out=place)
+
+
+@contextmanager
+def prepared(goes_to: Depot) -> Iterator[None]:
+    """The output, ready to be written to; nothing but results is left there afterwards."""
+    try:
+        goes_to.prepare()
+        with held(goes_to.tables):
+            yield
+    finally:
+        with undisturbed():
+            goes_to.tidy()
+
+
+def orders_for(
+    settings: AnalyzeSettings, cluster: ClusterSettings, depot: Depot, models: Models
+) -> Orders:
+    """What the workers of a run are told.
+
+    Raises:
+        ModelFileError: a model file can't be read.
+    """
+    chosen = {"detector": settings.detector, "classifier": settings.classifier}
+    return Orders(
+        settings=settings,
+        out=depot.out,
+        mark=depot.mark,
+        models=models.used,
+        how_read=models.how_read,
+        files={kind: _model_files(path) for kind, path in chosen.items() if path},
+        threads=cluster.threads,
+        share_from=cluster.share_from,
+        limit_s=cluster.field_timeout_s,
+        version=version_of("leukodiff"),
+    )
+
+
+def _model_files(path: Path) -> Mapping[str, bytes]:
+    return {one.name: one.read_bytes() for one in (path, metadata_path(path))}
+
+
+@dataclass
+class ClusterRun(Run):
+    """One run on a cluster; `out` is the folder here where its tables are made."""
+
+    depot: Depot = field(kw_only=True)
+    orders: Orders = field(kw_only=True)
+
+    def __post_init__(self) -> None:
+        self._crew = Crew(self.orders, self.orders.threads)
+        self._searches: dict[str, _Search] = {}
+
+    def close(self) -> None:
+        """Lets the workers go."""
+        self._crew.close()
+
+    def plan(self) -> Plan:
+        """As that of one machine."""
+        found = super().plan()
+        self.depot.publish(RUN)
+        return found
+
+    def _planned(self) -> Plan:
+        """The workers read the files of what stands: the plan is made anew with what they say."""
+        answers, asked = _Answers(), True
+        while asked:
+            making = how_made(self.settings, self.models)
+            found = plan(self.slides, self.out, making, self.settings, self.keeper, answers.is_same)
+            asked = bool(answers.open)
+            self._answer(answers)
+        return found
+
+    def _answer(self, answers: "_Answers") -> None:
+        asked = [Work("is_same", one) for one in answers.taken()]
+        for work, same in self._crew.each(asked, more=True):
+            slide, made_of = work.args
+            if isinstance(same, Hung):
+                trouble = {(slide.slide_id, ""): self._told_of(slide, same)}
+                known = {**self.keeper.troubles, **trouble}
+                self.keeper = replace(self.keeper, troubles=known)
+                continue
+            if isinstance(same, GivenUp):
+                raise InputError(f"{slide.path}: {same.reason}")
+            answers.give(slide, made_of, same)
+
+    def work(self, slides: Sequence[Slide], on_progress: OnProgress | None) -> None:
+        """Has the workers do the slides.
+
+        Raises:
+            KeyboardInterrupt: Ctrl-C has stopped them; none of them does anything any more.
+        """
+        try:
+            self._work(slides, on_progress)
+        except KeyboardInterrupt:
+            with undisturbed():
+                self._stop()
+            raise
+
+    def _work(self, slides: Sequence[Slide], on_progress: OnProgress | None) -> None:
+        todo = [Work("analyze", (one, self._record(one), {})) for one in slides]
+        total, done = sum(_steps(slide) for slide in slides), 0
+        for work, came in self._crew.each(todo):
+            settled = self._settled(work, came)
+            if settled is None:
+                continue
+            slide, made = settled
+            self._bring_in(slide, made)
+            done += _steps(slide)
+            if on_progress:
+                on_progress(done, total, slide.slide_id)
+
+    def _settled(self, work: Work, came: Any) -> tuple[Slide, Made | GivenUp] | None:
+        """A slide with what came of it in the end; `None` where more is to be done for it."""
+        slide = work.args[0]
+        if work.method == "try_out":
+            return self._tried_out(slide, came)
+        if isinstance(came, Hung):
+            return self._without(work, came)
+        if isinstance(came, GivenUp) and came.died and len(slide.fields) > 1:
+            return self._who_was_it(work, came)
+        return slide, came
+
+    def _without(self, work: Work, hung: Hung) -> tuple[Slide, Made] | None:
+        """Has a slide done without the field that hung; where it did itself, it has failed."""
+        slide, record, before = work.args
+        reason = self._told_of(slide, hung)
+        if not hung.field_id:
+            made = Made(given_up(slide, reason, how_made(self.settings, self.models)), "no node")
+            return slide, made
+        self._crew.add(Work("analyze", (slide, record, {**before, hung.field_id: reason})))
+        return None
+
+    def _who_was_it(self, work: Work, came: GivenUp) -> tuple[Slide, GivenUp] | None:
+        """Has the fields of a slide that costs workers tried out.
+
+        One after the other: where a node goes down with one, no other of them is to blame.
+        """
+        slide, record, before = work.args
+        left = [one for one in slide.fields if one.field_id not in before]
+        if not left:
+            return slide, came
+        log.warning(
+            "%s", one_line(f"{slide.slide_id}: {came.reason}; trying its fields one by one")
+        )
+        self._searches[slide.slide_id] = search = _Search(slide, record, before, came, left)
+        self._crew.add(search.next())
+        return None
+
+    def _tried_out(self, slide: Slide, came: Any) -> tuple[Slide, GivenUp] | None:
+        """Takes note of a field; after the last the slide is done without those to blame."""
+        search, field_id = self._searches[slide.slide_id], slide.fields[0].field_id
+        if isinstance(came, Hung):
+            search.blamed[field_id] = self._told_of(slide, Hung(field_id))
+        elif isinstance(came, GivenUp) and came.died:
+            search.blamed[field_id] = came.reason
+            what = named((slide.slide_id, field_id))
+            log.warning("%s", one_line(f"{what}: {came.reason}; going on with the rest"))
+        if search.left:
+            self._crew.add(search.next())
+            return None
+        del self._searches[slide.slide_id]
+        if not search.blamed:
+            return search.slide, search.given_up
+        troubles = {**search.before, **search.blamed}
+        self._crew.add(Work("analyze", (search.slide, search.record, troubles)))
+        return None
+
+    def _told_of(self, slide: Slide, hung: Hung) -> str:
+        """Tells a person what hung; the reason why it has failed."""
+        reason = no_answer(self.orders.limit_s)
+        what = named((slide.slide_id, hung.field_id))
+        log.warning("%s", one_line(f"{what}: {reason}; going on with the rest"))
+        return reason
+
+    def _stop(self) -> None:
+        """Ends the workers; slides that they have just brought count, half of one is taken away."""
+        for work, made in self._crew.stop():
+            if isinstance(made, Made):
+                self._bring_in(work.args[0], made)
+            else:
+                self.depot.discard(work.args[0].slide_id)
+
+    def _record(self, slide: Slide) -> Record | None:
+        return SlideFolder(self.out, slide.slide_id).record()
+
+    def _bring_in(self, slide: Slide, made: Made | GivenUp) -> None:
+        if isinstance(made, GivenUp):
+            made = Made(failed_slide(slide, made.reason), "no node")
+        log.info("%s: %s on %s", slide.slide_id, made.outcome.status, made.node)
+        if made.record:
+            self.depot.noted(slide.slide_id, made.record)
+        if made.log:
+            with writing(self.out / ERROR_LOG), (self.out / ERROR_LOG).open("a") as file:
+                file.write(made.log)
+            self.depot.publish(ERROR_LOG)
+        self.add(made.outcome)
+
+    def _close(self, status: str) -> None:
+        super()._close(status)
+        for name in (*TABLES, FAILED_SLIDES, RUN):
+            if (self.out / name).is_file():
+                self.depot.publish(name)
+
+
+@dataclass
+class _Search:
+    """For the fields of a slide that cost workers: `left` are still to be tried out.
+
+    `before`: those that are known already; `given_up`: what is said where none is found.
+    """
+
+    slide: Slide
+    record: Record | None
+    before: Mapping[str, str]
+    given_up: GivenUp
+    left: list[Field]
+    blamed: dict[str, str] = field(default_factory=dict)
+
+    def next(self) -> Work:
+        """The trial of one more field."""
+        return Work("try_out", (replace(self.slide, fields=(self.left.pop(0),)),))
+
+
+@dataclass
+class _Answers:
+    """Whether slides are made of the files that records name; believed until it is known."""
+
+    open: list[tuple[Slide, MadeOf]] = field(default_factory=list)
+    _known: dict[str, bool] = field(default_factory=dict)
+
+    def is_same(self, slide: Slide, made_of: MadeOf) -> bool:
+        """What is known; what is not is noted as a question."""
+        key = _key(slide, made_of)
+        if key not in self._known:
+            self.open.append((slide, made_of))
+        return self._known.get(key, True)
+
+    def taken(self) -> list[tuple[Slide, MadeOf]]:
+        """The questions, which then are no longer open."""
+        asked, self.open = self.open, []
+        return asked
+
+    def give(self, slide: Slide, made_of: MadeOf, same: bool) -> None:
+        """Takes an answer."""
+        self._known[_key(slide, made_of)] = same
+
+
+def _key(slide: Slide, made_of: MadeOf) -> str:
+    return json.dumps([slide.slide_id, made_of])
+
+
+def _steps(slide: Slide) -> int:
+    return SCAN_STEPS if slide.is_scan else len(slide.fields)

@@ -1,0 +1,228 @@
+"""Where a cluster's results go: each slide whole or not at all, in a folder or an object store."""
+
+import json
+import shutil
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from tempfile import mkdtemp
+from typing import Any
+from uuid import uuid4
+
+from ..failures import FAILED_SLIDES
+from ..observer import Step
+from ..lock import clear_up
+from ..output import (
+    ERROR_LOG,
+    RECORD,
+    SlideFolder,
+    prepare,
+    to_bytes,
+    write_whole,
+    writing,
+)
+from .remote_paths import is_remote, stepping, store, unwritable
+
+Record = Mapping[str, Any]
+
+MARK = ".run-"
+
+
+def _mark(out: Path) -> Path:
+    return out / f"{MARK}{uuid4().hex[:8]}"
+
+
+class Depot(ABC):
+    """A run's output, at `out`.
+
+    `tables`: a folder here that holds the run's own files and the slides' records. `mark`: a file
+    that stands there while the run lasts, by which its nodes know the place.
+    """
+
+    out: Path
+    tables: Path
+    mark: Path
+
+    @abstractmethod
+    def prepare(self) -> None:
+        """Proves that it can be written to, and brings what stands there into `tables`.
+
+        Raises:
+            OutputError: it can't.
+        """
+
+    @abstractmethod
+    def record(self, slide_id: str) -> Record | None:
+        """What the whole slide that stands there says of itself; `None` without one."""
+
+    @abstractmethod
+    def _take(self, slide_id: str, made: Path, step: Step) -> None:
+        """Takes the finished folder of a slide; `step` is called after each file or so."""
+
+    @abstractmethod
+    def discard(self, slide_id: str) -> None:
+        """Takes away what a worker that was ended has brought of a slide, where it is not whole."""
+
+    @abstractmethod
+    def publish(self, name: str) -> None:
+        """Brings a file of `tables` to where it belongs."""
+
+    @abstractmethod
+    def noted(self, slide_id: str, record: str) -> None:
+        """Keeps the record of a slide that a worker has brought."""
+
+    @abstractmethod
+    def tidy(self) -> None:
+        """Takes away the mark, and what workers that died have left."""
+
+    def deliver(
+        self, slide_id: str, made: Path, replaces: Record | None, step: Step = lambda: None
+    ) -> None:
+        """Brings a slide's finished folder, in place of the one that stands there.
+
+        A slide is done twice where a worker was taken for dead and was not. Whoever finds another
+        record than `replaces` comes late, and leaves what stands.
+
+        Raises:
+            OutputError: it can't be written.
+        """
+        if self.record(slide_id) == replaces:
+            self._take(slide_id, made, step)
+
+
+class FolderDepot(Depot):
+    """A folder that all nodes see under the same name."""
+
+    def __init__(self, out: Path) -> None:
+        self.tables = self.out = out
+        self.mark = _mark(out)
+
+    def prepare(self) -> None:
+        """Makes the folder and proves that it can be written to."""
+        prepare(self.out)
+        with writing(self.mark):
+            self.mark.touch()
+
+    def record(self, slide_id: str) -> Record | None:
+        """That of the slide's folder."""
+        return SlideFolder(self.out, slide_id).record()
+
+    def _take(self, slide_id: str, made: Path, step: Step) -> None:
+        def copied(source: str, target: str) -> str:
+            step()
+            return str(shutil.copy2(source, target))
+
+        folder = SlideFolder(self.out, slide_id, uuid4().hex[:8])
+        try:
+            with writing(folder.final):
+                shutil.copytree(made, folder.partial, copy_function=copied)
+            folder.publish()
+        finally:
+            folder.discard()
+
+    def discard(self, slide_id: str) -> None:
+        """It has another name until it is whole: `tidy` takes it away."""
+
+    def publish(self, name: str) -> None:
+        """It is where it belongs."""
+
+    def noted(self, slide_id: str, record: str) -> None:
+        """It stands in the slide's folder."""
+
+    def tidy(self) -> None:
+        """Takes away the mark, and half-made folders."""
+        clear_up(self.out)
+        for left in self.out.glob(f"{MARK}*"):
+            left.unlink(missing_ok=True)
+
+
+class StoreDepot(Depot):
+    """An object store: it renames no folder, so a slide's record comes last and makes it whole."""
+
+    def __init__(self, out: Path) -> None:
+        self.out = out
+        self._files, self._root = store(out)
+        self.mark = _mark(out)
+
+    def prepare(self) -> None:
+        """Proves that the store can be written to, and copies the records."""
+        self.tables = Path(mkdtemp(prefix="leukodiff-tables-"))
+        try:
+            self.mark.write_bytes(b"")
+            self._bring()
+        except OSError as error:
+            raise unwritable(self.out, error) from error
+
+    def record(self, slide_id: str) -> Record | None:
+        """That of the slide, fetched."""
+        try:
+            found = json.loads(self._files.cat_file(f"{self._root}/{slide_id}/{RECORD}"))
+        except FileNotFoundError:
+            return None
+        return dict(found)
+
+    def _take(self, slide_id: str, made: Path, step: Step) -> None:
+        folder = f"{self._root}/{slide_id}"
+        new = [p.relative_to(made).as_posix() for p in sorted(made.rglob("*")) if p.is_file()]
+        try:
+            self._files.invalidate_cache()
+            old = {path.removeprefix(f"{folder}/") for path in self._files.find(folder)}
+            if RECORD in old:
+                self._files.rm_file(f"{folder}/{RECORD}")
+            rest = [name for name in new if name != RECORD]
+            far, callback = [f"{folder}/{n}" for n in rest], stepping(step)
+            self._files.put([str(made / n) for n in rest], far, callback=callback)
+            for name in old - set(new):
+                self._files.rm_file(f"{folder}/{name}")
+            self._files.put_file(str(made / RECORD), f"{folder}/{RECORD}")
+        except OSError as error:
+            raise unwritable(f"{self.out}/{slide_id}", error) from error
+
+    def discard(self, slide_id: str) -> None:
+        """The files that have come; without a record nobody takes them for a slide anyway."""
+        with suppress(OSError):
+            if self.record(slide_id) is None:
+                shutil.rmtree(self.tables / slide_id, ignore_errors=True)
+                self._files.invalidate_cache()
+                self._files.rm(f"{self._root}/{slide_id}", recursive=True)
+
+    def publish(self, name: str) -> None:
+        """Uploads a file of `tables`."""
+        try:
+            self._files.pipe_file(f"{self._root}/{name}", (self.tables / name).read_bytes())
+        except OSError as error:
+            raise unwritable(f"{self.out}/{name}", error) from error
+
+    def noted(self, slide_id: str, record: str) -> None:
+        """Keeps it beside the tables."""
+        folder = self.tables / slide_id
+        folder.mkdir(exist_ok=True)
+        write_whole(folder / RECORD, to_bytes(record))
+
+    def tidy(self) -> None:
+        """Takes away the mark, and the tables here."""
+        shutil.rmtree(self.tables, ignore_errors=True)
+        with suppress(OSError):  # the results stand all the same
+            for left in self.out.glob(f"{MARK}*"):  # ours, and those of runs that were killed
+                left.unlink()
+
+    def _bring(self) -> None:
+        """Copies the records that stand there: all that a run's tables are made of."""
+        self._files.invalidate_cache()
+        with suppress(FileNotFoundError):
+            entries = self._files.ls(self._root, detail=True)
+            folders = [one["name"] for one in entries if one["type"] == "directory"]
+            wanted = {f"{folder}/{RECORD}": Path(folder).name for folder in folders}
+            found = self._files.cat(list(wanted), on_error="omit") if wanted else {}
+            for path, content in found.items():
+                self.noted(wanted[path], content.decode("utf-8"))
+        for name in (ERROR_LOG, FAILED_SLIDES):
+            with suppress(FileNotFoundError):
+                found = self._files.cat_file(f"{self._root}/{name}")
+                (self.tables / name).write_bytes(found)
+
+
+def depot(out: Path) -> Depot:
+    """The depot at a place."""
+    return StoreDepot(out) if is_remote(out) else FolderDepot(out)

@@ -1,0 +1,75 @@
+"""A worker notices what hangs in it, and says so: whoever reads it ends its process."""
+
+import time
+from collections.abc import Callable
+from concurrent.futures import Future, wait
+from dataclasses import dataclass, field
+from threading import Lock, Thread
+from typing import TypeVar
+
+from ..child import Telling, Words
+from ..crash_log import UnderWay
+
+Result = TypeVar("Result")
+
+HEARTBEAT_S = 1.0
+"""How often it is looked whether anything is late."""
+
+
+@dataclass(frozen=True)
+class Hung:
+    """A worker does not get on with a field, or (empty) the slide itself: it is to be ended."""
+
+    field_id: str
+
+
+@dataclass
+class Patience:
+    """What the threads of a worker are busy with, none of it for more than `limit_s` seconds.
+
+    `clock` gives the time in seconds, from whenever it counts.
+    """
+
+    limit_s: float
+    clock: Callable[[], float] = time.monotonic
+    _state: UnderWay = field(default_factory=UnderWay)
+    _lock: Lock = field(default_factory=Lock)
+
+    def __post_init__(self) -> None:
+        self.telling = Telling(self._hear)
+
+    def wait_for(self, do: Callable[[], Result]) -> Result | Hung:
+        """What `do` makes; it is left alone in a thread of its own where it does not get on."""
+        ended = _begun(do)
+        while not ended.done():
+            wait([ended], self._until_due())
+            if (late := self._late()) is not None and not ended.done():
+                return Hung(late)
+        return ended.result()
+
+    def _hear(self, words: Words) -> None:
+        with self._lock:
+            self._state.hear(list(words), self.clock())
+
+    def _late(self) -> str | None:
+        with self._lock:
+            work = self._state.too_long(self.clock(), self.limit_s)
+        return None if work is None else work[1]
+
+    def _until_due(self) -> float:
+        with self._lock:
+            due = self._state.next_check(self.limit_s)
+        return HEARTBEAT_S if due is None else min(max(0.05, due - self.clock()), HEARTBEAT_S)
+
+
+def _begun(do: Callable[[], Result]) -> Future[Result]:
+    ended: Future[Result] = Future()
+
+    def run() -> None:
+        try:
+            ended.set_result(do())
+        except BaseException as error:  # raised where it is waited for
+            ended.set_exception(error)
+
+    Thread(target=run, name="leukodiff-slide", daemon=True).start()
+    return ended

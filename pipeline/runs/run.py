@@ -1,0 +1,221 @@
+"""A run's own state: what its slides came to, and its files beside the slides' folders."""
+
+import platform
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from importlib.metadata import version as version_of
+from json import dumps
+from pathlib import Path
+from secrets import token_hex
+
+from leukodiff.core.cpu import cores
+
+from leukodiff.pipeline.exports.tables import COUNT_COLUMNS, Row, slides_csv, to_csv
+from leukodiff.pipeline.analysis.models import Models
+from .outcomes import SlideOutcome
+from .output import OutputError, SlideFolder, prepare, standing_records, write_whole
+from leukodiff.pipeline.report.report import FAILED, Provenance
+from .slide_job import Making, SlideJob, made_by
+from leukodiff.pipeline.slides.discover import Slide, natural, passed_over
+from .failures import note_failure
+from .observer import NOBODY, Keeper
+from .resume import Plan, plan
+from .settings import AnalyzeSettings
+from .summary import RunSummary
+from .signals import LAST_S, undisturbed
+
+RUN = "run.json"
+
+ROOM = 1 << 20
+"""Where not even so many bytes can be written, no other slide would fare better."""
+
+
+def how_made(settings: AnalyzeSettings, models: Models) -> Making:
+    """How every slide of a run is made."""
+    number = version_of("leukodiff")
+    return Making(
+        models=models,
+        provenance=Provenance(number, models.used, settings.that_matter),
+        made_by=made_by(models, number, settings.that_matter),
+        reading=settings.reading,
+        report=settings.report,
+        crops_per_class=settings.crops_per_class,
+        overlays=settings.overlays,
+    )
+
+
+@dataclass
+class Run:
+    """One run over some slides into `out`. Of one thread alone.
+
+    `settled` when it ends: `outcomes` by slide_id, and the tables and `run.json` on disk. `mark`:
+    tells its half-made folders from those of a run that was stopped, a thread of which may go on.
+    """
+
+    slides: Sequence[Slide]
+    out: Path
+    settings: AnalyzeSettings
+    models: Models
+    keeper: Keeper = NOBODY
+    outcomes: dict[str, SlideOutcome] = field(default_factory=dict)
+    summary: RunSummary | None = None
+    started: datetime = field(default_factory=lambda: datetime.now().astimezone())
+    begun: float = field(default_factory=time.monotonic)
+    mark: str = field(default_factory=lambda: token_hex(4))
+
+    def plan(self) -> Plan:
+        """What is to be done; from here on `run.json` stands and says `running`.
+
+        Raises:
+            InputError: some slides stand in `out` that were made otherwise.
+            OutputError: something else is in the way, or nothing can be written.
+        """
+        found = self._planned()
+        self._remark()
+        write_whole(self.out / RUN, self._run_json("running"))
+        for outcome in found.settled.values():
+            self.add(outcome)
+        return found
+
+    def _planned(self) -> Plan:
+        making = how_made(self.settings, self.models)
+        return plan(self.slides, self.out, making, self.settings, self.keeper)
+
+    def _remark(self) -> None:
+        """Tells what becomes of the inputs, once: not again when a process has died."""
+        keeper = self.keeper
+        if keeper.on_remark and not (keeper.troubles or keeper.suspects):
+            for line in filter(None, map(passed_over, self.slides)):
+                keeper.on_remark(line)
+
+    def jobs(self, slides: Sequence[Slide]) -> Iterator[SlideJob]:
+        """A job for each slide, made when its turn comes, so that none waits in memory."""
+        making = how_made(self.settings, self.models)
+        for slide in slides:
+            folder = SlideFolder(self.out, slide.slide_id, self.mark)
+            yield SlideJob(slide, folder, making, self.keeper)
+
+    def take(self, job: SlideJob) -> None:
+        """Takes note of a slide that has ended.
+
+        Raises:
+            OutputError: its files could not be written, and no other's could be.
+        """
+        if job.outcome is None:
+            return
+        if job.refused is not None:
+            try:
+                prepare(self.out, ROOM)
+            except OutputError:
+                self.outcomes[job.slide.slide_id] = job.outcome
+                raise job.refused from None
+        self.add(job.outcome)
+
+    def add(self, outcome: SlideOutcome) -> None:
+        """Takes note of what a slide came to."""
+        self.outcomes[str(outcome.row["slide_id"])] = outcome
+        if outcome.status == FAILED and outcome.made_of is not None and not outcome.skipped:
+            note_failure(self.out, outcome)
+        if self.keeper.on_slide:
+            self.keeper.on_slide(outcome)
+
+    @contextmanager
+    def going(self) -> Iterator[None]:
+        """Whatever ends the work within, the run's tables and `run.json` are written after it.
+
+        Ctrl-C ends it, and the summary says `interrupted`; another one then changes nothing.
+        """
+        try:
+            yield
+        except KeyboardInterrupt:
+            self._ended("interrupted")
+        except BaseException:
+            with suppress(OutputError):  # the first error is the one to tell
+                self._ended("failed")
+            raise
+        else:
+            self._ended("finished")
+
+    def _ended(self, status: str) -> None:
+        """Closes the run, whatever Ctrl-C comes meanwhile: the work has ended as it has."""
+        begun = time.monotonic()
+        try:
+            with undisturbed():
+                self._close(status)
+        except KeyboardInterrupt:
+            if time.monotonic() > begun + LAST_S:  # something hangs
+                raise
+            with undisturbed():  # it came before anybody was deaf to it
+                self._close(status)
+
+    def _close(self, status: str) -> None:
+        """Writes the run's own files, each that can be, and says what it came to."""
+        summary = self.summary = self._summary(status == "interrupted")
+        rows, counts = _tables(self.out, summary)
+        refused = []
+        for name, content in (
+            ("slides.csv", slides_csv(rows)),
+            ("counts.csv", to_csv(COUNT_COLUMNS, counts)),
+            (RUN, self._run_json(status, summary)),
+        ):
+            try:
+                write_whole(self.out / name, content)
+            except OutputError as error:
+                refused.append(error)
+        if refused:
+            raise refused[0]
+
+    def _summary(self, interrupted: bool) -> RunSummary:
+        ids = (slide.slide_id for slide in self.slides)
+        outcomes = tuple(self.outcomes[i] for i in ids if i in self.outcomes)
+        return RunSummary(self.out, outcomes, time.monotonic() - self.begun, interrupted)
+
+    def _run_json(self, status: str, summary: RunSummary | None = None) -> str:
+        ended = datetime.now().astimezone().isoformat(timespec="seconds")
+        run = {
+            "version": version_of("leukodiff"),
+            "status": status,
+            "models": [asdict(model) for model in self.models.used],
+            "settings": _plain(asdict(self.settings)),
+            "inputs": [str(slide.path) for slide in self.slides],
+            "host": _host(),
+            "start": self.started.isoformat(timespec="seconds"),
+            "end": ended if summary else None,
+            "failures": summary.failures if summary else [],
+        }
+        return dumps(run, indent=2) + "\n"
+
+
+def _tables(out: Path, summary: RunSummary) -> tuple[list[Row], list[Row]]:
+    """The rows of slides.csv and counts.csv: every slide that stands in `out`, and this run's."""
+    ours = {str(slide.row["slide_id"]): slide for slide in summary.slides}
+    finished = {slide_id for slide_id, slide in ours.items() if slide.status != FAILED}
+    earlier = standing_records(out, besides=finished)
+    rows: dict[str, Row] = {slide_id: record["row"] for slide_id, record in earlier.items()}
+    counts: dict[str, Sequence[Row]] = {i: record["counts"] for i, record in earlier.items()}
+    for slide_id, slide in ours.items():
+        row = dict(slide.row)
+        if slide_id in earlier:
+            row["error"] = f"{row['error']} (the result of an earlier run stands)"
+        rows[slide_id] = row
+        counts.setdefault(slide_id, slide.counts)
+    order = sorted(rows, key=natural)
+    return [rows[i] for i in order], [row for i in order for row in counts.get(i, ())]
+
+
+def _host() -> Mapping[str, object]:
+    return {
+        "name": platform.node(),
+        "system": platform.platform(),
+        "python": platform.python_version(),
+        "cores": cores(),
+    }
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, dict):
+        return {key: _plain(one) for key, one in value.items()}
+    return str(value) if isinstance(value, Path) else value

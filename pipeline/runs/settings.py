@@ -1,0 +1,62 @@
+"""What a person may choose of a run."""
+
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from leukodiff.core.errors import InputError
+
+from leukodiff.pipeline.analysis import ReadingSettings
+from leukodiff.pipeline.exports.bundle import ReportSettings
+
+
+@dataclass(frozen=True)
+class AnalyzeSettings:
+    """How to analyze.
+
+    `um_per_px`: scale of every field, told from the red cells when `None`. `per_image`: every image
+    is a slide of its own. `engine`: `openvino` or `onnxruntime`. `threads`: how many fields at a
+    time, one a core when `None`. `detector`, `classifier`: model files, the shipped ones when
+    `None`. `overlays`: draw them. `crops_per_class`: cells on show in the report. `overwrite`:
+    replace slides that were made from other files, by other models or with other settings.
+
+    `retry_failed`: try those slides again that failed before, in whole or in part.
+
+    `report`: what the report says and how.
+
+    `target_cells`: stop a slide at so many white cells. `all_areas`: read the fields and areas that
+    are empty, thick or out of focus too. Of scans alone: `full_pass`: detect everywhere, without a
+    first look.
+    """
+
+    um_per_px: float | None = None
+    per_image: bool = False
+    engine: str = "openvino"
+    threads: int | None = None
+    detector: Path | None = None
+    classifier: Path | None = None
+    overlays: bool = True
+    crops_per_class: int = 24
+    overwrite: bool = False
+    retry_failed: bool = False
+    target_cells: int | None = None
+    full_pass: bool = False
+    all_areas: bool = False
+    report: ReportSettings = field(default_factory=ReportSettings)
+
+    def __post_init__(self) -> None:
+        if self.um_per_px is not None and not 0.001 <= self.um_per_px < 100:
+            raise InputError(f"um/px must be from 0.001 to below 100, not {self.um_per_px}")
+        if self.threads is not None and self.threads < 1:
+            raise InputError(f"at least one thread is needed, not {self.threads}")
+        if self.target_cells is not None and self.target_cells < 1:
+            raise InputError(f"at least one cell must be wanted, not {self.target_cells}")
+
+    @property
+    def reading(self) -> ReadingSettings:
+        """How fields and scans are read."""
+        return ReadingSettings(self.um_per_px, self.target_cells, self.full_pass, self.all_areas)
+
+    @property
+    def that_matter(self) -> dict[str, object]:
+        """The settings that change what is found; the models are named beside them."""
+        return {"engine": self.engine, **asdict(self.reading)}

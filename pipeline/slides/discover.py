@@ -1,0 +1,348 @@
+"""What a person points at -> slides, each with its fields."""
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from itertools import chain
+from pathlib import Path
+
+from leukodiff.core.checksum import sha256_of
+from leukodiff.core.errors import InputError
+from leukodiff.datasets.images import Rgb, header_size, read_rgb
+from leukodiff.datasets.layout import IMAGE_SUFFIXES
+
+from . import is_scan_name, open_scan, scan_fingerprint
+from .open import LARGE_PIXELS, SCAN_SUFFIXES, TIFF_SUFFIXES
+from .tiff_header import read_tiff_header
+
+SUFFIXES = IMAGE_SUFFIXES | SCAN_SUFFIXES
+"""What is looked for in a folder."""
+
+FIELD_PIXELS = 16_000_000
+"""A tiled TIFF up to this size is a field, whatever wrote it; a larger one is a scan."""
+
+LARGE_BYTES = 8_000_000
+"""Files below this are not asked for their size in px: an image of `LARGE_PIXELS` has more."""
+
+COMPANY = frozenset({".vms", ".vmu"})
+"""Scans whose pixels stand in JPEG files beside them: those are no fields."""
+
+REFERENCE_CELLS = "reference-cells"
+"""The folder of the laboratory's own reference cells, beside the slides."""
+
+RESERVED_NAMES = frozenset(
+    {"run.json", "slides.csv", "counts.csv", "errors.log", ".failed.jsonl", REFERENCE_CELLS}
+)
+"""What stands beside the slides' folders, and so can't be the name of one."""
+
+OUTPUT_SIGNS = ("run.json", "slide.json")
+"""A folder that holds one of these was made by a run: the whole output, or a slide's folder."""
+
+
+@dataclass(frozen=True)
+class Field:
+    """One image of a slide.
+
+    `field_id` is the image's file name. `key` is unique in its slide, whatever a file system makes
+    of capitals: overlays are named after it, and cells are numbered from it. `is_scan`: too large
+    to be read at once. `origin`: where the file lies that `path` is a copy of.
+    """
+
+    field_id: str
+    path: Path
+    key: str
+    is_scan: bool = False
+    origin: str = ""
+
+    @property
+    def whereabouts(self) -> str:
+        """Where the image is to be found again."""
+        return self.origin or str(self.path.resolve())
+
+    def read(self) -> Rgb:
+        """The whole field, (H, W, 3) uint8 RGB at full resolution.
+
+        Raises:
+            InputError: the image can't be read.
+        """
+        if not is_scan_name(self.path):
+            return read_rgb(self.path)
+        with open_scan(self.path) as scan:
+            return scan.read(0, 0, scan.width, scan.height)
+
+    def metadata_scale(self) -> tuple[float | None, tuple[str, ...]]:
+        """What the file says of its scale, um/px, and what of that was refused.
+
+        Raises:
+            InputError: the image can't be read.
+        """
+        if self.path.suffix.lower() not in TIFF_SUFFIXES:
+            return None, ()  # a camera's JPEG or PNG knows its print size alone
+        with open_scan(self.path) as scan:
+            return scan.um_per_px, scan.warnings
+
+
+@dataclass(frozen=True)
+class Slide:
+    """A smear: its fields in natural order of their names (2 before 10).
+
+    `slide_id` names its folder in the output. A slide without fields can't be analyzed; `problem`
+    then says why. `passed_over`: sub-folders beside its images, with images that nobody looks at.
+    """
+
+    slide_id: str
+    path: Path
+    fields: tuple[Field, ...]
+    problem: str = ""
+    passed_over: tuple[Path, ...] = ()
+
+    @property
+    def is_scan(self) -> bool:
+        """Whether it is one scan; otherwise all of its fields are plain images."""
+        return any(field.is_scan for field in self.fields)
+
+
+@dataclass(frozen=True)
+class _Found:
+    """A slide before its name is known to be unique."""
+
+    name: str
+    path: Path
+    images: tuple[Path, ...]
+    problem: str = ""
+    passed_over: tuple[Path, ...] = ()
+
+
+def find_slides(
+    inputs: Sequence[Path], per_image: bool = False, leave_out: Path | None = None
+) -> list[Slide]:
+    """The slides in files and folders.
+
+    A file is a slide. A folder that holds images is a slide, each image a field; a scan in it is a
+    slide of its own; its sub-folders are `passed_over`, but for those that are given by name. A
+    folder of folders is a slide per sub-folder, at any depth; an empty
+    sub-folder is a slide with a `problem`, one that holds other files only (labels, notes) is
+    passed over. Hidden files, and folders that hold the output of a run, are passed over too.
+
+    Args:
+        inputs: files and folders.
+        per_image: make every image a slide of its own.
+        leave_out: a folder to pass over: where the output goes.
+
+    Raises:
+        InputError: a path is missing, can't be listed or holds no image.
+    """
+    if not inputs:
+        raise InputError("nothing to analyze: give an image or a folder of images")
+    skipped = leave_out.resolve() if leave_out else None
+    each_once = {path.resolve(): path for path in inputs}
+    found = [slide for path in each_once.values() for slide in _find(path, skipped)]
+    if per_image:
+        found = [one for slide in found for one in _one_each(slide)]
+    return _named([_but_for(slide, list(each_once)) for slide in found])
+
+
+def passed_over(slide: Slide, mend: str = "give them by name") -> str:
+    """What a person is to know of a slide's sub-folders; empty where none is passed over.
+
+    `mend`: what to do to have them analyzed.
+    """
+    folders = slide.passed_over
+    if not folders:
+        return ""
+    names = ", ".join(folder.name for folder in folders[:3])
+    more = f" and {len(folders) - 3} more" if len(folders) > 3 else ""
+    return (
+        f"{folders[0].parent}: there are images in it, so its sub-folders are passed over, which "
+        f"hold some too: {names}{more}; to have these analyzed, {mend}"
+    )
+
+
+def _but_for(slide: _Found, given: Sequence[Path]) -> _Found:
+    """A slide without those of its sub-folders from which something is given by name."""
+    left = (
+        folder
+        for folder in slide.passed_over
+        if not any(path.is_relative_to(folder.resolve()) for path in given)
+    )
+    return replace(slide, passed_over=tuple(left))
+
+
+def _find(path: Path, leave_out: Path | None) -> list[_Found]:
+    if path.is_dir():
+        found = list(_in_folder(path, _folder_name(path), leave_out))
+        if not any(slide.images for slide in found):
+            raise InputError(
+                f"{path}: no image in this folder (JPEG, PNG, TIFF, BMP, WebP and whole-slide "
+                "files are looked for)"
+            )
+        return found
+    if not path.exists():
+        raise InputError(f"{path}: no such file or folder")
+    return [_Found(path.stem, path, (path,))]
+
+
+def _in_folder(folder: Path, name: str, leave_out: Path | None) -> Iterator[_Found]:
+    entries = _listed(folder)
+    files = [e for e in entries if e.is_file() and e.suffix.lower() in SUFFIXES]
+    scans = _one_a_series([file for file in files if is_scan(file)])
+    found = [_Found(scan.stem, scan, (scan,)) for scan in scans]
+    images = tuple(e for e in files if e.suffix.lower() in IMAGE_SUFFIXES and e not in scans)
+    if images and not any(scan.suffix.lower() in COMPANY for scan in scans):
+        found.append(_Found(name, folder, images))
+    if found:
+        beside = tuple(e for e in entries if _holds_images(e, leave_out))
+        yield replace(found[0], passed_over=beside)
+        yield from found[1:]
+        return
+    if not entries:
+        yield _Found(name, folder, (), "the folder is empty")
+    for entry in entries:
+        if entry.is_dir() and not _is_output(entry, leave_out):
+            yield from _in_folder(entry, entry.name, leave_out)
+
+
+def _holds_images(folder: Path, leave_out: Path | None) -> bool:
+    """Whether there are images in a folder, at any depth; one that can't be listed holds none."""
+    if not folder.is_dir() or folder.is_symlink() or _is_output(folder, leave_out):
+        return False
+    with suppress(InputError):
+        entries = _listed(folder)
+        here = any(e.suffix.lower() in SUFFIXES and e.is_file() for e in entries)
+        return here or any(_holds_images(e, leave_out) for e in entries)
+    return False
+
+
+def is_scan(path: Path) -> bool:
+    """Whether a file is read area by area: a whole-slide file, or any image larger than a field."""
+    suffix = path.suffix.lower()
+    if suffix in TIFF_SUFFIXES:
+        return is_scan_name(path) and _pixels_of_tiff(path) > FIELD_PIXELS
+    if suffix in IMAGE_SUFFIXES:
+        return _bytes(path) > LARGE_BYTES and _pixels(path) > LARGE_PIXELS
+    return is_scan_name(path)
+
+
+def _pixels_of_tiff(path: Path) -> int:
+    header = read_tiff_header(path)
+    return header.width * header.height
+
+
+def _bytes(path: Path) -> int:
+    return path.stat().st_size if path.is_file() else 0
+
+
+def _pixels(path: Path) -> int:
+    try:
+        width, height = header_size(path)
+    except InputError:  # what is wrong with it is said when it is read
+        return 0
+    return width * height
+
+
+def _one_a_series(scans: Sequence[Path]) -> list[Path]:
+    """Of a folder's DICOM files the largest: they are the levels of one scan."""
+    dicom = [path for path in scans if path.suffix.lower() == ".dcm"]
+    left_out = set(dicom) - {max(dicom, key=_bytes)} if dicom else set()
+    return [path for path in scans if path not in left_out]
+
+
+def _listed(folder: Path) -> list[Path]:
+    try:
+        entries = [entry for entry in folder.iterdir() if not entry.name.startswith(".")]
+    except OSError as error:
+        raise InputError(f"{folder}: can't be listed: {error.strerror or error}") from error
+    return sorted(entries, key=lambda entry: natural(entry.name))
+
+
+def natural(name: str) -> tuple[list[tuple[int, str]], str]:
+    """A sort key: `field 2` before `field 10`; the name itself settles what capitals alone tell."""
+    parts = re.split(r"([0-9]+)", name.casefold())
+    return [(int(p), "") if p.isascii() and p.isdigit() else (-1, p) for p in parts], name
+
+
+def _is_output(folder: Path, leave_out: Path | None) -> bool:
+    made = any((folder / sign).is_file() for sign in OUTPUT_SIGNS)
+    return made or folder.resolve() == leave_out
+
+
+def _folder_name(folder: Path) -> str:
+    return folder.resolve().name or "slide"
+
+
+def _one_each(slide: _Found) -> Iterable[_Found]:
+    if not slide.images:
+        return [slide]
+    each = [_Found(image.stem, image, (image,)) for image in slide.images]
+    return [replace(each[0], passed_over=slide.passed_over), *each[1:]]
+
+
+def _named(found: Sequence[_Found]) -> list[Slide]:
+    unique = _unique_names(RESERVED_NAMES)
+    return [
+        Slide(
+            unique(slide.name, slide.path.name),
+            slide.path,
+            _fields(slide.images),
+            slide.problem,
+            slide.passed_over,
+        )
+        for slide in found
+    ]
+
+
+def _fields(images: Sequence[Path]) -> tuple[Field, ...]:
+    unique = _unique_names(())
+    return tuple(
+        Field(image.name, image, unique(image.stem, image.name), is_scan(image)) for image in images
+    )
+
+
+def _unique_names(taken: Iterable[str]) -> Callable[..., str]:
+    """Gives each caller the first of its candidates that is free, else one with a number."""
+    seen = {name.casefold() for name in taken}
+
+    def unique(*candidates: str) -> str:
+        clean = [name.rstrip(" .") or "slide" for name in candidates]
+        numbered = (f"{clean[0]}-{i}" for i in range(2, len(seen) + 3))
+        name = next(n for n in chain(clean, numbered) if n.casefold() not in seen)
+        seen.add(name.casefold())
+        return name
+
+    return unique
+
+
+UNTOUCHED = "untouched"
+"""Begins what stands for the checksum of a file that is known to bring the process down."""
+
+
+def stamp_of(field: Field) -> str:
+    """Size (bytes) and time of a field's file, where it is not to be read."""
+    try:
+        facts = field.path.stat()
+    except OSError:
+        return UNTOUCHED
+    return f"{UNTOUCHED} {facts.st_size} {facts.st_mtime_ns}"
+
+
+def is_made_of(slide: Slide, files: Sequence[Sequence[str]] | None) -> bool:
+    """Whether a slide's files are still those told: name and checksum of each."""
+    if files is None or [name for name, _ in files] != [f.field_id for f in slide.fields]:
+        return False
+    return all(
+        digest == (stamp_of(field) if digest.startswith(UNTOUCHED) else digest_of(field))
+        for field, (_, digest) in zip(slide.fields, files, strict=True)
+    )
+
+
+def digest_of(field: Field) -> str:
+    """The checksum of a field's file, which tells whether it is still the same one.
+
+    SHA-256 of all of an image, and of a part of a scan (`scan_fingerprint`); empty where it can't
+    be read.
+    """
+    try:
+        return scan_fingerprint(field.path) if field.is_scan else sha256_of(field.path)
+    except OSError:
+        return ""  # why, is said when the field is read

@@ -1,0 +1,184 @@
+"""The tiles or strips of one level of a TIFF: where they lie, and how their bytes become RGB."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .scan import Level, Rgb
+from .tiff_pixels import Pixels, pixels_of
+
+if TYPE_CHECKING:
+    from tifffile import TiffPage
+
+UNDECODABLE = (
+    ValueError,
+    RuntimeError,
+    OSError,
+    LookupError,
+    TypeError,
+    ArithmeticError,
+    ImportError,
+)
+"""What tifffile and its codecs raise of a file that isn't as it should be: theirs derive from these
+or are these."""
+
+LARGEST_SEGMENT = 256 * 1024 * 1024
+"""The largest tile or strip (bytes, decoded) that is taken: none can be decoded in part."""
+
+RAW_STRIP = 1024 * 1024
+"""Strips without compression are read in pieces of about this size (bytes)."""
+
+Decode = Callable[[bytes, int], NDArray[Any]]
+"""The bytes of a segment, and its number, -> its samples (h, w, samples)."""
+
+
+@dataclass(frozen=True, eq=False)
+class Segments:
+    """One level's tiles; or strips, tiles as wide as the level.
+
+    Attributes:
+        level: its size and downsample.
+        width: of a segment, px of the level.
+        height: of a segment.
+        offsets: (planes, N) where in the file each starts; row by row, N = rows * columns.
+        lengths: (planes, N) bytes; 0 where the file has none.
+        decoders: one a plane.
+        pixels: what the samples mean.
+    """
+
+    level: Level
+    width: int
+    height: int
+    offsets: NDArray[np.int64]
+    lengths: NDArray[np.int64]
+    decoders: Sequence[Decode]
+    pixels: Pixels
+
+    @property
+    def columns(self) -> int:
+        """Segments side by side."""
+        return -(-self.level.width // self.width)
+
+    @property
+    def rows(self) -> int:
+        """Segments one below the other."""
+        return -(-self.level.height // self.height)
+
+    @property
+    def segment_bytes(self) -> int:
+        """Of one segment, decoded to RGB."""
+        return self.width * self.height * 3
+
+    def places(self, index: int) -> Iterator[tuple[int, int]]:
+        """Offset and length of a segment in each plane."""
+        for plane in range(len(self.decoders)):
+            yield int(self.offsets[plane, index]), int(self.lengths[plane, index])
+
+    def samples(self, planes: Sequence[bytes], index: int) -> NDArray[Any]:
+        """The samples of a segment as they are stored, (h, w, samples)."""
+        decoded = [d(data, index) for d, data in zip(self.decoders, planes, strict=True)]
+        return decoded[0] if len(decoded) == 1 else np.concatenate(decoded, axis=2)
+
+    def decode(self, planes: Sequence[bytes], index: int) -> Rgb:
+        """A segment as RGB, (h, w, 3); at the level's edge it may end there or reach beyond."""
+        rgb = self.pixels.to_rgb(self.samples(planes, index))
+        if rgb.shape[2:] != (3,):
+            raise ValueError(f"samples for three colours expected, got {rgb.shape}")
+        return rgb
+
+
+def segments_of(pages: Sequence["TiffPage"], level: Level) -> Segments:
+    """The segments of an image, whose colours may be pages of their own.
+
+    Raises:
+        ValueError: some lie beyond the file's end or are missing, or they are too large to decode.
+    """
+    page = pages[0]
+    tiled = page.is_tiled
+    width = page.tilewidth if tiled else page.imagewidth
+    height = page.tilelength if tiled else page.rowsperstrip
+    n = -(-level.width // width) * -(-level.height // height)
+    tables = [_table(page, n) for page in pages]
+    offsets, lengths = (np.concatenate(table) for table in zip(*tables, strict=True))
+    pixels = pixels_of(page, len(offsets))
+    if _can_be_cut(page, offsets, lengths):
+        cut = _raw_strips(page, offsets[:, 0], level)
+        return Segments(level, width, *cut, [_raw_decoder(page)] * len(offsets), pixels)
+    if width * height * max(3, page.samplesperpixel) * page.bitspersample > 8 * LARGEST_SEGMENT:
+        raise ValueError(
+            f"it is stored in pieces of {width} x {height} px, which must be decoded whole; "
+            "save it as a tiled TIFF"
+        )
+    decoders = [decoder for one in pages for decoder in _decoders(one, n)]
+    return Segments(level, width, height, offsets, lengths, decoders, pixels)
+
+
+def _table(page: "TiffPage", n: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Offsets and lengths of a page's segments, (planes, n) each; every one lies in the file."""
+    offsets = np.asarray(page.dataoffsets, np.int64)
+    lengths = np.asarray(page.databytecounts, np.int64)
+    planes = page.samplesperpixel if page.planarconfig == 2 else 1
+    size = page.parent.filehandle.size
+    if page.imagedepth != 1 or len(offsets) != planes * n or len(lengths) != planes * n:
+        raise ValueError(f"cut off or damaged: {planes * n} tiles or strips expected")
+    lengths = np.where(offsets > 0, lengths, 0)
+    beyond = int(((offsets + lengths > size) | (lengths < 0)).sum())
+    if beyond:
+        raise ValueError(f"cut off: {beyond} of {planes * n} tiles or strips lie beyond its end")
+    return offsets.reshape(planes, n), lengths.reshape(planes, n)
+
+
+def _decoders(page: "TiffPage", n: int) -> list[Decode]:
+    planes = page.samplesperpixel if page.planarconfig == 2 else 1
+    return [_decoder(page, plane * n) for plane in range(planes)]
+
+
+def _decoder(page: "TiffPage", first: int) -> Decode:
+    decode, tables = page.decode, page.jpegtables
+
+    def decoded(data: bytes, index: int) -> NDArray[Any]:
+        segment: NDArray[Any] | None = decode(data, first + index, jpegtables=tables)[0]
+        if segment is None:
+            raise ValueError("an empty tile")
+        return np.asarray(segment[0])
+
+    return decoded
+
+
+def _can_be_cut(page: "TiffPage", offsets: NDArray[np.int64], lengths: NDArray[np.int64]) -> bool:
+    """Whether large strips hold their rows plainly, one after the other through each plane."""
+    plain = page.compression == 1 and page.predictor == 1 and page.fillorder == 1
+    if page.is_tiled or not plain or page.bitspersample not in (8, 16) or not lengths.all():
+        return False
+    contiguous = (offsets[:, :-1] + lengths[:, :-1] == offsets[:, 1:]).all()
+    return bool(contiguous) and int(lengths.max()) > RAW_STRIP
+
+
+def _raw_strips(
+    page: "TiffPage", starts: NDArray[np.int64], level: Level
+) -> tuple[int, NDArray[np.int64], NDArray[np.int64]]:
+    """Strips of about a megabyte: their height, offsets (planes, N) and lengths (planes, N)."""
+    row = level.width * _stored(page) * page.bitspersample // 8
+    height = max(1, RAW_STRIP // row)
+    tops = np.arange(0, level.height, height, dtype=np.int64)
+    lengths = np.minimum(height, level.height - tops) * row
+    return height, starts[:, None] + tops * row, np.tile(lengths, (len(starts), 1))
+
+
+def _raw_decoder(page: "TiffPage") -> Decode:
+    kind = np.dtype(page.dtype).newbyteorder(page.parent.byteorder)
+    shape = (-1, page.imagewidth, _stored(page))
+
+    def decoded(data: bytes, _: int) -> NDArray[Any]:
+        samples = np.frombuffer(data, kind).reshape(shape)
+        return samples.astype(kind.newbyteorder("="), copy=False)
+
+    return decoded
+
+
+def _stored(page: "TiffPage") -> int:
+    """Samples that stand side by side for a px."""
+    return page.samplesperpixel if page.planarconfig == 1 else 1

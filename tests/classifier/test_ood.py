@@ -1,0 +1,64 @@
+"""A cell unlike every class scores high, wherever the classes lie."""
+
+import numpy as np
+import pytest
+
+from leukodiff.classifier.ood import familiar
+
+
+def cells(n: int, at: list[float], seed: int) -> np.ndarray:
+    rng = np.random.default_rng(seed)
+    return (rng.normal(size=(n, 6)) * [1, 1, 1, 0.1, 1, 1] + at).astype(np.float32)
+
+
+ONE, TWO = [5.0, 0, 0, 0, 0, 0], [0.0, 5, 0, 0, 0, 0]
+SURE = np.array([[9.0, 0, 0]], np.float32)
+
+
+def sure(n: int) -> np.ndarray:
+    """Logits of cells that one class holds for, more or less."""
+    return SURE.repeat(n, 0) + np.linspace(-1, 1, n, dtype=np.float32)[:, None]
+
+
+LEARNT = familiar(
+    np.concatenate([cells(200, ONE, 1), cells(200, TWO, 2)]), sure(400), np.repeat([0, 1], 200), 2
+)
+
+
+def test_what_it_learnt_from_scores_about_a_half():
+    score = LEARNT.score(np.concatenate([cells(200, ONE, 1), cells(200, TWO, 2)]), sure(400))
+    assert float(np.median(score)) == pytest.approx(0.5, abs=0.1)
+    assert ((score > 0) & (score < 1)).all()
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        pytest.param([2.5, 2.5, 0, 0, 0, 0], id="between the classes"),
+        pytest.param([5, 0, 0, 3, 0, 0], id="off where classes hardly vary"),
+        pytest.param([-20, 0, 0, 0, 0, 0], id="far from both"),
+    ],
+)
+def test_a_cell_elsewhere_scores_higher_than_those_of_the_classes(place):
+    usual = LEARNT.score(np.concatenate([cells(100, ONE, 3), cells(100, TWO, 4)]), sure(200))
+    odd = LEARNT.score(cells(100, place, 5), sure(100))
+    assert float(np.median(odd)) > float(np.quantile(usual, 0.85))
+
+
+def test_a_cell_that_no_class_holds_for_scores_higher():
+    same = cells(1, ONE, 3)
+    none = np.zeros((1, 3), np.float32)
+    assert LEARNT.score(same, none) > LEARNT.score(same, SURE)
+
+
+def test_a_class_without_cells_has_no_centre_and_no_cells_have_no_scores():
+    learnt = familiar(cells(50, TWO, 6), sure(50), np.ones(50, np.int64), 3)
+    assert learnt.centres.shape == (1, 6)
+    assert learnt.score(np.zeros((0, 6), np.float32), np.zeros((0, 3), np.float32)).shape == (0,)
+
+
+def test_cells_that_are_all_alike_are_still_told_from_another():
+    alike = np.ones((9, 4), np.float32)
+    learnt = familiar(alike, sure(9), np.zeros(9, np.int64), 1)
+    usual = learnt.score(alike, sure(9)).max()
+    assert usual < learnt.score(np.zeros((1, 4), np.float32), SURE)[0]

@@ -1,0 +1,80 @@
+"""Other looks stay pictures of the same cells: same shape, 0-1, repeatable, and off when asked."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+torch = pytest.importorskip("torch", reason="training needs the `train` extra")
+
+from leukodiff.datasets.field_augmentation import (  # noqa: E402
+    blotchy,
+    defocused,
+    grainy,
+    other_contrast,
+    other_curve,
+    other_stain,
+    sharpened,
+    uneven_light,
+    veiled,
+)
+
+CHANGES: dict[str, Callable[..., Any]] = {
+    "stain": lambda x, by, rng: other_stain(x, by, rng, gain=0.3, mixing=0.1, offset=0.1),
+    "contrast": lambda x, by, rng: other_contrast(x, by, rng, contrast=0.3),
+    "light": lambda x, by, rng: uneven_light(x, by, rng, density=0.1),
+    "focus": lambda x, by, rng: defocused(x, by, rng, blur=2.0, share=1.0),
+    "wide focus": lambda x, by, rng: defocused(x, by, rng, blur=4.0, share=1.0),
+    "sharpness": lambda x, by, rng: sharpened(x, by, rng, amount=1.5, share=1.0),
+    "veil": lambda x, by, rng: veiled(x, by, rng, faintest=0.3, share=1.0),
+    "curve": lambda x, by, rng: other_curve(x, by, rng, spread=0.3),
+    "grain": lambda x, by, rng: grainy(x, rng, noise=0.1, share=1.0),
+    "blotches": lambda x, by, rng: blotchy(x, rng, noise=0.1, share=1.0),
+}
+
+NOT_BY_STRENGTH = ("grain", "blotches")
+
+
+@pytest.fixture
+def images() -> Any:
+    return torch.rand((3, 3, 24, 40), generator=torch.Generator().manual_seed(0)) * 0.8 + 0.1
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES.keys())
+def test_the_same_seed_gives_the_same_look(images: Any, change: Callable[..., Any]) -> None:
+    by = torch.ones(3)
+    one = change(images, by, torch.Generator().manual_seed(5))
+    again = change(images, by, torch.Generator().manual_seed(5))
+    assert one.shape == images.shape
+    assert torch.equal(one, again)
+    assert (one - images).abs().mean() > 0.005
+
+
+@pytest.mark.parametrize("name", [name for name in CHANGES if name not in NOT_BY_STRENGTH])
+def test_strength_zero_changes_nothing(images: Any, name: str) -> None:
+    same = CHANGES[name](images, torch.zeros(3), torch.Generator().manual_seed(5))
+    assert torch.allclose(same, images, atol=1e-5)
+
+
+def test_glass_stays_glass_but_for_the_lamp(images: Any) -> None:
+    glass = torch.ones_like(images)
+    rng = torch.Generator().manual_seed(1)
+    stained = other_stain(glass, torch.ones(3), rng, gain=0.5, mixing=0.2, offset=0.0)
+    assert torch.allclose(stained, glass)
+
+
+def test_a_veil_leaves_white_white_and_never_adds_contrast(images: Any) -> None:
+    rng = torch.Generator().manual_seed(1)
+    faint = veiled(images, torch.ones(3), rng, faintest=0.3, share=1.0)
+    assert (faint >= images - 1e-6).all()
+    assert ((1 - faint) >= 0.3 * (1 - images) - 1e-6).all()
+
+
+def test_a_sharpened_edge_overshoots_and_a_blurred_one_does_not(images: Any) -> None:
+    edge = torch.full_like(images, 0.3)
+    edge[..., 20:] = 0.7
+    rng = torch.Generator().manual_seed(3)
+    sharp = sharpened(edge, torch.ones(3), rng, amount=1.5, share=1.0)
+    soft = defocused(edge, torch.ones(3), rng, blur=2.0, share=1.0)
+    assert float(sharp.max()) > 0.72
+    assert float(soft.max()) <= 0.7 + 1e-5

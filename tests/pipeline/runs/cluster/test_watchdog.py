@@ -1,0 +1,113 @@
+"""What takes too long in a worker is told of; what gets on may take as long as it needs."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from threading import Event, get_ident
+
+import pytest
+
+from leukodiff.pipeline.runs.observer import Keeper, Step
+from leukodiff.pipeline.runs.cluster.watchdog import Hung, Patience
+from leukodiff.pipeline.runs.cluster.remote_paths import at, fetched
+from leukodiff.pipeline.slides.discover import Field, Slide
+
+LIMIT_S = 0.3
+
+
+@pytest.fixture
+def never() -> Iterator[Event]:
+    """What is waited for in vain, until the test is over."""
+    event = Event()
+    yield event
+    event.set()
+
+
+def test_what_is_made_comes_back() -> None:
+    assert Patience(LIMIT_S).wait_for(lambda: 7) == 7
+
+
+def test_an_error_is_raised_where_it_is_waited_for() -> None:
+    def refuse() -> None:
+        raise OSError("no room")
+
+    with pytest.raises(OSError, match="no room"):
+        Patience(LIMIT_S).wait_for(refuse)
+
+
+class Clock:
+    """Time passes when a test says so, and is seen by whoever waits before more of it passes."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self.looks = 0
+        self._waits = get_ident()
+
+    def __call__(self) -> float:
+        self.looks += get_ident() == self._waits
+        return self.now
+
+    def forward(self, seconds: float) -> None:
+        self.now += seconds
+        seen = self.looks + 3  # a look may be under way, and takes the time twice
+        while self.looks < seen:
+            time.sleep(0.005)
+
+
+def steadily(clock: Clock, patience: Patience) -> None:
+    with patience.telling.under_way("s1", "a.png") as step:
+        for _ in range(4):
+            clock.forward(LIMIT_S * 0.9)
+            step()
+
+
+def outside(clock: Clock, patience: Patience) -> None:
+    with patience.telling.under_way("s1", "a.png"):
+        pass
+    clock.forward(2 * LIMIT_S)
+
+
+@pytest.mark.parametrize("do", [steadily, outside], ids=["it gets on", "nothing is under way"])
+def test_what_may_take_long(
+    monkeypatch: pytest.MonkeyPatch, do: Callable[[Clock, Patience], None]
+) -> None:
+    monkeypatch.setattr("leukodiff.pipeline.cluster.patience.HEARTBEAT_S", 0.01)
+    clock = Clock()
+    patience = Patience(LIMIT_S, clock)
+    assert patience.wait_for(lambda: do(clock, patience)) is None
+
+
+@pytest.mark.parametrize("field_id", ["a.png", ""])
+def test_what_hangs_is_told_of(never: Event, field_id: str) -> None:
+    patience = Patience(LIMIT_S)
+
+    def hang() -> None:
+        with patience.telling.under_way("s1", ""), patience.telling.under_way("s1", field_id):
+            never.wait()
+
+    began = time.monotonic()
+    assert patience.wait_for(hang) == Hung(field_id)
+    assert time.monotonic() - began < LIMIT_S + 30
+
+
+def test_what_is_fetched_is_told_of_and_what_hangs_is_left_where_it_lies(tmp_path: Path) -> None:
+    pytest.importorskip("upath", reason="no universal-pathlib: the `cluster` extra brings it")
+    place = at(f"memory://{tmp_path.name}")
+    fields = tuple(Field(f"{name}.png", place / f"{name}.png", name) for name in "ab")
+    for one in fields:
+        one.path.write_bytes(b"x" * 9)
+    told: list[str] = []
+
+    @contextmanager
+    def under_way(slide_id: str, field_id: str) -> Iterator[Step]:
+        told.append(f"{slide_id}/{field_id}")
+        yield lambda: told.append("step")
+
+    slide = Slide("s1", place, fields)
+    got = fetched(slide, tmp_path, Keeper(under_way=under_way, troubles={("s1", "b.png"): "slow"}))
+    assert set(told) == {"s1/a.png", "step"}
+    assert [one.path.name for one in got.fields] == ["a.png", "b.png"]
+    assert got.fields[0].path == tmp_path / "a.png"
+    assert got.fields[1].path == fields[1].path
+    assert [one.whereabouts for one in got.fields] == [str(one.path) for one in fields]
