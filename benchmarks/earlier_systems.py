@@ -3,7 +3,7 @@
     python benchmarks/earlier_systems.py --out docs/results
 
 Kaggle blood-cells TEST is 2,487 turned and sheared copies of 71 fields of BCCD. The shipped
-classifier learnt from BCCD's train split, so most copies show a cell that it has seen: the figure
+classifier learned from BCCD's train split, so most copies show a cell that it has seen: the figure
 on all of them says how well it remembers. The copies of fields in BCCD's test split show cells
 that no model here has seen.
 """
@@ -19,7 +19,7 @@ import numpy as np
 
 from leukodiff.classifier.infer import Classifier
 from leukodiff.core.intervals import clopper_pearson
-from leukodiff.datasets.fields import LabelledField
+from leukodiff.datasets.fields import LabeledField
 from leukodiff.datasets.images import read_rgb
 from leukodiff.datasets.registry import load_dataset
 from leukodiff.detector.infer import Detector
@@ -35,12 +35,12 @@ REPORTED = {"VGG19": 0.915, "CNN, 2019": 0.92, "CNN, best reported": 0.98}
 class Copy:
     """A copy, the split of BCCD that its original is in, and whether it was named right."""
 
-    field: LabelledField
+    field: LabeledField
     original_split: str
     right: bool
 
 
-def named(detector: Detector, classifier: Classifier, field: LabelledField) -> str | None:
+def named(detector: Detector, classifier: Classifier, field: LabeledField) -> str | None:
     """The class of the largest white cell of a copy; `None` if no white cell was found."""
     image = read_rgb(field.path)
     assert field.um_per_px is not None

@@ -3,7 +3,7 @@
     LEUKODIFF_DATA=... python benchmarks/first_look.py --lost lost/
 
 Each field is brought to 1 um/px and looked at. A white cell is lost when no candidate lies on it,
-or when none with its margin holds all of it: then no window would. `labelled` are the dataset's own
+or when none with its margin holds all of it: then no window would. `labeled` are the dataset's own
 white cells (PBC: its images, one nucleated cell near the middle of each), `full_pass` those that
 the shipped detector finds on the whole field, in one of `STEP` fields. `area_kept` is the part of
 the field within a candidate's margin; fields of BCCD and PBC are hardly wider than a cell with its
@@ -22,7 +22,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from leukodiff.datasets.fields import LabelledField
+from leukodiff.datasets.fields import LabeledField
 from leukodiff.datasets.images import read_rgb
 from leukodiff.datasets.phantom import ADULT_DIFFERENTIAL, STAINS, PhantomSettings, render
 from leukodiff.datasets.registry import data_root, load_dataset
@@ -46,8 +46,8 @@ class Row:
 
     dataset: str
     fields: int = 0
-    labelled: int = 0
-    labelled_lost: int = 0
+    labeled: int = 0
+    labeled_lost: int = 0
     full_pass: int = 0
     full_pass_lost: int = 0
     area_kept: float = 0.0
@@ -62,25 +62,25 @@ class Looked:
     name: str
     image: Image
     um_per_px: float
-    labelled: Boxes
+    labeled: Boxes
     found: Boxes
     is_boxed: bool = True
 
 
-def looked(field: LabelledField, detector: Detector | None) -> Looked:
+def looked(field: LabeledField, detector: Detector | None) -> Looked:
     """A field of a dataset with its labels, and what the detector finds on all of it."""
     image, scale = read_rgb(field.path), field.um_per_px or 0.1
     white = [i for i, name in enumerate(field.cell_types) if is_white(name)]
-    labelled = field.xyxy[white]
+    labeled = field.xyxy[white]
     if field.source == "kaggle_blood_cells":
-        labelled = NONE
+        labeled = NONE
     if field.source == "pbc":
         nucleated = field.cell_types[0] != "platelet"
         middle = np.array([0.15, 0.15, 0.85, 0.85]) * field.xyxy[0, [2, 3, 2, 3]]
-        labelled = middle[None].astype(np.float32) if nucleated else NONE
+        labeled = middle[None].astype(np.float32) if nucleated else NONE
     found = detector.detect(image, scale).of("white_cell").xyxy if detector else NONE
     is_boxed = field.source != "pbc"
-    return Looked(field.field_id, image, scale, labelled * scale, found * scale, is_boxed)
+    return Looked(field.field_id, image, scale, labeled * scale, found * scale, is_boxed)
 
 
 def phantoms(stain: str, um_per_px: float) -> Iterator[Looked]:
@@ -98,18 +98,18 @@ def phantoms(stain: str, um_per_px: float) -> Iterator[Looked]:
 
 
 def region_a() -> Looked:
-    """The scan of which five cells are known by their centres: a box of 8 um round each."""
+    """The scan of which five cells are known by their centers: a box of 8 um round each."""
     import tifffile
 
     folder = data_root() / "whole_smear"
     image = np.asarray(tifffile.imread(folder / "region_a.tif", level=0)[..., :3], np.uint8)
     with (folder / "region_a_cells.csv").open(encoding="utf-8") as file:
-        centres = [
+        centers = [
             (float(row["x_center_px"]), float(row["y_center_px"]))
             for row in csv.DictReader(file)
             if row["kind"] == "wbc"
         ]
-    middle = np.array(centres, np.float32) * REGION_UM_PER_PX
+    middle = np.array(centers, np.float32) * REGION_UM_PER_PX
     boxes = np.concatenate([middle - 4, middle + 4], axis=1).astype(np.float32)
     return Looked("region_a.tif", image, REGION_UM_PER_PX, boxes, NONE)
 
@@ -150,19 +150,19 @@ def measure(name: str, sample: Iterable[Looked], lost_in: Path | None) -> Row:
         candidates = first_look(small, 1.0)
         seconds += time.perf_counter() - start
         row.fields += 1
-        row.labelled += len(one.labelled)
+        row.labeled += len(one.labeled)
         row.full_pass += len(one.found)
         lost = {
-            "labelled": [b for b in one.labelled if not is_held(b, candidates, one.is_boxed)],
+            "labeled": [b for b in one.labeled if not is_held(b, candidates, one.is_boxed)],
             "full_pass": [b for b in one.found if not is_held(b, candidates)],
         }
-        row.labelled_lost += len(lost["labelled"])
+        row.labeled_lost += len(lost["labeled"])
         row.full_pass_lost += len(lost["full_pass"])
         pixels += small.shape[0] * small.shape[1]
         area += kept(candidates, small.shape[:2])
         if name not in STEP or len(one.found):
             judged += small.shape[0] * small.shape[1]
-            extra += beside(candidates, np.concatenate([one.labelled, one.found]))
+            extra += beside(candidates, np.concatenate([one.labeled, one.found]))
         if lost_in:
             save(lost_in / name, one, lost)
     row.area_kept = round(area / pixels, 3)
@@ -185,7 +185,7 @@ def save(folder: Path, one: Looked, lost: dict[str, list[Boxes]]) -> None:
 def samples(detector: Detector) -> Iterator[tuple[str, Iterable[Looked]]]:
     """Every dataset at hand by its name in the table, its fields read one by one."""
     for name in ("bccd", "txl_pbc", "chula", "pbc", "kaggle_blood_cells"):
-        groups: dict[str, list[LabelledField]] = {}
+        groups: dict[str, list[LabeledField]] = {}
         for field in load_dataset(name):
             label = f"bccd {field.split}" if name == "bccd" else name
             groups.setdefault(label, []).append(field)

@@ -1,11 +1,11 @@
 """Do the corrections of one half of a laboratory's cells make the other half better?
 
-Of a laboratory only cells are taken that the classifier has not learnt from: the test split for one
-that knows the laboratory (`held out`), all of it for one that does not (`left out`). Its fields are
+Of a laboratory only cells are taken that the classifier has not learned from: the test split for
+one that knows the laboratory (`held out`), all of it for one that does not (`left out`). Its fields are
 cut in two halves by place (fields that show the same place stay together), each class evenly. The
 true labels of one half stand for the corrections that a person signed; the other half is named
 before and after; then the other way round, so that each cell is named once by a classifier that
-learnt from the other half alone. Two ways to learn:
+learned from the other half alone. Two ways to learn:
 
 - fine-tuned: `train classifier --weights`, with the corrections beside public data;
 - last layer: the same with `--last-layer`.
@@ -44,7 +44,7 @@ from leukodiff.classifier.head_finetune import PULL, train_last_layer
 from leukodiff.classifier.infer import SHIPPED, Classifier
 from leukodiff.classifier.train import ClassifierTraining, train_classifier
 from leukodiff.datasets.bccd import bccd_test_scenes
-from leukodiff.datasets.fields import LabelledField
+from leukodiff.datasets.fields import LabeledField
 from leukodiff.datasets.leave_one_out import HELD_OUT, LEFT_OUT
 from leukodiff.datasets.registry import load_dataset
 from leukodiff.datasets.splits import TEST, TRAIN, position
@@ -58,8 +58,8 @@ THINNED = {"pbc": 4}
 
 FINE_TUNED, LAST_LAYER = "fine-tuned", "last layer"
 
-Halves = tuple[list[LabelledField], list[LabelledField]]
-Say = Callable[[Sequence[LabelledField]], Readings]
+Halves = tuple[list[LabeledField], list[LabeledField]]
+Say = Callable[[Sequence[LabeledField]], Readings]
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ class Task:
     """A classifier, the public fields it may go on learning from, and how."""
 
     classifier: Path
-    public: list[LabelledField]
+    public: list[LabeledField]
     settings: ClassifierTraining
     ways: tuple[str, ...]
 
@@ -122,7 +122,7 @@ def plain(settings: ClassifierTraining) -> dict[str, Any]:
     return {name: getattr(settings, name) for name in names} | {"last_layer_pull": PULL}
 
 
-def thinned(name: str) -> list[LabelledField]:
+def thinned(name: str) -> list[LabeledField]:
     """The fields of a data set that show a known class, one in so many of a large one.
 
     Without what BCCD's train and val splits show of its test places.
@@ -139,7 +139,7 @@ def thinned(name: str) -> list[LabelledField]:
 
 
 def measured(
-    task: Task, name: str, data: Mapping[str, Sequence[LabelledField]], part: str
+    task: Task, name: str, data: Mapping[str, Sequence[LabeledField]], part: str
 ) -> dict[str, Any]:
     """The figures of a laboratory before and after, over both directions."""
     fields = [f for f in data[name] if part == LEFT_OUT or f.split == TEST]
@@ -151,9 +151,9 @@ def measured(
     }
     said: dict[str, list[Readings]] = {}
     elsewhere: dict[str, dict[str, list[Readings]]] = {}
-    for turn, (learnt, asked) in enumerate((halves, halves[::-1])):
+    for turn, (learned, asked) in enumerate((halves, halves[::-1])):
         where = task.settings.out / f"{name}_{turn}"
-        corrections = [replace(f, source="table", split=TRAIN) for f in learnt]
+        corrections = [replace(f, source="table", split=TRAIN) for f in learned]
         for way, say in ways(task, corrections, where).items():
             said.setdefault(way, []).append(say(asked))
             for other, cells in others.items():
@@ -175,7 +175,7 @@ def measured(
     return row
 
 
-def ways(task: Task, corrections: Sequence[LabelledField], where: Path) -> dict[str, Say]:
+def ways(task: Task, corrections: Sequence[LabeledField], where: Path) -> dict[str, Say]:
     """How cells are named before and after learning from the corrections, by the way to learn."""
     before = Classifier.load(task.classifier, threads=task.settings.threads)
     found: dict[str, Say] = {"before": lambda fields: read_cells(before, fields)}
@@ -186,9 +186,9 @@ def ways(task: Task, corrections: Sequence[LabelledField], where: Path) -> dict[
     return found
 
 
-def cut_in_two(fields: Sequence[LabelledField], at: Sequence[str]) -> Halves:
+def cut_in_two(fields: Sequence[LabeledField], at: Sequence[str]) -> Halves:
     """The fields in two halves of whole places, each type as evenly as the places allow."""
-    by_place: dict[str, list[LabelledField]] = {}
+    by_place: dict[str, list[LabeledField]] = {}
     for one, place in zip(fields, at, strict=True):
         by_place.setdefault(place, []).append(one)
     halves: Halves = ([], [])
@@ -202,21 +202,21 @@ def cut_in_two(fields: Sequence[LabelledField], at: Sequence[str]) -> Halves:
     return halves
 
 
-def cells_in(fields: Sequence[LabelledField]) -> dict[str, int]:
+def cells_in(fields: Sequence[LabeledField]) -> dict[str, int]:
     """How many cells of each of the five types."""
     found = Counter(t for f in fields for t in f.cell_types if t in FIVE_PART)
     return {name: found[name] for name in FIVE_PART if found[name]}
 
 
-def fine_tuned(task: Task, corrections: Sequence[LabelledField], where: Path) -> Say:
+def fine_tuned(task: Task, corrections: Sequence[LabeledField], where: Path) -> Say:
     """As `train classifier` and `export classifier` do it."""
     return exported(task, corrections, where / "fine_tuned", train_classifier)
 
 
 def exported(
-    task: Task, corrections: Sequence[LabelledField], where: Path, train: Callable[..., Path]
+    task: Task, corrections: Sequence[LabeledField], where: Path, train: Callable[..., Path]
 ) -> Say:
-    """What a classifier says that learnt by `train`; one that stands already is taken."""
+    """What a classifier says that learned by `train`; one that stands already is taken."""
     out = where / "model.onnx"
     if not metadata_path(out).is_file():
         fields = [*task.public, *corrections]
@@ -226,7 +226,7 @@ def exported(
     return lambda fields: read_cells(after, fields)
 
 
-def last_layer(task: Task, corrections: Sequence[LabelledField], where: Path) -> Say:
+def last_layer(task: Task, corrections: Sequence[LabeledField], where: Path) -> Say:
     """As `train classifier --last-layer` and `export classifier` do it."""
     return exported(task, corrections, where / "last_layer", train_last_layer)
 

@@ -154,7 +154,7 @@ def _errors(confusion: Mapping[str, Mapping[str, int]]) -> str:
 
 
 def _data(metadata: ModelMetadata) -> str:
-    """A row a data set: whose it is, and how much of it was learnt from."""
+    """A row a data set: whose it is, and how much of it was learned from."""
     names = dict.fromkeys(one["name"] for one in metadata.training_data)
     if not names:
         return NOT_MEASURED
@@ -172,7 +172,7 @@ def _data(metadata: ModelMetadata) -> str:
 
 
 def _credit(name: str, metadata: ModelMetadata) -> tuple[str, str, str]:
-    """Title, licence and citation: as the metadata has them, else what is known of the name."""
+    """Title, license and citation: as the metadata has them, else what is known of the name."""
     said = next(one for one in metadata.training_data if one["name"] == name)
     title, licence, citation = OUR_OWN.get(name, (name, "not stated", ""))
     if name in DATASETS:

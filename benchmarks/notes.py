@@ -1,6 +1,6 @@
 """What the notes on cells cost and catch: by each rule, how many cells it leaves unidentified.
 
-For every labelled cell, boxed by hand and as the detector boxes it: how many cells a rule notes,
+For every labeled cell, boxed by hand and as the detector boxes it: how many cells a rule notes,
 how many of them the classifier would have named right and wrong without it, and what is right of
 the cells that are named with and without the rules. One table in Markdown.
 
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from leukodiff.classifier.infer import Classifier
 from leukodiff.classifier.morphometry import BLURRED, CUT, DIRT, OVERLAPPING
 from leukodiff.classifier.predictions import ATYPICAL, UNSURE, Predictions
-from leukodiff.datasets.fields import LabelledField
+from leukodiff.datasets.fields import LabeledField
 from leukodiff.datasets.images import read_rgb
 from leukodiff.datasets.registry import load_dataset
 from leukodiff.datasets.vocabulary import WHITE_CELL, is_white
@@ -50,13 +50,13 @@ def main() -> None:
     print("| --- " * (len(NOTES) + 6) + "|")
     for name in chosen.data:
         fields = [one for one in load_dataset(name) if one.split in chosen.split]
-        for boxes, found in (("labelled", None), ("detected", detector)):
+        for boxes, found in (("labeled", None), ("detected", detector)):
             cells = [cell for one in fields for cell in judged(one, classifier, found)]
             print(row(f"{name} {'+'.join(chosen.split)}", boxes, cells))
 
 
 def judged(
-    field: LabelledField, classifier: Classifier, detector: Detector | None
+    field: LabeledField, classifier: Classifier, detector: Detector | None
 ) -> Iterator[Judged]:
     """The cells of a field whose type the classifier knows."""
     white = field.keep([i for i, name in enumerate(field.cell_types) if is_white_or_young(name)])
@@ -77,7 +77,7 @@ def is_white_or_young(name: str) -> bool:
 
 def _said(
     image: NDArray[np.uint8],
-    white: LabelledField,
+    white: LabeledField,
     classifier: Classifier,
     detector: Detector | None,
 ) -> tuple[Predictions, dict[int, int]]:

@@ -2,7 +2,7 @@
 
 A phantom cell's areas and lobes are known exactly; each row gives medians over the cells of one
 type in four stains at 0.1 and 0.2 um/px. On real smears nobody has drawn outlines: there the box
-round the outline is held against the labelled box (its overlap, IoU), of cells away from the edge.
+round the outline is held against the labeled box (its overlap, IoU), of cells away from the edge.
 PBC's file names tell band (BNE) from segmented (SNE) neutrophils.
 
     LEUKODIFF_DATA=... python benchmarks/outlines.py
@@ -110,7 +110,7 @@ def row(name: str, cells: list[Measured]) -> str:
 
 
 def real_row(name: str) -> str:
-    """Overlaps of outlines' boxes with the labelled ones of a data set's train and val fields."""
+    """Overlaps of outlines' boxes with the labeled ones of a data set's train and val fields."""
     overlaps, without = [], 0
     for field in load_dataset(name):
         kept = [i for i, kind in enumerate(field.cell_types) if kind in KINDS]

@@ -13,7 +13,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from leukodiff.datasets.fields import LabelledField
+from leukodiff.datasets.fields import LabeledField
 from leukodiff.datasets.images import read_rgb
 
 SIDE_PX = 800
@@ -33,7 +33,7 @@ ALL_BUT = 200
 Features = tuple[Any, Any]
 
 
-def places(fields: Sequence[LabelledField]) -> list[int]:
+def places(fields: Sequence[LabeledField]) -> list[int]:
     """The place of each field, as the number of the first field that shows it; within groups."""
     found = list(range(len(fields)))
     features = [_features(field) for field in fields]
@@ -69,9 +69,9 @@ def agreeing(a: Features, b: Features) -> tuple[int, float]:
     return (int(inside.sum()), move) if 0.8 < size < 1.25 else (0, move)
 
 
-def _features(field: LabelledField) -> Features:
-    grey = cv2.cvtColor(read_rgb(field.path), cv2.COLOR_RGB2GRAY)
-    share = SIDE_PX / max(grey.shape)
-    small = cv2.resize(grey, None, fx=share, fy=share, interpolation=cv2.INTER_AREA)
+def _features(field: LabeledField) -> Features:
+    gray = cv2.cvtColor(read_rgb(field.path), cv2.COLOR_RGB2GRAY)
+    share = SIDE_PX / max(gray.shape)
+    small = cv2.resize(gray, None, fx=share, fy=share, interpolation=cv2.INTER_AREA)
     points, descriptors = cv2.SIFT_create(FEATURES).detectAndCompute(small, None)  # type: ignore[attr-defined]
     return [one.pt for one in points], descriptors

@@ -15,7 +15,7 @@ from results_page import load_figures, page
 from leukodiff.classifier.evaluation.evaluate import evaluate_classifier
 from leukodiff.classifier.infer import Classifier
 from leukodiff.datasets.bccd import load_bccd
-from leukodiff.datasets.fields import LabelledField
+from leukodiff.datasets.fields import LabeledField
 from leukodiff.datasets.registry import dataset_root, load_dataset
 from leukodiff.datasets.splits import TEST, apart_from
 from leukodiff.detector.evaluate import evaluate_detector
@@ -28,12 +28,12 @@ LADDER_UM_PER_PX = (0.1216, 0.14, 0.158, 0.18, 0.2, 0.22, 0.25)
 DOCS = Path("docs")
 
 
-def bccd_test(erratum: bool) -> list[LabelledField]:
+def bccd_test(erratum: bool) -> list[LabeledField]:
     """BCCD's official test fields."""
     return [f for f in load_bccd(dataset_root("bccd"), erratum) if f.split == TEST]
 
 
-def unseen_places(fields: Sequence[LabelledField]) -> list[LabelledField]:
+def unseen_places(fields: Sequence[LabeledField]) -> list[LabeledField]:
     """Those of the fields that show a place which no field of BCCD's train or val split shows."""
     others = [f for f in load_dataset("bccd") if f.split != TEST]
     return apart_from(fields, others)
@@ -68,7 +68,7 @@ def classifier_figures(out: Path) -> None:
 
 
 def pipeline_figures(out: Path) -> None:
-    """From the field's pixels to the cell's name, on BCCD's test fields with one labelled cell."""
+    """From the field's pixels to the cell's name, on BCCD's test fields with one labeled cell."""
     models = Detector.load(), Classifier.load()
     for name, fields in {
         "bccd_official": bccd_test(erratum=False),

@@ -1,4 +1,4 @@
-"""docs/results.md, from the figures that `results.py` and its neighbours measured."""
+"""docs/results.md, from the figures that `results.py` and its neighbors measured."""
 
 import json
 import statistics
@@ -47,7 +47,7 @@ train or val field shows too. Without them:
 
 {places}
 
-The two other laboratories that it learnt from, on what was kept out of training: TXL-PBC's test
+The two other laboratories that it learned from, on what was kept out of training: TXL-PBC's test
 images (PBC with every cell boxed) and three whole smears of Chula, which boxes one cell a field, so
 that precision has no meaning there. The version before this one, trained on BCCD alone, found
 94.7 % of the white cells of all of TXL-PBC and 53.7 % of Chula's; what this one finds in a
@@ -151,9 +151,9 @@ twice stand on both sides.
 
 CLAIMS = {
     "reported": "anything about unseen patients: 71 fields, their copies counted as cells",
-    "as_given": "accuracy on new cells: it has learnt from the originals of most copies",
+    "as_given": "accuracy on new cells: it has learned from the originals of most copies",
     "unseen": "a ranking of systems: so few scenes, all of BCCD's one camera",
-    "pbc": "accuracy in another laboratory: same analyser, same stain, same people as in training",
+    "pbc": "accuracy in another laboratory: same analyzer, same stain, same people as in training",
     "bccd": "accuracy on rare classes: it holds few lymphocytes, monocytes, basophils",
     "chula": "accuracy on other smears: three smears, many fields of the same cells",
 }

@@ -3,7 +3,7 @@
     LEUKODIFF_DATA=... python benchmarks/scan_truth.py --out docs/results
 
 `region_a.tif` has a table of places: white cells, a smudge cell, and dirt and platelets that look
-like white cells. A cell found belongs to the place within 8 um of its centre; one that belongs to
+like white cells. A cell found belongs to the place within 8 um of its center; one that belongs to
 no place is false. No model was trained on this scan.
 """
 
@@ -36,12 +36,12 @@ def compared(found: list[dict[str, str]], truth: list[dict[str, str]], um_per_px
     """For each place by eye what was said there, and the cells found elsewhere."""
     sides = [[float(row[k]) for k in ("x_min", "y_min", "x_max", "y_max")] for row in found]
     boxes = np.array(sides).reshape(-1, 4)
-    centres = (boxes[:, :2] + boxes[:, 2:]) / 2
+    centers = (boxes[:, :2] + boxes[:, 2:]) / 2
     taken = np.zeros(len(found), bool)
     places = []
     for place in truth:
         at = np.array([float(place["x_center_px"]), float(place["y_center_px"])])
-        near = np.hypot(*(centres - at).T) * um_per_px <= WITHIN_UM
+        near = np.hypot(*(centers - at).T) * um_per_px <= WITHIN_UM
         taken |= near
         said = [found[i]["cell_type"] for i in np.flatnonzero(near)]
         places.append({"kind": place["kind"], "at": at.tolist(), "said": said})

@@ -19,12 +19,12 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 
-from leukodiff.classifier.cells import labelled_cells, wide
+from leukodiff.classifier.cells import labeled_cells, wide
 from leukodiff.classifier.export import known_places, load_trained
 from leukodiff.classifier.ood import Familiar, energies, of_length_1
 from leukodiff.classifier.tensor_ops import predict_with_features
 from leukodiff.classifier.train import ClassifierTraining, load_splits, train_classifier
-from leukodiff.datasets.fields import LabelledField
+from leukodiff.datasets.fields import LabeledField
 from leukodiff.datasets.registry import load_dataset
 from leukodiff.datasets.splits import TEST
 from leukodiff.datasets.vocabulary import CLASSIFIER_CLASSES
@@ -33,7 +33,7 @@ LABORATORIES = ("pbc", "bccd", "chula")
 TESTED = "pbc"
 """The one laboratory with cells enough of every class."""
 
-NEIGHBOURS = 10
+NEIGHBORS = 10
 
 Floats = NDArray[np.float32]
 Score = Callable[[Floats, Floats], NDArray[Any]]
@@ -75,22 +75,22 @@ def main() -> None:
 
 
 def figures(
-    best: Path, fields: Sequence[LabelledField], left_out: Sequence[str]
+    best: Path, fields: Sequence[LabeledField], left_out: Sequence[str]
 ) -> list[dict[str, Any]]:
     """A row a class left out: AUROC of each score against the known classes' test cells."""
     model, settings = load_trained(best)
     train, _ = load_splits(fields, settings)
     tested = [field for field in fields if field.source == TESTED]
     size = wide(settings.crop)
-    known = labelled_cells([f for f in tested if f.split == TEST], settings.classes, size)
+    known = labeled_cells([f for f in tested if f.split == TEST], settings.classes, size)
     logits, features = predict_with_features(model, known.crops, settings.crop)
     right = float(np.mean(logits.argmax(axis=1) == known.class_id))
-    learnt, learnt_features, _ = known_places(model, train, settings)
-    scores = ways(learnt, learnt_features)
+    learned, learned_features, _ = known_places(model, train, settings)
+    scores = ways(learned, learned_features)
     usual = {name: score(logits, features) for name, score in scores.items()}
     rows = []
     for name in left_out:
-        unknown = labelled_cells(tested, [name], size)
+        unknown = labeled_cells(tested, [name], size)
         said = predict_with_features(model, unknown.crops, settings.crop)
         auroc = {way: area(usual[way], score(*said)) for way, score in scores.items()}
         counts = {"unknown": len(unknown), "known": len(known)}
@@ -108,7 +108,7 @@ def ways(known: Familiar, features: Floats) -> Mapping[str, Score]:
 
     def nearest(_logits: Floats, seen: Floats) -> NDArray[Any]:
         like = of_length_1(seen) @ flat.T
-        return np.asarray(1 - np.partition(like, -NEIGHBOURS, axis=1)[:, -NEIGHBOURS])
+        return np.asarray(1 - np.partition(like, -NEIGHBORS, axis=1)[:, -NEIGHBORS])
 
     def unsure(logits: Floats, _seen: Floats) -> NDArray[Any]:
         return np.asarray(np.logaddexp.reduce(logits, axis=1) - logits.max(axis=1))

@@ -51,7 +51,7 @@ class Augmentation:
     contrast (0-1), `blur` the largest sigma in px at a window of 128 px, `sharpen` the largest
     amount of an unsharp mask, `noise` a standard deviation in 0-1. `*_share` are probabilities:
     `swap_share` that what lies round the cell is another crop's, or glass; `mild_share` that looks
-    change by a third and the surroundings not at all. `left_*` is what colour may differ by after
+    change by a third and the surroundings not at all. `left_*` is what color may differ by after
     the references have set it.
     """
 
@@ -104,7 +104,7 @@ def augment(crops: Tensor, size_px: int, settings: Augmentation, rng: torch.Gene
 
 
 def after_references(views: Tensor, settings: Augmentation, rng: torch.Generator) -> Tensor:
-    """What is left of a laboratory's colour and grain once the references have set it."""
+    """What is left of a laboratory's color and grain once the references have set it."""
     strength = uniform(len(views), rng)
     dye = {"gain": settings.left_gain, "mixing": settings.left_mixing}
     views = other_stain(views, strength, rng, **dye, offset=settings.left_offset)
@@ -125,7 +125,7 @@ def _other_looks(
     return sharpened(views, strength, rng, amount=settings.sharpen, share=settings.sharpen_share)
 
 
-def centre_views(crops: Tensor, size_px: int) -> Tensor:
+def center_views(crops: Tensor, size_px: int) -> Tensor:
     """The unchanged view of each crop, as `augment` returns it."""
     images = crops.permute(0, 3, 1, 2).float() / 255
     return functional.interpolate(images, (size_px, size_px), mode="bilinear", align_corners=False)

@@ -28,7 +28,7 @@ def fit_temperatures(
     """The temperature at an atypical score of 0, and how its logarithm rises with the score.
 
     Of least negative log-likelihood; the rise is never negative: what is unlike the cells that were
-    learnt is not believed more for it.
+    learned is not believed more for it.
 
     Args:
         logits: (N, K) of validation cells, as they are and in other looks.

@@ -1,4 +1,4 @@
-"""Labelled fields in, crops with labels out: what the classifier learns from and is judged on."""
+"""Labeled fields in, crops with labels out: what the classifier learns from and is judged on."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from leukodiff.core.errors import DataError
-from leukodiff.datasets.fields import LabelledField
+from leukodiff.datasets.fields import LabeledField
 from leukodiff.datasets.images import read_rgb
 
 from .augmentation import MARGIN
@@ -16,10 +16,10 @@ from .infer import widths_um
 
 
 @dataclass(frozen=True)
-class LabelledCells:
+class LabeledCells:
     """Crops (N, S, S, 3) uint8 RGB, their class index (N,), the source and the width of each.
 
-    `width_um` (N,) is that of the labelled box, um.
+    `width_um` (N,) is that of the labeled box, um.
     """
 
     crops: NDArray[np.uint8]
@@ -40,9 +40,9 @@ def wide(settings: CropSettings) -> CropSettings:
     )
 
 
-def labelled_cells(
-    fields: Iterable[LabelledField], classes: Sequence[str], settings: CropSettings
-) -> LabelledCells:
+def labeled_cells(
+    fields: Iterable[LabeledField], classes: Sequence[str], settings: CropSettings
+) -> LabeledCells:
     """Cuts every cell whose type is one of `classes`; other boxes are left out."""
     crops, class_id, source, width_um = [], [], [], []
     for field in fields:
@@ -57,8 +57,8 @@ def labelled_cells(
         source += [field.source] * len(wanted)
         width_um.append(widths_um(cells.xyxy, field.um_per_px))
     if not crops:
-        raise DataError("no labelled cell of the classes asked for in the datasets given")
-    return LabelledCells(
+        raise DataError("no labeled cell of the classes asked for in the datasets given")
+    return LabeledCells(
         np.concatenate(crops),
         np.array(class_id, np.int64),
         tuple(source),

@@ -1,7 +1,7 @@
 """Cuts cells out of a field at a fixed physical size, with the slide's own background made white.
 
 Size is information (a lymphocyte is small, a monocyte large), so a crop always spans the same
-number of micrometres, whatever the cell's box.
+number of micrometers, whatever the cell's box.
 """
 
 from dataclasses import dataclass
@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 Image = NDArray[np.uint8]
 
 BACKGROUND_WINDOW_UM = 36.0
-"""Side of the neighbourhood whose brightest pixels are taken for empty glass, um."""
+"""Side of the neighborhood whose brightest pixels are taken for empty glass, um."""
 BRIGHTEST_SHARE = 0.1
-"""Share of that neighbourhood taken for empty glass, 0-1."""
+"""Share of that neighborhood taken for empty glass, 0-1."""
 WHITE = 245.0
 """What empty glass becomes in every channel, 0-255: a little headroom above it."""
 
@@ -36,7 +36,7 @@ class CropSettings:
 def cut_crops(
     image: Image, xyxy: NDArray[np.float32], um_per_px: float, settings: CropSettings
 ) -> Image:
-    """Cuts one crop a box, centred on the box, white-balanced by its own neighbourhood.
+    """Cuts one crop a box, centerd on the box, white-balanced by its own neighborhood.
 
     Args:
         image: (H, W, 3) uint8 RGB at full resolution.
@@ -49,25 +49,25 @@ def cut_crops(
     """
     crops = np.empty((len(xyxy), settings.size_px, settings.size_px, 3), np.uint8)
     for crop, (x0, y0, x1, y1) in zip(crops, xyxy, strict=True):
-        centre = (float(x0 + x1) / 2, float(y0 + y1) / 2)
-        background = background_colour(image, centre, BACKGROUND_WINDOW_UM / um_per_px)
-        cut = _cut(image, centre, settings.window_um / um_per_px, settings.size_px, background)
+        center = (float(x0 + x1) / 2, float(y0 + y1) / 2)
+        background = background_color(image, center, BACKGROUND_WINDOW_UM / um_per_px)
+        cut = _cut(image, center, settings.window_um / um_per_px, settings.size_px, background)
         crop[:] = white_balance(cut, background)
     return crops
 
 
-def background_colour(
-    image: Image, centre: tuple[float, float], side_px: float
+def background_color(
+    image: Image, center: tuple[float, float], side_px: float
 ) -> NDArray[np.float32]:
-    """The colour of empty glass around a point: median of its brightest tenth, (3,) RGB 1-255."""
-    left, top, right, bottom = _window(centre, side_px)
+    """The color of empty glass around a point: median of its brightest tenth, (3,) RGB 1-255."""
+    left, top, right, bottom = _window(center, side_px)
     height, width = image.shape[:2]
     around = image[max(top, 0) : min(bottom, height), max(left, 0) : min(right, width)]
     step = max(1, int(side_px) // 48)
     pixels = around[::step, ::step].reshape(-1, 3)
     if not len(pixels):
         return np.full(3, 255, np.float32)
-    # Green: haemoglobin and every Romanowsky dye absorb it, glass does not.
+    # Green: hemoglobin and every Romanowsky dye absorb it, glass does not.
     n = max(1, int(len(pixels) * BRIGHTEST_SHARE))
     brightest = np.argpartition(pixels[:, 1], -n)[-n:]
     return np.asarray(np.maximum(np.median(pixels[brightest], axis=0), 1), np.float32)
@@ -80,21 +80,21 @@ def white_balance(crop: Image, background: NDArray[np.float32]) -> Image:
     return np.asarray(cv2.LUT(crop, table.reshape(1, 256, 3)), np.uint8)
 
 
-def _window(centre: tuple[float, float], side_px: float) -> tuple[int, int, int, int]:
+def _window(center: tuple[float, float], side_px: float) -> tuple[int, int, int, int]:
     """Left, top, right, bottom of a square window, rounded to whole pixels, at least 1 px wide."""
     side = max(1, round(side_px))
-    left, top = round(centre[0] - side / 2), round(centre[1] - side / 2)
+    left, top = round(center[0] - side / 2), round(center[1] - side / 2)
     return left, top, left + side, top + side
 
 
 def _cut(
     image: Image,
-    centre: tuple[float, float],
+    center: tuple[float, float],
     side_px: float,
     size_px: int,
     fill: NDArray[np.float32],
 ) -> Image:
-    left, top, right, bottom = _window(centre, side_px)
+    left, top, right, bottom = _window(center, side_px)
     height, width = image.shape[:2]
     inside = image[max(top, 0) : min(bottom, height), max(left, 0) : min(right, width)]
     if inside.shape[:2] != (bottom - top, right - left):

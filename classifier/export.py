@@ -15,14 +15,14 @@ from torch.nn import functional
 
 from leukodiff.core.checksum import sha256_of
 from leukodiff.core.errors import ModelFileError
-from leukodiff.datasets.fields import LabelledField
+from leukodiff.datasets.fields import LabeledField
 from leukodiff.datasets.registry import DATASETS
 from leukodiff.runtime.metadata import ModelMetadata, metadata_path, with_earlier, write_metadata
 from leukodiff.runtime.onnx_export import export_onnx
 
 from .augmentation import Augmentation, augment
 from .calibration import fit_temperatures, reject_threshold
-from .cells import LabelledCells
+from .cells import LabeledCells
 from .crops import CropSettings
 from .infer import Classifier
 from .ood import SOFT, Familiar, familiar
@@ -47,19 +47,19 @@ ENOUGH_CELLS = 50
 
 
 class FromUint8(nn.Module):
-    """The network with its normalisation inside: uint8 (N, H, W, 3) RGB in, two outputs.
+    """The network with its normalization inside: uint8 (N, H, W, 3) RGB in, two outputs.
 
     Logits (N, K), and how atypical each cell is, (N,), as `Familiar.score` says it.
     """
 
     projection: Tensor
-    centres: Tensor
+    centers: Tensor
 
     def __init__(self, network: nn.Module, known: Familiar):
         super().__init__()
         self.network = network
         self.register_buffer("projection", torch.from_numpy(known.projection))
-        self.register_buffer("centres", torch.from_numpy(known.centres))
+        self.register_buffer("centres", torch.from_numpy(known.centers))
         self.distance, self.energy = known.distance, known.energy
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
@@ -67,7 +67,7 @@ class FromUint8(nn.Module):
         scaled = images.permute(0, 3, 1, 2).to(torch.float32) / 127.5 - 1
         logits, features = with_features(self.network, scaled)
         flat = functional.normalize(features, eps=1e-9) @ self.projection
-        apart = flat[:, None, :] - self.centres[None]
+        apart = flat[:, None, :] - self.centers[None]
         nearest = (apart * apart).sum(dim=2).min(dim=1).values
         beyond = (nearest - self.distance[0]) / self.distance[1]
         beyond = beyond + (-torch.logsumexp(logits, dim=1) - self.energy[0]) / self.energy[1]
@@ -104,7 +104,7 @@ def load_trained(checkpoint: Path) -> tuple[nn.Module, ClassifierTraining]:
 
 
 def learnt_before(checkpoint: Path) -> list[dict[str, str]]:
-    """What the model had learnt from that the training of a `best.pt` started from."""
+    """What the model had learned from that the training of a `best.pt` started from."""
     return list(_read(checkpoint).get("learnt_before", []))
 
 
@@ -118,7 +118,7 @@ def _read(checkpoint: Path) -> dict[str, Any]:
 
 
 def export_classifier(
-    checkpoint: Path, fields: Sequence[LabelledField], out: Path, notes: ExportNotes
+    checkpoint: Path, fields: Sequence[LabeledField], out: Path, notes: ExportNotes
 ) -> ModelMetadata:
     """Writes `out` (ONNX) and its metadata; temperature and threshold come from the `val` split.
 
@@ -155,7 +155,7 @@ def export_classifier(
     return settle(out, val, settings)
 
 
-def settle(path: Path, val: LabelledCells, settings: ClassifierTraining) -> ModelMetadata:
+def settle(path: Path, val: LabeledCells, settings: ClassifierTraining) -> ModelMetadata:
     """Fits temperature and thresholds to what an exported classifier says of validation cells.
 
     As it is used: with a second look at what the first is not sure of.
@@ -177,7 +177,7 @@ def settle(path: Path, val: LabelledCells, settings: ClassifierTraining) -> Mode
     return _with_thresholds(path, replace(val, crops=plain))
 
 
-def _with_thresholds(path: Path, val: LabelledCells) -> ModelMetadata:
+def _with_thresholds(path: Path, val: LabeledCells) -> ModelMetadata:
     """The metadata with thresholds, and how often it errs with them, by validation cells."""
     classifier = Classifier.load(path)
     said, metadata = classifier.classify_crops(val.crops, val.width_um), classifier.metadata
@@ -205,7 +205,7 @@ def _with_thresholds(path: Path, val: LabelledCells) -> ModelMetadata:
     return metadata
 
 
-def _changed(val: LabelledCells, settings: ClassifierTraining) -> NDArray[np.uint8]:
+def _changed(val: LabeledCells, settings: ClassifierTraining) -> NDArray[np.uint8]:
     """The crops (N, S, S, 3) in the looks of other laboratories."""
     rng = torch.Generator().manual_seed(settings.seed)
     changed = Augmentation(**asdict(settings.augmentation) | {"mild_share": 0.0})
@@ -239,7 +239,7 @@ def atypical_threshold(atypical: NDArray[np.float32], source: Sequence[str]) -> 
 
 
 def known_places(
-    model: nn.Module, train: LabelledCells, settings: ClassifierTraining
+    model: nn.Module, train: LabeledCells, settings: ClassifierTraining
 ) -> tuple[Familiar, NDArray[np.float32], NDArray[np.int64]]:
     """Where the training cells of each class lie, at most `CELLS_A_CLASS` of each.
 
@@ -260,7 +260,7 @@ def known_places(
 
 def _calibrated(
     model: nn.Module,
-    val: LabelledCells,
+    val: LabeledCells,
     settings: ClassifierTraining,
     known: Familiar,
     logits: NDArray[np.float32],
@@ -278,7 +278,7 @@ def _calibrated(
     return {"temperature": max(round(base, 4), COLDEST), "temperature_rise": round(rise, 4)}
 
 
-def _training_data(train: LabelledCells, val: LabelledCells) -> list[dict[str, str]]:
+def _training_data(train: LabeledCells, val: LabeledCells) -> list[dict[str, str]]:
     """A row a dataset and split: name, cells, and whose the dataset is where that is known."""
     counts = Counter([(name, "train") for name in train.source])
     counts.update((name, "val") for name in val.source)

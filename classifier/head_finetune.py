@@ -13,10 +13,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from leukodiff.core.errors import InputError
-from leukodiff.datasets.fields import LabelledField
+from leukodiff.datasets.fields import LabeledField
 from leukodiff.runtime.model import checked_metadata
 
-from .cells import LabelledCells
+from .cells import LabeledCells
 from .from_onnx import load_exported
 from .tensor_ops import predict_with_features
 from .train import (
@@ -37,7 +37,7 @@ STEPS = 300
 
 
 def train_last_layer(
-    fields: Sequence[LabelledField],
+    fields: Sequence[LabeledField],
     settings: ClassifierTraining,
     log: Callable[[str], None] = lambda line: None,
 ) -> Path:
@@ -114,7 +114,7 @@ def fit(head: Any, features: Tensor, class_id: Tensor, shares: Tensor, pull: flo
             parameter.add_(by.to(parameter.device))
 
 
-def _line(when: str, model: nn.Module, val: LabelledCells, settings: ClassifierTraining) -> str:
+def _line(when: str, model: nn.Module, val: LabeledCells, settings: ClassifierTraining) -> str:
     logits, _ = predict_with_features(model, val.crops, settings.crop)
     shares = recall_by_source(logits, val)
     return "  ".join([f"{when}:", *(f"{name} {share:.4g}" for name, share in shares.items())])

@@ -138,7 +138,7 @@ class Classifier:
         """Names crops (N, S, S, 3) uint8 RGB that `cut_crops` made.
 
         A model may have an output `atypical`, (N,): how unlike every class each cell is. The less
-        a cell is like those that were learnt, the less its probabilities are believed, as far as
+        a cell is like those that were learned, the less its probabilities are believed, as far as
         the model's calibration says so. `width_um` (N,), where known, rules out platelets.
 
         A cell that the first look is not sure of (`second_look` of the calibration, 0-1) is looked

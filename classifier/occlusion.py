@@ -16,7 +16,7 @@ HIDDEN_UM = 3.0
 STEPS = 2
 """How many steps the square takes to pass its own side."""
 BLUR_UM = 3.0
-"""What is hidden is blurred so far: its colour stays about the same, its structure does not."""
+"""What is hidden is blurred so far: its color stays about the same, its structure does not."""
 
 
 def occlusion_map(classifier: Classifier, crop: Image, index: int) -> NDArray[np.float32]:
@@ -28,7 +28,7 @@ def occlusion_map(classifier: Classifier, crop: Image, index: int) -> NDArray[np
         index: the class.
 
     Returns:
-        (S, S) float32: by how much hiding a pixel's neighbourhood lowers the log-odds of the class,
+        (S, S) float32: by how much hiding a pixel's neighborhood lowers the log-odds of the class,
         the mean over the squares that hide it; negative where it raises them.
     """
     um_per_px = classifier.crop.um_per_px

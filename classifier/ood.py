@@ -1,4 +1,4 @@
-"""How unlike every class that was learnt a cell is: blasts, atypical forms, artefacts.
+"""How unlike every class that was learned a cell is: blasts, atypical forms, artifacts.
 
 Two things together. How far the network's last features, each brought to length 1, lie from the
 nearest class (Mahalanobis distance with one covariance for all classes: Lee et al., NeurIPS 2018;
@@ -29,13 +29,13 @@ Features = NDArray[np.float32]
 class Familiar:
     """Where the cells of each class lie, and what is usual of them.
 
-    `projection` (D, d) takes features of length 1 to whitened ones, `centres` (K, d) are the
+    `projection` (D, d) takes features of length 1 to whitened ones, `centers` (K, d) are the
     classes' means there. `distance` and `energy` are each the usual value of the cells that were
-    learnt (their median) and its spread (their standard deviation).
+    learned (their median) and its spread (their standard deviation).
     """
 
     projection: Features
-    centres: Features
+    centers: Features
     distance: tuple[float, float] = (0.0, 1.0)
     energy: tuple[float, float] = (0.0, 1.0)
 
@@ -51,7 +51,7 @@ class Familiar:
     def distances(self, features: Features) -> NDArray[np.float64]:
         """The squared distance of features (N, D) to the nearest class, (N,)."""
         flat = of_length_1(features) @ self.projection
-        squared = ((flat[:, None] - self.centres[None]) ** 2).sum(axis=2)
+        squared = ((flat[:, None] - self.centers[None]) ** 2).sum(axis=2)
         return np.asarray(squared.min(axis=1), np.float64)
 
 
@@ -71,7 +71,7 @@ def familiar(
 ) -> Familiar:
     """What training cells tell: their features (N, D), logits (N, K) and classes (N,).
 
-    A class without cells has no centre.
+    A class without cells has no center.
     """
     flat = of_length_1(features)
     present = [k for k in range(n_classes) if (class_id == k).any()]

@@ -1,10 +1,10 @@
-"""Outlines of a cell and its nucleus in the classifier's crop, by the colours of the crop alone.
+"""Outlines of a cell and its nucleus in the classifier's crop, by the colors of the crop alone.
 
-Romanowsky dyes colour nuclei with azure, which absorbs red and green light and lets blue pass;
-haemoglobin and eosin absorb blue too. What is left of the optical density in red and green after
+Romanowsky dyes color nuclei with azure, which absorbs red and green light and lets blue pass;
+hemoglobin and eosin absorb blue too. What is left of the optical density in red and green after
 taking off blue's is therefore high in a nucleus, low in cytoplasm, and near nothing in red cells
 and on glass. Every level is found in the crop (Otsu, IEEE Trans. SMC 1979), so that a pale stain
-or a cast matters little. The cell's edge is the closed line on which colour changes most.
+or a cast matters little. The cell's edge is the closed line on which color changes most.
 """
 
 from dataclasses import dataclass
@@ -24,8 +24,8 @@ Half = tuple[float, float]
 SIDE_PX = 64
 """Crops are outlined at this size: half of the classifier's is as exact, and faster."""
 MIDDLE = (SIDE_PX - 1) / 2
-COLOURS = np.ones(3, np.float32)
-"""A product with this sums over the colours, faster than `sum` does."""
+COLORS = np.ones(3, np.float32)
+"""A product with this sums over the colors, faster than `sum` does."""
 
 BLUE_SHARE = 0.8
 """How much of blue's density is taken off red's and green's."""
@@ -37,8 +37,8 @@ BLUR_PX = 0.7
 """Chromatin is evened out so far, lest its gaps are taken for cytoplasm."""
 BOX_GROWN = 1.1
 """The nucleus lies in an ellipse so much larger than the one in the box."""
-GREYS = 180
-"""Grey levels to a nucleus's azure."""
+GRAYS = 180
+"""Gray levels to a nucleus's azure."""
 
 HOLE_UM2, ISLAND_UM2, ISLAND_SHARE = 2.0, 1.2, 0.1
 """Holes in a nucleus below this are filled; smaller islands, in um2 or in share, are left out."""
@@ -59,10 +59,10 @@ GLASS_SHARE, GLASS_WEIGHT, NUCLEUS_WEIGHT = 0.3, 0.08, 3.0
 """Below which part of Otsu's level there is glass; what glass in the cell costs, and what leaving
 nucleus out of it does."""
 STRONG, STRONGEST = 0.25, 1.5
-"""Most that one colour's change (optical density), and a change (to the crop's strongest tenth),
+"""Most that one color's change (optical density), and a change (to the crop's strongest tenth),
 count for."""
 STIFFNESS = (0.02, 0.05, 0.1)
-"""What it costs to leave the mean of the neighbouring rays, round by round."""
+"""What it costs to leave the mean of the neighboring rays, round by round."""
 
 LOBE_CUTS = (0.02, 0.35, 0.5, 0.6, 0.7, 0.8)
 LOBE_SHARE, NECK_SHARE = 0.5, 0.7
@@ -115,7 +115,7 @@ def outline(crop: Image, size_px: tuple[float, float], um_per_px: float) -> Outl
     half = max(size_px[0], 4.0) * shrunk / 2, max(size_px[1], 4.0) * shrunk / 2
     azure, level = _azure(density, half)
     nucleus = _nucleus(azure, half)
-    darkness = density @ COLOURS
+    darkness = density @ COLORS
     glass = _glass_level(darkness)
     cell = _cell(density, nucleus, half, glass)
     cell = _largest(cell & ((darkness > glass) | (cv2.erode(cell, _disc(5)) > 0)))
@@ -160,28 +160,28 @@ def _nucleus(azure: Plane, half: Half) -> Mask:
     """What holds more azure than glass and cytoplasm do, in and near the box."""
     inside = _from_middle(half) <= BOX_GROWN
     even = cv2.GaussianBlur(azure, (3, 3), BLUR_PX)
-    grey = np.clip(even * GREYS, 0, 255).astype(np.uint8)
-    values = grey[inside]
+    gray = np.clip(even * GRAYS, 0, 255).astype(np.uint8)
+    values = gray[inside]
     level = _otsu(values)
     above = values[values > level]
     upper = _otsu(above)
     low, high = above[above <= upper], above[above > upper]
     if len(low) and len(high) and low.mean() < CYTOPLASM_LEVEL * high.mean():
         level = upper  # the first level lay between glass and cytoplasm
-    found = ((grey > level) & inside).astype(np.uint8)
+    found = ((gray > level) & inside).astype(np.uint8)
     return np.asarray(cv2.morphologyEx(found, cv2.MORPH_OPEN, _disc(3)), np.uint8)
 
 
 def _cell(density: Plane, nucleus: Mask, half: Half, glass: float) -> Mask:
-    """The closed line round the nucleus on which colour changes most, near the box's ellipse."""
+    """The closed line round the nucleus on which color changes most, near the box's ellipse."""
     grid = (RADII, ANGLES), (MIDDLE, MIDDLE), RADII * RADIUS_PX
     rays = np.asarray(cv2.warpPolar(density, *grid, cv2.WARP_POLAR_LINEAR), np.float32)
     change = np.zeros_like(rays)
     change[:, 1:-1] = np.abs(rays[:, 2:] - rays[:, :-2])
-    edge = np.minimum(change, STRONG) @ COLOURS
+    edge = np.minimum(change, STRONG) @ COLORS
     score = np.minimum(edge / (_quantile(edge.ravel(), 0.9) + 1e-6), STRONGEST)
     score -= BOX_WEIGHT * ((_rays(half) - BOX_PART) / BOX_SPREAD) ** 2
-    score -= GLASS_WEIGHT * np.cumsum(rays @ COLOURS < glass, axis=1)
+    score -= GLASS_WEIGHT * np.cumsum(rays @ COLORS < glass, axis=1)
     steps = np.arange(RADII)
     inner = (cv2.warpPolar(nucleus, *grid, cv2.INTER_NEAREST) * (steps + 1)).max(axis=1)
     score[steps < inner[:, None]] -= NUCLEUS_WEIGHT
@@ -189,13 +189,13 @@ def _cell(density: Plane, nucleus: Mask, half: Half, glass: float) -> Mask:
 
 
 def _closed_line(score: Plane) -> Plane:
-    """The place on each ray (A, R) where the score is best and the neighbours agree, (A,)."""
+    """The place on each ray (A, R) where the score is best and the neighbors agree, (A,)."""
     steps = np.arange(RADII, dtype=np.float32)
     line = score.argmax(axis=1)
     for stiffness in STIFFNESS:
-        mean = _neighbours(6) @ line
+        mean = _neighbors(6) @ line
         line = (score - np.float32(stiffness) * (steps - mean[:, None]) ** 2).argmax(axis=1)
-    return np.asarray(_neighbours(1) @ line, np.float32)
+    return np.asarray(_neighbors(1) @ line, np.float32)
 
 
 def _filled(line: Plane) -> Mask:
@@ -247,13 +247,13 @@ def _largest(mask: Mask) -> Mask:
 
 
 def _glass_level(darkness: Plane) -> float:
-    """The optical density, all colours together, below which there is glass."""
-    grey = np.clip(darkness * 400, 0, 240).astype(np.uint8)
-    return GLASS_SHARE * _otsu(grey) / 400
+    """The optical density, all colors together, below which there is glass."""
+    gray = np.clip(darkness * 400, 0, 240).astype(np.uint8)
+    return GLASS_SHARE * _otsu(gray) / 400
 
 
 def _otsu(values: Image) -> float:
-    """The level that parts grey values (0-255) best in two."""
+    """The level that parts gray values (0-255) best in two."""
     if not values.size:
         return 0.0
     level, _ = cv2.threshold(values.reshape(-1, 1), 0, 255, cv2.THRESH_OTSU)
@@ -290,8 +290,8 @@ def _directions() -> Plane:
 
 
 @cache
-def _neighbours(times: int) -> Plane:
-    """A matrix (A, A) that takes the weighted mean of three neighbouring rays, so many times."""
+def _neighbors(times: int) -> Plane:
+    """A matrix (A, A) that takes the weighted mean of three neighboring rays, so many times."""
     one = np.eye(ANGLES)
     mean = (np.roll(one, 1, axis=0) + 2 * one + np.roll(one, -1, axis=0)) / 4
     return np.linalg.matrix_power(mean, times).astype(np.float32)
@@ -299,7 +299,7 @@ def _neighbours(times: int) -> Plane:
 
 @cache
 def _densities() -> Plane:
-    """Optical density of each grey level beside white, (256,)."""
+    """Optical density of each gray level beside white, (256,)."""
     light = np.maximum(np.arange(256), 4) / WHITE
     return np.maximum(-np.log10(light), 0).astype(np.float32)
 

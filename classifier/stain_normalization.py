@@ -1,7 +1,7 @@
-"""One colour for every laboratory: a crop's own glass, nucleus and red cells set its looks.
+"""One color for every laboratory: a crop's own glass, nucleus and red cells set its looks.
 
 Dyes, lamps and cameras differ; what is stained does not. Optical densities add up over dyes
-(Beer-Lambert), so one 3 by 3 matrix of them takes the colours of nucleus and red cells where they
+(Beer-Lambert), so one 3 by 3 matrix of them takes the colors of nucleus and red cells where they
 belong, and everything else along (as Macenko et al., ISBI 2009, do by the dyes themselves, which a
 crop of one cell shows too little of).
 """
@@ -28,7 +28,7 @@ LEAST_RED_SHARE = 0.04
 RED_CELL_WEIGHT = 2.0
 """How much they weigh beside the nucleus: they are paler."""
 TRUST = 0.08
-"""Squared optical density below which a reference is not believed: its colour stays as it is."""
+"""Squared optical density below which a reference is not believed: its color stays as it is."""
 GAIN_LIMITS = (0.6, 5.0)
 FAINTEST = 0.12
 """Green optical density below which nothing is taken for a nucleus."""
@@ -40,7 +40,7 @@ _LOG = np.log(np.maximum(np.arange(256, dtype=np.float32), 1)).reshape(1, 256, 1
 
 
 def to_references(crops: Image, settings: CropSettings) -> Image:
-    """Gives each crop the reference colours of glass, nucleus and red cells.
+    """Gives each crop the reference colors of glass, nucleus and red cells.
 
     Args:
         crops: (N, S, S, 3) uint8 RGB, the cell in the middle.
@@ -52,11 +52,11 @@ def to_references(crops: Image, settings: CropSettings) -> Image:
     out = np.empty_like(crops)
     grid = _Grid(crops.shape[1], settings.window_um)
     for crop, into in zip(crops, out, strict=True):
-        into[:] = _recoloured(crop, *grid.matrix(crop))
+        into[:] = _recolored(crop, *grid.matrix(crop))
     return out
 
 
-def _recoloured(
+def _recolored(
     crop: Image, matrix: NDArray[np.float32], glass: NDArray[np.float32]
 ) -> NDArray[np.uint8]:
     """Applies a matrix of optical densities; `glass` (3,) becomes white."""
@@ -78,7 +78,7 @@ class _Grid:
         self.n = len(radius)
 
     def matrix(self, crop: Image) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """The matrix (3, 3) of optical densities, and the colour (3,) of the glass."""
+        """The matrix (3, 3) of optical densities, and the color (3,) of the glass."""
         pixels = crop[:: self.step, :: self.step].reshape(-1, 3)
         glass = _extreme(pixels, GLASS_SHARE * self.n, brightest=True)
         nucleus = _density(_extreme(pixels[self.inner], NUCLEUS_SHARE * self.n), glass)
@@ -86,7 +86,7 @@ class _Grid:
         red_cells = self._red_cells(pixels, glass, float(nucleus[1]))
         seen = np.stack([nucleus, red_cells], axis=1) * gain
         wanted = np.stack([NUCLEUS, RED_CELLS * RED_CELL_WEIGHT * bool(red_cells.any())], axis=1)
-        # Least squares, drawn towards leaving the colours as they are.
+        # Least squares, drawn towards leaving the colors as they are.
         still = TRUST * np.eye(3, dtype=np.float32)
         turn = (wanted @ seen.T + still) @ np.linalg.inv(seen @ seen.T + still)
         return np.asarray(turn * gain, np.float32), glass
@@ -104,7 +104,7 @@ class _Grid:
 
 
 def _extreme(pixels: Image, n: float, brightest: bool = False) -> NDArray[np.float32]:
-    """The median colour (3,) of the `n` pixels brightest or darkest in green, 1-255."""
+    """The median color (3,) of the `n` pixels brightest or darkest in green, 1-255."""
     n = min(max(1, int(n)), len(pixels))
     green = pixels[:, 1].astype(np.int16)
     order = np.argpartition(-green if brightest else green, n - 1)[:n]

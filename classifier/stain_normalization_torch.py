@@ -1,7 +1,7 @@
-"""The references of `colour`, for many crops at once on a GPU: what training sees.
+"""The references of `color`, for many crops at once on a GPU: what training sees.
 
 The same steps as there, in torch; where several pixels are equally bright another of them may be
-taken, so that a colour can differ by a level or two.
+taken, so that a color can differ by a level or two.
 """
 
 import math
@@ -9,12 +9,12 @@ import math
 import torch
 from torch import Tensor
 
-from . import stain_normalization as colour
+from . import stain_normalization as color
 from .crops import WHITE, CropSettings
 
 
 def to_references_batch(views: Tensor, settings: CropSettings) -> Tensor:
-    """Gives each view the reference colours of glass, nucleus and red cells.
+    """Gives each view the reference colors of glass, nucleus and red cells.
 
     Args:
         views: (N, 3, S, S) float32 RGB, 0-1, the cell in the middle.
@@ -31,24 +31,24 @@ def to_references_batch(views: Tensor, settings: CropSettings) -> Tensor:
 
 
 def _matrices(levels: Tensor, window_um: float) -> tuple[Tensor, Tensor]:
-    """Matrices (N, 3, 3) of optical densities, and the colour (N, 3) of each one's glass."""
+    """Matrices (N, 3, 3) of optical densities, and the color (N, 3) of each one's glass."""
     side = levels.shape[-1]
-    step = max(1, side // colour.GRID)
+    step = max(1, side // color.GRID)
     pixels = levels[:, :, ::step, ::step].flatten(2)
     radius = _radius(side, step, window_um).to(levels.device)
-    inner = pixels[:, :, radius < colour.NUCLEUS_WITHIN_UM]
-    outer = pixels[:, :, radius > colour.RED_CELLS_BEYOND_UM]
+    inner = pixels[:, :, radius < color.NUCLEUS_WITHIN_UM]
+    outer = pixels[:, :, radius > color.RED_CELLS_BEYOND_UM]
     n = pixels.shape[2]
-    glass = _extreme(pixels, int(colour.GLASS_SHARE * n), brightest=True)
-    nucleus = _density(_extreme(inner, int(colour.NUCLEUS_SHARE * n))[:, :, None], glass)[:, :, 0]
-    green = nucleus[:, 1].clamp(min=colour.FAINTEST)
-    gain = (float(colour.NUCLEUS[1]) / green).clamp(*colour.GAIN_LIMITS)[:, None, None]
+    glass = _extreme(pixels, int(color.GLASS_SHARE * n), brightest=True)
+    nucleus = _density(_extreme(inner, int(color.NUCLEUS_SHARE * n))[:, :, None], glass)[:, :, 0]
+    green = nucleus[:, 1].clamp(min=color.FAINTEST)
+    gain = (float(color.NUCLEUS[1]) / green).clamp(*color.GAIN_LIMITS)[:, None, None]
     red_cells, shown = _red_cells(_density(outer, glass), green, n)
     seen = torch.stack([nucleus, red_cells], 2) * gain
-    wanted_red = torch.from_numpy(colour.RED_CELLS * colour.RED_CELL_WEIGHT).to(levels)
-    nuclei = torch.from_numpy(colour.NUCLEUS).to(levels).expand_as(nucleus)
+    wanted_red = torch.from_numpy(color.RED_CELLS * color.RED_CELL_WEIGHT).to(levels)
+    nuclei = torch.from_numpy(color.NUCLEUS).to(levels).expand_as(nucleus)
     wanted = torch.stack([nuclei, wanted_red * shown[:, None]], 2)
-    still = colour.TRUST * torch.eye(3, device=levels.device)
+    still = color.TRUST * torch.eye(3, device=levels.device)
     across = seen.transpose(1, 2)
     turn = (wanted @ across + still) @ torch.linalg.inv(seen @ across + still)
     return turn * gain, glass
@@ -62,16 +62,16 @@ def _radius(side: int, step: int, window_um: float) -> Tensor:
 def _red_cells(density: Tensor, nucleus_green: Tensor, n: int) -> tuple[Tensor, Tensor]:
     """Weighted mean density (N, 3) of the red cells, zeros where too few show; which show, (N,)."""
     share = density[:, 1] / nucleus_green[:, None]
-    low, high = colour.RED_CELL_DENSITY
+    low, high = color.RED_CELL_DENSITY
     red = ((share > low) & (share < high)).to(density)
     counted = red.sum(1)
-    shown = (counted > colour.LEAST_RED_SHARE * n).to(density)
+    shown = (counted > color.LEAST_RED_SHARE * n).to(density)
     mean = (density * red[:, None]).sum(2) / counted.clamp(min=1)[:, None]
-    return mean * colour.RED_CELL_WEIGHT * shown[:, None], shown
+    return mean * color.RED_CELL_WEIGHT * shown[:, None], shown
 
 
 def _extreme(pixels: Tensor, n: int, brightest: bool = False) -> Tensor:
-    """The median colour (N, 3) of the `n` pixels of (N, 3, P) brightest or darkest in green."""
+    """The median color (N, 3) of the `n` pixels of (N, 3, P) brightest or darkest in green."""
     chosen = pixels[:, 1].topk(min(max(1, n), pixels.shape[2]), largest=brightest).indices
     ranked = pixels.gather(2, chosen[:, None].expand(-1, 3, -1)).sort(2).values
     count = ranked.shape[2]

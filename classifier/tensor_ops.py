@@ -7,7 +7,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from .augmentation import Augmentation, augment, centre_views
+from .augmentation import Augmentation, augment, center_views
 from .crops import CropSettings
 from .stain_normalization import to_references
 from .stain_normalization_torch import to_references_batch
@@ -16,14 +16,14 @@ AnyCrops = TypeVar("AnyCrops", Tensor, NDArray[np.uint8])
 
 
 def referenced(views: Tensor, settings: CropSettings) -> Tensor:
-    """Views (N, 3, S, S) of 0-1 in the colours of the references, as the classifier sees them."""
+    """Views (N, 3, S, S) of 0-1 in the colors of the references, as the classifier sees them."""
     if views.is_cuda:
         return to_references_batch(views, settings)
     pixels = (views * 255).round().byte().permute(0, 2, 3, 1).contiguous().numpy()
     return torch.from_numpy(to_references(pixels, settings)).permute(0, 3, 1, 2).float() / 255
 
 
-def normalise(views: Tensor) -> Tensor:
+def normalize(views: Tensor) -> Tensor:
     """0-1 to the network's range: mean 0.5 and standard deviation 0.5 in each channel."""
     return ((views - 0.5) / 0.5).contiguous(memory_format=torch.channels_last)
 
@@ -56,8 +56,8 @@ def predict_with_features(
         if changed and rng:
             views = augment(batch, settings.size_px, changed, rng)
         else:
-            views = centre_views(middle(batch, settings.size_px), settings.size_px)
-        parts.append(with_features(model, normalise(referenced(views, settings))))
+            views = center_views(middle(batch, settings.size_px), settings.size_px)
+        parts.append(with_features(model, normalize(referenced(views, settings))))
     logits, features = (torch.cat(part).float().cpu() for part in zip(*parts, strict=True))
     return logits.numpy(), features.numpy()
 

@@ -22,19 +22,19 @@ from torch import Tensor, nn
 
 from leukodiff.core.errors import DataError
 from leukodiff.datasets.bccd import bccd_test_scenes
-from leukodiff.datasets.fields import LabelledField
+from leukodiff.datasets.fields import LabeledField
 from leukodiff.datasets.splits import TEST, apart_from
 from leukodiff.datasets.vocabulary import CLASSIFIER_CLASSES
 from leukodiff.runtime.model import checked_metadata
 from leukodiff.runtime.onnx_import import restore_norms
 
 from .augmentation import Augmentation, after_references, augment
-from .cells import LabelledCells, labelled_cells, wide
+from .cells import LabeledCells, labeled_cells, wide
 from .crops import CropSettings
 from .from_onnx import load_exported
 from .infer import SHIPPED
 from .mixstyle import mix_styles
-from .tensor_ops import normalise, predict_with_features, referenced
+from .tensor_ops import normalize, predict_with_features, referenced
 
 OF_BCCD = ("bccd", "kaggle_blood_cells")
 """The sources whose groups are scenes of BCCD."""
@@ -89,7 +89,7 @@ class _Run:
 
 
 def train_classifier(
-    fields: Sequence[LabelledField],
+    fields: Sequence[LabeledField],
     settings: ClassifierTraining,
     log: Callable[[str], None] = lambda line: None,
     stop_after: int | None = None,
@@ -97,7 +97,7 @@ def train_classifier(
     """Trains on the fields' `train` split, keeps the epoch best on their `val` split.
 
     Args:
-        fields: labelled fields of any number of sources, `test` among them: those are not looked
+        fields: labeled fields of any number of sources, `test` among them: those are not looked
             at, and train and val fields that show the same cells are left out.
         settings: the run.
         log: receives one line an epoch.
@@ -114,8 +114,8 @@ def train_classifier(
 
 
 def train_on_cells(
-    train: LabelledCells,
-    val: LabelledCells,
+    train: LabeledCells,
+    val: LabeledCells,
     settings: ClassifierTraining,
     log: Callable[[str], None] = lambda line: None,
     stop_after: int | None = None,
@@ -148,8 +148,8 @@ def train_on_cells(
 
 
 def load_splits(
-    fields: Sequence[LabelledField], settings: ClassifierTraining
-) -> tuple[LabelledCells, LabelledCells]:
+    fields: Sequence[LabeledField], settings: ClassifierTraining
+) -> tuple[LabeledCells, LabeledCells]:
     """The cells of the train and of the val split, cut at the training margin.
 
     What a `test` field shows is in neither, whatever data set or photograph it comes from; what
@@ -165,7 +165,7 @@ def load_splits(
         chosen = [f for f in unseen if f.split == split]
         if not chosen:
             raise DataError(f"the datasets given have no {split} split")
-        splits.append(labelled_cells(chosen, settings.classes, wide(settings.crop)))
+        splits.append(labeled_cells(chosen, settings.classes, wide(settings.crop)))
     return splits[0], splits[1]
 
 
@@ -189,24 +189,24 @@ def exported_weights(settings: ClassifierTraining) -> Path | None:
     return path if path.suffix == ".onnx" else None
 
 
-def recall_by_source(logits: NDArray[np.float32], cells: LabelledCells) -> dict[str, float]:
+def recall_by_source(logits: NDArray[np.float32], cells: LabeledCells) -> dict[str, float]:
     """Share of each source's cells named right, 0-1."""
     right = logits.argmax(axis=1) == cells.class_id
     source = np.array(cells.source)
     return {name: float(right[source == name].mean()) for name in sorted(set(cells.source))}
 
 
-def _score(recall: Mapping[str, float], cells: LabelledCells) -> float:
+def _score(recall: Mapping[str, float], cells: LabeledCells) -> float:
     """The mean of the sources' recalls, each weighing the root of its number of cells."""
     roots = [cells.source.count(name) ** 0.5 for name in recall]
     return float(np.average(list(recall.values()), weights=roots))
 
 
-def draw_weights(cells: LabelledCells) -> Tensor:
+def draw_weights(cells: LabeledCells) -> Tensor:
     """How often a cell is drawn: one over the roots of its class's and of its source's size.
 
     The root stands between seeing every cell as often (rare classes and small sources drown) and
-    seeing every class as often (a rare class's few cells are learnt by heart).
+    seeing every class as often (a rare class's few cells are learned by heart).
     """
     by_class, by_source = Counter(cells.class_id.tolist()), Counter(cells.source)
     weights = [
@@ -220,7 +220,7 @@ def _device(settings: ClassifierTraining) -> torch.device:
     return torch.device(settings.device or ("cuda" if torch.cuda.is_available() else "cpu"))
 
 
-def _start(settings: ClassifierTraining, steps: int, cells: LabelledCells) -> _Run:
+def _start(settings: ClassifierTraining, steps: int, cells: LabeledCells) -> _Run:
     model = create_model(settings)
     before: tuple[Mapping[str, str], ...] = ()
     if path := exported_weights(settings):
@@ -241,7 +241,7 @@ def _start(settings: ClassifierTraining, steps: int, cells: LabelledCells) -> _R
     return _Run(model, average, optimiser, schedule, rng, learnt_before=before)
 
 
-def _some_views(cells: LabelledCells, settings: ClassifierTraining) -> Iterator[Tensor]:
+def _some_views(cells: LabeledCells, settings: ClassifierTraining) -> Iterator[Tensor]:
     """Batches of training crops, as the network takes them: what an exported one is shown."""
     rng = torch.Generator(_device(settings)).manual_seed(settings.seed)
     weights = draw_weights(cells).to(rng.device)
@@ -249,12 +249,10 @@ def _some_views(cells: LabelledCells, settings: ClassifierTraining) -> Iterator[
     for chosen in drawn.cpu().numpy().reshape(8, -1):
         crops = torch.from_numpy(cells.crops[chosen]).to(_device(settings))
         views = augment(crops, settings.crop.size_px, settings.augmentation, rng)
-        yield normalise(referenced(views, settings.crop))
+        yield normalize(referenced(views, settings.crop))
 
 
-def _train_epoch(
-    run: _Run, cells: LabelledCells, steps: int, settings: ClassifierTraining
-) -> float:
+def _train_epoch(run: _Run, cells: LabeledCells, steps: int, settings: ClassifierTraining) -> float:
     run.model.train()
     coarse = run.epoch < settings.epochs - settings.fine_epochs
     size_px = min(settings.coarse_px, settings.crop.size_px) if coarse else settings.crop.size_px
@@ -272,7 +270,7 @@ def _train_epoch(
             mix_styles(run.model, settings.style_share, run.rng),
             torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"),
         ):
-            logits = run.model(normalise(views))
+            logits = run.model(normalize(views))
         loss = criterion(logits.float(), class_id[chosen])
         run.optimiser.zero_grad(set_to_none=True)
         loss.backward()

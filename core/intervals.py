@@ -60,7 +60,7 @@ def _log_density(x: float, a: int, b: int) -> float:
 
 
 def _beta_below(x: float, a: int, b: int) -> float:
-    """The regularised incomplete beta function, 0-1 (NIST DLMF 8.17.22: a continued fraction)."""
+    """The regularized incomplete beta function, 0-1 (NIST DLMF 8.17.22: a continued fraction)."""
     if x > (a + 1) / (a + b + 2):  # on this side of the mean the fraction converges fast
         return 1 - _beta_below(1 - x, b, a)
     front = math.exp(_log_density(x, a, b)) * x * (1 - x) / a

@@ -1,1 +1,1 @@
-"""Public datasets on disk in, labelled fields out; the vocabulary, splits, the phantom."""
+"""Public datasets on disk in, labeled fields out; the vocabulary, splits, the phantom."""

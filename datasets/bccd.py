@@ -10,7 +10,7 @@ import numpy as np
 from leukodiff.core.errors import DataError
 
 from .bccd_erratum import Erratum, corrected, load_erratum
-from .fields import LabelledField
+from .fields import LabeledField
 from .layout import (
     BOX_LABELS,
     cleaned,
@@ -49,7 +49,7 @@ TEST_CSV = Path(__file__).with_name("bccd_test.csv")
 """The 72 fields of the official test split: known even where BCCD itself is not at hand."""
 
 
-def load_bccd(root: Path, erratum: bool = True) -> list[LabelledField]:
+def load_bccd(root: Path, erratum: bool = True) -> list[LabeledField]:
     """The fields in their official split, boxes clipped and those without area left out.
 
     A white cell has its type where the field has one white cell and the table one label for it.
@@ -61,7 +61,7 @@ def load_bccd(root: Path, erratum: bool = True) -> list[LabelledField]:
 
 def read_bccd(
     root: Path, erratum: Mapping[str, Sequence[Erratum]] | None = None
-) -> list[LabelledField]:
+) -> list[LabeledField]:
     """The fields with the boxes as they are published, but for those that `erratum` mends."""
     home = inner_root(root, "ImageSets/Main")
     types = _white_cell_types(home)
@@ -95,15 +95,15 @@ def _white_cell_types(home: Path) -> dict[str, str]:
 
 def _read_field(
     home: Path, image_id: str, split: str, white_cell_type: str, errata: Sequence[Erratum]
-) -> LabelledField:
+) -> LabeledField:
     xyxy, cell_types = voc_to_xyxy(home / "Annotations" / f"{image_id}.xml", BOX_LABELS)
     path = home / "JPEGImages" / f"{image_id}.jpg"
     scene = bccd_scene(image_id)
-    field = LabelledField(path, xyxy, cell_types, split, "bccd", scene, UM_PER_PX)
+    field = LabeledField(path, xyxy, cell_types, split, "bccd", scene, UM_PER_PX)
     return _typed(corrected(field, errata), white_cell_type)
 
 
-def _typed(field: LabelledField, white_cell_type: str) -> LabelledField:
+def _typed(field: LabeledField, white_cell_type: str) -> LabeledField:
     real = has_area(field.xyxy)
     white = [i for i, name in enumerate(field.cell_types) if name == WHITE_CELL and real[i]]
     if len(white) != 1 or not white_cell_type:

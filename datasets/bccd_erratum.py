@@ -8,7 +8,7 @@ import numpy as np
 
 from leukodiff.core.errors import DataError
 
-from .fields import LabelledField
+from .fields import LabeledField
 from .layout import BOX_LABELS, read_table, to_boxes
 from .vocabulary import BY_NAME
 
@@ -73,7 +73,7 @@ def _corners(row: dict[str, str], prefix: str, place: str) -> Corners | None:
     return x_min, y_min, x_max, y_max
 
 
-def corrected(field: LabelledField, errata: Sequence[Erratum]) -> LabelledField:
+def corrected(field: LabeledField, errata: Sequence[Erratum]) -> LabeledField:
     """The field with its errata applied.
 
     Raises:
@@ -91,7 +91,7 @@ def corrected(field: LabelledField, errata: Sequence[Erratum]) -> LabelledField:
 
 
 def _index(
-    cells: Sequence[tuple[str, tuple[int, ...]]], erratum: Erratum, field: LabelledField
+    cells: Sequence[tuple[str, tuple[int, ...]]], erratum: Erratum, field: LabeledField
 ) -> int:
     same = [i for i, cell in enumerate(cells) if cell == (erratum.cell_type, erratum.official)]
     if not same:

@@ -9,7 +9,7 @@ from pathlib import Path
 from leukodiff.core.errors import DataError, InputError
 
 from .duplicates import Fingerprint, fingerprints, near_pairs, same_content
-from .fields import LabelledField
+from .fields import LabeledField
 from .layout import IMAGE_SUFFIXES, has_area, image_size
 from .leave_one_out import OWN
 from .registry import Loader, dataset_info, dataset_root
@@ -56,7 +56,7 @@ class CheckReport:
     n_unknown: int = 0
     twins: Sequence[Twins] = ()
     problem: str = ""
-    fields: Sequence[LabelledField] = field(default=(), repr=False)
+    fields: Sequence[LabeledField] = field(default=(), repr=False)
     prints: Sequence[Fingerprint] = field(default=(), repr=False)
 
     @property
@@ -121,7 +121,7 @@ def _nothing_readable(folder: Path, name: str, problem: str, prints: Sequence[Fi
     return f"{folder}: no image of {name} in this folder{reason}"
 
 
-def _odd_boxes(fields: Sequence[LabelledField]) -> tuple[list[str], list[str]]:
+def _odd_boxes(fields: Sequence[LabeledField]) -> tuple[list[str], list[str]]:
     """A line for each box without area, and for each that leaves the image by more than 1 px."""
     without_area, outside = [], []
     for item in fields:
@@ -137,7 +137,7 @@ def _odd_boxes(fields: Sequence[LabelledField]) -> tuple[list[str], list[str]]:
     return without_area, outside
 
 
-def groups_across_splits(fields: Sequence[LabelledField]) -> dict[str, dict[str, int]]:
+def groups_across_splits(fields: Sequence[LabeledField]) -> dict[str, dict[str, int]]:
     """Group -> its images by split, for each group that a split cuts."""
     groups: dict[str, Counter[str]] = {}
     for item in fields:
@@ -145,7 +145,7 @@ def groups_across_splits(fields: Sequence[LabelledField]) -> dict[str, dict[str,
     return {group: dict(sorted(n.items())) for group, n in groups.items() if len(n) > 1}
 
 
-def _sides(fields: Sequence[LabelledField]) -> dict[Path, str]:
+def _sides(fields: Sequence[LabeledField]) -> dict[Path, str]:
     return {item.path: f"{item.source} {item.split}" for item in fields}
 
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 from leukodiff.core.errors import DataError
 
-from .fields import LabelledField
-from .layout import cleaned, image_size, labelled_images, yolo_to_xyxy
+from .fields import LabeledField
+from .layout import cleaned, image_size, labeled_images, yolo_to_xyxy
 from .splits import TEST, TRAIN, VAL
 from .vocabulary import BY_NAME
 
@@ -17,10 +17,10 @@ UM_PER_PX = 0.097
 
 SPLIT_OF_SMEAR = {"B-53": VAL, "B-30": TEST, "E-12": TEST, "N-3B": TEST}
 """Whole smears go to a split, since the fields of one look alike; the rest are `train`. Monocytes
-and lymphocytes come from one smear each, so those stay where they can be learnt from."""
+and lymphocytes come from one smear each, so those stay where they can be learned from."""
 
 
-def load_chula(root: Path) -> list[LabelledField]:
+def load_chula(root: Path) -> list[LabeledField]:
     """The fields, split by smear.
 
     Only the wanted cell is boxed; about one field in nine shows another white cell. The group is
@@ -29,11 +29,11 @@ def load_chula(root: Path) -> list[LabelledField]:
     return [cleaned(field) for field in read_chula(root)]
 
 
-def read_chula(root: Path) -> list[LabelledField]:
+def read_chula(root: Path) -> list[LabeledField]:
     """The fields with the boxes as they are published."""
     tables = sorted(root.glob("**/classes.txt"))
     names = _class_names(tables[0]) if tables else CLASSES
-    return [_read_field(*pair, names) for pair in labelled_images(root)]
+    return [_read_field(*pair, names) for pair in labeled_images(root)]
 
 
 def _class_names(path: Path) -> tuple[str, ...]:
@@ -47,8 +47,8 @@ def _class_names(path: Path) -> tuple[str, ...]:
     return names
 
 
-def _read_field(path: Path, label_file: Path, names: tuple[str, ...]) -> LabelledField:
+def _read_field(path: Path, label_file: Path, names: tuple[str, ...]) -> LabeledField:
     xyxy, cell_types = yolo_to_xyxy(label_file, image_size(path), names)
     smear = path.stem.rpartition("_")[0]
     split = SPLIT_OF_SMEAR.get(smear, TRAIN)
-    return LabelledField(path, xyxy, cell_types, split, "chula", smear, UM_PER_PX, complete=False)
+    return LabeledField(path, xyxy, cell_types, split, "chula", smear, UM_PER_PX, complete=False)

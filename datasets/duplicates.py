@@ -23,7 +23,7 @@ _CHUNK = 1024
 
 @dataclass(frozen=True)
 class Fingerprint:
-    """What an image is recognised by; `error` says why it can't be read, and is empty if it can."""
+    """What an image is recognized by; `error` says why it can't be read, and is empty if it can."""
 
     path: Path
     sha256: str = ""
@@ -36,7 +36,7 @@ def fingerprint(path: Path) -> Fingerprint:
     """The SHA-256 of the file's bytes and two 64-bit perceptual hashes of its picture.
 
     ImageHash's `phash` holds the signs of the picture's 8x8 lowest frequencies (DCT) about their
-    median, `dhash` those of the differences between neighbours at 9x8 px. They survive another size
+    median, `dhash` those of the differences between neighbors at 9x8 px. They survive another size
     and JPEG quality, not a rotation: copies that were turned are known by their group.
     """
     try:
@@ -44,9 +44,9 @@ def fingerprint(path: Path) -> Fingerprint:
         with Image.open(path) as image:
             # A JPEG may be decoded at a fraction of its size; one cut short still raises.
             image.draft("L", (_DRAFT_SIDE, _DRAFT_SIDE))
-            grey = image.convert("L")
-            phash = int(str(imagehash.phash(grey, hash_size=_HASH_SIDE)), 16)
-            dhash = int(str(imagehash.dhash(grey, hash_size=_HASH_SIDE)), 16)
+            gray = image.convert("L")
+            phash = int(str(imagehash.phash(gray, hash_size=_HASH_SIDE)), 16)
+            dhash = int(str(imagehash.dhash(gray, hash_size=_HASH_SIDE)), 16)
     except (OSError, UnidentifiedImageError, Image.DecompressionBombError) as error:
         return Fingerprint(path, error=str(error))
     return Fingerprint(path, content, phash, dhash)

@@ -27,8 +27,8 @@ def other_stain(
 ) -> Tensor:
     """Other dye, other lamp: gains, mixing and an offset in optical density (Beer-Lambert).
 
-    `gain`, `mixing` and `offset` are standard deviations; `gain` of all colours together, half of
-    it of each colour by itself.
+    `gain`, `mixing` and `offset` are standard deviations; `gain` of all colors together, half of
+    it of each color by itself.
     """
     n = len(images)
     density = -torch.log(images.clamp(min=1 / 255))
@@ -64,7 +64,7 @@ def other_contrast(
 def uneven_light(
     images: Tensor, strength: Tensor, rng: torch.Generator, *, density: float
 ) -> Tensor:
-    """A lamp off its centre and a cheap lens: a slow drift of each colour's optical density.
+    """A lamp off its center and a cheap lens: a slow drift of each color's optical density.
 
     `density` is the standard deviation of the drift at the corners of a 3 by 3 grid.
     """
@@ -113,7 +113,7 @@ def veiled(
 
 
 def other_curve(images: Tensor, strength: Tensor, rng: torch.Generator, *, spread: float) -> Tensor:
-    """Each colour of each image raised to a power of its own, log-normal of this spread."""
+    """Each color of each image raised to a power of its own, log-normal of this spread."""
     power = torch.exp(
         _normal(len(images), 3, 1, 1, rng=rng)
         * spread
@@ -144,7 +144,7 @@ def grainy(images: Tensor, rng: torch.Generator, *, noise: float, share: float) 
 
 
 def blotchy(images: Tensor, rng: torch.Generator, *, noise: float, share: float) -> Tensor:
-    """Coloured blotches a few px wide, as a cheap camera's noise filter leaves, for a share.
+    """Colored blotches a few px wide, as a cheap camera's noise filter leaves, for a share.
 
     Their standard deviation is up to `noise` (0-1).
     """

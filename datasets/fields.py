@@ -1,4 +1,4 @@
-"""A labelled image, as every dataset adapter yields it."""
+"""A labeled image, as every dataset adapter yields it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -16,7 +16,7 @@ def no_boxes() -> Boxes:
 
 
 @dataclass(frozen=True)
-class LabelledField:
+class LabeledField:
     """An image and what is known to be in it.
 
     `xyxy` is (N, 4) float32 in pixels of the image at full resolution, origin top left.
@@ -47,7 +47,7 @@ class LabelledField:
         """The image's file name."""
         return self.path.name
 
-    def keep(self, indices: Sequence[int]) -> "LabelledField":
+    def keep(self, indices: Sequence[int]) -> "LabeledField":
         """The same field with only the cells at `indices`."""
         chosen = [int(i) for i in indices]
         return replace(

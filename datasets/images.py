@@ -65,7 +65,7 @@ def read_rgb(path: Path) -> Rgb:
     """Reads an image file as (H, W, 3) uint8 RGB, turned as its EXIF orientation says.
 
     Sixteen-bit images are scaled by the camera's depth: the least of 8, 10, 12, 14 and 16 bits that
-    holds their brightest pixel. Transparent pixels are laid on white, the colour of empty glass.
+    holds their brightest pixel. Transparent pixels are laid on white, the color of empty glass.
 
     Raises:
         InputError: the file is missing, empty, no image, cut off or too large; it names the file.
@@ -147,7 +147,7 @@ def _decode(path: Path, image: ImageFile.ImageFile, data: bytes) -> Rgb:
         _refuse_cut_off_png(path, data)
     if _is_deep(image):
         if isinstance(image, TiffImageFile) and image.tag_v2.get(_PLANAR_CONFIGURATION, 1) != 1:
-            raise InputError(f"{path}: 16-bit colour planes stored apart; save it interleaved")
+            raise InputError(f"{path}: 16-bit color planes stored apart; save it interleaved")
         pixels = _eight_bits(_by_opencv(data, cv2.IMREAD_UNCHANGED))
         return pixels if isinstance(image, TiffImageFile) else _turned(pixels, image)
     if image.mode in ("I", "F"):
@@ -192,7 +192,7 @@ def _turned(pixels: Rgb, image: ImageFile.ImageFile) -> Rgb:
 
 
 def _refuse_cut_off_jpeg(path: Path, data: bytes) -> None:
-    """Decoders fill the missing rest of a JPEG with grey; a count must not be made on that.
+    """Decoders fill the missing rest of a JPEG with gray; a count must not be made on that.
 
     Within the scan every 0xFF of pixel data is followed by 0x00 or a restart marker, so an end
     marker after the first start of scan is the real one (ITU-T T.81, B.1.1), and not a thumbnail's.
@@ -243,10 +243,10 @@ def _eight_bits(decoded: NDArray[np.generic]) -> Rgb:
     if decoded.dtype != np.uint16:
         raise ValueError(f"16-bit pixels expected, got {decoded.dtype}")
     deep = np.atleast_3d(decoded).astype(np.uint16)
-    colour = deep[:, :, :3][:, :, ::-1] if deep.shape[2] >= 3 else np.repeat(deep[:, :, :1], 3, 2)
-    brightest = int(colour.max(initial=0))
+    color = deep[:, :, :3][:, :, ::-1] if deep.shape[2] >= 3 else np.repeat(deep[:, :, :1], 3, 2)
+    brightest = int(color.max(initial=0))
     bits = next(depth for depth in _DEPTHS if brightest < 2**depth)
-    rgb = np.right_shift(colour, bits - 8).astype(np.uint8)
+    rgb = np.right_shift(color, bits - 8).astype(np.uint8)
     if deep.shape[2] == 4:
         return _on_white(rgb, deep[:, :, 3] / 65535.0)
     return np.ascontiguousarray(rgb)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from .bccd import UM_PER_PX as BCCD_UM_PER_PX
 from .bccd import WHITE_CELL_LABELS, bccd_scene
-from .fields import LabelledField
+from .fields import LabeledField
 from .layout import image_files, inner_root, read_table, whole_image
 from .splits import TEST, TRAIN, UNKNOWN
 
@@ -28,7 +28,7 @@ gives the class of the folder for each of the 3,351 copies. Holds all of TEST an
 """
 
 
-def load_kaggle_blood_cells(root: Path) -> list[LabelledField]:
+def load_kaggle_blood_cells(root: Path) -> list[LabeledField]:
     """Each copy as a field with one box that covers it; TRAIN and TEST as given.
 
     The group is the scene of BCCD that the copy shows, or `unknown:NAME` if the table lacks it.
@@ -44,11 +44,11 @@ def load_kaggle_blood_cells(root: Path) -> list[LabelledField]:
     ]
 
 
-def _read_copy(path: Path, split: str, cell_type: str) -> LabelledField:
+def _read_copy(path: Path, split: str, cell_type: str) -> LabeledField:
     key = "/".join(path.parts[-3:-1]) + "/" + path.stem.lstrip("_")
     original = kaggle_originals().get(key)
     group = bccd_scene(original) if original else f"{UNKNOWN}:{key}"
-    return LabelledField(
+    return LabeledField(
         path, whole_image(path), (cell_type,), split, "kaggle_blood_cells", group, UM_PER_PX
     )
 

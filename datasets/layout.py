@@ -11,7 +11,7 @@ from PIL import Image, UnidentifiedImageError
 
 from leukodiff.core.errors import DataError
 
-from .fields import Boxes, LabelledField, no_boxes
+from .fields import Boxes, LabeledField, no_boxes
 from .vocabulary import WHITE_CELL
 
 IMAGE_SUFFIXES = frozenset(
@@ -43,7 +43,7 @@ def image_files(folder: Path) -> list[Path]:
     return sorted(p for p in folder.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES)
 
 
-def labelled_images(root: Path) -> list[tuple[Path, Path]]:
+def labeled_images(root: Path) -> list[tuple[Path, Path]]:
     """Each image in a folder `images` under `root` with its `.txt` of the same name in a `labels`.
 
     Raises:
@@ -121,7 +121,7 @@ def yolo_to_xyxy(
 ) -> tuple[Boxes, tuple[str, ...]]:
     """Boxes and cell types of a YOLO label file, as published: nothing clipped or dropped.
 
-    A line is `class x y w h`: the centre and the size as fractions of the image's `size` (px).
+    A line is `class x y w h`: the center and the size as fractions of the image's `size` (px).
     An empty file is a field without cells.
 
     Raises:
@@ -136,12 +136,12 @@ def yolo_to_xyxy(
         raise DataError(f"{path}: not a YOLO label file ({error})") from error
     if not (np.abs(rows[:, 1:]) < 1e6).all():
         raise DataError(f"{path}: expected boxes as fractions of the image, found others")
-    centre, half = rows[:, 1:3], rows[:, 3:5] / 2
+    center, half = rows[:, 1:3], rows[:, 3:5] / 2
     scale = np.array([*size, *size], np.float64)
-    return (np.hstack([centre - half, centre + half]) * scale).astype(np.float32), types
+    return (np.hstack([center - half, center + half]) * scale).astype(np.float32), types
 
 
-def cleaned(field: LabelledField) -> LabelledField:
+def cleaned(field: LabeledField) -> LabeledField:
     """The field with its boxes clipped to the image, each once, and none without area.
 
     A TXL-PBC image has the same white cell boxed six times.

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from leukodiff.core.errors import DataError
 
-from .fields import LabelledField
+from .fields import LabeledField
 from .registry import DATASETS
 from .splits import TEST, apart_from
 
@@ -20,7 +20,7 @@ LEFT_OUT = "left out"
 """The part of a laboratory that a model is tested on which has seen nothing of it: all of it."""
 
 HELD_OUT = "held out"
-"""The part for a model that has learnt from the laboratory's train split: its test split."""
+"""The part for a model that has learned from the laboratory's train split: its test split."""
 
 FIELDS_A_SLIDE = 3
 """From so many fields a group on the average, a group is taken for a slide and told apart."""
@@ -35,7 +35,7 @@ class Laboratory:
     """
 
     name: str
-    fields: tuple[LabelledField, ...]
+    fields: tuple[LabeledField, ...]
 
     @property
     def sources(self) -> set[str]:
@@ -44,11 +44,11 @@ class Laboratory:
         return {self.name} | copies | {field.source for field in self.fields}
 
     @property
-    def tested(self) -> list[LabelledField]:
+    def tested(self) -> list[LabeledField]:
         """The fields that it is tested on."""
         return [field for field in self.fields if field.source == self.fields[0].source]
 
-    def fields_of(self, part: str) -> list[LabelledField]:
+    def fields_of(self, part: str) -> list[LabeledField]:
         """The fields of one part: `left out` is all that it is tested on, `held out` their test."""
         return [f for f in self.tested if part == LEFT_OUT or f.split == TEST]
 
@@ -64,21 +64,21 @@ def cells_of(row: Mapping[str, str]) -> str:
     return f"{row['part']}, slide {row['slide']}" if row["slide"] else row["part"]
 
 
-def by_laboratory(fields: Iterable[LabelledField]) -> list[Laboratory]:
+def by_laboratory(fields: Iterable[LabeledField]) -> list[Laboratory]:
     """The fields sorted by whose they are, in the order in which their data sets come."""
-    found: dict[str, list[LabelledField]] = {}
+    found: dict[str, list[LabeledField]] = {}
     for field in fields:
         found.setdefault(COPIES_OF.get(field.source, field.source), []).append(field)
     return [Laboratory(name, tuple(those)) for name, those in found.items()]
 
 
-def own_laboratory(fields: Iterable[LabelledField], folder: Path) -> list[LabelledField]:
+def own_laboratory(fields: Iterable[LabeledField], folder: Path) -> list[LabeledField]:
     """Fields of a folder's table as a laboratory of the folder's name, with groups of its own."""
     name = folder.resolve().name
     return [replace(field, source=name, group=f"{name}/{field.group}") for field in fields]
 
 
-def trained_without(laboratories: Sequence[Laboratory], name: str) -> list[LabelledField]:
+def trained_without(laboratories: Sequence[Laboratory], name: str) -> list[LabeledField]:
     """All fields of the other laboratories, less what shares a group with the one left out.
 
     Raises:
@@ -103,7 +103,7 @@ def laboratory_of(laboratories: Iterable[Laboratory], name: str) -> Laboratory:
     return known[name]
 
 
-def learnt_from(training_data: Iterable[Mapping[str, str]], laboratory: Laboratory) -> set[str]:
+def learned_from(training_data: Iterable[Mapping[str, str]], laboratory: Laboratory) -> set[str]:
     """Those of a laboratory's data sets that a model's metadata names as its training data."""
     return {one.get("name", "") for one in training_data} & laboratory.sources
 
@@ -111,13 +111,13 @@ def learnt_from(training_data: Iterable[Mapping[str, str]], laboratory: Laborato
 def require_unseen(
     model: Path, training_data: Iterable[Mapping[str, str]], laboratory: Laboratory
 ) -> None:
-    """Refuse a model that has learnt from the laboratory it is to be tested on, or may have.
+    """Refuse a model that has learned from the laboratory it is to be tested on, or may have.
 
     Raises:
-        DataError: it has, or it has learnt from a table that nobody named.
+        DataError: it has, or it has learned from a table that nobody named.
     """
     named = list(training_data)
-    if seen := learnt_from(named, laboratory):
+    if seen := learned_from(named, laboratory):
         raise DataError(
             f"{model}: it was trained on {', '.join(sorted(seen))}, so {laboratory.name} is no "
             "laboratory that it has never seen"

@@ -8,7 +8,7 @@ import numpy as np
 
 from leukodiff.core.errors import DataError
 
-from .fields import Boxes, LabelledField
+from .fields import Boxes, LabeledField
 from .images import read_rgb
 from .layout import image_files, inner_root, to_boxes
 from .splits import TEST
@@ -29,7 +29,7 @@ SMALLEST_CELL_PX = 400
 """Smaller specks of a mask are slips of the pen; a white cell covers several thousand pixels."""
 
 
-def load_lisc(root: Path) -> list[LabelledField]:
+def load_lisc(root: Path) -> list[LabeledField]:
     """The fields, all of them `test`, with the box of each cell in the expert's mask.
 
     `mixt` shows cells of several types, and the mask does not say which is which: they are
@@ -50,19 +50,19 @@ def _mask_key(path: Path) -> tuple[str, str]:
     return folders[-1] if folders else "", path.stem.removesuffix("_expert")
 
 
-def _read_field(path: Path, masks: Mapping[tuple[str, str], Path], cell_type: str) -> LabelledField:
+def _read_field(path: Path, masks: Mapping[tuple[str, str], Path], cell_type: str) -> LabeledField:
     mask = masks.get((path.parent.name, path.stem))
     if mask is None:
         raise DataError(f"{path}: expected its mask {path.stem}_expert.bmp under {MASKS}")
     xyxy = mask_to_xyxy(read_rgb(mask).max(axis=2) > 0)
     group = f"{path.parent.name}/{path.stem}"
-    return LabelledField(path, xyxy, (cell_type,) * len(xyxy), TEST, "lisc", group)
+    return LabeledField(path, xyxy, (cell_type,) * len(xyxy), TEST, "lisc", group)
 
 
 def mask_to_xyxy(mask: np.ndarray[tuple[int, int], np.dtype[np.bool_]]) -> Boxes:
     """The boxes (N, 4) of the connected areas of a mask (H, W), from left to right.
 
-    Nucleus and cytoplasm have grey values of their own and touch: together they are one area.
+    Nucleus and cytoplasm have gray values of their own and touch: together they are one area.
     """
     _, _, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
     areas = [row for row in stats[1:].tolist() if row[cv2.CC_STAT_AREA] >= SMALLEST_CELL_PX]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from leukodiff.core.errors import DataError
 
-from .fields import LabelledField
+from .fields import LabeledField
 from .layout import image_files, inner_root, read_table, whole_image
 from .splits import split_of
 
@@ -29,7 +29,7 @@ at half the depth of their edge. (TXL-PBC's boxes of them are wider: 78.9 px.)""
 GROUPS_CSV = Path(__file__).with_name("pbc_groups.csv")
 
 
-def load_pbc(root: Path) -> list[LabelledField]:
+def load_pbc(root: Path) -> list[LabeledField]:
     """Each image as a field with one box that covers it, split 70/10/20 by the file's name.
 
     Images that show the same cell share a group (`pbc_groups.csv`), and so the split.
@@ -45,11 +45,11 @@ def load_pbc(root: Path) -> list[LabelledField]:
     ]
 
 
-def _read_image(path: Path, cell_type: str) -> LabelledField:
+def _read_image(path: Path, cell_type: str) -> LabeledField:
     xyxy = whole_image(path)
     um_per_px = UM_PER_PX * FULL_WIDTH_PX / float(xyxy[0, 2])
     group = pbc_group(path.stem)
-    return LabelledField(path, xyxy, (cell_type,), pbc_split(group), "pbc", group, um_per_px)
+    return LabeledField(path, xyxy, (cell_type,), pbc_split(group), "pbc", group, um_per_px)
 
 
 def pbc_group(stem: str) -> str:

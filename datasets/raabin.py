@@ -1,10 +1,10 @@
-"""Raabin-WBC, double-labelled crops: 14,514 single white cells of five classes, from Iran."""
+"""Raabin-WBC, double-labeled crops: 14,514 single white cells of five classes, from Iran."""
 
 import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from .fields import LabelledField
+from .fields import LabeledField
 from .layout import image_files, inner_root, whole_image
 from .splits import TEST, TRAIN
 
@@ -21,7 +21,7 @@ SPLIT_OF_FOLDER = {"Train": TRAIN, "TestA": TEST, "TestB": TEST}
 _CELL_NUMBER = re.compile(r"_\d+$")
 
 
-def load_raabin(root: Path) -> list[LabelledField]:
+def load_raabin(root: Path) -> list[LabeledField]:
     """Each crop as a field with one box that covers it, in the published split.
 
     The group is the photograph it was cut from: the name without the number of the cell. The crops
@@ -42,6 +42,6 @@ def _images(home: Path, folder: str, label: str) -> list[Path]:
     return image_files(places[0]) if places else []
 
 
-def _read_crop(path: Path, split: str, cell_type: str) -> LabelledField:
+def _read_crop(path: Path, split: str, cell_type: str) -> LabeledField:
     photograph = _CELL_NUMBER.sub("", path.stem)
-    return LabelledField(path, whole_image(path), (cell_type,), split, "raabin", photograph)
+    return LabeledField(path, whole_image(path), (cell_type,), split, "raabin", photograph)

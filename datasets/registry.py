@@ -8,11 +8,11 @@ from pathlib import Path
 from leukodiff.core.errors import DataError, InputError
 
 from . import bccd, chula, kaggle_blood_cells, lisc, pbc, raabin, txl_pbc
-from .fields import LabelledField
+from .fields import LabeledField
 from .layout import BOX_LABELS
 from .vocabulary import FIVE_PART
 
-Loader = Callable[[Path], list[LabelledField]]
+Loader = Callable[[Path], list[LabeledField]]
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class DatasetInfo:
     """A public dataset.
 
     `um_per_px` is the nominal scale of the images at full size, `None` where no source says it.
-    `boxes` is `cells` where each labelled cell has its place, `image` where a label covers the
+    `boxes` is `cells` where each labeled cell has its place, `image` where a label covers the
     image. `label_map` turns the published labels into ours. `files_hint` says what lies where.
     `load` gives what to train on; `read` the boxes as published, nothing clipped or dropped.
     """
@@ -150,7 +150,7 @@ _INFOS = (
     ),
     DatasetInfo(
         name="raabin",
-        title="Raabin-WBC, double-labelled crops",
+        title="Raabin-WBC, double-labeled crops",
         licence="free for research with citation; see its site",
         citation="Kouzehkanan et al., Scientific Reports 12 (2022) 1123",
         address="https://raabindata.com/free-data/",
@@ -204,7 +204,7 @@ def dataset_root(name: str, root: Path | None = None) -> Path:
     return folder
 
 
-def load_dataset(name: str, root: Path | None = None) -> list[LabelledField]:
+def load_dataset(name: str, root: Path | None = None) -> list[LabeledField]:
     """All fields of a dataset with their boxes, types, split and group, ready to train on.
 
     Raises:

@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Iterable
 
-from .fields import LabelledField
+from .fields import LabeledField
 
 TRAIN, VAL, TEST = "train", "val", "test"
 SPLITS = (TRAIN, VAL, TEST)
@@ -32,8 +32,8 @@ def split_of(group: str, val: float = 0.1, test: float = 0.2) -> str:
 
 
 def apart_from(
-    fields: Iterable[LabelledField], held_out: Iterable[LabelledField]
-) -> list[LabelledField]:
+    fields: Iterable[LabeledField], held_out: Iterable[LabeledField]
+) -> list[LabeledField]:
     """The fields fit to train on beside `held_out`: no group of theirs, and none unknown."""
     groups = {field.group for field in held_out}
     return [

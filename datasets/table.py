@@ -1,4 +1,4 @@
-"""Anyone's own smears: a folder of images with one table of labelled cells beside them."""
+"""Anyone's own smears: a folder of images with one table of labeled cells beside them."""
 
 import json
 import math
@@ -7,7 +7,7 @@ from pathlib import Path
 
 from leukodiff.core.errors import DataError
 
-from .fields import LabelledField
+from .fields import LabeledField
 from .layout import image_files, read_table, to_boxes
 from .splits import SPLITS, split_of
 from .vocabulary import BY_NAME
@@ -22,7 +22,7 @@ LARGEST = 1e6
 Rows = list[dict[str, str]]
 
 
-def load_table(root: Path) -> list[LabelledField]:
+def load_table(root: Path) -> list[LabeledField]:
     """Every image of a folder as a field, with the cells that `truth.csv` or `cells.csv` gives it.
 
     A row a cell: `field_id` (the image's file name), `cell_type`, and `x_min`, `y_min`, `x_max`,
@@ -58,7 +58,7 @@ def _scale(path: Path) -> float | None:
         raise DataError(f"{path}: expected settings with um_per_px in it") from error
 
 
-def _field(path: Path, rows: Rows, scale: float | None) -> LabelledField:
+def _field(path: Path, rows: Rows, scale: float | None) -> LabeledField:
     first = rows[0] if rows else {}
     group = first.get("group") or path.name
     split = first.get("split") or split_of(f"table/{group}")
@@ -67,7 +67,7 @@ def _field(path: Path, rows: Rows, scale: float | None) -> LabelledField:
         raise ValueError(f"{path.name}: split {split[:40]!r}: expected one of {expected}")
     boxes = to_boxes([[_number(row[edge], path) for edge in EDGES] for row in rows])
     um_per_px = _number(first["um_per_px"], path) if first.get("um_per_px") else scale
-    return LabelledField(path, boxes, _types(path, rows), split, "table", group, um_per_px)
+    return LabeledField(path, boxes, _types(path, rows), split, "table", group, um_per_px)
 
 
 def _number(text: str, path: Path) -> float:

@@ -3,12 +3,12 @@
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
-from .fields import LabelledField
+from .fields import LabeledField
 from .layout import (
     BOX_LABELS,
     cleaned,
     image_size,
-    labelled_images,
+    labeled_images,
     read_table,
     yolo_to_xyxy,
 )
@@ -20,7 +20,7 @@ from .vocabulary import WHITE_CELL
 SOURCES_CSV = Path(__file__).with_name("txl_pbc_sources.csv")
 
 
-def load_txl_pbc(root: Path) -> list[LabelledField]:
+def load_txl_pbc(root: Path) -> list[LabeledField]:
     """The fields in the split and group of their twin in PBC, which also names the white cell.
 
     The type is given where the field has one white cell. A field whose twin is not known (a part of
@@ -30,10 +30,10 @@ def load_txl_pbc(root: Path) -> list[LabelledField]:
     return [cleaned(field) for field in read_txl_pbc(root)]
 
 
-def read_txl_pbc(root: Path) -> list[LabelledField]:
+def read_txl_pbc(root: Path) -> list[LabeledField]:
     """The fields with the boxes as they are published."""
     sources = _sources(root)
-    return [_read_field(*pair, sources.get(pair[0].name, "")) for pair in labelled_images(root)]
+    return [_read_field(*pair, sources.get(pair[0].name, "")) for pair in labeled_images(root)]
 
 
 def _sources(root: Path) -> dict[str, str]:
@@ -43,14 +43,14 @@ def _sources(root: Path) -> dict[str, str]:
     return {row["image"]: row["pbc_file"] for row in rows}
 
 
-def _read_field(path: Path, label_file: Path, pbc_file: str) -> LabelledField:
+def _read_field(path: Path, label_file: Path, pbc_file: str) -> LabeledField:
     xyxy, cell_types = yolo_to_xyxy(label_file, image_size(path), tuple(BOX_LABELS.values()))
     group = f"{UNKNOWN}:{path.stem}"
-    field = LabelledField(path, xyxy, cell_types, UNKNOWN, "txl_pbc", group, UM_PER_PX)
+    field = LabeledField(path, xyxy, cell_types, UNKNOWN, "txl_pbc", group, UM_PER_PX)
     return _as_twin(field, PurePosixPath(pbc_file)) if pbc_file else field
 
 
-def _as_twin(field: LabelledField, pbc_file: PurePosixPath) -> LabelledField:
+def _as_twin(field: LabeledField, pbc_file: PurePosixPath) -> LabeledField:
     group = pbc_group(pbc_file.stem)
     types = field.cell_types
     if types.count(WHITE_CELL) == 1:

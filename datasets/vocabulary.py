@@ -13,7 +13,7 @@ WHITE_CELL = "white_cell"
 class CellType:
     """A kind of blood cell.
 
-    `colour` is `#rrggbb`, taken from the Okabe-Ito palette or near it so that the colour-blind can
+    `color` is `#rrggbb`, taken from the Okabe-Ito palette or near it so that the color-blind can
     tell the classes apart (Okabe and Ito, Color Universal Design, 2008).
     """
 
@@ -21,7 +21,7 @@ class CellType:
     abbreviation: str
     lineage: str
     counts_in_differential: bool
-    colour: str
+    color: str
 
     @property
     def title(self) -> str:

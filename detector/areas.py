@@ -51,7 +51,7 @@ where they overlap, and the glass between them. Of a coarser one only the mean i
 is thick where it would be so even if its red cells were the darkest there are."""
 
 BLACK, WHITE = 8, 253
-"""Grey levels (0-255) beyond which, in all colours, nothing was scanned."""
+"""Gray levels (0-255) beyond which, in all colors, nothing was scanned."""
 
 GLASS_PERCENTILE = 97.0
 """The empty glass is about the brightest of what was scanned."""
@@ -67,7 +67,7 @@ BAND_PX = 1.0
 """A picture is halved while the narrower Gaussian keeps this standard deviation (px)."""
 
 FLAT = 0.01
-"""Variance (grey levels squared) of the coarse detail below which there is nothing to see."""
+"""Variance (gray levels squared) of the coarse detail below which there is nothing to see."""
 
 LEAST_OF_SHARP, ALWAYS_BLURRED, ALWAYS_SHARP = 0.33, 0.06, 0.2
 """An area is blurred when its score is below the first times the slide's upper quartile, but never

@@ -1,4 +1,4 @@
-"""The first look over a smear: where nucleated cells may lie, by stain colour at about 1 um/px."""
+"""The first look over a smear: where nucleated cells may lie, by stain color at about 1 um/px."""
 
 import math
 
@@ -29,14 +29,14 @@ platelet is smaller."""
 
 STAIN = (0.4, 0.6, -1.0)
 """Weights of the optical densities in red, green and blue: nuclear stain takes red and green and
-lets blue pass, haemoglobin takes blue most, dirt and shade take all three alike."""
+lets blue pass, hemoglobin takes blue most, dirt and shade take all three alike."""
 
 LEVELS_PER_DENSITY = 200
 ZERO = 100
-"""Stain is kept in grey levels: 200 to a unit of optical density, 100 for none."""
+"""Stain is kept in gray levels: 200 to a unit of optical density, 100 for none."""
 
 BLOCK_UM = 8
-NEIGHBOURHOOD_BLOCKS = 7
+NEIGHBORHOOD_BLOCKS = 7
 """The stain of the ground is the median over so many blocks each way (56 um)."""
 
 LEAST_CONTRAST, ENOUGH_CONTRAST = 0.035, 0.08
@@ -49,7 +49,7 @@ USUAL_PERCENTILE, USUAL_FACTOR = 90.0, 2.0
 def window_side(um_per_px: float) -> int:
     """Side (px at a detector's working scale) of a window that holds any candidate, its margin too.
 
-    A multiple of `STRIDE`, so that no grey is laid beside it.
+    A multiple of `STRIDE`, so that no gray is laid beside it.
     """
     return STRIDE * math.ceil((LARGEST_UM + 2 * MARGIN_UM) / um_per_px / STRIDE)
 
@@ -82,7 +82,7 @@ def _at_working_scale(image: Image, um_per_px: float) -> tuple[Image, float]:
 
 
 def _nuclear_contrast(image: Image, um_per_px: float) -> Plane:
-    """Stain over the ground (H, W), the mean over a nucleus' size, in grey levels."""
+    """Stain over the ground (H, W), the mean over a nucleus' size, in gray levels."""
     stain = np.asarray(cv2.transform(cv2.LUT(image, _DENSITY), _WEIGHTS), np.uint8)
     side = 2 * int((NUCLEUS_UM / um_per_px - 1) / 2) + 1  # odd, or the mean would lie beside
     mean = cv2.blur(stain, (side, side), borderType=cv2.BORDER_REPLICATE)  # a cut cell goes on
@@ -102,7 +102,7 @@ def _ground(stain: Plane, um_per_px: float) -> Plane:
     size = max(1, round(width / block)), max(1, round(height / block))
     blocks = np.asarray(cv2.resize(stain, size, interpolation=cv2.INTER_AREA), np.uint8)
     low = np.asarray(cv2.erode(blocks, np.ones((3, 3), np.uint8)), np.uint8)
-    middle = cv2.medianBlur(low, NEIGHBOURHOOD_BLOCKS)
+    middle = cv2.medianBlur(low, NEIGHBORHOOD_BLOCKS)
     return np.asarray(cv2.resize(middle, (width, height), interpolation=cv2.INTER_LINEAR), np.uint8)
 
 

@@ -1,4 +1,4 @@
-"""How well a detector finds the labelled cells of a set of fields."""
+"""How well a detector finds the labeled cells of a set of fields."""
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from leukodiff.core.errors import DataError
 from leukodiff.core.intervals import clopper_pearson
-from leukodiff.datasets.fields import LabelledField
+from leukodiff.datasets.fields import LabeledField
 from leukodiff.datasets.images import read_rgb
 
 from .detections import Detections
@@ -51,7 +51,7 @@ class ClassFigures:
 
 @dataclass(frozen=True)
 class Disagreement:
-    """A labelled cell that was missed, or a detection that no label stands for.
+    """A labeled cell that was missed, or a detection that no label stands for.
 
     `kind` is `missed` or `extra`, at the shipped threshold. `confidence` is `None` for a missed
     cell.
@@ -113,11 +113,11 @@ class DetectorEvaluation:
 
 
 def evaluate_detector(
-    detector: Detector, fields: Sequence[LabelledField], um_per_px: float | None = None
+    detector: Detector, fields: Sequence[LabeledField], um_per_px: float | None = None
 ) -> DetectorEvaluation:
     """Detect in every field and set what is found against its labels.
 
-    Every cell of a field must be labelled, or right detections count as wrong. `um_per_px` stands
+    Every cell of a field must be labeled, or right detections count as wrong. `um_per_px` stands
     in where a field's own scale is not known.
 
     Raises:
@@ -129,14 +129,14 @@ def evaluate_detector(
 
 
 def detect_all(
-    detector: Detector, fields: Iterable[LabelledField], um_per_px: float | None = None
-) -> list[tuple[LabelledField, Detections]]:
+    detector: Detector, fields: Iterable[LabeledField], um_per_px: float | None = None
+) -> list[tuple[LabeledField, Detections]]:
     """Each field beside what is found in it, down to `FLOOR`."""
     return [(one, _detect(detector, one, um_per_px)) for one in fields]
 
 
 def figures(
-    detector: Detector, pairs: Sequence[tuple[LabelledField, Detections]]
+    detector: Detector, pairs: Sequence[tuple[LabeledField, Detections]]
 ) -> DetectorEvaluation:
     """The figures of detections made down to `FLOOR`, each beside its field."""
     names = detector.metadata.classes
@@ -147,31 +147,31 @@ def figures(
         _class_figures(tally, (i, name), thresholds[name], by_class[name][0])
         for i, name in enumerate(names)
     )
-    labelled = [one for one in classes if one.n_labels]
+    labeled = [one for one in classes if one.n_labels]
     return DetectorEvaluation(
         model=f"{detector.metadata.name} {detector.metadata.version}",
         sha256=detector.metadata.sha256,
         um_per_px=detector.um_per_px,
         n_fields=len(pairs),
-        map50=float(np.mean([one.ap50 for one in labelled])) if labelled else float("nan"),
-        map50_95=float(np.mean([one.ap50_95 for one in labelled])) if labelled else float("nan"),
+        map50=float(np.mean([one.ap50 for one in labeled])) if labeled else float("nan"),
+        map50_95=float(np.mean([one.ap50_95 for one in labeled])) if labeled else float("nan"),
         classes=classes,
         disagreements=tuple(_disagreements(pairs, thresholds)),
         curves={name: curve for name, (_, curve) in by_class.items()},
     )
 
 
-def labels_of(labelled: LabelledField) -> NDArray[np.int64]:
-    """The detector's class of each labelled cell, (N,)."""
-    return np.array([detector_class(name) for name in labelled.cell_types], np.int64)
+def labels_of(labeled: LabeledField) -> NDArray[np.int64]:
+    """The detector's class of each labeled cell, (N,)."""
+    return np.array([detector_class(name) for name in labeled.cell_types], np.int64)
 
 
-def _detect(detector: Detector, labelled: LabelledField, um_per_px: float | None) -> Detections:
-    scale = labelled.um_per_px or um_per_px
+def _detect(detector: Detector, labeled: LabeledField, um_per_px: float | None) -> Detections:
+    scale = labeled.um_per_px or um_per_px
     if scale is None:
-        raise DataError(f"{labelled.path}: its scale is not known; give um_per_px")
+        raise DataError(f"{labeled.path}: its scale is not known; give um_per_px")
     floor = dict.fromkeys(detector.metadata.classes, FLOOR)
-    return detector.detect(read_rgb(labelled.path), scale, floor)
+    return detector.detect(read_rgb(labeled.path), scale, floor)
 
 
 @dataclass(frozen=True)
@@ -182,11 +182,11 @@ class _Tally:
     label_class_id: NDArray[np.int64]
 
 
-def _tally(pairs: Iterable[tuple[LabelledField, Detections]]) -> _Tally:
+def _tally(pairs: Iterable[tuple[LabeledField, Detections]]) -> _Tally:
     right, confidence, class_id, label_class_id = [], [], [], []
-    for labelled, found in pairs:
-        labels = labels_of(labelled)
-        right.append(match_detections(found, labelled.xyxy, labels).right)
+    for labeled, found in pairs:
+        labels = labels_of(labeled)
+        right.append(match_detections(found, labeled.xyxy, labels).right)
         confidence.append(found.confidence)
         class_id.append(found.class_id)
         label_class_id.append(labels)
@@ -263,21 +263,21 @@ def _best_threshold(
 
 
 def _disagreements(
-    pairs: Iterable[tuple[LabelledField, Detections]], thresholds: Mapping[str, float]
+    pairs: Iterable[tuple[LabeledField, Detections]], thresholds: Mapping[str, float]
 ) -> Iterator[Disagreement]:
-    for labelled, found in pairs:
+    for labeled, found in pairs:
         names = found.class_names
         least = np.array([thresholds[name] for name in names])
         sure = found.select(found.confidence >= least[found.class_id])
-        labels = labels_of(labelled)
-        label_of = match_detections(sure, labelled.xyxy, labels).label_of
+        labels = labels_of(labeled)
+        label_of = match_detections(sure, labeled.xyxy, labels).label_of
         for i in np.flatnonzero(label_of < 0):
             confidence = round(float(sure.confidence[i]), 4)
             name = names[sure.class_id[i]]
-            yield Disagreement(labelled.field_id, "extra", name, _corners(sure.xyxy[i]), confidence)
+            yield Disagreement(labeled.field_id, "extra", name, _corners(sure.xyxy[i]), confidence)
         for i in np.setdiff1d(np.arange(len(labels)), label_of):
             name = names[labels[i]]
-            yield Disagreement(labelled.field_id, "missed", name, _corners(labelled.xyxy[i]), None)
+            yield Disagreement(labeled.field_id, "missed", name, _corners(labeled.xyxy[i]), None)
 
 
 def _corners(box: NDArray[np.float32]) -> tuple[float, float, float, float]:

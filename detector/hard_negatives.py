@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from leukodiff.datasets.fields import LabelledField
+from leukodiff.datasets.fields import LabeledField
 from leukodiff.datasets.phantom import PhantomSettings, render_smear
 from leukodiff.datasets.phantom.stain import STAINS
 from leukodiff.datasets.splits import TRAIN
@@ -21,10 +21,10 @@ WITHOUT_WHITE_CELLS = 0.5
 """Share of the fields that hold no white cell; the others hold one or two."""
 
 
-def hard_negatives(folder: Path, n: int, seed: int) -> list[LabelledField]:
+def hard_negatives(folder: Path, n: int, seed: int) -> list[LabeledField]:
     """Renders `n` phantom fields into `folder`, each another stain, scale, density and dirt.
 
-    Stain precipitate, platelet clumps and dirt are drawn and not labelled. Half of the fields hold
+    Stain precipitate, platelet clumps and dirt are drawn and not labeled. Half of the fields hold
     white cells too, or a phantom's look alone would say that there is none. Smudge cells are not
     drawn: a bare nucleus that is taught to be nothing costs pale neutrophils, and a smudge that is
     found is left unnamed by the classifier.
@@ -32,7 +32,7 @@ def hard_negatives(folder: Path, n: int, seed: int) -> list[LabelledField]:
     return [field for number in range(n) for field in _one(folder, number, seed)]
 
 
-def _one(folder: Path, number: int, seed: int) -> Iterator[LabelledField]:
+def _one(folder: Path, number: int, seed: int) -> Iterator[LabeledField]:
     rng = np.random.default_rng([seed, 21, number])
     um_per_px = float(np.exp(rng.uniform(*np.log(SCALES_UM_PER_PX))))
     side = round(SIDE_UM / um_per_px)

@@ -28,7 +28,7 @@ TILE_PX = 1024
 """Side of a tile (px, at working scale): a multiple of `STRIDE`."""
 
 OVERLAP_UM = 26.0
-"""What neighbouring tiles share (um): hardly a cell of a smear is larger (monocytes reach 20 um,
+"""What neighboring tiles share (um): hardly a cell of a smear is larger (monocytes reach 20 um,
 blasts 25), and one that is has a box round its pieces."""
 
 COARSEST_UM_PER_PX = 2.0
@@ -118,7 +118,7 @@ class Detector:
             images: each (H, W, 3) uint8 RGB at full resolution, all of one shape.
             um_per_px: scale of the images.
             thresholds: least confidence by class, 0-1; the model's own when None.
-            framed: lay grey round each image, as in training. Windows cut from a scan need none:
+            framed: lay gray round each image, as in training. Windows cut from a scan need none:
                 what lies beyond their edges is another window's.
 
         Raises:
@@ -160,7 +160,7 @@ class Detector:
             um_per_px: scale of the scan.
             thresholds: least confidence by class, 0-1; the model's own when None.
             tile_px: side of a tile, px at working scale.
-            overlap_um: what neighbouring tiles share; no less than the largest cell.
+            overlap_um: what neighboring tiles share; no less than the largest cell.
 
         Raises:
             InputError: the scale is not a positive number, or too coarse to show cells.
@@ -248,7 +248,7 @@ def _reader(image: Image) -> ReadAt:
 
 
 def cxcywh_to_xyxy(boxes: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Boxes (N, 4) as corners, from centres and sides."""
+    """Boxes (N, 4) as corners, from centers and sides."""
     half = boxes[:, 2:] / 2
     return np.concatenate([boxes[:, :2] - half, boxes[:, :2] + half], axis=1).astype(np.float32)
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from leukodiff.core.errors import DataError
 from leukodiff.core.markdown import markdown_table, share_text
-from leukodiff.datasets.fields import LabelledField
+from leukodiff.datasets.fields import LabeledField
 from leukodiff.datasets.leave_one_out import Laboratory, cells_of
 from leukodiff.datasets.vocabulary import WHITE_CELL
 from leukodiff.runtime.metadata import ModelMetadata
@@ -17,7 +17,7 @@ from .detections import Detections
 from .evaluate import ClassFigures, detect_all, figures
 from .infer import Detector
 
-Pairs = Sequence[tuple[LabelledField, Detections]]
+Pairs = Sequence[tuple[LabeledField, Detections]]
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ def detector_rows(detector: Detector, laboratory: Laboratory, part: str) -> list
 
     rows = [row("", pairs)]
     if not rows[0].white.n_labels:
-        raise DataError(f"{laboratory.name}: no labelled white cell to find")
+        raise DataError(f"{laboratory.name}: no labeled white cell to find")
     return rows + [row(one, [pair for pair in pairs if pair[0].group == one]) for one in slides]
 
 

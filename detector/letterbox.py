@@ -8,14 +8,14 @@ from numpy.typing import NDArray
 
 Image = NDArray[np.uint8]
 
-PAD_GREY = 114
+PAD_GRAY = 114
 """What fills a canvas beside the field."""
 
 STRIDE = 32
 """A canvas' sides are multiples of this (px): the coarsest grid of a YOLO."""
 
 MARGIN = 16
-"""Grey that is left round a field (px): cells cut by the field's edge are found and boxed better
+"""Gray that is left round a field (px): cells cut by the field's edge are found and boxed better
 for it (BCCD, YOLO11n at 0.122 um/px: AP50-95 of red cells 0.595 with it, 0.554 without; white cells
 0.752, 0.736)."""
 
@@ -29,13 +29,13 @@ def resized(image: Image, width: int, height: int) -> Image:
 
 
 def padded(image: Image, width: int, height: int, corner: tuple[int, int] = (0, 0)) -> Image:
-    """An image with its top left at `corner` (x, y) of a grey canvas of `width` by `height` px."""
+    """An image with its top left at `corner` (x, y) of a gray canvas of `width` by `height` px."""
     left, top = corner
     right, below = width - image.shape[1] - left, height - image.shape[0] - top
     if not (left or top or right or below):
         return image
-    grey = (PAD_GREY, PAD_GREY, PAD_GREY)
-    canvas = cv2.copyMakeBorder(image, top, below, left, right, cv2.BORDER_CONSTANT, value=grey)
+    gray = (PAD_GRAY, PAD_GRAY, PAD_GRAY)
+    canvas = cv2.copyMakeBorder(image, top, below, left, right, cv2.BORDER_CONSTANT, value=gray)
     return np.asarray(canvas, np.uint8)
 
 

@@ -1,4 +1,4 @@
-"""Which detections are which labelled cells."""
+"""Which detections are which labeled cells."""
 
 from dataclasses import dataclass
 
@@ -15,7 +15,7 @@ IOU_LEVELS: NDArray[np.float64] = np.linspace(0.5, 0.95, 10)
 class Match:
     """Detections set against the labels of one field.
 
-    `right` (N, 10): whether a detection is a labelled cell at each of `IOU_LEVELS`; `label_of`
+    `right` (N, 10): whether a detection is a labeled cell at each of `IOU_LEVELS`; `label_of`
     (N,): the label it stands for at the first level, -1 for none. Detections are in their own
     order.
     """

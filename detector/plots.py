@@ -21,7 +21,7 @@ def save_pr_curves(
     for name, (recall, precision) in curves.items():
         if len(recall):
             label = f"{BY_NAME[name].title}, AP {ap50[name]:.3f}"
-            axes.plot(recall, precision, color=BY_NAME[name].colour, label=label)
+            axes.plot(recall, precision, color=BY_NAME[name].color, label=label)
     axes.set(xlabel="recall", ylabel="precision", xlim=(0, 1.01), ylim=(0, 1.01))
     axes.grid(alpha=0.3)
     if axes.lines:

@@ -24,7 +24,7 @@ LIKE_ITS_BOX = (0.7, 1.1)
 def outlined_diameters(image: Image, xyxy: NDArray[np.float32]) -> NDArray[np.float64]:
     """Diameters (N,) px of the discs as large as the red cells in N boxes; `nan` where unclear.
 
-    A cell's outline is where the green light, which haemoglobin absorbs, is half-way between cell
+    A cell's outline is where the green light, which hemoglobin absorbs, is half-way between cell
     and glass (Otsu's threshold). It is clear where it is round, fits its box and touches no other.
 
     Args:
@@ -44,8 +44,8 @@ def _diameter(image: Image, box: list[float]) -> float:
     factor = CROP_PX / max(crop.shape[:2])
     size = [max(1, round(length * factor)) for length in crop.shape[1::-1]]
     green = resized(np.ascontiguousarray(crop[:, :, 1:2]), *size).reshape(size[::-1])
-    centre = ((x0 + x1) / 2 - max(left, 0)) * factor, ((y0 + y1) / 2 - max(top, 0)) * factor
-    outline = _outline_round(green, centre)
+    center = ((x0 + x1) / 2 - max(left, 0)) * factor, ((y0 + y1) / 2 - max(top, 0)) * factor
+    outline = _outline_round(green, center)
     if outline is None:
         return math.nan
     diameter = math.sqrt(4 * cv2.contourArea(outline) / math.pi) / factor
@@ -55,15 +55,15 @@ def _diameter(image: Image, box: list[float]) -> float:
 
 
 def _outline_round(
-    green: NDArray[np.uint8], centre: tuple[float, float]
+    green: NDArray[np.uint8], center: tuple[float, float]
 ) -> NDArray[np.int32] | None:
-    """The outline of the whole, round, dark thing at the centre of a crop."""
+    """The outline of the whole, round, dark thing at the center of a crop."""
     _, mask = cv2.threshold(green, 0, 255, cv2.THRESH_BINARY_INV | cv2.THRESH_OTSU)
     height, width = mask.shape
     outlines, _ = cv2.findContours(mask, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
     for outline in outlines:
         x, y, w, h = cv2.boundingRect(outline)
-        if cv2.pointPolygonTest(outline, centre, False) < 0:
+        if cv2.pointPolygonTest(outline, center, False) < 0:
             continue
         whole = x > 0 and y > 0 and x + w < width and y + h < height
         length = cv2.arcLength(outline, closed=True)

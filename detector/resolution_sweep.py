@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from leukodiff.core.errors import DataError
-from leukodiff.datasets.fields import LabelledField
+from leukodiff.datasets.fields import LabeledField
 from leukodiff.datasets.images import read_rgb
 from leukodiff.datasets.layout import image_size
 from leukodiff.datasets.vocabulary import WHITE_CELL
@@ -36,7 +36,7 @@ class Rung:
 
 
 def resolution_ladder(
-    detectors: Sequence[Detector], fields: Sequence[LabelledField], out: Path | None = None
+    detectors: Sequence[Detector], fields: Sequence[LabeledField], out: Path | None = None
 ) -> list[Rung]:
     """Evaluate detectors, finest working scale first; with `out`, save the table and its picture.
 
@@ -73,7 +73,7 @@ def save_rungs(rungs: Sequence[Rung], out: Path) -> None:
     save_ladder(scales, lines, [rung.milliseconds for rung in rungs], out / "ladder.png")
 
 
-def _rung(detector: Detector, fields: Sequence[LabelledField]) -> Rung:
+def _rung(detector: Detector, fields: Sequence[LabeledField]) -> Rung:
     evaluation = evaluate_detector(detector, fields)
     white = evaluation.of(WHITE_CELL)
     first = fields[0]
@@ -91,7 +91,7 @@ def _rung(detector: Detector, fields: Sequence[LabelledField]) -> Rung:
     )
 
 
-def _milliseconds_a_field(detector: Detector, fields: Sequence[LabelledField]) -> float:
+def _milliseconds_a_field(detector: Detector, fields: Sequence[LabeledField]) -> float:
     seconds = []
     for field in fields:
         image = read_rgb(field.path)

@@ -28,10 +28,10 @@ the round, free ones that are measured come out 1 to 2.5 % small."""
 
 ENOUGH_OUTLINES = 12
 """With so many clear outlines they set the scale, not the boxes: how wide a box is drawn is a habit
-of whoever labelled, and a detector takes a different habit from every look it was taught."""
+of whoever labeled, and a detector takes a different habit from every look it was taught."""
 
 LADDER = tuple(float(scale) for scale in np.geomspace(0.03, 1.0, 11))
-"""Scales (um/px) that are tried where nothing is known; neighbours differ by a factor of 1.42."""
+"""Scales (um/px) that are tried where nothing is known; neighbors differ by a factor of 1.42."""
 
 PROBE_PX = 288
 """A probe looks at the middle of a field, at most this many px wide and high at working scale."""
@@ -185,7 +185,7 @@ def _read(
 
 
 def _probes(image: Image, um_per_px: float, assumed: float, most: int) -> list[_Probe]:
-    """Squares of an image, spread over it, and whether grey has to be laid round each.
+    """Squares of an image, spread over it, and whether gray has to be laid round each.
 
     None is needed where there is more of the image on all sides. Such a square is as large as the
     windows of a scan, whose shape the engine has to learn anyway.

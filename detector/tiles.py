@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .detections import Detections
-from .letterbox import PAD_GREY, Image
+from .letterbox import PAD_GRAY, Image
 
 Boxes = NDArray[np.int64]
 
@@ -29,7 +29,7 @@ def tile_boxes(width: int, height: int, tile_px: int, overlap_px: int) -> Boxes:
         width: of the area, px.
         height: of the area, px.
         tile_px: side of a tile.
-        overlap_px: what neighbours share at least; whatever is no larger lies whole in some tile.
+        overlap_px: what neighbors share at least; whatever is no larger lies whole in some tile.
 
     Returns:
         (N, 4) int64 xyxy, px from the area's top left; none for an area without px.
@@ -59,7 +59,7 @@ def windows_round(
     height: int,
     beyond_px: int = 0,
 ) -> Boxes:
-    """A few windows of one size that hold every candidate with its margin; neighbours share one.
+    """A few windows of one size that hold every candidate with its margin; neighbors share one.
 
     From the left to the right, each candidate that no window holds yet gets one, laid so that it
     holds as many of the next as it can. A candidate too large for a window gets several that
@@ -72,7 +72,7 @@ def windows_round(
         margin_px: room round a candidate, on each side.
         width: of the scan, px.
         height: of the scan, px.
-        beyond_px: how far a window may lie beyond the scan's edge, where `read_window` lays grey.
+        beyond_px: how far a window may lie beyond the scan's edge, where `read_window` lays gray.
 
     Returns:
         (M, 4) int64 xyxy, px of the scan, from the left to the right.
@@ -161,7 +161,7 @@ def _union(rows: list[_Row]) -> _Row:
 def read_window(
     read_at: ReadAt, window: tuple[int, ...], width: int, height: int, downsample: float
 ) -> Image:
-    """A window's pixels, grey where it lies beyond the scan, as a field is framed in training.
+    """A window's pixels, gray where it lies beyond the scan, as a field is framed in training.
 
     Args:
         read_at: reads what lies inside the scan.
@@ -180,7 +180,7 @@ def read_window(
     if (wide, high) == (right - left, below - top):
         return inside
     shape = (round((below - top) / downsample), round((right - left) / downsample), 3)
-    framed = np.full(shape, PAD_GREY, np.uint8)
+    framed = np.full(shape, PAD_GRAY, np.uint8)
     dx, dy = round((x - left) / downsample), round((y - top) / downsample)
     room = framed[dy : dy + inside.shape[0], dx : dx + inside.shape[1]]
     room[:] = inside[: room.shape[0], : room.shape[1]]

@@ -1,4 +1,4 @@
-"""Fine-tune a YOLO detector on labelled fields, at one physical scale."""
+"""Fine-tune a YOLO detector on labeled fields, at one physical scale."""
 
 import json
 import shutil
@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from leukodiff.core.errors import DataError, InputError
-from leukodiff.datasets.fields import LabelledField
+from leukodiff.datasets.fields import LabeledField
 from leukodiff.datasets.images import read_rgb
 from leukodiff.datasets.layout import whole_image
 from leukodiff.datasets.registry import DATASETS
@@ -22,11 +22,11 @@ from leukodiff.runtime.model import checked_metadata
 from .hard_negatives import hard_negatives
 from .infer import SHIPPED
 from .yolo import load_yolo
-from .yolo_dataset import canvas_side, labelled_fields_to_yolo
+from .yolo_dataset import canvas_side, labeled_fields_to_yolo
 
 AUGMENTATION: Mapping[str, float] = {
     # A smear has no up or down; the scale is known but not exactly. Stain and lamp are varied by
-    # the trainer in optical density, so little is left to vary here. No mosaics: what is labelled
+    # the trainer in optical density, so little is left to vary here. No mosaics: what is labeled
     # is known window by window.
     "flipud": 0.5,
     "fliplr": 0.5,
@@ -84,7 +84,7 @@ class TrainedDetector:
     record: Path
 
 
-def train_detector(fields: Sequence[LabelledField], settings: DetectorTraining) -> TrainedDetector:
+def train_detector(fields: Sequence[LabeledField], settings: DetectorTraining) -> TrainedDetector:
     """Train on the fields whose split is `train`, validating on `val`; others are left alone.
 
     The run's folder holds `fields/` (the YOLO tree), `run/` (ultralytics' own output), and
@@ -117,14 +117,14 @@ def _paths(out: Path) -> TrainedDetector:
     return TrainedDetector(weights / "best.pt", weights / "last.pt", out / "training.json")
 
 
-def _require_both_splits(fields: Sequence[LabelledField]) -> None:
+def _require_both_splits(fields: Sequence[LabeledField]) -> None:
     counts = Counter(one.split for one in fields)
     for split in ("train", "val"):
         if not counts[split]:
             raise DataError(f"no field is in the split {split!r}; training needs train and val")
 
 
-def _require_boxes_of_cells(fields: Sequence[LabelledField]) -> None:
+def _require_boxes_of_cells(fields: Sequence[LabeledField]) -> None:
     for one in fields:
         if len(one.xyxy) == 1 and np.array_equal(one.xyxy, whole_image(one.path)):
             name = one.source or "its dataset"
@@ -135,7 +135,7 @@ def _require_boxes_of_cells(fields: Sequence[LabelledField]) -> None:
 
 
 def _start_run(
-    fields: Sequence[LabelledField], settings: DetectorTraining, trained: TrainedDetector
+    fields: Sequence[LabeledField], settings: DetectorTraining, trained: TrainedDetector
 ) -> None:
     assert settings.canvas_px is not None  # noqa: S101 - filled in by the caller, said for the type checker
     if trained.last.exists():
@@ -145,11 +145,11 @@ def _start_run(
     tree.mkdir(parents=True, exist_ok=True)
     drawn = hard_negatives(settings.out / "phantoms", settings.phantoms, settings.seed)
     fields = [*fields, *drawn]
-    labelled_fields_to_yolo(fields, tree, settings.um_per_px, settings.canvas_px)
+    labeled_fields_to_yolo(fields, tree, settings.um_per_px, settings.canvas_px)
     _write_record(trained.record, _record(fields, settings))
 
 
-def _record(fields: Sequence[LabelledField], settings: DetectorTraining) -> dict[str, Any]:
+def _record(fields: Sequence[LabeledField], settings: DetectorTraining) -> dict[str, Any]:
     sources = Counter((one.source, one.split) for one in fields)
     data = [
         {"name": source, "split": split, "fields": str(n), **_credit(source)}
@@ -158,12 +158,12 @@ def _record(fields: Sequence[LabelledField], settings: DetectorTraining) -> dict
     return {
         "classes": list(DETECTOR_CLASSES),
         "settings": _comparable(settings),
-        "data": list(with_earlier(data, _learnt_before(settings))),
+        "data": list(with_earlier(data, _learned_before(settings))),
         "finished": False,
     }
 
 
-def _learnt_before(settings: DetectorTraining) -> Sequence[Mapping[str, str]]:
+def _learned_before(settings: DetectorTraining) -> Sequence[Mapping[str, str]]:
     path = _exported_weights(settings)
     return checked_metadata(path, "detector").training_data if path else ()
 

@@ -36,7 +36,7 @@ class Appearance:
     """How strongly a field's looks are changed in training; `mild_share` of them only a third.
 
     Gains, mixing, offset and light are standard deviations in optical density, `contrast` that of
-    the logarithm of the power it is raised to and `curve` that of each colour's own, `faintest` the
+    the logarithm of the power it is raised to and `curve` that of each color's own, `faintest` the
     least contrast (0-1), `blur` the largest sigma in px, `sharpen` the largest amount of an unsharp
     mask, `noise` the largest standard deviation in 0-1, of fine grain and of blotches.
     """

@@ -1,4 +1,4 @@
-"""Labelled fields, written as the folder of images and label files that a YOLO trainer reads."""
+"""Labeled fields, written as the folder of images and label files that a YOLO trainer reads."""
 
 import json
 import math
@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from leukodiff.core.errors import DataError
-from leukodiff.datasets.fields import LabelledField
+from leukodiff.datasets.fields import LabeledField
 from leukodiff.datasets.images import read_rgb
 from leukodiff.datasets.vocabulary import DETECTOR_CLASSES, WHITE_CELL, is_white
 
@@ -22,11 +22,11 @@ KEPT_FRACTION = 0.3
 """A box cut by a window's edge is kept when at least this fraction of its area is left."""
 
 KNOWN_CLASSES = "known_classes.json"
-"""Beside `data.yaml`: the classes that are labelled, by image, for those where not all are."""
+"""Beside `data.yaml`: the classes that are labeled, by image, for those where not all are."""
 
 WINDOWS_A_CELL = 2
-"""Of an incompletely labelled field only the neighbourhoods of its labelled cells are taken, each
-cell at so many places of its window. Unlabelled cells of the same class are then rare: of Chula's
+"""Of an incompletely labeled field only the neighborhoods of its labeled cells are taken, each
+cell at so many places of its window. Unlabeled cells of the same class are then rare: of Chula's
 fields one in nine shows a second white cell, in a window an eighth of the field."""
 
 
@@ -40,7 +40,7 @@ class Window:
 
 
 def detector_class(cell_type: str) -> int:
-    """The index in `DETECTOR_CLASSES` of a labelled cell.
+    """The index in `DETECTOR_CLASSES` of a labeled cell.
 
     Every nucleated cell is a `white_cell` here, erythroblasts too: naming them is the classifier's
     work.
@@ -52,14 +52,14 @@ def detector_class(cell_type: str) -> int:
     raise DataError(f"{cell_type}: a detector has no class for this cell")
 
 
-def canvas_side(fields: Sequence[LabelledField], um_per_px: float, at_most: int = 640) -> int:
+def canvas_side(fields: Sequence[LabeledField], um_per_px: float, at_most: int = 640) -> int:
     """The side (px, a multiple of 32) of the smallest square that holds every field at a scale."""
     longest = max((max(_working_size(field, um_per_px)) for field in fields), default=32)
     return min(math.ceil(longest / 32) * 32, at_most)
 
 
-def labelled_fields_to_yolo(
-    fields: Sequence[LabelledField], root: Path, um_per_px: float, side: int
+def labeled_fields_to_yolo(
+    fields: Sequence[LabeledField], root: Path, um_per_px: float, side: int
 ) -> Path:
     """Write fields at one scale in YOLO's layout under `root`; the path of its `data.yaml`.
 
@@ -70,17 +70,17 @@ def labelled_fields_to_yolo(
     """
     known = {}
     for number, field in enumerate(fields):
-        labelled = sorted({DETECTOR_CLASSES[detector_class(name)] for name in field.cell_types})
+        labeled = sorted({DETECTOR_CLASSES[detector_class(name)] for name in field.cell_types})
         for part, window in enumerate(field_windows(field, um_per_px, side)):
             name = f"{number:05d}_{part:02d}_{field.path.stem}"
             _write_window(window, root, field.split, name)
             if not field.complete:
-                known[name] = labelled
+                known[name] = labeled
     (root / KNOWN_CLASSES).write_text(json.dumps(known, indent=1) + "\n", encoding="utf-8")
     return _write_yaml(root)
 
 
-def field_windows(field: LabelledField, um_per_px: float, side: int) -> Iterator[Window]:
+def field_windows(field: LabeledField, um_per_px: float, side: int) -> Iterator[Window]:
     """The windows of one field at a scale, each with its longer side exactly `side` px."""
     image = read_rgb(field.path)
     width, height = _working_size(field, um_per_px, image)
@@ -112,7 +112,7 @@ def _round_cells(
 
 
 def window_starts(length: int, side: int, overlap: float = 0.25) -> list[int]:
-    """Where windows of `side` px begin to cover `length` px, neighbours sharing `overlap` (0-1)."""
+    """Where windows of `side` px begin to cover `length` px, neighbors sharing `overlap` (0-1)."""
     if length <= side:
         return [0]
     n = math.ceil((length - side) / (side * (1 - overlap))) + 1
@@ -120,7 +120,7 @@ def window_starts(length: int, side: int, overlap: float = 0.25) -> list[int]:
 
 
 def _working_size(
-    field: LabelledField, um_per_px: float, image: Image | None = None
+    field: LabeledField, um_per_px: float, image: Image | None = None
 ) -> tuple[int, int]:
     if field.um_per_px is None:
         raise DataError(f"{field.path}: its scale (um_per_px) is not known, so it can't be resized")
@@ -168,8 +168,8 @@ def _write_window(window: Window, root: Path, split: str, name: str) -> None:
 def _label_rows(window: Window) -> Iterator[str]:
     height, width = window.image.shape[:2]
     for class_id, (x0, y0, x1, y1) in zip(window.class_id, window.xyxy, strict=True):
-        centre = f"{(x0 + x1) / 2 / width:.6f} {(y0 + y1) / 2 / height:.6f}"
-        yield f"{class_id} {centre} {(x1 - x0) / width:.6f} {(y1 - y0) / height:.6f}\n"
+        center = f"{(x0 + x1) / 2 / width:.6f} {(y0 + y1) / 2 / height:.6f}"
+        yield f"{class_id} {center} {(x1 - x0) / width:.6f} {(y1 - y0) / height:.6f}\n"
 
 
 def _write_yaml(root: Path) -> Path:

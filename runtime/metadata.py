@@ -23,7 +23,7 @@ class ModelMetadata:
     """What a model file is, how to feed it and how to read what it says.
 
     `classes` in the order of the model's outputs. `input_px` is the side of the working crop or
-    canvas (px) and `um_per_px` its scale. `mean` and `std` are the normalisation that is already
+    canvas (px) and `um_per_px` its scale. `mean` and `std` are the normalization that is already
     inside the graph, per RGB channel on a 0-1 scale. `thresholds` are 0-1, by class name.
     `training_data` has one mapping a dataset (name, licence, citation). `sha256` is the model
     file's, in lower-case hex.

@@ -49,7 +49,7 @@ def data_root() -> Path:
 
 @pytest.fixture
 def write_classifier(tmp_path: Path) -> Any:
-    """Writes a random classifier that sees the mean colour of crops of 64 px, 24 um wide.
+    """Writes a random classifier that sees the mean color of crops of 64 px, 24 um wide.
 
     With `atypical` it has that output too: 1 for a black crop, 0 for a white one.
     """
@@ -71,13 +71,13 @@ def write_classifier(tmp_path: Path) -> Any:
     def write(name: str = "tiny.onnx", atypical: bool = False, **facts: Any) -> Path:
         nodes = [
             helper.make_node("Cast", ["images"], ["pixels"], to=kinds.FLOAT),
-            helper.make_node("ReduceMean", ["pixels"], ["colour"], axes=[1, 2], keepdims=0),
-            helper.make_node("MatMul", ["colour", "weights"], ["logits"]),
+            helper.make_node("ReduceMean", ["pixels"], ["color"], axes=[1, 2], keepdims=0),
+            helper.make_node("MatMul", ["color", "weights"], ["logits"]),
         ]
         outputs = [helper.make_tensor_value_info("logits", kinds.FLOAT, ["n", 8])]
         if atypical:
             nodes += [
-                helper.make_node("MatMul", ["colour", "part"], ["darkness"]),
+                helper.make_node("MatMul", ["color", "part"], ["darkness"]),
                 helper.make_node("Add", ["darkness", "one"], ["atypical"]),
             ]
             outputs.append(helper.make_tensor_value_info("atypical", kinds.FLOAT, ["n", 1]))

@@ -12,12 +12,12 @@ pytest.importorskip("timm", reason="training needs the `train` extra")
 from learning_from_corrections import cells_in, cut_in_two
 from places import places
 
-from leukodiff.datasets.fields import LabelledField
+from leukodiff.datasets.fields import LabeledField
 
 
-def field(name: str, *types: str, folder: Path = Path(), group: str = "A") -> LabelledField:
+def field(name: str, *types: str, folder: Path = Path(), group: str = "A") -> LabeledField:
     boxes = np.tile(np.array([[0, 0, 9, 9]], np.float32), (len(types), 1))
-    return LabelledField(folder / name, boxes, types, "test", "chula", group)
+    return LabeledField(folder / name, boxes, types, "test", "chula", group)
 
 
 @pytest.mark.parametrize(

@@ -82,7 +82,7 @@ def _by_pillow(folder: Path, picture: Image.Image) -> Iterator[Path]:
     exif[274] = 6
     ways: dict[str, dict[str, Any]] = {
         "a.jpg": {"exif": exif},
-        "grey.jpg": {},
+        "gray.jpg": {},
         "progressive.jpg": {"progressive": True},
         "cmyk.jpg": {},
         "a.png": {"exif": exif},
@@ -173,7 +173,7 @@ def readings(folder: Path) -> Iterator[Path]:
 
 
 def truth(folder: Path) -> Iterator[Path]:
-    """One's own labelled cells."""
+    """One's own labeled cells."""
     blank = np.full((64, 96, 3), 200, np.uint8)
     (folder / "1.png.seed").write_bytes(cv2.imencode(".png", blank)[1].tobytes())
     yield _write(
@@ -212,8 +212,8 @@ def _model(kind: str) -> bytes:
     axes = [1] if width == 7 else [1, 2]
     nodes = [
         helper.make_node("Cast", ["images"], ["pixels"], to=types.FLOAT),
-        helper.make_node("ReduceMean", ["pixels"], ["colour"], axes=axes, keepdims=0),
-        helper.make_node("MatMul", ["colour", "weights"], [said]),
+        helper.make_node("ReduceMean", ["pixels"], ["color"], axes=axes, keepdims=0),
+        helper.make_node("MatMul", ["color", "weights"], [said]),
     ]
     graph = helper.make_graph(
         nodes,

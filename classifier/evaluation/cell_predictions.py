@@ -8,11 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from leukodiff.core.intervals import share_with_interval
-from leukodiff.datasets.fields import LabelledField
+from leukodiff.datasets.fields import LabeledField
 from leukodiff.datasets.vocabulary import FIVE_PART, UNIDENTIFIED
 
 from ..calibration import expected_calibration_error
-from ..cells import labelled_cells
+from ..cells import labeled_cells
 from ..infer import Classifier
 
 RESAMPLES = 1000
@@ -86,10 +86,10 @@ class Readings:
         return [self.class_names.index(name) for name in names if name in self.class_names]
 
 
-def read_cells(classifier: Classifier, fields: Iterable[LabelledField]) -> Readings:
-    """Names every labelled cell of the fields that has a type the classifier knows."""
+def read_cells(classifier: Classifier, fields: Iterable[LabeledField]) -> Readings:
+    """Names every labeled cell of the fields that has a type the classifier knows."""
     fields, classes = list(fields), classifier.metadata.classes
-    cells = labelled_cells(fields, classes, classifier.crop)
+    cells = labeled_cells(fields, classes, classifier.crop)
     said = classifier.classify_crops(cells.crops, cells.width_um)
     groups = [field.group for field in fields for name in field.cell_types if name in classes]
     return Readings(

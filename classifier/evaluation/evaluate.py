@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from sklearn.metrics import classification_report, confusion_matrix
 
 from leukodiff.core.intervals import share_with_interval
-from leukodiff.datasets.fields import LabelledField
+from leukodiff.datasets.fields import LabeledField
 
 from ..calibration import bin_table, expected_calibration_error, risk_coverage
-from ..cells import labelled_cells
+from ..cells import labeled_cells
 from ..infer import Classifier
 from ..predictions import Predictions
 
@@ -112,10 +112,10 @@ def write_risk_coverage(curve: Sequence[tuple[float, float, float]], path: Path)
 
 
 def evaluate_classifier(
-    classifier: Classifier, fields: Sequence[LabelledField]
+    classifier: Classifier, fields: Sequence[LabeledField]
 ) -> ClassifierEvaluation:
-    """Names every labelled cell of the fields, its crop cut as in the pipeline."""
+    """Names every labeled cell of the fields, its crop cut as in the pipeline."""
     facts = classifier.metadata
-    cells = labelled_cells(fields, facts.classes, classifier.crop)
+    cells = labeled_cells(fields, facts.classes, classifier.crop)
     said = classifier.classify_crops(cells.crops, cells.width_um)
     return ClassifierEvaluation(cells.class_id, said, f"{facts.name} {facts.version}", facts.sha256)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from leukodiff.core.errors import DataError
-from leukodiff.datasets.fields import LabelledField
+from leukodiff.datasets.fields import LabeledField
 from leukodiff.datasets.leave_one_out import (
     Laboratory,
     laboratory_of,
@@ -47,7 +47,7 @@ def fold_model(
         command: what the exported metadata says made it.
 
     Raises:
-        DataError: no other laboratory, or the model that stands there learnt from other data.
+        DataError: no other laboratory, or the model that stands there learned from other data.
     """
     out = fold_file(runs, name)
     fields = trained_without(laboratories, name)
@@ -60,7 +60,7 @@ def fold_model(
 
 
 def _train(
-    fields: Sequence[LabelledField],
+    fields: Sequence[LabeledField],
     name: str,
     out: Path,
     training: Mapping[str, Any],
@@ -78,7 +78,7 @@ def _train(
     log(f"made {out}")
 
 
-def _require_fold(out: Path, fields: Sequence[LabelledField], left_out: Laboratory) -> None:
+def _require_fold(out: Path, fields: Sequence[LabeledField], left_out: Laboratory) -> None:
     """Refuse a model that has seen the laboratory, or that lacks a data set of the others."""
     training_data = read_metadata(metadata_path(out)).training_data
     require_unseen(out, training_data, left_out)

@@ -9,15 +9,15 @@ import pandas as pd
 
 
 def draw_confusion(counts: pd.DataFrame, path: Path) -> None:
-    """Draws a confusion matrix: counts written in, coloured by the share of the true class."""
+    """Draws a confusion matrix: counts written in, colored by the share of the true class."""
     values = counts.to_numpy()
     share = values / np.maximum(values.sum(axis=1, keepdims=True), 1)
     figure = _figure(1.5 + 0.8 * len(counts), 1.2 + 0.7 * len(counts))
     axes = figure.add_subplot()
     axes.imshow(share, cmap="Blues", vmin=0, vmax=1)
     for (row, column), n in np.ndenumerate(values):
-        colour = "white" if share[row, column] > 0.5 else "black"
-        axes.text(column, row, str(n), ha="center", va="center", color=colour)
+        color = "white" if share[row, column] > 0.5 else "black"
+        axes.text(column, row, str(n), ha="center", va="center", color=color)
     names = [str(name).replace("_", " ") for name in counts.columns]
     axes.set_xticks(range(len(names)), names, rotation=40, ha="right")
     axes.set_yticks(range(len(names)), names)

@@ -1,4 +1,4 @@
-"""A cell's own patch of the field: pixel positions in um about its centre, textures and grains.
+"""A cell's own patch of the field: pixel positions in um about its center, textures and grains.
 
 Every texture lives on a lattice in um that is drawn from the cell's generator, so a cell looks the
 same at any scale, wherever the tile's border runs.
@@ -19,10 +19,10 @@ FRACTION_BITS = 6
 class Canvas:
     """A patch of `shape` (rows, columns) px that holds one cell.
 
-    `x_um` and `y_um` are the top left pixel's centre relative to the centre of the cell;
+    `x_um` and `y_um` are the top left pixel's center relative to the center of the cell;
     `radius_um` is the cell's mean radius and `reach_um` its largest, with a little room.
-    `distance_um` of each pixel is from the centre; `depth_um` is how far inside the outline it
-    lies along the ray from the centre, negative outside.
+    `distance_um` of each pixel is from the center; `depth_um` is how far inside the outline it
+    lies along the ray from the center, negative outside.
     """
 
     um_per_px: float
@@ -40,7 +40,7 @@ class Canvas:
         return rows, columns
 
     def positions_um(self) -> tuple[Plane, Plane]:
-        """X as (1, columns) and y as (rows, 1), um from the cell's centre."""
+        """X as (1, columns) and y as (rows, 1), um from the cell's center."""
         rows, columns = self.shape
         x = (self.x_um + np.arange(columns) * self.um_per_px).astype(np.float32)
         y = (self.y_um + np.arange(rows) * self.um_per_px).astype(np.float32)
@@ -75,8 +75,8 @@ class Canvas:
         """How far inside the union of discs (N, 3: x, y, radius in um) each pixel lies."""
         x, y = self.positions_um()
         depth = np.full(self.shape, -np.inf, np.float32)
-        for centre_x, centre_y, radius in discs.tolist():
-            away = np.sqrt((x - np.float32(centre_x)) ** 2 + (y - np.float32(centre_y)) ** 2)
+        for center_x, center_y, radius in discs.tolist():
+            away = np.sqrt((x - np.float32(center_x)) ** 2 + (y - np.float32(center_y)) ** 2)
             np.maximum(depth, np.float32(radius) - away, out=depth)
         return depth
 
@@ -106,22 +106,22 @@ class Frame:
     um_per_px: float
 
     @classmethod
-    def around(cls, centre_um: tuple[float, float], reach_um: float, um_per_px: float) -> "Frame":
+    def around(cls, center_um: tuple[float, float], reach_um: float, um_per_px: float) -> "Frame":
         """The smallest rectangle of whole pixels that holds a disc."""
-        left, top = (int(np.floor((c - reach_um) / um_per_px)) for c in centre_um)
-        right, bottom = (int(np.ceil((c + reach_um) / um_per_px)) for c in centre_um)
+        left, top = (int(np.floor((c - reach_um) / um_per_px)) for c in center_um)
+        right, bottom = (int(np.ceil((c + reach_um) / um_per_px)) for c in center_um)
         return cls(left, top, right - left, bottom - top, reach_um, um_per_px)
 
     def canvas(
-        self, centre_um: tuple[float, float], radius_um: float, outline_um: Plane, fine: int
+        self, center_um: tuple[float, float], radius_um: float, outline_um: Plane, fine: int
     ) -> Canvas:
         """A canvas with `fine` by `fine` pixels to each of the field's.
 
         `outline_um` is the cell's radius in evenly spaced directions, from +x towards +y.
         """
         step = self.um_per_px / fine
-        x_um = (self.left + 0.5 / fine) * self.um_per_px - centre_um[0]
-        y_um = (self.top + 0.5 / fine) * self.um_per_px - centre_um[1]
+        x_um = (self.left + 0.5 / fine) * self.um_per_px - center_um[0]
+        y_um = (self.top + 0.5 / fine) * self.um_per_px - center_um[1]
         x = (x_um + step * np.arange(self.width * fine)).astype(np.float32)
         y = (y_um + step * np.arange(self.height * fine)).astype(np.float32)
         grid_x, grid_y = np.meshgrid(x, y)

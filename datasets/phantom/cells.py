@@ -12,7 +12,7 @@ from .layout import Placement
 from .recipes import WHITE_CELL_RECIPES, Chromatin, Granules, WhiteCellRecipe
 from .stain import Density, Stain
 
-Colours = NDArray[np.float32]
+Colors = NDArray[np.float32]
 
 FINE_UM = 0.12
 """Cells with an inner structure are drawn at about this many um/px or finer, then averaged."""
@@ -22,7 +22,7 @@ FINE_UM = 0.12
 class Patch:
     """Optical density (rows, columns, 3) float32 with its top left pixel in the field, px."""
 
-    density: Colours
+    density: Colors
     left: int
     top: int
 
@@ -66,9 +66,9 @@ def anatomy(placement: Placement, index: int, um_per_px: float = 0.05) -> Anatom
 def _ground(
     placement: Placement, index: int, outline_um: Plane, um_per_px: float, fine: int
 ) -> tuple[Frame, Canvas]:
-    centre_um = float(placement.x_um[index]), float(placement.y_um[index])
-    frame = Frame.around(centre_um, float(outline_um.max()) + 0.3, um_per_px)
-    return frame, frame.canvas(centre_um, float(placement.radius_um[index]), outline_um, fine)
+    center_um = float(placement.x_um[index]), float(placement.y_um[index])
+    frame = Frame.around(center_um, float(outline_um.max()) + 0.3, um_per_px)
+    return frame, frame.canvas(center_um, float(placement.radius_um[index]), outline_um, fine)
 
 
 def _own_generator(placement: Placement, index: int) -> np.random.Generator:
@@ -89,7 +89,7 @@ def draw_cell(
     return Patch(density, frame.left, frame.top)
 
 
-def _paint(name: str, rng: np.random.Generator, canvas: Canvas, stain: Stain) -> Colours:
+def _paint(name: str, rng: np.random.Generator, canvas: Canvas, stain: Stain) -> Colors:
     if name == "red_cell":
         return _red_cell(rng, canvas, stain)
     if name == "platelet":
@@ -97,13 +97,13 @@ def _paint(name: str, rng: np.random.Generator, canvas: Canvas, stain: Stain) ->
     return _white_cell(rng, canvas, WHITE_CELL_RECIPES[name], stain)
 
 
-def coloured(plane: Plane, density: Density) -> Colours:
+def colored(plane: Plane, density: Density) -> Colors:
     """The plane (rows, columns) times a material's density, (rows, columns, 3)."""
-    result: Colours = plane[..., None] * np.asarray(density, np.float32)
+    result: Colors = plane[..., None] * np.asarray(density, np.float32)
     return result
 
 
-def _red_cell(rng: np.random.Generator, canvas: Canvas, stain: Stain) -> Colours:
+def _red_cell(rng: np.random.Generator, canvas: Canvas, stain: Stain) -> Colors:
     """A disc, paler in its middle third, a little darker along the edge."""
     pallor = float(np.clip(rng.normal(0.7, 0.22), 0, 0.95))
     width = rng.uniform(0.38, 0.6)
@@ -112,30 +112,30 @@ def _red_cell(rng: np.random.Generator, canvas: Canvas, stain: Stain) -> Colours
     middle = np.exp(-(((part / width) ** 2) ** 1.8))
     edge = np.exp(-(((canvas.depth_um - 0.25) / 0.3) ** 2))
     body = canvas.soft_step(canvas.depth_um, 0.35)
-    return coloured(weight * body * (1 - pallor * middle + 0.15 * edge), stain.red_cell)
+    return colored(weight * body * (1 - pallor * middle + 0.15 * edge), stain.red_cell)
 
 
-def _platelet(rng: np.random.Generator, canvas: Canvas, stain: Stain) -> Colours:
+def _platelet(rng: np.random.Generator, canvas: Canvas, stain: Stain) -> Colors:
     """Pale blue hyalomere round a purple, grainy middle."""
     body = canvas.soft_step(canvas.depth_um, 0.25)
     clumps = canvas.texture(rng, 0.3)
     middle = canvas.soft_step(canvas.depth_um - 0.3, 0.8)
     grainy = rng.uniform(0.75, 1.1) * middle * np.clip(0.75 + 0.2 * clumps, 0.3, 1.2)
-    pale = coloured(body * 0.8, stain.materials["clear_cytoplasm"])
-    return pale + coloured(grainy, stain.materials["platelet_granule"])
+    pale = colored(body * 0.8, stain.materials["clear_cytoplasm"])
+    return pale + colored(grainy, stain.materials["platelet_granule"])
 
 
 def _white_cell(
     rng: np.random.Generator, canvas: Canvas, recipe: WhiteCellRecipe, stain: Stain
-) -> Colours:
+) -> Colors:
     """Cytoplasm, then vacuoles, the nucleus over both, and the grains."""
     body_depth, inside, _ = _shape(rng, canvas, recipe)
     body, nucleus = canvas.soft_step(body_depth, 0.2), canvas.soft_step(inside, 0.15)
     vacuoles = _vacuoles(rng, canvas, recipe.vacuoles)
     cytoplasm = body * _cytoplasm(rng, canvas, recipe) * (1 - 0.85 * vacuoles)
-    density = coloured(cytoplasm * (1 - nucleus), stain.materials[recipe.cytoplasm])
+    density = colored(cytoplasm * (1 - nucleus), stain.materials[recipe.cytoplasm])
     chromatin = nucleus * _chromatin(rng, canvas, inside, recipe.chromatin, stain)
-    density += coloured(
+    density += colored(
         chromatin * (1 - 0.35 * vacuoles), stain.materials[recipe.chromatin.material]
     )
     for granules in recipe.granules:
@@ -144,7 +144,7 @@ def _white_cell(
         shown = grain * hidden * (1 - vacuoles)
         # A grain takes the place of what lies under it, so grains don't pile up to black.
         density *= 1 - 0.7 * shown[..., None]
-        density += coloured(granules.strength * shown, stain.materials[granules.material])
+        density += colored(granules.strength * shown, stain.materials[granules.material])
     return density
 
 

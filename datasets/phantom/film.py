@@ -33,21 +33,21 @@ THICK_TIMES = 2.6
 """Red cells per area of the thick part against the monolayer: they lie on each other."""
 OUT_OF_FOCUS_UM = 1.5
 """Standard deviation of the blur where the film is out of focus."""
-Neighbours = tuple[str, ...]
+Neighbors = tuple[str, ...]
 """The letters of the 3 x 3 blocks round a place, row by row; a blank where no cell reaches over."""
 
 
 @dataclass(frozen=True)
 class Block:
-    """One zone's block: its settings, and its cells with their centres inside it."""
+    """One zone's block: its settings, and its cells with their centers inside it."""
 
     settings: PhantomSettings
     placement: Placement
 
     @property
     def reach_um(self) -> float:
-        """How far from its centre anything in the block reaches, um."""
-        return max([LARGEST_CELL_UM, *(a.reach_um + ROOM_UM for a in self.placement.artefacts)])
+        """How far from its center anything in the block reaches, um."""
+        return max([LARGEST_CELL_UM, *(a.reach_um + ROOM_UM for a in self.placement.artifacts)])
 
 
 class Truth(NamedTuple):
@@ -63,7 +63,7 @@ class TileKey(NamedTuple):
 
     x: int
     y: int
-    neighbours: Neighbours
+    neighbors: Neighbors
 
 
 @dataclass(frozen=True)
@@ -104,11 +104,11 @@ class Film:
 
     def tile(self, key: TileKey, tile_px: int) -> Image:
         """The pixels of a tile, (tile_px, tile_px, 3) uint8 RGB; past the scan lies glass."""
-        settings = self.settings_of(key.neighbours[4])
+        settings = self.settings_of(key.neighbors[4])
         window = Window(key.x, key.y, tile_px, tile_px)
         seen = seen_by(settings, window)
         density = np.zeros((seen.height, seen.width, 3), np.float32)
-        for place_in_3x3, letter in enumerate(key.neighbours):
+        for place_in_3x3, letter in enumerate(key.neighbors):
             if letter in self.blocks:
                 down, right = divmod(place_in_3x3, 3)
                 block = self.blocks[letter]
@@ -128,12 +128,12 @@ class Film:
         }
         return self._laid_out(parts, self.settings.min_visible)
 
-    def artefacts(self) -> Truth:
-        """Every artefact of which any part shows, block by block."""
+    def artifacts(self) -> Truth:
+        """Every artifact of which any part shows, block by block."""
         parts = {
             letter: (
-                np.array([a.box_um for a in block.placement.artefacts]).reshape(-1, 4),
-                tuple(a.kind for a in block.placement.artefacts),
+                np.array([a.box_um for a in block.placement.artifacts]).reshape(-1, 4),
+                tuple(a.kind for a in block.placement.artifacts),
             )
             for letter, block in self.blocks.items()
         }
@@ -206,7 +206,7 @@ def _in_zone(settings: PhantomSettings, letter: str) -> PhantomSettings:
 
 
 def _block(settings: PhantomSettings) -> Block:
-    """A block with the cells whose centres lie in it: those beyond are its neighbours'."""
+    """A block with the cells whose centers lie in it: those beyond are its neighbors'."""
     placed = place(settings)
     inside = (placed.x_um >= 0) & (placed.x_um < settings.width_um)
     inside &= (placed.y_um >= 0) & (placed.y_um < settings.height_um)

@@ -10,7 +10,7 @@ from scipy.spatial import cKDTree
 from leukodiff.core.errors import InputError
 from leukodiff.datasets.fields import Boxes
 
-from .artefacts import Artefact, pushing, scatter_artefacts
+from .artifacts import Artifact, pushing, scatter_artifacts
 from .recipes import WHITE_CELL_RECIPES
 from .settings import PhantomSettings, allot
 
@@ -21,9 +21,9 @@ RED_CELL_UM = (7.5, 0.45)
 PLATELET_UM = (3.0, 0.5)
 """Diameter, mean and standard deviation, um (Bain 2015: 1 to 4)."""
 WHITE_CELL_PITCH_UM = 21.0
-"""The least distance of two white cells' centres along x or y; no white cells touch."""
+"""The least distance of two white cells' centers along x or y; no white cells touch."""
 WHITE_CELL_REACH_UM = 10.4
-"""No white cell's outline is further from its centre: two never touch, one fits the margin."""
+"""No white cell's outline is further from its center: two never touch, one fits the margin."""
 WHITE_CELL_MARGIN_UM = 10.8
 """Keeps a white cell inside the field."""
 WAVES = np.arange(2, 9)
@@ -38,7 +38,7 @@ class Placement:
 
     `cell_types` has N names; `x_um`, `y_um` and `radius_um` are (N,) float64; `waves` is
     (N, 2, 7) float64: cosine and sine amplitudes of the outline as parts of the radius.
-    `artefacts` are what lies there besides and is no cell.
+    `artifacts` are what lies there besides and is no cell.
     """
 
     cell_types: tuple[str, ...]
@@ -47,7 +47,7 @@ class Placement:
     radius_um: Floats
     waves: Floats
     seed: int
-    artefacts: tuple[Artefact, ...] = ()
+    artifacts: tuple[Artifact, ...] = ()
 
     def __len__(self) -> int:
         return len(self.cell_types)
@@ -97,13 +97,13 @@ def visible_part(
     return clipped[visible].astype(np.float32).reshape(-1, 4), visible
 
 
-def visible_artefacts(
+def visible_artifacts(
     placement: Placement, settings: PhantomSettings
 ) -> tuple[Boxes, tuple[str, ...]]:
-    """Boxes in px clipped to the field and kinds of the artefacts that lie in it, in any part."""
-    whole = np.array([a.box_um for a in placement.artefacts]).reshape(-1, 4) / settings.um_per_px
+    """Boxes in px clipped to the field and kinds of the artifacts that lie in it, in any part."""
+    whole = np.array([a.box_um for a in placement.artifacts]).reshape(-1, 4) / settings.um_per_px
     clipped, visible = visible_part(whole, settings.width, settings.height, 0)
-    return clipped, tuple(placement.artefacts[i].kind for i in visible)
+    return clipped, tuple(placement.artifacts[i].kind for i in visible)
 
 
 def place(settings: PhantomSettings, white_types: Sequence[str] | None = None) -> Placement:
@@ -126,10 +126,10 @@ def place(settings: PhantomSettings, white_types: Sequence[str] | None = None) -
     white_waves = _draw_waves(rng, roughness, 1.5)
     white_radius *= _shrink(white_radius, white_waves)
 
-    artefacts = scatter_artefacts(settings, white_xy, white_radius)
+    artifacts = scatter_artifacts(settings, white_xy, white_radius)
     solid_xy, solid_radius = (
         np.concatenate(pair)
-        for pair in zip((white_xy, white_radius), pushing(artefacts), strict=True)
+        for pair in zip((white_xy, white_radius), pushing(artifacts), strict=True)
     )
     red_xy, red_radius = _scatter_red_cells(settings, solid_xy, solid_radius)
     platelet_xy, platelet_radius = _scatter_platelets(settings, solid_xy, solid_radius, red_xy)
@@ -141,7 +141,7 @@ def place(settings: PhantomSettings, white_types: Sequence[str] | None = None) -
     xy = np.concatenate([white_xy, red_xy, platelet_xy])
     radius = np.concatenate([white_radius, red_radius, platelet_radius])
     waves = np.concatenate([white_waves, red_waves, platelet_waves])
-    return Placement(names, xy[:, 0], xy[:, 1], radius, waves, settings.seed, artefacts)
+    return Placement(names, xy[:, 0], xy[:, 1], radius, waves, settings.seed, artifacts)
 
 
 def _area(boxes: Floats) -> Floats:
@@ -176,7 +176,7 @@ def _draw_waves(rng: np.random.Generator, roughness: Floats, ovalness: float) ->
 
 
 def _scatter_white_cells(rng: np.random.Generator, settings: PhantomSettings, n: int) -> Floats:
-    """Centres (n, 2) in um on sites no two of which are nearer than the pitch."""
+    """Centers (n, 2) in um on sites no two of which are nearer than the pitch."""
     margin = 0.0 if settings.cut_white_cells else WHITE_CELL_MARGIN_UM
     room = np.array([settings.width_um, settings.height_um]) - 2 * margin
     columns, rows = (int(r // WHITE_CELL_PITCH_UM) + 1 if r >= 0 else 0 for r in room)
@@ -199,7 +199,7 @@ def _scatter_white_cells(rng: np.random.Generator, settings: PhantomSettings, n:
 def _scatter_red_cells(
     settings: PhantomSettings, white_xy: Floats, white_radius: Floats
 ) -> tuple[Floats, Floats]:
-    """Centres and radii in um: a shaken hexagonal lattice, pushed aside by the white cells."""
+    """Centers and radii in um: a shaken hexagonal lattice, pushed aside by the white cells."""
     if settings.red_cells_per_mm2 == 0:
         return np.zeros((0, 2)), np.zeros(0)
     rng = np.random.default_rng([settings.seed, 2])
@@ -231,7 +231,7 @@ def _make_way(
 def _scatter_platelets(
     settings: PhantomSettings, white_xy: Floats, white_radius: Floats, red_xy: Floats
 ) -> tuple[Floats, Floats]:
-    """Centres and radii in um, in the gaps: the emptiest of eight random places for each."""
+    """Centers and radii in um, in the gaps: the emptiest of eight random places for each."""
     rng = np.random.default_rng([settings.seed, 3])
     area_um2 = settings.width_um * settings.height_um
     n = int(rng.poisson(settings.platelets_per_mm2 * area_um2 / 1e6))

@@ -1,7 +1,7 @@
 """Nuclei as chains of discs: round, oval, kidney, horseshoe, band, bilobed and segmented.
 
 A maker takes a generator and the radius of the cell and returns the discs, (N, 3) float32 with x, y
-and radius in um about the centre of the cell. A union of discs gives a round nucleus, a sausage or
+and radius in um about the center of the cell. A union of discs gives a round nucleus, a sausage or
 lobes on a thread, depending on how far apart they stand and how the radius runs along the chain.
 """
 
@@ -33,7 +33,7 @@ def arc_chain(
 ) -> Discs:
     """Discs of `radii` (um) at the angles `along` (radians) of an arc of radius `bend_um`.
 
-    The chain is turned by a random angle and centred on its own weight.
+    The chain is turned by a random angle and centerd on its own weight.
     """
     xy = bend_um * np.stack([np.cos(along), flatness * np.sin(along)], axis=1)
     xy -= np.average(xy, axis=0, weights=radii**2)
@@ -56,13 +56,13 @@ def lobes(
     lobe_um = lobe_part * cell_um
     bend_um = 0.50 * cell_um if n > 2 else 0.46 * cell_um
     gap = spread * 2 * lobe_um / bend_um
-    centres = gap * (np.arange(n) - (n - 1) / 2) + rng.normal(0, 0.10, n)
+    centers = gap * (np.arange(n) - (n - 1) / 2) + rng.normal(0, 0.10, n)
     sizes = lobe_um * rng.normal(1.0, 0.09, n).clip(0.8, 1.2)
     # Each lobe is drawn out along the arc, so it looks ovoid and not like a ball.
     drawn = rng.uniform(0.2, 0.5, n) * lobe_um / bend_um
-    along = np.concatenate([centres + k * drawn for k in (-1.0, -0.5, 0.0, 0.5, 1.0)])
+    along = np.concatenate([centers + k * drawn for k in (-1.0, -0.5, 0.0, 0.5, 1.0)])
     radii = np.concatenate([sizes * s for s in (0.82, 0.95, 1.0, 0.95, 0.82)])
-    thread = np.linspace(centres[0], centres[-1], 6 * n)
+    thread = np.linspace(centers[0], centers[-1], 6 * n)
     along = np.concatenate([along, thread])
     radii = np.concatenate([radii, np.full(6 * n, rng.uniform(0.09, 0.14) * cell_um)])
     discs = arc_chain(rng, radii, along, bend_um, rng.uniform(0.8, 1.1))

@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 
 from leukodiff.datasets.fields import Boxes, no_boxes
 
-from .artefacts import Artefact
+from .artifacts import Artifact
 from .cells import draw_cells
-from .debris import ROOM_UM, draw_artefact
-from .layout import Placement, place, visible_artefacts, visible_boxes
+from .debris import ROOM_UM, draw_artifact
+from .layout import Placement, place, visible_artifacts, visible_boxes
 from .settings import PhantomSettings
 
 Image = NDArray[np.uint8]
@@ -20,7 +20,7 @@ Floats = NDArray[np.float32]
 NOISE_SIDE = 256
 """The camera's noise repeats every so many px, so that tiles of a slide agree at their borders."""
 LARGEST_CELL_UM = 12.0
-"""No cell reaches further than this from its centre."""
+"""No cell reaches further than this from its center."""
 
 FOCUS_UM = 120.0
 """The film leaves the plane of focus and comes back over about this distance."""
@@ -30,15 +30,15 @@ FOCUS_UM = 120.0
 class Phantom:
     """A rendered field. `image` is (H, W, 3) uint8 RGB; the boxes and types are exact.
 
-    `artefact_xyxy` (M, 4) and `artefact_types` say what lies there and is no cell.
+    `artifact_xyxy` (M, 4) and `artifact_types` say what lies there and is no cell.
     """
 
     image: Image
     xyxy: Boxes
     cell_types: tuple[str, ...]
     um_per_px: float
-    artefact_xyxy: Boxes = field(default_factory=no_boxes)
-    artefact_types: tuple[str, ...] = ()
+    artifact_xyxy: Boxes = field(default_factory=no_boxes)
+    artifact_types: tuple[str, ...] = ()
 
 
 class Window(NamedTuple):
@@ -65,8 +65,8 @@ def render(settings: PhantomSettings, placement: Placement | None = None) -> Pha
         placement = place(settings)
     image = render_region(settings, placement, 0, 0, settings.width, settings.height)
     xyxy, cell_types, _ = visible_boxes(placement, settings)
-    artefact_xyxy, artefact_types = visible_artefacts(placement, settings)
-    return Phantom(image, xyxy, cell_types, settings.um_per_px, artefact_xyxy, artefact_types)
+    artifact_xyxy, artifact_types = visible_artifacts(placement, settings)
+    return Phantom(image, xyxy, cell_types, settings.um_per_px, artifact_xyxy, artifact_types)
 
 
 def render_region(
@@ -93,9 +93,9 @@ def expose(settings: PhantomSettings, density: Floats, window: Window) -> Image:
     margin = window.x - seen.x
     light = _through_the_lens(settings, density, seen)
     light = light[margin : margin + window.height, margin : margin + window.width]
-    grey = light * _illumination(settings, window)
-    grey += _noise(settings, window) * np.sqrt(np.maximum(grey, 0) / 200)  # shot noise
-    image: Image = np.rint(grey).clip(0, 255).astype(np.uint8)
+    gray = light * _illumination(settings, window)
+    gray += _noise(settings, window) * np.sqrt(np.maximum(gray, 0) / 200)  # shot noise
+    image: Image = np.rint(gray).clip(0, 255).astype(np.uint8)
     return image
 
 
@@ -155,16 +155,16 @@ def density_of(settings: PhantomSettings, placement: Placement, window: Window) 
     indices = np.flatnonzero(near).tolist()
     for patch in draw_cells(placement, indices, settings.um_per_px, settings.look):
         _add(density, patch.density, patch.left - window.x, patch.top - window.y)
-    for artefact in placement.artefacts:
-        if _is_near(artefact, settings.um_per_px, window):
-            patch = draw_artefact(artefact, placement.seed, settings.um_per_px, settings.look)
+    for artifact in placement.artifacts:
+        if _is_near(artifact, settings.um_per_px, window):
+            patch = draw_artifact(artifact, placement.seed, settings.um_per_px, settings.look)
             _add(density, patch.density, patch.left - window.x, patch.top - window.y)
     return density
 
 
-def _is_near(artefact: Artefact, um_per_px: float, window: Window) -> bool:
-    reach = artefact.reach_um + ROOM_UM
-    x, y = artefact.x_um - window.x * um_per_px, artefact.y_um - window.y * um_per_px
+def _is_near(artifact: Artifact, um_per_px: float, window: Window) -> bool:
+    reach = artifact.reach_um + ROOM_UM
+    x, y = artifact.x_um - window.x * um_per_px, artifact.y_um - window.y * um_per_px
     across, down = window.width * um_per_px, window.height * um_per_px
     return -reach < x < across + reach and -reach < y < down + reach
 
@@ -179,13 +179,13 @@ def _add(density: Floats, patch: Floats, left: int, top: int) -> None:
 
 
 def _illumination(settings: PhantomSettings, window: Window) -> Floats:
-    """Grey levels of the empty glass: the lamp's colour, darker corners, a drift of the cast."""
+    """Gray levels of the empty glass: the lamp's color, darker corners, a drift of the cast."""
     rng = np.random.default_rng([settings.seed, 5])
     drift = rng.normal(0, settings.cast, (2, 3))
     across = (np.arange(window.width) + window.x + 0.5) / settings.width * 2 - 1
     down = (np.arange(window.height) + window.y + 0.5) / settings.height * 2 - 1
     background = np.asarray(settings.look.background)
-    # Light and cast vary along x plus along y, so a row and a column of colours are enough.
+    # Light and cast vary along x plus along y, so a row and a column of colors are enough.
     row = background * (drift[0] * across[:, None] - settings.vignette / 2 * across[:, None] ** 2)
     column = background * (
         1 + drift[1] * down[:, None] - settings.vignette / 2 * down[:, None] ** 2
@@ -195,7 +195,7 @@ def _illumination(settings: PhantomSettings, window: Window) -> Floats:
 
 
 def _noise(settings: PhantomSettings, window: Window) -> Floats:
-    """Camera noise in grey levels, partly shared by the colours, soft as after demosaicing."""
+    """Camera noise in gray levels, partly shared by the colors, soft as after demosaicing."""
     rng = np.random.default_rng([settings.seed, 6])
     shared = rng.standard_normal((NOISE_SIDE, NOISE_SIDE, 1), dtype=np.float32)
     own = rng.standard_normal((NOISE_SIDE, NOISE_SIDE, 3), dtype=np.float32)

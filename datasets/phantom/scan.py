@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 
 from leukodiff.core.errors import InputError
-from leukodiff.datasets.fields import LabelledField
+from leukodiff.datasets.fields import LabeledField
 
 from .film import Film, TileKey, lay_film
 from .render import Image
@@ -60,11 +60,11 @@ class ScanSettings:
 
 def render_scan(
     path: Path, settings: PhantomSettings, scan: ScanSettings | None = None
-) -> LabelledField:
+) -> LabeledField:
     """Write a scan of a smear to `path` (`.tif`), tile row by tile row, with its truth beside it.
 
     `settings` are those of one block; the scan is as many of them wide and high as the plan. The
-    truth is `truth.csv` with a column `zone`, `artefacts.csv` and `truth.json`, as a smear's: one
+    truth is `truth.csv` with a column `zone`, `artifacts.csv` and `truth.json`, as a smear's: one
     scan a folder. Pixels in memory are a few tiles, whatever the size; the same settings give the
     same bytes.
 
@@ -77,8 +77,8 @@ def render_scan(
     path.parent.mkdir(parents=True, exist_ok=True)
     _write_tiff(path, film, scan)
     cells = film.cells()
-    write_scan_truth(path, settings, scan.plan, cells, film.artefacts())
-    return LabelledField(
+    write_scan_truth(path, settings, scan.plan, cells, film.artifacts())
+    return LabeledField(
         path=path,
         xyxy=cells.xyxy,
         cell_types=cells.names,

@@ -35,17 +35,17 @@ class PhantomSettings:
         smudge_cells: bare, smeared nuclei in the field.
         platelet_clumps: heaps of 5 to 40 platelets in the field.
         precipitate: clusters of dark stain granules in the field.
-        dirt: particles, fibres and out-of-focus dust in the field, taken together.
+        dirt: particles, fibers and out-of-focus dust in the field, taken together.
         cut_white_cells: let the edge of the field cut white cells.
-        min_visible: the part of a cell's box (0-1) that must lie in the field to be labelled.
+        min_visible: the part of a cell's box (0-1) that must lie in the field to be labeled.
         stain: name of a look in `STAINS`.
         stain_strength: factor on every optical density.
         blur_um: standard deviation of the point spread, um.
         defocus_um: further blur, as `blur_um`, of the parts that lie out of focus; 0 is none.
         sharpen: strength of the camera's unsharp mask (0 none).
-        noise: standard deviation of the camera's noise at the background, grey levels.
+        noise: standard deviation of the camera's noise at the background, gray levels.
         vignette: how much darker the corners are (0-1).
-        cast: how much the background drifts in colour over the field (0-1).
+        cast: how much the background drifts in color over the field (0-1).
     """
 
     width: int = 1280
@@ -79,7 +79,7 @@ class PhantomSettings:
                 f"{self.width} x {self.height} px at {self.um_per_px} um/px"
             )
         densities = self.red_cells_per_mm2, self.platelets_per_mm2
-        if min(self.n_white, *densities, *self.artefact_counts) < 0:
+        if min(self.n_white, *densities, *self.artifact_counts) < 0:
             raise InputError("a phantom's counts and densities can't be negative")
         if not self.defocus_um >= 0:
             raise InputError(f"a phantom's defocus_um is at least 0, not {self.defocus_um}")
@@ -98,7 +98,7 @@ class PhantomSettings:
         return self.height * self.um_per_px
 
     @property
-    def artefact_counts(self) -> tuple[int, int, int, int]:
+    def artifact_counts(self) -> tuple[int, int, int, int]:
         """Smudge cells, platelet clumps, clusters of precipitate, and pieces of dirt."""
         return self.smudge_cells, self.platelet_clumps, self.precipitate, self.dirt
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from leukodiff.datasets.fields import Boxes, LabelledField
+from leukodiff.datasets.fields import Boxes, LabeledField
 
 from .film import Truth
 from .layout import place
@@ -19,34 +19,34 @@ from .settings import PhantomSettings, allot
 
 Row = tuple[object, ...]
 TRUTH_COLUMNS = ("field_id", "cell_type", "x_min", "y_min", "x_max", "y_max")
-ARTEFACT_COLUMNS = ("field_id", "artefact", *TRUTH_COLUMNS[2:])
+ARTIFACT_COLUMNS = ("field_id", "artefact", *TRUTH_COLUMNS[2:])
 
 
 def render_smear(
     out_dir: Path, settings: PhantomSettings, n_fields: int, suffix: str = ".png"
-) -> list[LabelledField]:
+) -> list[LabeledField]:
     """Render `n_fields` fields into `out_dir` with `truth.csv` and `truth.json`.
 
     The differential holds for the smear as a whole, to the cell: `n_fields * n_white` white cells
     are shared out by largest remainder, then dealt to the fields at random. `suffix` is `.png` or
-    `.jpg` (quality 95). Boxes in `truth.csv` are px to 0.01. Where the settings ask for artefacts,
-    `artefacts.csv` lists them likewise.
+    `.jpg` (quality 95). Boxes in `truth.csv` are px to 0.01. Where the settings ask for artifacts,
+    `artifacts.csv` lists them likewise.
 
     Raises:
         InputError: the settings can't be met.
     """
     out_dir.mkdir(parents=True, exist_ok=True)
-    fields, artefacts = [], list[Row]()
+    fields, artifacts = [], list[Row]()
     for number, types in enumerate(deal(settings, n_fields)):
         field_settings = replace(settings, seed=_field_seed(settings.seed, number))
         phantom = render(field_settings, place(field_settings, types))
         path = out_dir / f"field_{number + 1:03d}{suffix}"
         _save(phantom, path)
-        fields.append(_labelled(path, phantom, out_dir.name))
-        artefacts += _rows(path, phantom.artefact_types, phantom.artefact_xyxy)
+        fields.append(_labeled(path, phantom, out_dir.name))
+        artifacts += _rows(path, phantom.artifact_types, phantom.artifact_xyxy)
     write_truth(out_dir, settings, fields)
-    if any(settings.artefact_counts):
-        _write_table(out_dir / "artefacts.csv", ARTEFACT_COLUMNS, artefacts)
+    if any(settings.artifact_counts):
+        _write_table(out_dir / "artefacts.csv", ARTIFACT_COLUMNS, artifacts)
     return fields
 
 
@@ -59,7 +59,7 @@ def deal(settings: PhantomSettings, n_fields: int) -> list[list[str]]:
     return [dealt[i * settings.n_white : (i + 1) * settings.n_white] for i in range(n_fields)]
 
 
-def write_truth(out_dir: Path, settings: PhantomSettings, fields: Sequence[LabelledField]) -> None:
+def write_truth(out_dir: Path, settings: PhantomSettings, fields: Sequence[LabeledField]) -> None:
     """Write `truth.csv`, a row a visible cell, and `truth.json`, the settings and the counts."""
     rows = [row for field in fields for row in _rows(field.path, field.cell_types, field.xyxy)]
     _write_table(out_dir / "truth.csv", TRUTH_COLUMNS, rows)
@@ -73,15 +73,15 @@ def write_truth(out_dir: Path, settings: PhantomSettings, fields: Sequence[Label
 
 
 def write_scan_truth(
-    path: Path, settings: PhantomSettings, plan: Sequence[str], cells: Truth, artefacts: Truth
+    path: Path, settings: PhantomSettings, plan: Sequence[str], cells: Truth, artifacts: Truth
 ) -> None:
-    """Write `truth.csv`, `artefacts.csv` and `truth.json` beside the scan at `path`.
+    """Write `truth.csv`, `artifacts.csv` and `truth.json` beside the scan at `path`.
 
     The tables have one column more, the zone; the counts are given for each zone.
     """
     for name, columns, truth in (
         ("truth.csv", TRUTH_COLUMNS, cells),
-        ("artefacts.csv", ARTEFACT_COLUMNS, artefacts),
+        ("artefacts.csv", ARTIFACT_COLUMNS, artifacts),
     ):
         rows = _rows(path, truth.names, truth.xyxy)
         zoned = ((*row, zone) for row, zone in zip(rows, truth.zones, strict=True))
@@ -112,7 +112,7 @@ def _write_json(path: Path, truth: object) -> None:
 
 
 def _field_seed(seed: int, number: int) -> int:
-    """Fields of one smear differ, and those of smears with neighbouring seeds do too."""
+    """Fields of one smear differ, and those of smears with neighboring seeds do too."""
     return int(np.random.SeedSequence([seed, 9, number]).generate_state(1)[0])
 
 
@@ -124,8 +124,8 @@ def _save(phantom: Phantom, path: Path) -> None:
         image.save(path, compress_level=1)
 
 
-def _labelled(path: Path, phantom: Phantom, smear: str) -> LabelledField:
-    return LabelledField(
+def _labeled(path: Path, phantom: Phantom, smear: str) -> LabeledField:
+    return LabeledField(
         path=path,
         xyxy=phantom.xyxy,
         cell_types=phantom.cell_types,

@@ -9,7 +9,7 @@ Density = tuple[float, float, float]
 
 @dataclass(frozen=True)
 class Stain:
-    """A look: the empty glass in grey levels 0-255 (RGB), and the density of each material.
+    """A look: the empty glass in gray levels 0-255 (RGB), and the density of each material.
 
     A red cell's density is the one at its thickest; that of a cytoplasm or nucleus its mean.
     """
@@ -21,7 +21,7 @@ class Stain:
     blur: float = 1.0
 
 
-# The densities are read off public pictures of stained cells: those of the automated analyser in
+# The densities are read off public pictures of stained cells: those of the automated analyzer in
 # Acevedo et al., Data in Brief 2020 (PBC), and those of the field camera behind BCCD.
 STAINS: Mapping[str, Stain] = {
     "analyser": Stain(
@@ -70,7 +70,7 @@ STAINS: Mapping[str, Stain] = {
         chromatin_contrast=0.8,
         blur=1.6,
     ),
-    # Giemsa long and alkaline (pH 7.2): azure dominates, red cells turn grey-blue.
+    # Giemsa long and alkaline (pH 7.2): azure dominates, red cells turn gray-blue.
     "giemsa": Stain(
         background=(226, 232, 240),
         red_cell=(0.15, 0.168, 0.095),

@@ -14,7 +14,7 @@ from leukodiff.classifier.infer import Classifier
 from leukodiff.classifier.predictions import Predictions
 from leukodiff.core.errors import DataError, InputError
 from leukodiff.core.intervals import share_with_interval
-from leukodiff.datasets.fields import LabelledField
+from leukodiff.datasets.fields import LabeledField
 from leukodiff.datasets.images import read_rgb
 from leukodiff.datasets.vocabulary import CLASSIFIER_CLASSES, UNIDENTIFIED, WHITE_CELL
 from leukodiff.detector.detections import Detections
@@ -31,7 +31,7 @@ NAMED_TYPES = tuple(name for name in CLASSIFIER_CLASSES if name != "platelet")
 
 @dataclass(frozen=True)
 class NamedCell:
-    """A labelled cell and what became of it.
+    """A labeled cell and what became of it.
 
     It is found when a white-cell detection overlaps it by half (IoU 0.5). `likeliest` is the most
     probable type, `cell_type` what the pipeline calls it (`unidentified` below the reject
@@ -48,13 +48,13 @@ class NamedCell:
 
 @dataclass(frozen=True)
 class PipelineEvaluation:
-    """Every labelled cell of the fields, and how many fields were looked at."""
+    """Every labeled cell of the fields, and how many fields were looked at."""
 
     cells: tuple[NamedCell, ...]
     n_fields: int
 
     def summary(self) -> dict[str, Any]:
-        """The figures, ready for JSON: shares 0-1 of all labelled cells, exact 95 % intervals."""
+        """The figures, ready for JSON: shares 0-1 of all labeled cells, exact 95 % intervals."""
         return {
             "fields": self.n_fields,
             "cells": len(self.cells),
@@ -99,7 +99,7 @@ class PipelineEvaluation:
 def evaluate_pipeline(
     detector: Detector,
     classifier: Classifier,
-    labelled: Sequence[LabelledField],
+    labeled: Sequence[LabeledField],
     on_progress: Callable[[int, int, str], None] | None = None,
 ) -> PipelineEvaluation:
     """Find and name the cells of each field, and compare with those whose type is known.
@@ -110,7 +110,7 @@ def evaluate_pipeline(
         DataError: no field has a cell of known type, or a field's scale is not known.
         InputError: a label covers its whole image, so that it names no place.
     """
-    chosen = [field for field in labelled if set(field.cell_types) & set(NAMED_TYPES)]
+    chosen = [field for field in labeled if set(field.cell_types) & set(NAMED_TYPES)]
     if not chosen:
         raise DataError("no field of the datasets given has a white cell of known type")
     cells: list[NamedCell] = []
@@ -122,7 +122,7 @@ def evaluate_pipeline(
 
 
 def _named_cells(
-    detector: Detector, classifier: Classifier, field: LabelledField
+    detector: Detector, classifier: Classifier, field: LabeledField
 ) -> list[NamedCell]:
     if field.um_per_px is None:
         raise DataError(f"{field.path}: its scale (um/px) is unknown; give the dataset one")
@@ -140,15 +140,15 @@ def _named_cells(
     ]
 
 
-def _detections_of(found: Detections, truth: LabelledField) -> dict[int, int]:
-    """For each labelled cell that was found, the detection that stands for it."""
+def _detections_of(found: Detections, truth: LabeledField) -> dict[int, int]:
+    """For each labeled cell that was found, the detection that stands for it."""
     white = found.class_names.index(WHITE_CELL)
     classes = np.full(len(truth.cell_types), white, np.int64)
     label_of = match_detections(found, truth.xyxy, classes).label_of
     return {int(label): at for at, label in enumerate(label_of) if label >= 0}
 
 
-def _named(field: LabelledField, true_type: str, said: Predictions, at: int | None) -> NamedCell:
+def _named(field: LabeledField, true_type: str, said: Predictions, at: int | None) -> NamedCell:
     if at is None:
         return NamedCell(field.source, field.field_id, true_type, MISSED, MISSED, None)
     likeliest = said.class_names[int(said.probabilities[at].argmax())]
@@ -157,7 +157,7 @@ def _named(field: LabelledField, true_type: str, said: Predictions, at: int | No
     return NamedCell(field.source, field.field_id, true_type, name, likeliest, confidence)
 
 
-def _require_places(field: LabelledField, width: int, height: int) -> None:
+def _require_places(field: LabeledField, width: int, height: int) -> None:
     if any((box >= [0, 0, width, height]).all() for box in field.xyxy * [-1, -1, 1, 1]):
         raise InputError(
             f"{field.path}: its label covers the image; `evaluate classifier` measures such data"

@@ -1,7 +1,7 @@
 """Weak boxes: what is no white cell to the detector alone is one where the classifier names it.
 
 In a laboratory that it has not seen a detector is less sure of pale and blurred cells than where it
-learnt. `docs/attempts.md` has what this gains, and that it adds nothing false.
+learned. `docs/attempts.md` has what this gains, and that it adds nothing false.
 """
 
 from collections.abc import Mapping, Sequence

@@ -92,7 +92,7 @@ class FindsCells(Protocol):
         *,
         framed: bool = True,
     ) -> list[Detections]:
-        """The cells of each of several windows of one size; `framed` lays grey round them."""
+        """The cells of each of several windows of one size; `framed` lays gray round them."""
 
 
 class NamesCells(Protocol):

@@ -43,7 +43,7 @@ FOCUS_READ_UM = 40.0
 
 LEAST_FOCUS_READS, SHARE_OF_FOCUS_READS = 24, 8
 """One usable area in so many is looked at for focus, and so many at least. Round one that is
-blurred, its neighbours are looked at too."""
+blurred, its neighbors are looked at too."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ class AreaGrid:
         column, row = np.clip(cell, 0, counts - 1).T
         return np.asarray(row * self.areas.columns + column, np.int64)
 
-    def neighbours(self, index: int) -> list[int]:
+    def neighbors(self, index: int) -> list[int]:
         """The areas that touch one, by a side or a corner."""
         row, column = divmod(index, self.areas.columns)
         return [
@@ -146,7 +146,7 @@ def without_blurred(scan: Scan, grid: AreaGrid, um_per_px: float, workers: Worke
     blurred = {i for i, score in scores.items() if _is_blurred(score, sample)}
     edge, allowed = set(blurred), set(usable.tolist())
     while edge:
-        near = sorted({j for i in edge for j in grid.neighbours(i)} & allowed - scores.keys())
+        near = sorted({j for i in edge for j in grid.neighbors(i)} & allowed - scores.keys())
         found = scored(near)
         scores |= found
         edge = {i for i, score in found.items() if _is_blurred(score, sample)}

@@ -67,7 +67,7 @@ class Glass:
 
     @property
     def frame_px(self) -> int:
-        """How far a window may stick out of the scan, where grey is laid as in training."""
+        """How far a window may stick out of the scan, where gray is laid as in training."""
         return round(MARGIN * self.to_scan)
 
     def windows(self, candidates: NDArray[np.float32]) -> list[Window]:
@@ -78,7 +78,7 @@ class Glass:
         return [tuple(row) for row in found[np.lexsort((found[:, 0], strip))].tolist()]
 
     def tiles(self) -> NDArray[np.int64]:
-        """Overlapping tiles (N, 4) of the whole scan, its frame of grey included."""
+        """Overlapping tiles (N, 4) of the whole scan, its frame of gray included."""
         frame = self.frame_px
         width, height = self.scan.width + 2 * frame, self.scan.height + 2 * frame
         side, overlap = round(TILE_PX * self.to_scan), math.ceil(OVERLAP_UM / self.um_per_px)
@@ -152,7 +152,7 @@ def batches(windows: Sequence[Window], n: int) -> Iterator[Sequence[Window]]:
 
 
 def own_px(tiles: NDArray[np.int64]) -> Callable[[int], tuple[float, ...]]:
-    """What each tile counts (xyxy): up to the middle of what it shares with its neighbours."""
+    """What each tile counts (xyxy): up to the middle of what it shares with its neighbors."""
     shares = [_shares(tiles[:, side], tiles[:, side + 2]) for side in (0, 1)]
 
     def of(index: int) -> tuple[float, ...]:

@@ -25,7 +25,7 @@ def data() -> None:
 
 @data.command("list")
 def list_datasets() -> None:
-    """Every data set: licence, labels, where it comes from, whether it is at hand."""
+    """Every data set: license, labels, where it comes from, whether it is at hand."""
     from leukodiff.datasets.registry import data_root, describe_datasets
 
     from .console import show_table

@@ -16,7 +16,7 @@ from leukodiff.core.errors import InputError
 from .options import FOLDER
 
 if TYPE_CHECKING:
-    from leukodiff.datasets.fields import LabelledField
+    from leukodiff.datasets.fields import LabeledField
 
 WHITE_CELLS_A_FIELD = 4
 SMEAR, RESULTS = "smear", "results"
@@ -40,13 +40,13 @@ def demo(out: Path, fields: int, seed: int, bccd: bool) -> None:
     smear = out / SMEAR
     prepare(out)
     _remove_earlier(out)
-    labelled = _bccd_test_fields(smear) if bccd else _phantom(smear, fields, seed)
+    labeled = _bccd_test_fields(smear) if bccd else _phantom(smear, fields, seed)
     summary = run([smear], out / RESULTS, AnalyzeSettings())
     show_summary(summary)
     if summary.exit_status:
         sys.exit(summary.exit_status)
     slide = out / RESULTS / SMEAR
-    _show_beside_truth(slide / "counts.csv", _known_types(labelled))
+    _show_beside_truth(slide / "counts.csv", _known_types(labeled))
     first = sorted((slide / "overlays").iterdir())[0]
     for path in (slide / "report.html", first, slide / "counts.csv", slide / "cells.csv"):
         click.echo(f"open {click.format_filename(path)}")
@@ -62,30 +62,30 @@ def _remove_earlier(out: Path) -> None:
     (out / MARK).touch()
 
 
-def _phantom(smear: Path, n_fields: int, seed: int) -> list[LabelledField]:
+def _phantom(smear: Path, n_fields: int, seed: int) -> list[LabeledField]:
     from leukodiff.datasets.phantom import PhantomSettings, render_smear
 
     click.echo(f"rendering a phantom smear of {n_fields} fields in {click.format_filename(smear)}")
-    # The look of BCCD's camera: the detector has learnt from no other.
+    # The look of BCCD's camera: the detector has learned from no other.
     settings = PhantomSettings(seed=seed, n_white=WHITE_CELLS_A_FIELD, stain="camera")
     return render_smear(smear, settings, n_fields)
 
 
-def _bccd_test_fields(smear: Path) -> list[LabelledField]:
+def _bccd_test_fields(smear: Path) -> list[LabeledField]:
     from leukodiff.datasets.registry import load_dataset
 
-    labelled = [field for field in load_dataset("bccd") if field.split == "test"]
+    labeled = [field for field in load_dataset("bccd") if field.split == "test"]
     smear.mkdir(parents=True, exist_ok=True)
-    for field in labelled:
+    for field in labeled:
         shutil.copy(field.path, smear / field.field_id)
-    return labelled
+    return labeled
 
 
-def _known_types(labelled: list[LabelledField]) -> Counter[str]:
+def _known_types(labeled: list[LabeledField]) -> Counter[str]:
     from leukodiff.pipeline.report.differential import BESIDE, COUNTED
 
     wanted = {*COUNTED, *BESIDE}
-    return Counter(name for field in labelled for name in field.cell_types if name in wanted)
+    return Counter(name for field in labeled for name in field.cell_types if name in wanted)
 
 
 def _show_beside_truth(counts: Path, truth: Mapping[str, int]) -> None:

@@ -19,13 +19,13 @@ from .options import (
     detector_option,
     engine_options,
     json_option,
-    labelled_fields,
+    labeled_fields,
     scale_option,
     split_option,
 )
 
 if TYPE_CHECKING:
-    from leukodiff.datasets.fields import LabelledField
+    from leukodiff.datasets.fields import LabeledField
     from leukodiff.detector.infer import Detector
 
 _out = click.option("--out", type=FOLDER, help="Folder for tables, figures and pictures.")
@@ -33,7 +33,7 @@ _out = click.option("--out", type=FOLDER, help="Folder for tables, figures and p
 
 @click.group()
 def evaluate() -> None:
-    """Measure models on labelled fields, and counts against manual ones.
+    """Measure models on labeled fields, and counts against manual ones.
 
     All but `pipeline` and `counts` need the `train` extra.
     """
@@ -75,7 +75,7 @@ def evaluate_detector(
 
     from .console import show_table
 
-    fields = labelled_fields(data, official_labels, split, um_per_px)
+    fields = labeled_fields(data, official_labels, split, um_per_px)
     loaded = Detector.load(detector, engine=engine, threads=threads)
     figures = measure(loaded, fields)
     title = f"mAP50 {figures.map50:.4f}   mAP50-95 {figures.map50_95:.4f}   {len(fields)} fields"
@@ -116,11 +116,11 @@ def evaluate_classifier(
     engine: str,
     threads: int | None,
 ) -> None:
-    """Classification report, confusion matrix, reliability; crops cut by the labelled boxes."""
+    """Classification report, confusion matrix, reliability; crops cut by the labeled boxes."""
     from leukodiff.classifier.evaluation.evaluate import evaluate_classifier as measure
     from leukodiff.classifier.infer import Classifier
 
-    fields = labelled_fields(data, official_labels, split, um_per_px)
+    fields = labeled_fields(data, official_labels, split, um_per_px)
     figures = measure(Classifier.load(classifier, engine=engine, threads=threads), fields)
     click.echo(figures.report())
     summary = figures.summary()
@@ -160,7 +160,7 @@ def evaluate_pipeline(
 
     from .console import progress_bar, show_table
 
-    fields = labelled_fields(data, official_labels, split, um_per_px)
+    fields = labeled_fields(data, official_labels, split, um_per_px)
     models = (
         Detector.load(detector, engine=engine, threads=threads),
         Classifier.load(classifier, engine=engine, threads=threads),
@@ -191,7 +191,7 @@ def _scales(text: str) -> list[float]:
 
 
 def _climb(
-    detector: Detector, scales: list[float], fields: list[LabelledField], out: Path | None
+    detector: Detector, scales: list[float], fields: list[LabeledField], out: Path | None
 ) -> None:
     from leukodiff.detector.resolution_sweep import resolution_ladder
 

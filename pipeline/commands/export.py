@@ -9,7 +9,7 @@ import click
 
 from leukodiff.core.errors import InputError
 
-from .options import FILE, command_line, data_options, labelled_fields
+from .options import FILE, command_line, data_options, labeled_fields
 
 _checkpoint = click.argument("checkpoint", type=click.Path(path_type=Path, exists=True))
 _out = click.option("--out", type=FILE, required=True, help="The ONNX file; metadata beside it.")
@@ -89,7 +89,7 @@ def export_classifier(
     from leukodiff.classifier.export import export_classifier as write
 
     notes = ExportNotes(version=version, command=command_line())
-    metadata = write(checkpoint, labelled_fields(data, official_labels), out, notes)
+    metadata = write(checkpoint, labeled_fields(data, official_labels), out, notes)
     click.echo(f"{out}  sha256 {metadata.sha256}")
 
 

@@ -18,14 +18,14 @@ from .options import (
     detector_option,
     engine_options,
     json_option,
-    labelled_fields,
+    labeled_fields,
     scale_option,
 )
 from .train import train_classifier
 
 if TYPE_CHECKING:
     from leukodiff.classifier.infer import Classifier
-    from leukodiff.datasets.fields import LabelledField
+    from leukodiff.datasets.fields import LabeledField
     from leukodiff.datasets.leave_one_out import Laboratory
     from leukodiff.detector.infer import Detector
 
@@ -167,10 +167,10 @@ def _laboratories(
     from leukodiff.core.errors import InputError
     from leukodiff.datasets.leave_one_out import OWN, by_laboratory, own_laboratory
 
-    fields: list[LabelledField] = []
+    fields: list[LabeledField] = []
     for text in data:
         name, _, folder = text.partition("=")
-        loaded = labelled_fields([text], official_labels, um_per_px=um_per_px)
+        loaded = labeled_fields([text], official_labels, um_per_px=um_per_px)
         mine = own_laboratory(loaded, Path(folder)) if name == OWN else loaded
         if {one.source for one in mine} & {one.source for one in fields}:
             raise InputError(f"{text}: a laboratory of that name is given already")
@@ -195,10 +195,10 @@ def _tests(
     load: Callable[[Path | None], AnyModel],
 ) -> Iterator[tuple[AnyModel, Laboratory, str]]:
     """Each laboratory with a model and the part of it which that model has not seen."""
-    from leukodiff.datasets.leave_one_out import HELD_OUT, LEFT_OUT, learnt_from, require_unseen
+    from leukodiff.datasets.leave_one_out import HELD_OUT, LEFT_OUT, learned_from, require_unseen
 
     for lab in labs:
-        seen = learnt_from(shipped.metadata.training_data, lab)
+        seen = learned_from(shipped.metadata.training_data, lab)
         fold = fold_of(lab)
         unseen = shipped if fold is None and not seen else load(fold) if fold else None
         if unseen:

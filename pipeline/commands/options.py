@@ -13,7 +13,7 @@ import click
 from leukodiff.pipeline.runs.crash_log import FIELD_TIMEOUT_S
 
 if TYPE_CHECKING:
-    from leukodiff.datasets.fields import LabelledField
+    from leukodiff.datasets.fields import LabeledField
     from leukodiff.pipeline.exports.bundle import ReportSettings
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -83,7 +83,7 @@ def workers_option(command: Command) -> Command:
 
 
 def data_options(*defaults: str) -> Callable[[Command], Command]:
-    """`--data` and `--official-labels`: the labelled fields a command works on."""
+    """`--data` and `--official-labels`: the labeled fields a command works on."""
 
     def decorate(command: Command) -> Command:
         official = click.option(
@@ -128,7 +128,7 @@ def scale_option(command: Command) -> Command:
 _REPORT = (
     click.option("--reference", type=FILE, help="Your reference ranges (TOML).  [default: adults]"),
     click.option(
-        "--wbc-count", type=float, help="The analyser's white cells, 10^9/L: adds counts in blood."
+        "--wbc-count", type=float, help="The analyzer's white cells, 10^9/L: adds counts in blood."
     ),
     click.option(
         "--sex", type=click.Choice(["female", "male"]), help="For ranges that ask for it."
@@ -238,12 +238,12 @@ def report_settings(chosen: dict[str, Any]) -> ReportSettings:
     return ReportSettings(hints=not chosen.pop("no_hints"), sample=sample, **given)
 
 
-def labelled_fields(
+def labeled_fields(
     data: Sequence[str],
     official_labels: bool = False,
     split: str | None = None,
     um_per_px: float | None = None,
-) -> list[LabelledField]:
+) -> list[LabeledField]:
     """The fields of each `NAME` or `NAME=FOLDER`, all of them or those of one split.
 
     `um_per_px` is the scale of those that have none of their own.
@@ -266,7 +266,7 @@ def command_line() -> str:
     return shlex.join(["leukodiff", *sys.argv[1:]])
 
 
-def _load(name: str, root: Path | None, official_labels: bool) -> list[LabelledField]:
+def _load(name: str, root: Path | None, official_labels: bool) -> list[LabeledField]:
     from leukodiff.datasets.bccd import load_bccd
     from leukodiff.datasets.registry import dataset_root, load_dataset
     from leukodiff.datasets.table import load_table

@@ -20,7 +20,7 @@ from .options import FILE, FOLDER, classifier_option, detector_option
     "--allow",
     multiple=True,
     type=click.Path(path_type=Path, exists=True, file_okay=False),
-    help="Folder whose files may be analysed by path; may be repeated.",
+    help="Folder whose files may be analyzed by path; may be repeated.",
 )
 @click.option("--readers", type=click.IntRange(1, 2), default=1, help="Two read on their own.")
 @click.option("--tls-cert", type=FILE, help="Certificate (PEM), for https.")
@@ -58,7 +58,7 @@ def review(
 ) -> None:
     """Open the slides of DIR, which analyze wrote, in a browser: look, correct, sign.
 
-    DIR may be empty, or not there yet: images dropped on the page are analysed into it. Nothing
+    DIR may be empty, or not there yet: images dropped on the page are analyzed into it. Nothing
     leaves this computer. On an address that others can reach, people log in: see `users`.
     """
     from leukodiff.pipeline.review.service.settings import ReviewSettings

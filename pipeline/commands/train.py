@@ -1,11 +1,11 @@
-"""`leukodiff train`: fine-tune a detector or a classifier on labelled fields."""
+"""`leukodiff train`: fine-tune a detector or a classifier on labeled fields."""
 
 from pathlib import Path
 from typing import Any
 
 import click
 
-from .options import data_options, labelled_fields, out_option
+from .options import data_options, labeled_fields, out_option
 
 
 @click.group()
@@ -44,7 +44,7 @@ def train_detector(data: tuple[str, ...], official_labels: bool, **chosen: Any) 
     from leukodiff.detector.train import DetectorTraining
     from leukodiff.detector.train import train_detector as start
 
-    trained = start(labelled_fields(data, official_labels), DetectorTraining(**chosen))
+    trained = start(labeled_fields(data, official_labels), DetectorTraining(**chosen))
     click.echo(f"best checkpoint: {trained.best}")
     click.echo(f'next: leukodiff export detector "{trained.best}" --out detector.onnx')
 
@@ -88,7 +88,7 @@ def train_classifier(
     from leukodiff.classifier.train import ClassifierTraining
     from leukodiff.classifier.train import train_classifier as train_all
 
-    fields = labelled_fields(data, official_labels)
+    fields = labeled_fields(data, official_labels)
     start = train_last_layer if last_layer else train_all
     best = start(fields, ClassifierTraining(out=out, **chosen), log=click.echo)
     click.echo(f"best checkpoint: {best}")

@@ -11,7 +11,7 @@ import numpy as np
 from .methods import MethodComparison, TypeFigures
 from .names import title
 
-BLUE, ORANGE, GREY = "#0072b2", "#d55e00", "#666666"
+BLUE, ORANGE, GRAY = "#0072b2", "#d55e00", "#666666"
 """Okabe and Ito 2008; lines differ in their dashes too."""
 DPI, POINTS = 110, 200
 LEGEND: dict[str, Any] = {
@@ -65,18 +65,18 @@ def _points(one: TypeFigures) -> tuple[Any, Any, Any]:
 def _scatter(axes: Any, one: TypeFigures, x: Any, y: Any, within: Any) -> None:
     top = 1.08 * max(float(x.max()), float(y.max()), 1.0)
     along = np.linspace(0, top, POINTS)
-    axes.plot(along, along, color=GREY, linewidth=1, linestyle=":", label="the same")
+    axes.plot(along, along, color=GRAY, linewidth=1, linestyle=":", label="the same")
     off = _counting_width(one, along)
     axes.fill_between(
-        along, along - off, along + off, color=GREY, alpha=0.15, label="counting error, 95 %"
+        along, along - off, along + off, color=GRAY, alpha=0.15, label="counting error, 95 %"
     )
-    for line, name, colour, dashes in (
+    for line, name, color, dashes in (
         (one.deming, "Deming", BLUE, "-"),
         (one.passing_bablok, "Passing-Bablok", ORANGE, "--"),
     ):
         if line:
             label = f"{name}: {line.intercept:.1f} + {line.slope:.2f} x"
-            axes.plot(along, line.intercept + line.slope * along, dashes, color=colour, label=label)
+            axes.plot(along, line.intercept + line.slope * along, dashes, color=color, label=label)
     _dots(axes, x, y, within)
     axes.set(xlabel="manual, %", ylabel="leukodiff, %", xlim=(0, top), ylim=(0, top))
     axes.set_aspect("equal")
@@ -88,8 +88,8 @@ def _bland_altman(axes: Any, one: TypeFigures, x: Any, y: Any, within: Any) -> N
     right = 1.08 * max(float(mean.max()), 1.0)
     along = np.linspace(0, right, POINTS)
     off = _counting_width(one, along)
-    axes.fill_between(along, -off, off, color=GREY, alpha=0.15, label="counting error, 95 %")
-    axes.axhline(0, color=GREY, linewidth=1, linestyle=":")
+    axes.fill_between(along, -off, off, color=GRAY, alpha=0.15, label="counting error, 95 %")
+    axes.axhline(0, color=GRAY, linewidth=1, linestyle=":")
     found = one.bland_altman
     if found:
         axes.axhline(found.bias, color=BLUE, label=f"bias {found.bias:.2f}")

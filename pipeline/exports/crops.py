@@ -67,7 +67,7 @@ class Gallery:
 
 
 def cut_crop(image: Rgb, cell: Cell, um_per_px: float) -> bytes:
-    """A cell and its neighbourhood at a fixed physical size, as a JPEG.
+    """A cell and its neighborhood at a fixed physical size, as a JPEG.
 
     Args:
         image: (H, W, 3) uint8 RGB, the cell's field.

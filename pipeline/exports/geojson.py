@@ -10,7 +10,7 @@ _NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "leukodiff/cells.geojson")
 
 
 def cells_geojson(report: SmearReport) -> str:
-    """A rectangle a cell, in px of its field, with its class, colour and measurements.
+    """A rectangle a cell, in px of its field, with its class, color and measurements.
 
     QuPath opens one image at a time and a slide may have many: `field_id` tells the cells apart.
     The cells of a field are annotations, to be corrected one by one; those of a scan detections, of
@@ -34,7 +34,7 @@ def _feature(report: SmearReport, cell: Cell) -> dict[str, object]:
             "objectType": "detection" if cell.field_id in report.readings else "annotation",
             "name": cell.cell_id,
             "field_id": cell.field_id,
-            "classification": {"name": kind.title, "color": rgb(kind.colour)},
+            "classification": {"name": kind.title, "color": rgb(kind.color)},
             "measurements": {
                 "detection confidence": round(cell.detection_confidence, 4),
                 "confidence": round(cell.confidence, 4),
@@ -64,9 +64,9 @@ def _identity(name: str) -> str:
     return str(uuid.uuid5(_NAMESPACE, name.encode("utf-8", "backslashreplace").decode("utf-8")))
 
 
-def rgb(colour: str) -> tuple[int, int, int]:
+def rgb(color: str) -> tuple[int, int, int]:
     """`#rrggbb` as three numbers, 0-255."""
-    red, green, blue = bytes.fromhex(colour[1:])
+    red, green, blue = bytes.fromhex(color[1:])
     return red, green, blue
 
 

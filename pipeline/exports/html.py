@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from leukodiff.pipeline.report.report import SmearReport
 
-from .colours import ink_on
+from .colors import ink_on
 from .look import Look
 from .report_view import contents
 from .values import AXIS_TICKS, on_axis

@@ -37,7 +37,7 @@ class Code:
 
 
 PANEL = Code(LOINC, "69738-3", "Differential panel, method unspecified - Blood")
-"""A differential count, neither by hand nor by an analyser."""
+"""A differential count, neither by hand nor by an analyzer."""
 
 AGE = Code(LOINC, "30525-0", "Age")
 
@@ -131,5 +131,5 @@ def codes(one: Measurement) -> tuple[Code, ...]:
 
 
 def is_given(one: Measurement) -> bool:
-    """Whether a measurement is not ours but the analyser's."""
+    """Whether a measurement is not ours but the analyzer's."""
     return one.kind == GIVEN

@@ -116,14 +116,14 @@ def limits(one: Measurement) -> tuple[str | None, str | None] | None:
 def method(one: Measurement, report: SmearReport) -> str:
     """How a measurement came about."""
     if one.kind == GIVEN:
-        return "given: the analyser's count"
+        return "given: the analyzer's count"
     software = plain(f"leukodiff {report.provenance.version}")
     how = f"cells of a stained blood smear found and named in its images by software ({software})"
     if one.kind == CORRECTED:
         return f"{how}, with the classifier's own errors allowed for"
     if one.kind == ESTIMATED:
         return f"{how}; an estimate from the pictures, not a measurement"
-    return f"{how}, times the analyser's white cell count" if one.unit == PER_LITRE else how
+    return f"{how}, times the analyzer's white cell count" if one.unit == PER_LITRE else how
 
 
 def asides(one: Measurement, report: SmearReport) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""A field with its labelled boxes: thin lines, the class beside the cell, a legend below."""
+"""A field with its labeled boxes: thin lines, the class beside the cell, a legend below."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -123,9 +123,9 @@ def legend_counts(cells: Sequence[Cell], beside: Mapping[str, Boxes]) -> dict[st
 
 
 def legend_entry(name: str, count: int, size: int) -> Rgb:
-    """A class in its colour, with its count."""
+    """A class in its color, with its count."""
     kind = BY_NAME[name]
-    chip = label(kind.abbreviation, size, kind.colour)
+    chip = label(kind.abbreviation, size, kind.color)
     gap = np.full((chip.shape[0], size // 4, 3), 255, np.uint8)
     words = plate(f"{kind.title} {count}", size, INK, WHITE)
     return np.hstack([chip, gap, words])
@@ -159,7 +159,7 @@ def _outline(field: Rgb, boxes: Boxes | None, name: str, strength: float) -> Non
         return
     layer = field.copy() if strength < 1 else field
     for x0, y0, x1, y1 in np.rint(boxes).astype(int).tolist():
-        cv2.rectangle(layer, (x0, y0), (x1 - 1, y1 - 1), rgb(BY_NAME[name].colour), 1)
+        cv2.rectangle(layer, (x0, y0), (x1 - 1, y1 - 1), rgb(BY_NAME[name].color), 1)
     if layer is not field:
         cv2.addWeighted(layer, strength, field, 1 - strength, 0, dst=field)
 
@@ -169,14 +169,14 @@ def _draw_cells(field: Rgb, cells: Sequence[Cell], size: int) -> None:
     corners = np.rint(boxes).astype(int)
     line = max(1, round(size / 8))
     for cell, (x0, y0, x1, y1) in zip(cells, corners.tolist(), strict=True):
-        colour = rgb(BY_NAME[cell.counted_as].colour)
-        # A white hairline within sets the colour off from stain of the same hue.
+        color = rgb(BY_NAME[cell.counted_as].color)
+        # A white hairline within sets the color off from stain of the same hue.
         cv2.rectangle(field, (x0, y0), (x1 - 1, y1 - 1), WHITE, 1)
         for step in range(1, line + 1):
-            cv2.rectangle(field, (x0 - step, y0 - step), (x1 - 1 + step, y1 - 1 + step), colour, 1)
+            cv2.rectangle(field, (x0 - step, y0 - step), (x1 - 1 + step, y1 - 1 + step), color, 1)
     taken = corners.copy()
     for cell, corner in zip(cells, corners, strict=True):
-        picture = label(label_text(cell), size, BY_NAME[cell.counted_as].colour)
+        picture = label(label_text(cell), size, BY_NAME[cell.counted_as].color)
         place = place_label(picture.shape[1], picture.shape[0], corner, taken, field.shape, line)
         paste(field, picture, place[0], place[1])
         taken = np.vstack([taken, place])

@@ -1,4 +1,4 @@
-"""A scan in small: every cell marked in its class's colour, what was left out shaded."""
+"""A scan in small: every cell marked in its class's color, what was left out shaded."""
 
 from collections.abc import Sequence
 
@@ -82,9 +82,9 @@ def _mark(canvas: Rgb, cells: Sequence[Cell], factor: float, size: int) -> None:
     few = len(cells) <= NAMED_CELLS
     rings = radius.astype(int) if few else np.maximum(2, radius.astype(int) // 2)
     for cell, (x, y), r in zip(cells, middle.tolist(), rings.tolist(), strict=True):
-        colour = rgb(BY_NAME[cell.counted_as].colour)
+        color = rgb(BY_NAME[cell.counted_as].color)
         cv2.circle(canvas, (x, y), r + line, WHITE, line + 2, cv2.LINE_AA)
-        cv2.circle(canvas, (x, y), r + line, colour, line, cv2.LINE_AA)
+        cv2.circle(canvas, (x, y), r + line, color, line, cv2.LINE_AA)
     if few:
         reach = (rings + 2 * line + 1)[:, None]
         _write(canvas, cells, np.concatenate([middle - reach, middle + reach], axis=1), size)
@@ -93,7 +93,7 @@ def _mark(canvas: Rgb, cells: Sequence[Cell], factor: float, size: int) -> None:
 def _write(canvas: Rgb, cells: Sequence[Cell], marks: NDArray[np.int64], size: int) -> None:
     taken = marks.copy()
     for cell, mark in zip(cells, marks, strict=True):
-        words = label(label_text(cell), size, BY_NAME[cell.counted_as].colour)
+        words = label(label_text(cell), size, BY_NAME[cell.counted_as].color)
         spot = place_label(words.shape[1], words.shape[0], mark, taken, canvas.shape, 1)
         paste(canvas, words, spot[0], spot[1])
         taken = np.vstack([taken, spot])

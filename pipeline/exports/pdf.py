@@ -8,7 +8,7 @@ from typing import Any
 from leukodiff.pipeline.report.report import SmearReport
 
 from . import pdf_parts as parts
-from .colours import shade
+from .colors import shade
 from .look import Look
 from .pdf_numbers import differential, label, note, numbers
 from .pdf_page import (
@@ -70,7 +70,7 @@ def _head(pages: Pages, said: Contents) -> None:
     t, face = said.texts, pages.face
     pages.add(words(face, Text(t("report.title"), 14, bold=True), WIDTH))
     use = f"{t('report.use')} {t('report.verify')}"
-    pages.add(words(face, Text(use, 8.6, bold=True, colour=WARN), WIDTH))
+    pages.add(words(face, Text(use, 8.6, bold=True, color=WARN), WIDTH))
     pages.add(parts.rule(INK, 1.2, 2.4 * MM))
     for block in parts.facts_grid(face, said.identity, bold=True):
         pages.add(block)
@@ -109,22 +109,22 @@ def _finding(pages: Pages, said: Contents, one: Finding) -> Block:
     """A flag: a critical one in a frame with the word before it."""
     face, width = pages.face, WIDTH - 7 * MM
     loud = one.level == CRITICAL
-    colour = LOUD if loud else WARN
+    color = LOUD if loud else WARN
     colon = said.texts("report.colon")
     critical = said.texts("finding.critical").upper() + colon
     title = critical + one.text if loud else one.text
     lines = [
         parts.title_line(
             face,
-            Text(title, 10 if loud else BODY, bold=True, colour=colour),
+            Text(title, 10 if loud else BODY, bold=True, color=color),
             colon,
             Text(one.detail),
             width,
         ),
         *([words(face, Text(one.settle), width)] if one.settle else []),
-        *([words(face, Text(one.hint, SMALL, colour=SOFT), width)] if one.hint else []),
+        *([words(face, Text(one.hint, SMALL, color=SOFT), width)] if one.hint else []),
     ]
-    return parts.boxed(stack(lines), colour, left=3 * MM if loud else 1.2, around=loud)
+    return parts.boxed(stack(lines), color, left=3 * MM if loud else 1.2, around=loud)
 
 
 def _sign(pages: Pages, said: Contents) -> None:
@@ -205,7 +205,7 @@ def _made(pages: Pages, said: Contents) -> None:
 def _facts(pages: Pages, facts: Sequence[tuple[str, str]]) -> None:
     columns = [Column(38 * MM), Column(WIDTH - 38 * MM)]
     for name, value in facts:
-        cells = [Text(name, SMALL, colour=SOFT), Text(value, SMALL)]
+        cells = [Text(name, SMALL, color=SOFT), Text(value, SMALL)]
         pages.add(row_block(pages.face, columns, cells, pad=0.7 * MM))
 
 
@@ -232,7 +232,7 @@ def _drawn(pages: Pages, said: Contents) -> bytes:
 
 def _foot(canvas: Any, pages: Pages, said: Contents, number: int) -> None:
     t, face = said.texts, pages.face
-    one = Text("", TINY, colour=SOFT)
+    one = Text("", TINY, color=SOFT)
     numbers = face.fit(t("report.page", page=number, pages=len(pages.pages)))
     use = face.fit(t("report.use"))
     y = BOTTOM - 5 * MM
@@ -246,5 +246,5 @@ def _foot(canvas: Any, pages: Pages, said: Contents, number: int) -> None:
     canvas.setFillColor(shade(SOFT))
     canvas.setFont(one.font, one.size)
     canvas.drawString(MARGIN, y, f"{name}…" if rest else name)
-    canvas.drawCentredString(MARGIN + WIDTH - 45 * MM, y, use)
+    canvas.drawCenterdString(MARGIN + WIDTH - 45 * MM, y, use)
     canvas.drawRightString(MARGIN + WIDTH, y, numbers)

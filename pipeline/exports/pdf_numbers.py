@@ -106,7 +106,7 @@ def _below(pages: Pages, said: Contents, columns: Sequence[Column]) -> list[Bloc
                 parts.chip(one.kind),
                 Text(one.name),
                 Text(str(one.count)),
-                Text(f"  {t('row.beside')}", colour=SOFT),
+                Text(f"  {t('row.beside')}", color=SOFT),
             ],
             rule="",
             pad=0.5 * MM,
@@ -172,17 +172,17 @@ def _values(pages: Pages, said: Contents, rows: Sequence[ValueRow], held: bool) 
 def note(pages: Pages, text: str) -> None:
     """Sets how something is to be read."""
     pages.gap(0.8 * MM)
-    pages.paragraph(Text(text, TINY, colour=SOFT))
+    pages.paragraph(Text(text, TINY, color=SOFT))
 
 
 def label(text: str) -> Text:
     """The head of a column."""
-    return Text(text, SMALL, bold=True, colour=SOFT)
+    return Text(text, SMALL, bold=True, color=SOFT)
 
 
 def _flag(one: Flag) -> Text:
     if one.level == TOO_FEW:
-        return Text(one.text, SMALL, colour=SOFT)
-    colour = LOUD if one.level == CRITICAL else WARN
+        return Text(one.text, SMALL, color=SOFT)
+    color = LOUD if one.level == CRITICAL else WARN
     text = one.text.upper() if one.level == CRITICAL else one.text
-    return Text(text, SMALL, bold=True, colour=colour)
+    return Text(text, SMALL, bold=True, color=color)

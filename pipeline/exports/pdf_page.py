@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from .colours import shade
+from .colors import shade
 
 MM = 72 / 25.4
-"""Points in a millimetre; every length here is in points."""
+"""Points in a millimeter; every length here is in points."""
 
 PAGE_WIDTH, PAGE_HEIGHT = 210 * MM, 297 * MM
 MARGIN, TOP, BOTTOM = 14 * MM, 13 * MM, 17 * MM
@@ -56,7 +56,7 @@ class Text:
     text: str
     size: float = BODY
     bold: bool = False
-    colour: str = INK
+    color: str = INK
 
     @property
     def font(self) -> str:
@@ -184,7 +184,7 @@ def line_block(line: str, one: Text) -> Block:
     height = one.size * LEADING
 
     def draw(canvas: Any, x: float, y: float) -> None:
-        canvas.setFillColor(shade(one.colour))
+        canvas.setFillColor(shade(one.color))
         canvas.setFont(one.font, one.size)
         canvas.drawString(x, y - one.size, line)
 
@@ -211,13 +211,13 @@ def words(face: Typeface, one: Text, width: float, align: str = "left") -> Block
     leading = one.size * LEADING
 
     def draw(canvas: Any, x: float, y: float) -> None:
-        canvas.setFillColor(shade(one.colour))
+        canvas.setFillColor(shade(one.color))
         canvas.setFont(one.font, one.size)
         for line in lines:
             if align == "right":
                 canvas.drawRightString(x + width, y - one.size, line)
             elif align == "center":
-                canvas.drawCentredString(x + width / 2, y - one.size, line)
+                canvas.drawCenterdString(x + width / 2, y - one.size, line)
             else:
                 canvas.drawString(x, y - one.size, line)
             y -= leading

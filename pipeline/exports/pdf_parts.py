@@ -7,7 +7,7 @@ from typing import Any
 
 from leukodiff.datasets.vocabulary import CellType
 
-from .colours import ink_on, shade
+from .colors import ink_on, shade
 from .display_groups import CROP_UM, Shelf, Thumbnail
 from .formatting import Fact
 from .pdf_page import (
@@ -42,16 +42,16 @@ CHIP = 9.5 * MM
 
 
 def chip(kind: CellType) -> Block:
-    """A type's abbreviation on its colour."""
+    """A type's abbreviation on its color."""
     height = 9.0
 
     def draw(canvas: Any, x: float, y: float) -> None:
-        canvas.setFillColor(shade(kind.colour))
+        canvas.setFillColor(shade(kind.color))
         canvas.roundRect(x, y - height, CHIP, height, 1.5, stroke=0, fill=1)
-        canvas.setFillColor(shade(ink_on(kind.colour)))
+        canvas.setFillColor(shade(ink_on(kind.color)))
         one = Text("", TINY, bold=True)
         canvas.setFont(one.font, one.size)
-        canvas.drawCentredString(x + CHIP / 2, y - height + 2, kind.abbreviation)
+        canvas.drawCenterdString(x + CHIP / 2, y - height + 2, kind.abbreviation)
 
     return Block(height, draw)
 
@@ -97,7 +97,7 @@ def interval_axis(width: float) -> Block:
         canvas.setFont(one.font, one.size)
         for tick in AXIS_TICKS:
             canvas.line(at(tick), y, at(tick), y - 2.5)
-            canvas.drawCentredString(at(tick), y - 9, str(tick))
+            canvas.drawCenterdString(at(tick), y - 9, str(tick))
 
     return Block(10, draw)
 
@@ -107,9 +107,9 @@ def _on_axis(x: float, width: float, percent: float) -> float:
 
 
 def _whisker(
-    canvas: Any, low: float, high: float, y: float, weight: float, colour: str, end: float = 2.2
+    canvas: Any, low: float, high: float, y: float, weight: float, color: str, end: float = 2.2
 ) -> None:
-    canvas.setStrokeColor(shade(colour))
+    canvas.setStrokeColor(shade(color))
     canvas.setLineWidth(weight)
     canvas.line(low, y, high, y)
     for place in (low, high):
@@ -144,7 +144,7 @@ def count_graph(graph: CountGraph, face: Typeface) -> Block:
             canvas.line(place, y, place, bottom)
             canvas.setFillColor(shade(SOFT))
             canvas.setFont(one.font, one.size)
-            canvas.drawCentredString(place, bottom - 8, str(tick))
+            canvas.drawCenterdString(place, bottom - 8, str(tick))
         for number, bar in enumerate(graph.bars):
             top = y - number * pitch
             _count_bar(canvas, bar, graph, (left, top, length, pitch))
@@ -168,12 +168,12 @@ def _count_bar(
     if bar.interval is None:
         if bar.count:
             canvas.setDash(3, 2)
-            canvas.setStrokeColor(shade(bar.kind.colour))
+            canvas.setStrokeColor(shade(bar.kind.color))
             canvas.setLineWidth(1)
             canvas.rect(left, middle - thick / 2, width, thick, stroke=1, fill=0)
             canvas.setDash()
         return
-    canvas.setFillColor(shade(bar.kind.colour))
+    canvas.setFillColor(shade(bar.kind.color))
     canvas.rect(left, middle - thick / 2, width, thick, stroke=0, fill=1)
     low, high = (left + length * graph.place(end) for end in bar.interval)
     _whisker(canvas, low, high, middle, 2.8, "#ffffff")
@@ -186,7 +186,7 @@ def facts_grid(face: Typeface, facts: Sequence[Fact], bold: bool, columns: int =
     made = [
         stack(
             [
-                words(face, Text(fact.label, SMALL, colour=SOFT), width - 2 * MM),
+                words(face, Text(fact.label, SMALL, color=SOFT), width - 2 * MM),
                 words(face, Text(fact.value, 9.2, bold), width - 2 * MM),
             ]
         )
@@ -204,16 +204,16 @@ def _side_by_side(blocks: Sequence[Block], pitch: float, gap: float) -> Block:
     return Block(max(block.height for block in blocks) + gap, draw)
 
 
-def boxed(block: Block, colour: str, left: float = 0.8, around: bool = True) -> Block:
+def boxed(block: Block, color: str, left: float = 0.8, around: bool = True) -> Block:
     """A block with a bar at its left and, `around`, a frame."""
     pad = 1.8 * MM if around else 0.4 * MM
     height = block.height + 2 * pad
 
     def draw(canvas: Any, x: float, y: float) -> None:
-        canvas.setFillColor(shade(colour))
+        canvas.setFillColor(shade(color))
         canvas.rect(x, y - height, left, height, stroke=0, fill=1)
         if around:
-            canvas.setStrokeColor(shade(colour))
+            canvas.setStrokeColor(shade(color))
             canvas.setLineWidth(1)
             canvas.rect(x, y - height, WIDTH, height, stroke=1, fill=0)
         block.draw(canvas, x + left + 2.5 * MM, y - pad)
@@ -221,11 +221,11 @@ def boxed(block: Block, colour: str, left: float = 0.8, around: bool = True) -> 
     return Block(height + 1.2 * MM, draw)
 
 
-def rule(colour: str = LINE, weight: float = 0.5, gap: float = 1.6 * MM) -> Block:
+def rule(color: str = LINE, weight: float = 0.5, gap: float = 1.6 * MM) -> Block:
     """A line over the whole width."""
 
     def draw(canvas: Any, x: float, y: float) -> None:
-        canvas.setStrokeColor(shade(colour))
+        canvas.setStrokeColor(shade(color))
         canvas.setLineWidth(weight)
         canvas.line(x, y - gap / 2, x + WIDTH, y - gap / 2)
 
@@ -245,12 +245,12 @@ def signature(face: Typeface, title: Sequence[Text], labels: Sequence[str], comm
         stack([words(face, one, inner) for one in title]).draw(canvas, left, y - 2 * MM)
         place = left
         for label, share in zip(labels, shares, strict=True):
-            words(face, Text(label, SMALL, colour=SOFT), inner * share).draw(
+            words(face, Text(label, SMALL, color=SOFT), inner * share).draw(
                 canvas, place, y - 11.5 * MM
             )
             canvas.line(place, y - 22 * MM, place + inner * share - 5 * MM, y - 22 * MM)
             place += inner * share
-        words(face, Text(comment, SMALL, colour=SOFT), inner).draw(canvas, left, y - 24 * MM)
+        words(face, Text(comment, SMALL, color=SOFT), inner).draw(canvas, left, y - 24 * MM)
 
     return Block(height, draw)
 
@@ -271,7 +271,7 @@ def gallery(pages: Pages, shelf: Shelf, bar: str, no_picture: str) -> None:
 
 def _shelf_title(face: Typeface, shelf: Shelf, bar: str) -> Block:
     name = Text(face.fit(shelf.name), 9.2, bold=True)
-    shown = Text(face.fit(shelf.shown), 9.2, colour=SOFT)
+    shown = Text(face.fit(shelf.shown), 9.2, color=SOFT)
 
     def draw(canvas: Any, x: float, y: float) -> None:
         chip(shelf.kind).draw(canvas, x, y - 0.8)
@@ -291,7 +291,7 @@ def _shelf_title(face: Typeface, shelf: Shelf, bar: str) -> Block:
                     (place + length, y - 9, place + length, y - 5),
                 ]
             )
-            line_block(face.fit(bar), Text("", SMALL, colour=SOFT)).draw(
+            line_block(face.fit(bar), Text("", SMALL, color=SOFT)).draw(
                 canvas, place + length + 1.5 * MM, y - 1.5
             )
 
@@ -301,11 +301,11 @@ def _shelf_title(face: Typeface, shelf: Shelf, bar: str) -> Block:
 def _thumbnail(face: Typeface, one: Thumbnail, no_picture: str) -> Block:
     said = [
         *(Text(part, TINY, bold=True) for part in one.leading.split(" / ")),
-        *([Text(one.note, TINY, colour=WARN)] if one.note else []),
-        Text(one.short_id, TINY, colour=SOFT),
+        *([Text(one.note, TINY, color=WARN)] if one.note else []),
+        Text(one.short_id, TINY, color=SOFT),
     ]
     caption = stack([words(face, text, CROP) for text in said])
-    missing = words(face, Text(no_picture, TINY, colour=SOFT), CROP, "center")
+    missing = words(face, Text(no_picture, TINY, color=SOFT), CROP, "center")
 
     def draw(canvas: Any, x: float, y: float) -> None:
         canvas.setFillColor(shade("#f2f2f2"))

@@ -10,10 +10,10 @@ from PIL import Image, ImageDraw, ImageFont
 from .geojson import rgb
 
 Rgb = NDArray[np.uint8]
-Colour = tuple[int, int, int]
+Color = tuple[int, int, int]
 
-WHITE: Colour = (255, 255, 255)
-INK: Colour = (34, 34, 34)
+WHITE: Color = (255, 255, 255)
+INK: Color = (34, 34, 34)
 LIGHT = 140
 """Luma, 0-255, from which dark letters read better than white ones."""
 
@@ -21,7 +21,7 @@ _fonts = threading.Lock()
 
 
 @lru_cache(maxsize=4096)
-def plate(text: str, size: int, ink: Colour, ground: Colour) -> Rgb:
+def plate(text: str, size: int, ink: Color, ground: Color) -> Rgb:
     """A line of text on a plain ground, (h, w, 3) uint8 RGB; the same array for the same words.
 
     `size` is the letters' size in px. The height depends on `size` alone, so plates line up.
@@ -38,9 +38,9 @@ def plate(text: str, size: int, ink: Colour, ground: Colour) -> Rgb:
     return made
 
 
-def label(text: str, size: int, colour: str) -> Rgb:
-    """Letters on a class's colour (`#rrggbb`), white or dark, whichever stands out."""
-    ground = rgb(colour)
+def label(text: str, size: int, color: str) -> Rgb:
+    """Letters on a class's color (`#rrggbb`), white or dark, whichever stands out."""
+    ground = rgb(color)
     return plate(text, size, INK if _luma(ground) > LIGHT else WHITE, ground)
 
 
@@ -58,9 +58,9 @@ def paste(canvas: Rgb, picture: Rgb, x: int, y: int) -> None:
         canvas[top:bottom, left:right] = picture[top - y : bottom - y, left - x : right - x]
 
 
-def _luma(colour: Colour) -> float:
+def _luma(color: Color) -> float:
     """Brightness to the eye, 0-255 (ITU-R BT.601)."""
-    red, green, blue = colour
+    red, green, blue = color
     return 0.299 * red + 0.587 * green + 0.114 * blue
 
 

@@ -1,4 +1,4 @@
-"""What was left out, shaded: a colour for each reason, the same on overlays and overviews."""
+"""What was left out, shaded: a color for each reason, the same on overlays and overviews."""
 
 from collections.abc import Mapping
 
@@ -15,23 +15,23 @@ SHADES: Mapping[str, tuple[int, int, int]] = {
     "out of focus": (30, 80, 200),
     "usable": (255, 255, 255),
 }
-"""The colour laid over what was left out, by kind; `usable`: there were cells enough."""
+"""The color laid over what was left out, by kind; `usable`: there were cells enough."""
 
 STRENGTH = 0.3
-"""How much of that colour is seen, 0-1."""
+"""How much of that color is seen, 0-1."""
 
 PAPER = (222, 214, 214)
-"""A smear's colour, of which a legend shows the shade."""
+"""A smear's color, of which a legend shows the shade."""
 
 
 def shade(part: Rgb, kind: str) -> None:
-    """Lays a kind's colour over a part of a picture, in place."""
+    """Lays a kind's color over a part of a picture, in place."""
     tint = np.array(SHADES[kind], np.float32)
     part[:] = np.rint(part * (1 - STRENGTH) + tint * STRENGTH).astype(np.uint8)
 
 
 def swatch(kind: str, reason: str, size: int) -> Rgb:
-    """A kind's colour and, in letters of a size (px), why it was left out."""
+    """A kind's color and, in letters of a size (px), why it was left out."""
     name = "not read" if kind == "usable" else f"left out: {kind}"
     words = plate(name if reason == kind else f"{name} ({reason})", size, INK, WHITE)
     chip = np.full((words.shape[0], words.shape[0], 3), 255, np.uint8)

@@ -59,14 +59,14 @@ def _sheet(
     for i, (picture, caption) in enumerate(zip(pictures, captions, strict=True)):
         x, y = GAP_PX + i % COLUMNS * pitch_x, top + i // COLUMNS * pitch_y
         paste(sheet, picture, x, y)
-        cv2.rectangle(sheet, (x - 1, y - 1), (x + side, y + side), rgb(kind.colour), 2)
+        cv2.rectangle(sheet, (x - 1, y - 1), (x + side, y + side), rgb(kind.color), 2)
         for n, words_px in enumerate(caption):
             paste(sheet, words_px, x, y + side + 2 + n * line)
     return sheet
 
 
 def _title(kind: CellType, shown: int, total: int) -> Rgb:
-    chip = label(kind.abbreviation, TITLE_PX, kind.colour)
+    chip = label(kind.abbreviation, TITLE_PX, kind.color)
     count = f"{total}" if shown == total else f"{shown} of {total}, a fair sample"
     return np.hstack([chip, plate(f"{kind.title}: {count}", TITLE_PX, INK, WHITE)])
 

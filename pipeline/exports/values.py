@@ -162,7 +162,7 @@ def _bar(
 
 
 def blood_rows(report: SmearReport, texts: Texts) -> tuple[ValueRow, ...]:
-    """Counts in blood; none without the analyser's."""
+    """Counts in blood; none without the analyzer's."""
     return tuple(value_row(m, texts) for m in report.measurements if m.unit == PER_LITRE)
 
 

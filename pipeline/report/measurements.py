@@ -11,7 +11,7 @@ from .statistics import Estimate, per_hundred
 
 COUNTED_SO, CORRECTED, GIVEN, ESTIMATED = "counted", "corrected", "given", "estimated"
 """Where a number comes from: the cells as named; those, with the classifier's own errors allowed
-for; the analyser; or the pictures, which know no volume of blood."""
+for; the analyzer; or the pictures, which know no volume of blood."""
 
 PER_FIELD, PER_1000_RED = "/field", "/1000 RBC"
 
@@ -44,7 +44,7 @@ def measurements(
     """Everything that follows from a differential.
 
     Shares, the shares corrected for the classifier's errors, nucleated red cells and the
-    neutrophil-to-lymphocyte ratio; with a white cell count of the analyser, counts in blood.
+    neutrophil-to-lymphocyte ratio; with a white cell count of the analyzer, counts in blood.
     """
 
     def held(analyte: str, unit: str, kind: str, one: Estimate | None) -> Measurement:

@@ -1,4 +1,4 @@
-"""What is known of the blood on a slide from elsewhere: whose it is, and the analyser's count."""
+"""What is known of the blood on a slide from elsewhere: whose it is, and the analyzer's count."""
 
 import csv
 import math
@@ -11,7 +11,7 @@ from leukodiff.core.errors import InputError
 SEXES = ("female", "male")
 
 MOST_WHITE_CELLS = 1000.0
-"""White cells in 10^9/L: more is another unit. The highest counts of leukaemias are below it."""
+"""White cells in 10^9/L: more is another unit. The highest counts of leukemias are below it."""
 
 OLDEST = 130.0
 
@@ -21,7 +21,7 @@ class Sample:
     """A slide's blood. Everything may be unknown: empty, or `None`.
 
     `sample_id` and `patient` are the laboratory's own words. `sex` is one of `SEXES`. `age_years`
-    0-130. `wbc_count` is the analyser's white cell count, 10^9/L. `collected` is a date as text.
+    0-130. `wbc_count` is the analyzer's white cell count, 10^9/L. `collected` is a date as text.
 
     Raises:
         InputError: a value that can't be, in one line that says what is expected.
@@ -48,7 +48,7 @@ def _require_white_cells(count: float) -> None:
         return
     asked = f"white cell count: expected 10^9/L, such as 6.2, not {count:g}"
     if math.isfinite(count) and count > MOST_WHITE_CELLS:
-        asked += f" (per microlitre? that would be {count / 1000:g})"
+        asked += f" (per microliter? that would be {count / 1000:g})"
     raise InputError(asked)
 
 

@@ -4,22 +4,22 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from leukodiff.core.errors import InputError
 from leukodiff.core.cpu import cores
-
-from .scheduler import Crew
-from .observer import NOBODY, Keeper
-from .lock import held
-from .progress import OnProgress, Progress
-from .run import Run
-from .settings import AnalyzeSettings
-from .summary import RunSummary
-from leukodiff.pipeline.exports.html import report_template
-from .paths import AnyPath, as_paths
+from leukodiff.core.errors import InputError
 from leukodiff.pipeline.analysis.models import Models, load_models
-from .output import prepare
+from leukodiff.pipeline.exports.html import report_template
 from leukodiff.pipeline.slides import open_scan
 from leukodiff.pipeline.slides.discover import Slide, find_slides
+
+from .lock import held
+from .observer import NOBODY, Keeper
+from .output import prepare
+from .paths import AnyPath, as_paths
+from .progress import OnProgress, Progress
+from .run import Run
+from .scheduler import Crew
+from .settings import AnalyzeSettings
+from .summary import RunSummary
 
 __all__ = ["AnalyzeSettings", "Keeper", "OnProgress", "RunSummary", "analyze", "analyze_slides"]
 
@@ -112,5 +112,3 @@ def _open_first(scans: Sequence[Slide], keeper: Keeper) -> None:
             with keeper.under_way(*work), suppress(InputError):
                 open_scan(slide.path).close()
             return
-
-

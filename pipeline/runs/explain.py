@@ -14,19 +14,19 @@ from leukodiff.classifier.crops import cut_crops
 from leukodiff.classifier.infer import Classifier
 from leukodiff.classifier.occlusion import occlusion_map
 from leukodiff.classifier.segmentation import Outline, outline
-from leukodiff.datasets.vocabulary import BY_NAME
 from leukodiff.core.errors import InputError
-
+from leukodiff.datasets.vocabulary import BY_NAME
+from leukodiff.pipeline.analysis.windows import ROUND_A_CELL_UM, round_about
 from leukodiff.pipeline.exports.plates import INK, WHITE, paste, plate
 from leukodiff.pipeline.exports.tables import without_formula
-from .output import RECORD, SlideFolder, writing
-from leukodiff.pipeline.analysis.windows import ROUND_A_CELL_UM, round_about
 from leukodiff.pipeline.slides import open_scan
+
+from .output import RECORD, SlideFolder, writing
 
 Rgb = NDArray[np.uint8]
 
 PANEL_PX, GAP_PX, LETTERS_PX = 384, 12, 17
-CELL_COLOUR, NUCLEUS_COLOUR = (0, 158, 115), (213, 94, 0)
+CELL_COLOR, NUCLEUS_COLOR = (0, 158, 115), (213, 94, 0)
 """Of the outlines: bluish green and vermilion (Okabe and Ito 2008)."""
 SMOOTH_PX = 5
 """How far lines and map are evened out."""
@@ -120,7 +120,7 @@ def find_cell(slide: Path, cell_id: str, sha256: str, image: Path | None = None)
 def _row(table: Path, cell_id: str) -> dict[str, str]:
     try:
         with table.open(newline="", encoding="utf-8") as file:
-            rows = [row for row in csv.DictReader(file) if row["cell_id"] in _spelt(cell_id)]
+            rows = [row for row in csv.DictReader(file) if row["cell_id"] in _spelled(cell_id)]
     except OSError as error:
         raise InputError(f"{table}: can't be read: {error.strerror}") from error
     if not rows:
@@ -128,7 +128,7 @@ def _row(table: Path, cell_id: str) -> dict[str, str]:
     return rows[0]
 
 
-def _spelt(text: str) -> tuple[str, str]:
+def _spelled(text: str) -> tuple[str, str]:
     """A name as it is and as a table has it."""
     return text, without_formula(text)
 
@@ -136,7 +136,7 @@ def _spelt(text: str) -> tuple[str, str]:
 def _path(slide: Path, record: Mapping[str, Any], field_id: str) -> Path:
     fields = zip(record["made_of"], record.get("paths", ()), strict=False)
     for (name, _), path in fields:
-        if field_id in _spelt(name):
+        if field_id in _spelled(name):
             return Path(path)
     raise InputError(f"{slide / RECORD}: does not say where {field_id} lies; give --image FILE")
 
@@ -189,21 +189,21 @@ def _picture(
 
 def _outlined(crop: Rgb, lines: Outline) -> Rgb:
     panel = _enlarged(crop)
-    for mask, colour in ((lines.cell, CELL_COLOUR), (lines.nucleus, NUCLEUS_COLOUR)):
+    for mask, color in ((lines.cell, CELL_COLOR), (lines.nucleus, NUCLEUS_COLOR)):
         smooth = cv2.GaussianBlur(_enlarged(mask.astype(np.float32)), (0, 0), SMOOTH_PX) > 0.5
         found, _ = cv2.findContours(smooth.astype(np.uint8), cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
-        cv2.drawContours(panel, found, -1, colour, 2, cv2.LINE_AA)
+        cv2.drawContours(panel, found, -1, color, 2, cv2.LINE_AA)
     return panel
 
 
 def _heated(crop: Rgb, lost: NDArray[np.float32]) -> Rgb:
-    """The crop in grey, the map laid over it in colour: the brighter, the more was lost."""
+    """The crop in gray, the map laid over it in color: the brighter, the more was lost."""
     heat = _enlarged(np.clip(lost / max(float(lost.max()), 1e-6), 0, 1))
     heat = np.asarray(cv2.GaussianBlur(heat, (0, 0), 2 * SMOOTH_PX), np.float32)
-    colours = cv2.applyColorMap((255 * heat).astype(np.uint8), cv2.COLORMAP_PLASMA)[:, :, ::-1]
-    grey = cv2.cvtColor(_enlarged(crop), cv2.COLOR_RGB2GRAY)[:, :, None]
+    colors = cv2.applyColorMap((255 * heat).astype(np.uint8), cv2.COLORMAP_PLASMA)[:, :, ::-1]
+    gray = cv2.cvtColor(_enlarged(crop), cv2.COLOR_RGB2GRAY)[:, :, None]
     share = HEAT * heat[:, :, None]
-    return np.rint((1 - share) * grey + share * colours).astype(np.uint8)
+    return np.rint((1 - share) * gray + share * colors).astype(np.uint8)
 
 
 def _enlarged(picture: NDArray[Any]) -> NDArray[Any]:

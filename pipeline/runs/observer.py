@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 
-from .outcomes import SlideOutcome
 from .crash_log import WAITING
+from .outcomes import SlideOutcome
 
 Step = Callable[[], None]
 """Called when something that is under way has come a step further."""

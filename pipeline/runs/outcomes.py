@@ -4,7 +4,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from leukodiff.detector.areas import REASONS
-
 from leukodiff.pipeline.report.report import (
     ENOUGH,
     FAILED,

@@ -14,7 +14,6 @@ from traceback import format_exception
 from typing import Any
 
 from leukodiff.core.errors import LeukodiffError
-
 from leukodiff.core.files import all_to_disk, to_disk
 
 RECORD = "slide.json"

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from leukodiff.core.errors import InputError
-
+from leukodiff.pipeline.exports.bundle import ReportSettings, report_files
+from leukodiff.pipeline.exports.crops import Gallery, cut_crop, cut_from_scan
 from leukodiff.pipeline.exports.overlay import encode_jpeg
 from leukodiff.pipeline.exports.overview import shrunk
 from leukodiff.pipeline.exports.tables import (
@@ -21,14 +22,13 @@ from leukodiff.pipeline.exports.tables import (
     to_csv,
     without_formula,
 )
-from leukodiff.pipeline.exports.crops import Gallery, cut_crop, cut_from_scan
-from .output import RECORD, SlideFolder, write_whole
 from leukodiff.pipeline.report.report import SmearReport
-from leukodiff.pipeline.exports.bundle import ReportSettings, report_files
-from leukodiff.pipeline.slides import open_scan
-from .slide_job import VIEW_PX, VIEW_QUALITY
-from leukodiff.pipeline.slides.discover import Field, natural
 from leukodiff.pipeline.report.serialize import STORED, read_stored, to_json
+from leukodiff.pipeline.slides import open_scan
+from leukodiff.pipeline.slides.discover import Field, natural
+
+from .output import RECORD, SlideFolder, write_whole
+from .slide_job import VIEW_PX, VIEW_QUALITY
 
 CROPS_A_CLASS = 24
 

@@ -10,8 +10,6 @@ from typing import Any
 import pandas as pd
 
 from leukodiff.core.errors import InputError
-
-from .analyze import RunSummary
 from leukodiff.pipeline.exports.tables import (
     AREA_COLUMNS,
     CELL_COLUMNS,
@@ -22,10 +20,12 @@ from leukodiff.pipeline.exports.tables import (
     Row,
     to_csv,
 )
-from .paths import AnyPath
-from .output import RECORD, SlideFolder
-from .rerender import slide_folders
 from leukodiff.pipeline.report.validate import LARGEST
+
+from .analyze import RunSummary
+from .output import RECORD, SlideFolder
+from .paths import AnyPath
+from .rerender import slide_folders
 
 WORDS = frozenset(
     {"slide_id", "field_id", "cell_id", "cell_type", "reviewed_as", "note", "status", "error"}

@@ -6,15 +6,15 @@ from pathlib import Path
 from typing import Any
 
 from leukodiff.core.errors import InputError
-
-from .outcomes import SlideOutcome, failed_slide
-from .output import SlideFolder
 from leukodiff.pipeline.report.report import DONE
-from .slide_job import Making
 from leukodiff.pipeline.slides.discover import Slide, is_made_of, stamp_of
+
 from .failures import noted_failures
 from .observer import NOBODY, Keeper
+from .outcomes import SlideOutcome, failed_slide
+from .output import SlideFolder
 from .settings import AnalyzeSettings
+from .slide_job import Making
 
 IsSame = Callable[[Slide, Sequence[Sequence[str]] | None], bool]
 """Whether a slide's files are still those told: name and checksum of each."""

@@ -12,20 +12,20 @@ from pathlib import Path
 from secrets import token_hex
 
 from leukodiff.core.cpu import cores
-
-from leukodiff.pipeline.exports.tables import COUNT_COLUMNS, Row, slides_csv, to_csv
 from leukodiff.pipeline.analysis.models import Models
-from .outcomes import SlideOutcome
-from .output import OutputError, SlideFolder, prepare, standing_records, write_whole
+from leukodiff.pipeline.exports.tables import COUNT_COLUMNS, Row, slides_csv, to_csv
 from leukodiff.pipeline.report.report import FAILED, Provenance
-from .slide_job import Making, SlideJob, made_by
 from leukodiff.pipeline.slides.discover import Slide, natural, passed_over
+
 from .failures import note_failure
 from .observer import NOBODY, Keeper
+from .outcomes import SlideOutcome
+from .output import OutputError, SlideFolder, prepare, standing_records, write_whole
 from .resume import Plan, plan
 from .settings import AnalyzeSettings
-from .summary import RunSummary
 from .signals import LAST_S, undisturbed
+from .slide_job import Making, SlideJob, made_by
+from .summary import RunSummary
 
 RUN = "run.json"
 

@@ -8,11 +8,12 @@ from functools import partial
 from queue import SimpleQueue
 from threading import Event
 
-from .opencv_threads import one_opencv_thread
 from leukodiff.pipeline.analysis import Workers
-from .slide_job import SlideJob
+
+from .opencv_threads import one_opencv_thread
 from .progress import Progress
 from .signals import undisturbed
+from .slide_job import SlideJob
 
 PATIENCE_S = 1.0
 """How long a run that is stopped waits for what is under way."""

@@ -4,7 +4,6 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from leukodiff.core.errors import InputError
-
 from leukodiff.pipeline.analysis import ReadingSettings
 from leukodiff.pipeline.exports.bundle import ReportSettings
 

@@ -13,17 +13,39 @@ import numpy as np
 from numpy.typing import NDArray
 
 from leukodiff.classifier.predictions import Predictions
-from leukodiff.detector.detections import Detections
 from leukodiff.core.errors import InputError, LeukodiffError, ModelFileError
-
-from .observer import NOBODY, Keeper
+from leukodiff.detector.detections import Detections
+from leukodiff.pipeline.analysis import (
+    Enough,
+    FieldReader,
+    ReadingSettings,
+    Tell,
+    Workers,
+    read_scan,
+)
+from leukodiff.pipeline.analysis.models import Models
+from leukodiff.pipeline.exports.bundle import ReportSettings, report_files
+from leukodiff.pipeline.exports.crops import CROPS_ON_SHEET, Gallery, cut_crop, cut_from_scan
 from leukodiff.pipeline.exports.geojson import cells_geojson
 from leukodiff.pipeline.exports.overlay import draw_left_out, draw_overlay, encode_jpeg
 from leukodiff.pipeline.exports.overview import draw_overview, shrunk
 from leukodiff.pipeline.exports.sheets import contact_sheets
 from leukodiff.pipeline.exports.tables import count_rows, slide_row
-from leukodiff.pipeline.exports.crops import CROPS_ON_SHEET, Gallery, cut_crop, cut_from_scan
-from leukodiff.pipeline.analysis.models import Models
+from leukodiff.pipeline.report.report import (
+    DONE,
+    FAILED,
+    LEFT_OUT,
+    Cell,
+    Provenance,
+    SmearReport,
+    one_line,
+)
+from leukodiff.pipeline.report.scale import SlideScale
+from leukodiff.pipeline.report.serialize import STORED, to_json
+from leukodiff.pipeline.slides import Scan, open_scan
+from leukodiff.pipeline.slides.discover import Field, Slide, digest_of, stamp_of
+
+from .observer import NOBODY, Keeper
 from .outcomes import (
     Crops,
     FieldOutcome,
@@ -36,13 +58,6 @@ from .outcomes import (
     read_field,
 )
 from .output import RECORD, OutputError, SlideFolder, log_error
-from leukodiff.pipeline.analysis import Enough, FieldReader, ReadingSettings, Tell, Workers, read_scan
-from leukodiff.pipeline.report.report import DONE, FAILED, LEFT_OUT, Cell, Provenance, SmearReport, one_line
-from leukodiff.pipeline.exports.bundle import ReportSettings, report_files
-from leukodiff.pipeline.report.scale import SlideScale
-from leukodiff.pipeline.slides import Scan, open_scan
-from leukodiff.pipeline.slides.discover import Field, Slide, digest_of, stamp_of
-from leukodiff.pipeline.report.serialize import STORED, to_json
 
 Rgb = NDArray[np.uint8]
 

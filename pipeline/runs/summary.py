@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from .outcomes import SlideOutcome
 from leukodiff.pipeline.report.report import DONE
+
+from .outcomes import SlideOutcome
 
 
 @dataclass(frozen=True)

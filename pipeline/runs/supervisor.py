@@ -54,10 +54,10 @@ def supervised(limit_s: float, say: Callable[[str], None]) -> tuple[Telling, Tro
         if idle_deaths > 1:
             say(f"given up: {_death(status)} twice, with no slide under way")
             sys.exit(STOPPED)
-        troubles = _learnt(troubles, child, status, limit_s, say)
+        troubles = _learned(troubles, child, status, limit_s, say)
 
 
-def _learnt(
+def _learned(
     troubles: Troubles, child: "Child", status: int, limit_s: float, say: Callable[[str], None]
 ) -> Troubles:
     if child.too_long:

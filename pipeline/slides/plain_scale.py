@@ -20,7 +20,7 @@ _READERS = ((b"\xff\xd8\xff", JpegImageFile), (b"\x89PNG", PngImageFile), (b"BM"
 def plain_scale(path: Path) -> Scale:
     """um/px as the header of a TIFF, PNG, JPEG or BMP has it; unknown where that is silent.
 
-    A TIFF may say it as a scan does, the others in dots per inch or metre. A file that is missing
+    A TIFF may say it as a scan does, the others in dots per inch or meter. A file that is missing
     or damaged says nothing: reading its pixels tells why.
     """
     try:

@@ -42,7 +42,7 @@ def find_levels(path: Path, file: "TiffFile") -> Found:
 
     Level 0 is the largest image. A smaller one of the same shape and the same kind of pixels is a
     level of it, whether it stands as a page of its own or in level 0's SubIFDs. In an OME-TIFF the
-    three colours may be pages of their own.
+    three colors may be pages of their own.
 
     Raises:
         InputError: level 0 is cut off, or its pixels are of a kind that can't be read.
@@ -96,17 +96,17 @@ def _images(
 ) -> list[list["TiffPage"]]:
     """Level 0 first, then what may be a level of it; each a list of its planes' pages."""
     equals = [page for page in pages if page.shape == main.shape]
-    colours = _colours(pages[0], equals)
-    subs = [list(_sub_pages(page, warnings)) for page in colours or [main]]
-    if colours:
-        return [colours, *(list(planes) for planes in zip(*subs, strict=False))]
+    colors = _colors(pages[0], equals)
+    subs = [list(_sub_pages(page, warnings)) for page in colors or [main]]
+    if colors:
+        return [colors, *(list(planes) for planes in zip(*subs, strict=False))]
     if len(equals) > 1:
         warnings.append(f"{len(equals) - 1} more images of full size (focus planes?) are not read")
     others = [page for page in (*pages, *subs[0]) if page.shape != main.shape]
     return [[main], *([page] for page in others)]
 
 
-def _colours(first: "TiffPage", equals: list["TiffPage"]) -> list["TiffPage"]:
+def _colors(first: "TiffPage", equals: list["TiffPage"]) -> list["TiffPage"]:
     """The pages of red, green and blue, where an OME-TIFF has them apart; none otherwise."""
     apart = first.is_ome and 'SizeC="3"' in first.description and first.samplesperpixel == 1
     return equals if apart and len(equals) == 3 else []
@@ -176,8 +176,8 @@ def _brightest(file: "TiffFile", part: Segments) -> int:
         places = list(part.places(index))
         if all(length for _, length in places):
             data = [_bytes(file, *place) for place in places]
-            colours = part.samples(data, index)[:, :, : part.pixels.colours]
-            brightest = max(brightest, int(colours.max(initial=0)))
+            colors = part.samples(data, index)[:, :, : part.pixels.colors]
+            brightest = max(brightest, int(colors.max(initial=0)))
     return brightest
 
 

@@ -18,7 +18,7 @@ WHITE_IS_ZERO, BLACK_IS_ZERO, RGB, PALETTE, YCBCR = 0, 1, 2, 3, 6
 """PhotometricInterpretation (TIFF 6.0)."""
 
 PREMULTIPLIED, STRAIGHT = 1, 2
-"""ExtraSamples: the last sample is the px's opacity, and the colours are multiplied by it or not.
+"""ExtraSamples: the last sample is the px's opacity, and the colors are multiplied by it or not.
 """
 
 _TURNS_TO_RGB = frozenset({6, 7, 33003, 33005, 34712, 34892, 50001, 50002, 52546})
@@ -30,14 +30,14 @@ class Pixels:
     """What a TIFF's samples mean.
 
     Attributes:
-        colours: samples of colour a px: 1 for grey and palettes, 3 for RGB.
+        colors: samples of color a px: 1 for gray and palettes, 3 for RGB.
         bits: that the brightest px takes, 1, 8 or up to 16.
         opacity: `PREMULTIPLIED` or `STRAIGHT` where the last sample is one, else 0.
         inverted: whether 0 is white.
         palette: (2**n, 3) uint8 RGB of each sample's value.
     """
 
-    colours: int
+    colors: int
     bits: int
     opacity: int = 0
     inverted: bool = False
@@ -47,14 +47,14 @@ class Pixels:
         """(h, w, samples) of uint8, uint16 or bool -> (h, w, 3) uint8 RGB."""
         if self.palette is not None:
             return np.asarray(self.palette[stored[:, :, 0]], np.uint8)
-        colour = self._eight_bits(stored[:, :, : self.colours])
+        color = self._eight_bits(stored[:, :, : self.colors])
         if self.inverted:
-            colour = ~colour
-        if self.colours == 1:
-            colour = np.repeat(colour, 3, axis=2)
+            color = ~color
+        if self.colors == 1:
+            color = np.repeat(color, 3, axis=2)
         if self.opacity:
-            colour = self._on_white(colour, stored[:, :, -1:])
-        return np.ascontiguousarray(colour)
+            color = self._on_white(color, stored[:, :, -1:])
+        return np.ascontiguousarray(color)
 
     def _eight_bits(self, stored: NDArray[Any]) -> Rgb:
         if stored.dtype == np.uint8 and self.bits == 8:
@@ -63,9 +63,9 @@ class Pixels:
             return stored.astype(np.uint8) * np.uint8(255)
         return np.asarray(np.minimum(np.right_shift(stored, self.bits - 8), 255), np.uint8)
 
-    def _on_white(self, colour: Rgb, opacity: NDArray[Any]) -> Rgb:
+    def _on_white(self, color: Rgb, opacity: NDArray[Any]) -> Rgb:
         share = opacity.astype(np.float32) / np.float32(np.iinfo(opacity.dtype).max)
-        own = colour * (share if self.opacity == STRAIGHT else np.float32(1))
+        own = color * (share if self.opacity == STRAIGHT else np.float32(1))
         return np.asarray(np.rint(np.minimum(own + 255 * (1 - share), 255)), np.uint8)
 
 
@@ -77,8 +77,8 @@ def pixels_of(page: "TiffPage", planes: int) -> Pixels:
     bits = int(page.bitspersample)
     if page.photometric == PALETTE and page.colormap is not None:
         return Pixels(1, bits, palette=np.ascontiguousarray(page.colormap.T >> 8).astype(np.uint8))
-    colours = 3 if samples >= 3 else 1
-    return Pixels(colours, bits, opacity, page.photometric == WHITE_IS_ZERO)
+    colors = 3 if samples >= 3 else 1
+    return Pixels(colors, bits, opacity, page.photometric == WHITE_IS_ZERO)
 
 
 def unreadable(page: "TiffPage") -> str:
@@ -86,7 +86,7 @@ def unreadable(page: "TiffPage") -> str:
     if page.dtype not in (np.uint8, np.uint16, np.bool_) or page.sampleformat != 1:
         return f"{page.dtype or 'unknown'} pixels have no known range; save it with 8 or 16 bits"
     if page.photometric not in (WHITE_IS_ZERO, BLACK_IS_ZERO, RGB, PALETTE, YCBCR):
-        return f"its colours are neither RGB, grey nor a palette ({page.photometric!s})"
+        return f"its colors are neither RGB, gray nor a palette ({page.photometric!s})"
     if page.photometric == YCBCR and page.compression not in _TURNS_TO_RGB:
         return "YCbCr pixels without JPEG can't be read; save it as RGB"
     return ""

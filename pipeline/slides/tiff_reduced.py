@@ -61,7 +61,7 @@ def _reductions(page: "TiffPage", part: Segments, following: float) -> Iterator[
                 width=-(-part.width // by),
                 height=part.height // by,
                 decoders=[_decoder(by, page.jpegtables)],
-                pixels=replace(part.pixels, colours=3),
+                pixels=replace(part.pixels, colors=3),
             )
 
 

@@ -24,7 +24,7 @@ GLASS = 255
 
 KEPT_TILES = 9
 """Of a region that touches more tiles than this only those that its edge cuts are kept decoded: its
-neighbours share them. Memory taken anew costs a third of what decoding does."""
+neighbors share them. Memory taken anew costs a third of what decoding does."""
 
 # What it has to say is said by us; a program without logging set up would show it beside that.
 logging.getLogger("tifffile").addHandler(logging.NullHandler())
@@ -34,7 +34,7 @@ class TiffScan(Scan):
     """A TIFF open for reading. Only the tiles or strips that a region touches are decoded.
 
     Sixteen-bit pixels are scaled by the camera's depth, the least of 8, 10, 12, 14 and 16 bits that
-    holds the brightest px of the coarsest level; grey becomes RGB; transparent is laid on white.
+    holds the brightest px of the coarsest level; gray becomes RGB; transparent is laid on white.
     """
 
     def __init__(

@@ -86,12 +86,12 @@ class Segments:
         """A segment as RGB, (h, w, 3); at the level's edge it may end there or reach beyond."""
         rgb = self.pixels.to_rgb(self.samples(planes, index))
         if rgb.shape[2:] != (3,):
-            raise ValueError(f"samples for three colours expected, got {rgb.shape}")
+            raise ValueError(f"samples for three colors expected, got {rgb.shape}")
         return rgb
 
 
 def segments_of(pages: Sequence["TiffPage"], level: Level) -> Segments:
-    """The segments of an image, whose colours may be pages of their own.
+    """The segments of an image, whose colors may be pages of their own.
 
     Raises:
         ValueError: some lie beyond the file's end or are missing, or they are too large to decode.

@@ -6,7 +6,7 @@ import pytest
 from leukodiff.classifier.crops import (
     WHITE,
     CropSettings,
-    background_colour,
+    background_color,
     cut_crops,
     white_balance,
 )
@@ -83,11 +83,11 @@ def test_one_crop_a_box(n):
 
 def test_background_is_the_brightest_tenth():
     image = smear(300, 300, 0.1, [(15, 15, 28)])
-    assert background_colour(image, (150, 150), 300) == pytest.approx(GLASS)
+    assert background_color(image, (150, 150), 300) == pytest.approx(GLASS)
 
 
 def test_background_of_nothing_is_white():
-    assert background_colour(np.zeros((4, 4, 3), np.uint8), (900, 900), 10) == pytest.approx(255)
+    assert background_color(np.zeros((4, 4, 3), np.uint8), (900, 900), 10) == pytest.approx(255)
 
 
 def test_white_balance_clips_what_is_brighter_than_glass():

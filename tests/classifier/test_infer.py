@@ -61,7 +61,7 @@ def test_a_cut_cell_is_not_named_and_keeps_its_probabilities(write_classifier, s
 
 
 def test_crops_alone_are_named_alike(write_classifier, smear):
-    """Labelled crops are measured by the same path as the cells of a field."""
+    """Labeled crops are measured by the same path as the cells of a field."""
     classifier = Classifier.load(write_classifier(atypical=True), threads=1)
     crops = cut_crops(smear[0], smear[1], 0.2, classifier.crop)
     one, other = (
@@ -104,7 +104,7 @@ def test_what_the_first_look_is_unsure_of_is_looked_at_again(write_classifier, s
 
 
 def test_hiding_what_a_class_is_told_by_costs_it_evidence(write_classifier):
-    """The tiny model sees the mean colour: hiding an even part of a crop changes nothing."""
+    """The tiny model sees the mean color: hiding an even part of a crop changes nothing."""
     classifier = Classifier.load(write_classifier(), threads=1)
     crop = np.full((64, 64, 3), 240, np.uint8)
     assert occlusion_map(classifier, crop, 0) == pytest.approx(0, abs=1e-4)

@@ -4,17 +4,17 @@ from collections.abc import Iterable
 
 import pytest
 
-from leukodiff.datasets.fields import LabelledField
+from leukodiff.datasets.fields import LabeledField
 from leukodiff.datasets.registry import load_dataset
 from leukodiff.datasets.splits import TEST, apart_from
 
 
-def groups(fields: Iterable[LabelledField]) -> set[str]:
+def groups(fields: Iterable[LabeledField]) -> set[str]:
     return {field.group for field in fields}
 
 
 @pytest.fixture(scope="module")
-def fields(data_root) -> list[LabelledField]:
+def fields(data_root) -> list[LabeledField]:
     names = ("pbc", "bccd", "kaggle_blood_cells", "txl_pbc")
     return [field for name in names for field in load_dataset(name)]
 

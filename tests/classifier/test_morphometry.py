@@ -78,7 +78,7 @@ def test_which_cells_overlap(rows, expected):
     assert overlapping(boxes(*rows)).tolist() == [bool(one) for one in expected]
 
 
-def test_neighbours_are_found_as_by_looking_at_every_pair():
+def test_neighbors_are_found_as_by_looking_at_every_pair():
     rng = np.random.default_rng(0)
     corner, side = rng.uniform(0, 600, (300, 2)), rng.uniform(20, 60, (300, 2))
     xyxy = np.concatenate([corner, corner + side], axis=1).astype(np.float32)
@@ -150,18 +150,18 @@ def test_what_has_no_nucleus_has_no_measures():
 
 
 @pytest.mark.parametrize(
-    ("colour", "note"),
+    ("color", "note"),
     [
         pytest.param((110, 70, 160), "", id="a nucleus"),
         pytest.param((60, 40, 70), DIRT, id="nearly black"),
         pytest.param((30, 30, 30), DIRT, id="black"),
     ],
 )
-def test_what_is_dark_in_every_colour_is_dirt(colour, note):
+def test_what_is_dark_in_every_color_is_dirt(color, note):
     import cv2
 
     image = np.full((300, 300, 3), 240, np.uint8)
-    cv2.circle(image, (150, 150), 28, colour, -1, cv2.LINE_AA)
+    cv2.circle(image, (150, 150), 28, color, -1, cv2.LINE_AA)
     (facts,) = looked_at(image, boxes((120, 120, 180, 180)))
     assert facts.note == note
     assert (facts.cell_um2 is None) == bool(note)

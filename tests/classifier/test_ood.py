@@ -20,13 +20,13 @@ def sure(n: int) -> np.ndarray:
     return SURE.repeat(n, 0) + np.linspace(-1, 1, n, dtype=np.float32)[:, None]
 
 
-LEARNT = familiar(
+LEARNED = familiar(
     np.concatenate([cells(200, ONE, 1), cells(200, TWO, 2)]), sure(400), np.repeat([0, 1], 200), 2
 )
 
 
-def test_what_it_learnt_from_scores_about_a_half():
-    score = LEARNT.score(np.concatenate([cells(200, ONE, 1), cells(200, TWO, 2)]), sure(400))
+def test_what_it_learned_from_scores_about_a_half():
+    score = LEARNED.score(np.concatenate([cells(200, ONE, 1), cells(200, TWO, 2)]), sure(400))
     assert float(np.median(score)) == pytest.approx(0.5, abs=0.1)
     assert ((score > 0) & (score < 1)).all()
 
@@ -40,25 +40,25 @@ def test_what_it_learnt_from_scores_about_a_half():
     ],
 )
 def test_a_cell_elsewhere_scores_higher_than_those_of_the_classes(place):
-    usual = LEARNT.score(np.concatenate([cells(100, ONE, 3), cells(100, TWO, 4)]), sure(200))
-    odd = LEARNT.score(cells(100, place, 5), sure(100))
+    usual = LEARNED.score(np.concatenate([cells(100, ONE, 3), cells(100, TWO, 4)]), sure(200))
+    odd = LEARNED.score(cells(100, place, 5), sure(100))
     assert float(np.median(odd)) > float(np.quantile(usual, 0.85))
 
 
 def test_a_cell_that_no_class_holds_for_scores_higher():
     same = cells(1, ONE, 3)
     none = np.zeros((1, 3), np.float32)
-    assert LEARNT.score(same, none) > LEARNT.score(same, SURE)
+    assert LEARNED.score(same, none) > LEARNED.score(same, SURE)
 
 
-def test_a_class_without_cells_has_no_centre_and_no_cells_have_no_scores():
-    learnt = familiar(cells(50, TWO, 6), sure(50), np.ones(50, np.int64), 3)
-    assert learnt.centres.shape == (1, 6)
-    assert learnt.score(np.zeros((0, 6), np.float32), np.zeros((0, 3), np.float32)).shape == (0,)
+def test_a_class_without_cells_has_no_center_and_no_cells_have_no_scores():
+    learned = familiar(cells(50, TWO, 6), sure(50), np.ones(50, np.int64), 3)
+    assert learned.centers.shape == (1, 6)
+    assert learned.score(np.zeros((0, 6), np.float32), np.zeros((0, 3), np.float32)).shape == (0,)
 
 
 def test_cells_that_are_all_alike_are_still_told_from_another():
     alike = np.ones((9, 4), np.float32)
-    learnt = familiar(alike, sure(9), np.zeros(9, np.int64), 1)
-    usual = learnt.score(alike, sure(9)).max()
-    assert usual < learnt.score(np.zeros((1, 4), np.float32), SURE)[0]
+    learned = familiar(alike, sure(9), np.zeros(9, np.int64), 1)
+    usual = learned.score(alike, sure(9)).max()
+    assert usual < learned.score(np.zeros((1, 4), np.float32), SURE)[0]

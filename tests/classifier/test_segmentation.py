@@ -119,8 +119,8 @@ def test_sharpness_tells_defocus_whatever_the_stain() -> None:
 
 def glass(*discs: tuple[int, tuple[int, int, int]]) -> NDArray[np.uint8]:
     image = np.full((128, 128, 3), 245, np.uint8)
-    for radius, colour in discs:
-        cv2.circle(image, (64, 64), radius, colour, -1, cv2.LINE_AA)
+    for radius, color in discs:
+        cv2.circle(image, (64, 64), radius, color, -1, cv2.LINE_AA)
     return image
 
 
@@ -154,9 +154,9 @@ def test_a_disc_is_measured_at_any_size_of_the_crop(size: int) -> None:
     um_per_px = 24 / size
     crop = np.full((size, size, 3), 245, np.uint8)
     middle = (size / 2 - 0.5) * 16
-    for um, colour in ((6.0, (190, 180, 225)), (4.0, NUCLEUS)):
+    for um, color in ((6.0, (190, 180, 225)), (4.0, NUCLEUS)):
         radius = round(um / um_per_px * 16)
-        cv2.circle(crop, (round(middle),) * 2, radius, colour, -1, cv2.LINE_AA, 4)
+        cv2.circle(crop, (round(middle),) * 2, radius, color, -1, cv2.LINE_AA, 4)
     found = outline(crop, (12 / um_per_px,) * 2, um_per_px)
     assert found.cell_um2 == pytest.approx(np.pi * 36, rel=0.09)
     assert found.nucleus_um2 == pytest.approx(np.pi * 16, rel=0.11)

@@ -1,4 +1,4 @@
-"""Crops of one smear under any lamp and dye come out in one colour."""
+"""Crops of one smear under any lamp and dye come out in one color."""
 
 import numpy as np
 import pytest
@@ -12,7 +12,7 @@ PLACES = {"glass": (2, 2), "nucleus": (48, 48), "cytoplasm": (48, 66), "red cell
 
 def smear(dye: np.ndarray, lamp: tuple[float, float, float] = (245, 245, 245)) -> np.ndarray:
     """A crop: nucleus in cytoplasm in the middle, red cells round it. `dye` (3, 3) turns optical
-    densities of the reference colours into others."""
+    densities of the reference colors into others."""
     down, across = np.mgrid[0:96, 0:96]
     density = np.zeros((96, 96, 3))
     for y, x in ((12, 48), (84, 48), (48, 8), (48, 88)):
@@ -23,12 +23,12 @@ def smear(dye: np.ndarray, lamp: tuple[float, float, float] = (245, 245, 245)) -
     return np.asarray(np.clip(light, 0, 255), np.uint8)
 
 
-def colours(crop: np.ndarray) -> np.ndarray:
+def colors(crop: np.ndarray) -> np.ndarray:
     done = to_references(crop[None], CROP)[0]
     return np.array([done[place] for place in PLACES.values()], float)
 
 
-USUAL = colours(smear(np.eye(3)))
+USUAL = colors(smear(np.eye(3)))
 
 OTHERS = {
     "pale stain": (0.4 * np.eye(3), (245, 245, 245)),
@@ -40,9 +40,9 @@ OTHERS = {
 
 
 @pytest.mark.parametrize(("dye", "lamp"), OTHERS.values(), ids=OTHERS.keys())
-def test_another_laboratory_s_crop_comes_out_in_the_reference_colours(dye, lamp):
+def test_another_laboratory_s_crop_comes_out_in_the_reference_colors(dye, lamp):
     before = np.abs(np.array([smear(dye, lamp)[p] for p in PLACES.values()]) - USUAL).max()
-    after = np.abs(colours(smear(dye, lamp)) - USUAL).max()
+    after = np.abs(colors(smear(dye, lamp)) - USUAL).max()
     assert before > 20
     assert after <= 4
 

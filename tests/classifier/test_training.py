@@ -15,9 +15,9 @@ from leukodiff.classifier.augmentation import (  # noqa: E402
     Augmentation,
     after_references,
     augment,
-    centre_views,
+    center_views,
 )
-from leukodiff.classifier.cells import labelled_cells  # noqa: E402
+from leukodiff.classifier.cells import labeled_cells  # noqa: E402
 from leukodiff.classifier.crops import CropSettings  # noqa: E402
 from leukodiff.classifier.evaluation.evaluate import evaluate_classifier  # noqa: E402
 from leukodiff.classifier.export import (  # noqa: E402
@@ -40,27 +40,27 @@ from leukodiff.classifier.train import (  # noqa: E402
 )
 from leukodiff.core.errors import DataError, InputError, ModelFileError  # noqa: E402
 from leukodiff.datasets.bccd import bccd_test_scenes  # noqa: E402
-from leukodiff.datasets.fields import LabelledField  # noqa: E402
+from leukodiff.datasets.fields import LabeledField  # noqa: E402
 from leukodiff.runtime.metadata import metadata_path, write_metadata  # noqa: E402
 from leukodiff.runtime.onnx_import import restore_norms  # noqa: E402
 
-COLOURS = {"neutrophil": (190, 60, 200), "eosinophil": (240, 120, 60)}
+COLORS = {"neutrophil": (190, 60, 200), "eosinophil": (240, 120, 60)}
 
 
 @pytest.fixture(scope="module")
-def fields(tmp_path_factory) -> list[LabelledField]:
-    """Twelve fields of 64 px at 0.5 um/px: one disc each, its colour the class."""
+def fields(tmp_path_factory) -> list[LabeledField]:
+    """Twelve fields of 64 px at 0.5 um/px: one disc each, its color the class."""
     folder = tmp_path_factory.mktemp("cells")
     made = []
     for i in range(12):
-        name = list(COLOURS)[i % 2]
+        name = list(COLORS)[i % 2]
         image = np.full((64, 64, 3), 235, np.uint8)
-        cv2.circle(image, (32, 32), 12, COLOURS[name], -1)
+        cv2.circle(image, (32, 32), 12, COLORS[name], -1)
         path = folder / f"{i}.png"
         cv2.imwrite(str(path), image[:, :, ::-1])
         split = ("train", "train", "train", "train", "val", "test")[i // 2]
         box = np.array([[20, 20, 44, 44]], np.float32)
-        made.append(LabelledField(path, box, (name,), split, "painted", str(i), 0.5))
+        made.append(LabeledField(path, box, (name,), split, "painted", str(i), 0.5))
     return made
 
 
@@ -69,7 +69,7 @@ def settings(out: Path, epochs: int = 2) -> ClassifierTraining:
         out=out,
         architecture="test_efficientnet",
         weights="none",
-        classes=tuple(COLOURS),
+        classes=tuple(COLORS),
         crop=CropSettings(window_um=24, size_px=32),
         epochs=epochs,
         batch_size=4,
@@ -125,19 +125,19 @@ def test_bccd_s_test_split_is_held_out_where_bccd_is_not_given(
 def test_a_source_without_a_scale_is_named(fields):
     lost = replace(fields[0], um_per_px=None)
     with pytest.raises(DataError, match="scale"):
-        labelled_cells([lost], tuple(COLOURS), CropSettings())
+        labeled_cells([lost], tuple(COLORS), CropSettings())
 
 
 def test_the_exported_file_says_what_torch_says(fields, trained, tmp_path):
     out = tmp_path / "tiny.onnx"
     metadata = export_classifier(trained, fields, out, ExportNotes(command="train classifier"))
-    assert metadata.classes == tuple(COLOURS)
+    assert metadata.classes == tuple(COLORS)
     assert metadata.training_data == (
         {"name": "painted", "split": "train", "cells": "8"},
         {"name": "painted", "split": "val", "cells": "2"},
     )
     classifier = Classifier.load(out)
-    cells = labelled_cells(fields, metadata.classes, classifier.crop)
+    cells = labeled_cells(fields, metadata.classes, classifier.crop)
     assert set(metadata.thresholds) == {"reject", "atypical"}
     errors = metadata.calibration["confusion"]
     assert sum(n for row in errors.values() for n in row.values()) == metadata.metrics["val_cells"]
@@ -164,7 +164,7 @@ def test_a_file_that_is_no_checkpoint_is_named(tmp_path):
         load_trained(tmp_path / "best.pt")
 
 
-def test_no_change_asked_for_leaves_the_centre_of_the_crop():
+def test_no_change_asked_for_leaves_the_center_of_the_crop():
     size = 32
     wide = torch.randint(0, 255, (1, round(size * MARGIN), round(size * MARGIN), 3)).byte()
     off = dict.fromkeys((field.name for field in dataclass_fields(Augmentation)), 0.0)
@@ -173,13 +173,13 @@ def test_no_change_asked_for_leaves_the_centre_of_the_crop():
     assert all(view.shape == (3, size, size) for view in views)
     assert all(0 <= float(view.min()) <= float(view.max()) <= 1 for view in views)
     margin = (round(size * MARGIN) - size) // 2
-    inner = centre_views(wide[:, margin:-margin, margin:-margin], size)[0]
+    inner = center_views(wide[:, margin:-margin, margin:-margin], size)[0]
     means = torch.stack([view.mean((1, 2)) for view in views])
     assert torch.allclose(means, inner.mean((1, 2)).expand_as(means), atol=0.08)
 
 
 def test_a_gpu_s_references_are_those_of_a_processor(fields):
-    cells = labelled_cells(fields, tuple(COLOURS), CropSettings())
+    cells = labeled_cells(fields, tuple(COLORS), CropSettings())
     expected = to_references(cells.crops, CropSettings()).astype(np.float64)
     views = torch.from_numpy(cells.crops).permute(0, 3, 1, 2).float() / 255
     said = to_references_batch(views, CropSettings()).permute(0, 2, 3, 1).numpy() * 255
@@ -188,7 +188,7 @@ def test_a_gpu_s_references_are_those_of_a_processor(fields):
 
 
 def test_small_sources_and_rare_classes_are_drawn_more_often(fields):
-    cells = labelled_cells(fields[:3], tuple(COLOURS), CropSettings(size_px=16))
+    cells = labeled_cells(fields[:3], tuple(COLORS), CropSettings(size_px=16))
     often, seldom = draw_weights(cells)[1], draw_weights(cells)[0]
     assert float(often / seldom) == pytest.approx(2**0.5)
 
@@ -201,7 +201,7 @@ def test_an_exported_classifier_is_trained_on(fields, trained, tmp_path):
     model = create_model(again)
     load_exported(model, out)
     classifier = Classifier.load(out)
-    cells = labelled_cells(fields, classifier.metadata.classes, classifier.crop)
+    cells = labeled_cells(fields, classifier.metadata.classes, classifier.crop)
     crops = to_references(cells.crops, classifier.crop)
     views = torch.from_numpy(crops).permute(0, 3, 1, 2).float() / 127.5 - 1
     from_file = classifier.model(crops)
@@ -219,7 +219,7 @@ def test_the_last_layer_alone_learns_what_a_laboratory_calls_its_cells(fields, t
     """The two names changed about: the network stays as it is, the last layer follows."""
     first = tmp_path / "first.onnx"
     export_classifier(trained, fields, first, ExportNotes())
-    names = list(COLOURS)
+    names = list(COLORS)
     others = [
         replace(field, source="table", cell_types=(names[1 - names.index(field.cell_types[0])],))
         for field in fields
@@ -231,11 +231,11 @@ def test_the_last_layer_alone_learns_what_a_laboratory_calls_its_cells(fields, t
     model, _ = load_trained(best)
     before = create_model(again)
     load_exported(before, first)
-    kept, learnt = before.state_dict(), model.state_dict()
-    changed = {name for name in kept if not torch.equal(kept[name], learnt[name])}
+    kept, learned = before.state_dict(), model.state_dict()
+    changed = {name for name in kept if not torch.equal(kept[name], learned[name])}
     assert changed == {"classifier.weight", "classifier.bias"}
     repeated = load_trained(same)[0].state_dict()
-    assert torch.equal(learnt["classifier.weight"], repeated["classifier.weight"])
+    assert torch.equal(learned["classifier.weight"], repeated["classifier.weight"])
     assert [line.split()[0] for line in lines] == ["before:", "after:"]
     facts = export_classifier(best, others, tmp_path / "on.onnx", ExportNotes())
     assert [one["name"] for one in facts.training_data] == ["table", "table", "painted", "painted"]

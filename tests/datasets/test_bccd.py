@@ -144,7 +144,7 @@ def test_scene_of_a_field() -> None:
 
 
 def test_scenes_of_the_official_test_split() -> None:
-    # 00205 is a test field, so 00276, which shows the same place, is not to be learnt either.
+    # 00205 is a test field, so 00276, which shows the same place, is not to be learned either.
     assert bccd_scene("BloodImage_00276") in bccd_test_scenes()
     assert bccd_scene("BloodImage_00000") not in bccd_test_scenes()
 

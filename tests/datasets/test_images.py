@@ -36,7 +36,7 @@ def deep(bits: int) -> NDArray[np.uint16]:
     return np.left_shift(picture().astype(np.uint16), bits - 8, dtype=np.uint16)
 
 
-def grey(image: NDArray[Any]) -> Save:
+def gray(image: NDArray[Any]) -> Save:
     return lambda path: Image.fromarray(np.ascontiguousarray(image[:, :, 0])).save(path)
 
 
@@ -66,7 +66,7 @@ def transparent_glass(mode: type[np.generic], opaque: int) -> NDArray[Any]:
     [
         ("a.jpg", pillow(quality=95), CELL, GLASS),
         ("progressive.jpg", pillow(quality=95, progressive=True), CELL, GLASS),
-        ("grey.jpg", pillow("L", quality=95), (88,) * 3, (208,) * 3),
+        ("gray.jpg", pillow("L", quality=95), (88,) * 3, (208,) * 3),
         ("cmyk.jpg", pillow("CMYK", quality=95), CELL, GLASS),
         ("a.png", pillow(), CELL, GLASS),
         ("a.tif", pillow(), CELL, GLASS),
@@ -78,11 +78,11 @@ def transparent_glass(mode: type[np.generic], opaque: int) -> NDArray[Any]:
         ("one bit.png", one_bit, (0,) * 3, (255,) * 3),
         ("palette.png", palette, CELL, GLASS),
         ("palette with transparency.png", palette_with_transparency, CELL, (255,) * 3),
-        ("grey and opacity.png", pillow("LA"), (88,) * 3, (208,) * 3),
+        ("gray and opacity.png", pillow("LA"), (88,) * 3, (208,) * 3),
         ("transparent.png", opencv(transparent_glass(np.uint8, 255)), CELL, (255,) * 3),
         ("16 bit transparent.png", opencv(transparent_glass(np.uint16, 65535)), CELL, (255,) * 3),
-        ("16 bit grey.png", grey(deep(16)), (180,) * 3, (200,) * 3),
-        ("12 bit grey.tif", grey(deep(12)), (180,) * 3, (200,) * 3),
+        ("16 bit gray.png", gray(deep(16)), (180,) * 3, (200,) * 3),
+        ("12 bit gray.tif", gray(deep(12)), (180,) * 3, (200,) * 3),
         ("16 bit.png", opencv(deep(16)), CELL, GLASS),
         ("16 bit.tif", opencv(deep(16)), CELL, GLASS),
         ("14 bit.png", opencv(deep(14)), CELL, GLASS),

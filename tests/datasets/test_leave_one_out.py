@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from leukodiff.core.errors import DataError
-from leukodiff.datasets.fields import LabelledField
+from leukodiff.datasets.fields import LabeledField
 from leukodiff.datasets.leave_one_out import (
     COPIES_OF,
     HELD_OUT,
@@ -22,9 +22,9 @@ from leukodiff.datasets.registry import DATASETS, load_dataset
 from leukodiff.datasets.splits import UNKNOWN
 
 
-def field(source: str, group: str, split: str = "train") -> LabelledField:
+def field(source: str, group: str, split: str = "train") -> LabeledField:
     box = np.array([[0, 0, 9, 9]], np.float32)
-    return LabelledField(Path(f"{group}.png"), box, ("monocyte",), split, source, group, 0.1)
+    return LabeledField(Path(f"{group}.png"), box, ("monocyte",), split, source, group, 0.1)
 
 
 def test_copies_belong_to_the_laboratory_of_their_originals():
@@ -84,7 +84,7 @@ def test_two_folders_with_the_same_file_names_are_two_laboratories(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("laboratory", "learnt", "words"),
+    ("laboratory", "learned", "words"),
     [
         pytest.param("pbc", ("bccd", "chula"), None, id="unseen"),
         pytest.param("pbc", ("bccd", "pbc"), "trained on pbc", id="seen"),
@@ -95,9 +95,9 @@ def test_two_folders_with_the_same_file_names_are_two_laboratories(tmp_path):
         pytest.param("mine", (), None, id="nothing is said"),
     ],
 )
-def test_a_model_that_has_seen_the_laboratory_is_refused(laboratory, learnt, words):
+def test_a_model_that_has_seen_the_laboratory_is_refused(laboratory, learned, words):
     (lab,) = by_laboratory([field(laboratory, "x")])
-    data = [{"name": name} for name in learnt]
+    data = [{"name": name} for name in learned]
     if words is None:
         require_unseen(Path("model.onnx"), data, lab)
         return

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from leukodiff.datasets.fields import LabelledField
+from leukodiff.datasets.fields import LabeledField
 from leukodiff.datasets.splits import apart_from, position, split_of
 
 
@@ -41,7 +41,7 @@ def test_bad_fractions(val: float, test: float) -> None:
 
 
 def test_apart_from_leaves_out_shared_and_unknown_groups() -> None:
-    fields = [LabelledField(Path(g), group=g) for g in ("a", "b", "unknown:c")]
-    held_out = [LabelledField(Path("x"), group="b")]
+    fields = [LabeledField(Path(g), group=g) for g in ("a", "b", "unknown:c")]
+    held_out = [LabeledField(Path("x"), group="b")]
     assert [f.group for f in apart_from(fields, held_out)] == ["a"]
     assert apart_from([], held_out) == []

@@ -1,4 +1,4 @@
-"""A detector that needs no weights: it finds the coloured discs that the tests draw."""
+"""A detector that needs no weights: it finds the colored discs that the tests draw."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -13,7 +13,7 @@ from leukodiff.detector.infer import Detector
 from leukodiff.runtime.metadata import ModelMetadata
 from leukodiff.runtime.model import Model
 
-COLOURS = ((120, 40, 160), (220, 120, 110), (60, 60, 200))
+COLORS = ((120, 40, 160), (220, 120, 110), (60, 60, 200))
 """What the tests paint a white cell, a red cell and a platelet in (RGB), on white."""
 
 BEST_PX = 40.0
@@ -26,7 +26,7 @@ def paint(
     """A field of discs, each (class, x, y, diameter in px)."""
     image = np.full((height, width, 3), 255, np.uint8)
     for class_id, x, y, diameter in cells:
-        cv2.circle(image, (x, y), diameter // 2, COLOURS[class_id], -1)
+        cv2.circle(image, (x, y), diameter // 2, COLORS[class_id], -1)
     return image
 
 
@@ -41,8 +41,8 @@ def find_discs(images: np.ndarray) -> dict[str, np.ndarray]:
 def rows_of_discs(image: np.ndarray) -> list[np.ndarray]:
     """Of one image, a row of nothing first."""
     rows = [np.zeros(7)]
-    for class_id, colour in enumerate(COLOURS):
-        near = (np.abs(image.astype(int) - colour).sum(axis=2) < 60).astype(np.uint8)
+    for class_id, color in enumerate(COLORS):
+        near = (np.abs(image.astype(int) - color).sum(axis=2) < 60).astype(np.uint8)
         for x, y, width, height, area in cv2.connectedComponentsWithStats(near)[2][1:]:
             if area < 12:
                 continue

@@ -73,8 +73,8 @@ def test_a_coarse_picture_still_shows_how_much_is_covered(um_per_px: float) -> N
 
 
 @pytest.mark.parametrize("grey", [0, 255], ids=["black", "white"])
-def test_beyond_the_scan_is_empty(grey: int) -> None:
-    beyond = np.full((400, 400, 3), grey, np.uint8)
+def test_beyond_the_scan_is_empty(gray: int) -> None:
+    beyond = np.full((400, 400, 3), gray, np.uint8)
     found = smear_areas(np.hstack([beyond, field(6500)]), UM_PER_PX, 200)
     assert found.kind == (EMPTY, USABLE)
     assert smear_areas(beyond, UM_PER_PX, 200).kind == (EMPTY,)

@@ -13,17 +13,17 @@ from leukodiff.datasets.vocabulary import is_white
 from leukodiff.detector.candidates import LARGEST_UM, MARGIN_UM, first_look, window_side
 from leukodiff.detector.letterbox import STRIDE, resized
 
-GLASS, RED_CELL, NUCLEUS, GREY = (235, 230, 225), (215, 160, 165), (110, 70, 160), (90, 90, 90)
+GLASS, RED_CELL, NUCLEUS, GRAY = (235, 230, 225), (215, 160, 165), (110, 70, 160), (90, 90, 90)
 
 
 def smear(discs: list[tuple[int, int, int, tuple[int, int, int]]], side: int = 160) -> np.ndarray:
-    """A field at 1 um/px: red cells in rows, and discs (x, y, diameter um, colour) on them."""
+    """A field at 1 um/px: red cells in rows, and discs (x, y, diameter um, color) on them."""
     image = np.full((side, side, 3), GLASS, np.uint8)
     for x in range(6, side, 14):
         for y in range(6, side, 14):
             cv2.circle(image, (x, y), 3, RED_CELL, -1)
-    for x, y, diameter, colour in discs:
-        cv2.circle(image, (x, y), diameter // 2, colour, -1)
+    for x, y, diameter, color in discs:
+        cv2.circle(image, (x, y), diameter // 2, color, -1)
     return image
 
 
@@ -48,7 +48,7 @@ def held(box: np.ndarray, candidates: np.ndarray, margin: float) -> bool:
         pytest.param([(0, 80, 8, NUCLEUS)], 1, id="cut by the edge"),
         pytest.param([(0, 0, 8, NUCLEUS)], 1, id="cut by the corner"),
         pytest.param([(80, 80, 2, NUCLEUS)], 0, id="a platelet"),
-        pytest.param([(80, 80, 12, GREY)], 0, id="grey dirt"),
+        pytest.param([(80, 80, 12, GRAY)], 0, id="gray dirt"),
         pytest.param([(80, 80, 30, RED_CELL)], 0, id="a heap of red cells"),
     ],
 )
@@ -139,7 +139,7 @@ NO_WHITE_CELL = {
 
 
 @pytest.mark.parametrize(("name", "step"), [("bccd", 6), ("txl_pbc", 8), ("chula", 6)])
-def test_no_labelled_white_cell_is_lost(data_root, monkeypatch, name: str, step: int) -> None:
+def test_no_labeled_white_cell_is_lost(data_root, monkeypatch, name: str, step: int) -> None:
     monkeypatch.setenv("LEUKODIFF_DATA", str(data_root))
     for field in load_dataset(name)[::step]:
         scale = field.um_per_px or 0.1

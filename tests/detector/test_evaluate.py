@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 from leukodiff.core.errors import DataError, LeukodiffError
-from leukodiff.datasets.fields import LabelledField
+from leukodiff.datasets.fields import LabeledField
 from leukodiff.detector.detections import Detections
 from leukodiff.detector.evaluate import evaluate_detector, figures
 from leukodiff.detector.resolution_sweep import Rung, coarsest_without_loss, resolution_ladder
@@ -25,16 +25,16 @@ CELLS = [(0, 60, 60, 50), (1, 150, 60, 40), (1, 220, 150, 40)]
 
 
 @pytest.fixture
-def field(tmp_path: Path, draw) -> LabelledField:
-    """One white and two red cells, all labelled, at the detector's working scale."""
+def field(tmp_path: Path, draw) -> LabeledField:
+    """One white and two red cells, all labeled, at the detector's working scale."""
     path = tmp_path / "field.png"
     cv2.imwrite(str(path), draw(CELLS)[..., ::-1])
     boxes = [(x - d / 2, y - d / 2, x + d / 2, y + d / 2) for _, x, y, d in CELLS]
     names = ("neutrophil", "red_cell", "red_cell")
-    return LabelledField(path, np.array(boxes, np.float32), names, um_per_px=0.1875)
+    return LabeledField(path, np.array(boxes, np.float32), names, um_per_px=0.1875)
 
 
-def test_a_perfect_detector(discs, field: LabelledField) -> None:
+def test_a_perfect_detector(discs, field: LabeledField) -> None:
     evaluation = evaluate_detector(discs(), [field, field])
     assert evaluation.map50 == pytest.approx(
         0.995, abs=0.006
@@ -49,7 +49,7 @@ def test_a_perfect_detector(discs, field: LabelledField) -> None:
     assert evaluation.disagreements == ()
 
 
-def test_a_class_without_labels_is_left_out_of_the_mean(discs, field: LabelledField) -> None:
+def test_a_class_without_labels_is_left_out_of_the_mean(discs, field: LabeledField) -> None:
     evaluation = evaluate_detector(discs(), [field])
     platelet = evaluation.of("platelet")
     assert math.isnan(platelet.ap50)
@@ -57,7 +57,7 @@ def test_a_class_without_labels_is_left_out_of_the_mean(discs, field: LabelledFi
     assert not math.isnan(evaluation.map50)
 
 
-def found(field: LabelledField, *cells: tuple[int, float, tuple[float, ...]]) -> Detections:
+def found(field: LabeledField, *cells: tuple[int, float, tuple[float, ...]]) -> Detections:
     return Detections(
         np.array([box for _, _, box in cells], np.float32).reshape(-1, 4),
         np.array([confidence for _, confidence, _ in cells], np.float32),
@@ -66,7 +66,7 @@ def found(field: LabelledField, *cells: tuple[int, float, tuple[float, ...]]) ->
     )
 
 
-def test_precision_recall_and_disagreements(discs, field: LabelledField) -> None:
+def test_precision_recall_and_disagreements(discs, field: LabeledField) -> None:
     first, second = (tuple(field.xyxy[i].tolist()) for i in (1, 2))
     cells = found(
         field,
@@ -90,7 +90,7 @@ def test_precision_recall_and_disagreements(discs, field: LabelledField) -> None
     ]
 
 
-def test_average_precision_by_hand(discs, field: LabelledField) -> None:
+def test_average_precision_by_hand(discs, field: LabeledField) -> None:
     # Right, wrong, right of two labels: precision 1 to recall 1/2, then 2/3 to recall 1.
     first, second = (tuple(field.xyxy[i].tolist()) for i in (1, 2))
     cells = found(field, (1, 0.9, first), (1, 0.8, (0.0, 0.0, 9.0, 9.0)), (1, 0.7, second))
@@ -98,23 +98,23 @@ def test_average_precision_by_hand(discs, field: LabelledField) -> None:
     assert evaluation.of("red_cell").ap50 == pytest.approx((1 + 2 / 3) / 2, abs=0.01)
 
 
-def test_fields_where_nothing_is_found(discs, field: LabelledField) -> None:
+def test_fields_where_nothing_is_found(discs, field: LabeledField) -> None:
     evaluation = figures(discs(), [(field, Detections.empty(CLASSES))])
     assert evaluation.map50 == 0.0
     assert len(evaluation.disagreements) == 3
 
 
-def test_the_order_of_fields_does_not_matter(discs, draw, field: LabelledField) -> None:
+def test_the_order_of_fields_does_not_matter(discs, draw, field: LabeledField) -> None:
     path = field.path.with_name("other.png")
     cv2.imwrite(str(path), draw([(0, 60, 60, 44), (1, 150, 60, 34)])[..., ::-1])
-    unlabelled = replace(field.keep([]), path=path)
-    orders = ([field, unlabelled], [unlabelled, field])
+    unlabeled = replace(field.keep([]), path=path)
+    orders = ([field, unlabeled], [unlabeled, field])
     one, other = (evaluate_detector(discs(), some) for some in orders)
     assert one.map50 < 0.99
     assert one.as_dict() == other.as_dict()
 
 
-def test_saved_files(discs, field: LabelledField, tmp_path: Path) -> None:
+def test_saved_files(discs, field: LabeledField, tmp_path: Path) -> None:
     evaluate_detector(discs(), [field]).save(tmp_path / "out")
     facts = json.loads((tmp_path / "out/evaluation.json").read_text())
     assert facts["sha256"] == "0" * 64
@@ -140,18 +140,18 @@ def test_saved_files(discs, field: LabelledField, tmp_path: Path) -> None:
     ],
 )
 @pytest.mark.filterwarnings("ignore")
-def test_what_cannot_be_evaluated(discs, field: LabelledField, change, words: str) -> None:
+def test_what_cannot_be_evaluated(discs, field: LabeledField, change, words: str) -> None:
     fields = [] if change is None else [replace(field, **change)]
     with pytest.raises(LeukodiffError, match=words):
         evaluate_detector(discs(), fields)
 
 
-def test_a_scale_given_for_fields_without_one(discs, field: LabelledField) -> None:
+def test_a_scale_given_for_fields_without_one(discs, field: LabeledField) -> None:
     evaluation = evaluate_detector(discs(), [replace(field, um_per_px=None)], um_per_px=0.1875)
     assert evaluation.of("white_cell").recall == 1.0
 
 
-def test_ladder(discs, field: LabelledField, tmp_path: Path) -> None:
+def test_ladder(discs, field: LabeledField, tmp_path: Path) -> None:
     detectors = [discs().at_scale(scale) for scale in (0.5, 0.1875)]
     rungs = resolution_ladder(detectors, [field], tmp_path / "ladder")
     assert [rung.um_per_px for rung in rungs] == [0.1875, 0.5]

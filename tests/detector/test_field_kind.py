@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from leukodiff.datasets.fields import LabelledField, no_boxes
+from leukodiff.datasets.fields import LabeledField, no_boxes
 from leukodiff.datasets.images import read_rgb
 from leukodiff.datasets.phantom import STAINS, Phantom, PhantomSettings, render
 from leukodiff.datasets.registry import load_dataset
@@ -144,7 +144,7 @@ def test_what_is_usual_comes_from_fields_with_cells_in_them() -> None:
 )
 def test_fields_that_people_read_are_left_in(data_root, monkeypatch, name: str, step: int) -> None:
     monkeypatch.setenv("LEUKODIFF_DATA", str(data_root))
-    smears: dict[str, list[tuple[LabelledField, FieldLook]]] = {}
+    smears: dict[str, list[tuple[LabeledField, FieldLook]]] = {}
     for one in load_dataset(name)[::step]:
         look = look_at(read_rgb(one.path), one.um_per_px or 0.1)
         smears.setdefault(one.group if name == "chula" else "", []).append((one, look))

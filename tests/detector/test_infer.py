@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from leukodiff.core.errors import InputError
 from leukodiff.detector.detections import Detections
 from leukodiff.detector.infer import cxcywh_to_xyxy, decode
-from leukodiff.detector.letterbox import PAD_GREY, STRIDE, canvas_size, on_canvas, resized
+from leukodiff.detector.letterbox import PAD_GRAY, STRIDE, canvas_size, on_canvas, resized
 from leukodiff.runtime.model import Outputs
 
 NAMES = ("white_cell", "red_cell", "platelet")
@@ -244,7 +244,7 @@ def test_canvas(shape: tuple[int, int], canvas: tuple[int, int]) -> None:
     assert all(side % STRIDE == 0 for side in canvas)
     assert min(x, y, canvas[1] - shape[1] - x, canvas[0] - shape[0] - y) >= 15
     assert not placed[y : y + shape[0], x : x + shape[1]].any()
-    assert (placed == PAD_GREY).sum() == placed.size - image.size
+    assert (placed == PAD_GRAY).sum() == placed.size - image.size
 
 
 def prediction(*rows: tuple[float, ...]) -> np.ndarray:
@@ -302,7 +302,7 @@ def test_overlap_comes_from_the_metadata(discs, calibration, n: int) -> None:
     assert len(detector.detect(np.zeros((100, 100, 3), np.uint8), 0.1875)) == n
 
 
-def test_boxes_from_centres() -> None:
+def test_boxes_from_centers() -> None:
     boxes = np.array([[10, 20, 4, 6]], np.float32)
     np.testing.assert_array_equal(cxcywh_to_xyxy(boxes), [[8, 17, 12, 23]])
     assert cxcywh_to_xyxy(boxes[:0]).shape == (0, 4)

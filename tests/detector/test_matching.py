@@ -44,7 +44,7 @@ BOX = (0, 0, 10, 10)
     [
         pytest.param([], [], [], [], id="nothing at all"),
         pytest.param([], [(0, BOX)], [], [], id="missed"),
-        pytest.param([(0, BOX)], [], [-1], [0], id="nothing labelled"),
+        pytest.param([(0, BOX)], [], [-1], [0], id="nothing labeled"),
         pytest.param([(0, BOX)], [(0, BOX)], [0], [10], id="exact"),
         pytest.param([(1, BOX)], [(0, BOX)], [-1], [0], id="the wrong class"),
         pytest.param([(0, (0, 0, 10, 8))], [(0, BOX)], [0], [7], id="0.8: levels to 0.80"),

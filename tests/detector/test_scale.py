@@ -11,13 +11,13 @@ def smear(draw, um_per_px: float, n_fields: int = 3, side: int = 900) -> list[np
     """Fields of red cells in rows, 7.5 um wide give or take 10 %."""
     diameter = 7.5 / um_per_px
     random = np.random.default_rng(0)
-    centres = np.arange(diameter, side - diameter / 2, diameter * 1.4)
+    centers = np.arange(diameter, side - diameter / 2, diameter * 1.4)
     return [
         draw(
             [
                 (1, int(x), int(y), int(diameter * random.uniform(0.9, 1.1)))
-                for x in centres
-                for y in centres
+                for x in centers
+                for y in centers
             ],
             side,
             side,
@@ -82,8 +82,8 @@ def counting(discs, shapes: list[tuple[int, ...]]):
 @pytest.mark.parametrize(
     ("side", "shape", "calls"),
     [
-        pytest.param(900, (4, 256, 256, 3), 4, id="two in each, no grey round them"),
-        pytest.param(250, (4, 288, 288, 3), 2, id="whole fields, grey round them"),
+        pytest.param(900, (4, 256, 256, 3), 4, id="two in each, no gray round them"),
+        pytest.param(250, (4, 288, 288, 3), 2, id="whole fields, gray round them"),
         pytest.param(256, (4, 288, 288, 3), 2, id="on the border"),
         pytest.param(257, (4, 256, 256, 3), 2, id="just larger: there is room for one"),
         pytest.param(511, (4, 256, 256, 3), 2, id="still one"),

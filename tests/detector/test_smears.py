@@ -13,7 +13,7 @@ import pytest
 from leukodiff.datasets.phantom import PhantomSettings, place, render
 from leukodiff.detector.detections import Detections
 from leukodiff.detector.infer import Detector
-from leukodiff.detector.letterbox import PAD_GREY, resized
+from leukodiff.detector.letterbox import PAD_GRAY, resized
 from leukodiff.detector.matching import iou_matrix
 from leukodiff.detector.tiles import ReadAt
 
@@ -92,7 +92,7 @@ def test_the_same_smear_at_half_and_double_size(shipped, fields, factor: float) 
 def test_a_mosaic_holds_the_sum_of_its_fields(shipped, fields) -> None:
     gap = 24
     wide, high = WIDTH + gap, HEIGHT + gap
-    mosaic = np.full((2 * high - gap, 2 * wide - gap, 3), PAD_GREY, np.uint8)
+    mosaic = np.full((2 * high - gap, 2 * wide - gap, 3), PAD_GRAY, np.uint8)
     parts = []
     for i, image in enumerate(fields):
         y, x = high * (i // 2), wide * (i % 2)

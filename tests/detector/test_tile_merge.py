@@ -202,7 +202,7 @@ def test_the_tile_that_sees_a_place_deepest_decides(left, right, expected) -> No
 
 
 def lattice(draw, n: int, side: int, pitch: int) -> np.ndarray:
-    """Cells on a jittered lattice: neighbours may touch, and overlap a little."""
+    """Cells on a jittered lattice: neighbors may touch, and overlap a little."""
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     corners = np.stack(np.meshgrid(*[np.arange(n) * pitch] * 2), axis=-1).reshape(-1, 2)
     corners = corners + rng.integers(0, 4, corners.shape)

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from leukodiff.detector.detections import Detections
-from leukodiff.detector.letterbox import PAD_GREY, resized
+from leukodiff.detector.letterbox import PAD_GRAY, resized
 from leukodiff.detector.tiles import on_scan, read_window, tile_boxes, windows_round
 
 NAMES = ("white_cell", "red_cell", "platelet")
@@ -167,11 +167,11 @@ def test_every_candidate_is_held_with_its_margin(cells, side, margin, beyond, ra
 
 def middle_of(box: np.ndarray, side: int) -> np.ndarray:
     half = np.minimum(box[2:] - box[:2], side) / 2
-    centre = (box[:2] + box[2:]) / 2
-    return np.concatenate([centre - half, centre + half])
+    center = (box[:2] + box[2:]) / 2
+    return np.concatenate([center - half, center + half])
 
 
-def test_neighbours_share_a_window() -> None:
+def test_neighbors_share_a_window() -> None:
     rng = np.random.default_rng(0)
     middles = np.stack(np.meshgrid(*[np.arange(200, 9800, 400)] * 2), -1).reshape(-1, 1, 2)
     corners = (middles + rng.uniform(-30, 10, (len(middles), 5, 2))).reshape(-1, 2)
@@ -208,7 +208,7 @@ def test_read_window(window, downsample: float, shape, seen) -> None:
     inside = np.zeros(shape, bool)
     inside[top:below, left:right] = True
     assert (image[inside] < 100).all()
-    assert (image[~inside] == PAD_GREY).all()
+    assert (image[~inside] == PAD_GRAY).all()
 
 
 def detections(*boxes: tuple[float, ...]) -> Detections:

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from leukodiff.core.errors import DataError, InputError, ModelFileError
-from leukodiff.datasets.fields import LabelledField
+from leukodiff.datasets.fields import LabeledField
 from leukodiff.detector.export import DetectorExport, detector_module, export_detector
 from leukodiff.detector.infer import SHIPPED, Detector
 from leukodiff.detector.train import DetectorTraining, train_detector
@@ -56,7 +56,7 @@ def settings(weights: Path, tmp_path_factory: pytest.TempPathFactory) -> Detecto
 
 
 @pytest.fixture(scope="module")
-def fields(tmp_path_factory: pytest.TempPathFactory) -> list[LabelledField]:
+def fields(tmp_path_factory: pytest.TempPathFactory) -> list[LabeledField]:
     """Four noisy fields of 64 x 48 px with a white cell in each; the last one is a test field."""
     folder, random = tmp_path_factory.mktemp("fields"), np.random.default_rng(0)
     made = []
@@ -64,17 +64,17 @@ def fields(tmp_path_factory: pytest.TempPathFactory) -> list[LabelledField]:
         path = folder / f"{i}.png"
         cv2.imwrite(str(path), random.integers(0, 255, (48, 64, 3), np.uint8))
         box = np.array([[10, 10, 30, 30]], np.float32)
-        made.append(LabelledField(path, box, ("white_cell",), split, "made", um_per_px=0.2))
+        made.append(LabeledField(path, box, ("white_cell",), split, "made", um_per_px=0.2))
     return made
 
 
 @pytest.fixture(scope="module")
-def trained(fields: list[LabelledField], settings: DetectorTraining) -> Path:
+def trained(fields: list[LabeledField], settings: DetectorTraining) -> Path:
     """The best checkpoint of the run."""
     return train_detector(fields, settings).best
 
 
-def test_the_loss_of_a_class_that_is_not_labelled_is_left_out(weights: Path) -> None:
+def test_the_loss_of_a_class_that_is_not_labeled_is_left_out(weights: Path) -> None:
     from leukodiff.detector.trainer import SmearTrainer
 
     trainer = SmearTrainer.__new__(SmearTrainer)

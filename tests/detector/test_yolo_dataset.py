@@ -1,4 +1,4 @@
-"""Labelled fields become a YOLO tree at one scale, with nothing lost on the way."""
+"""Labeled fields become a YOLO tree at one scale, with nothing lost on the way."""
 
 import json
 from collections.abc import Sequence
@@ -9,26 +9,26 @@ import numpy as np
 import pytest
 
 from leukodiff.core.errors import DataError, InputError
-from leukodiff.datasets.fields import LabelledField
+from leukodiff.datasets.fields import LabeledField
 from leukodiff.detector.yolo_dataset import (
     KNOWN_CLASSES,
     WINDOWS_A_CELL,
     canvas_side,
     detector_class,
     field_windows,
-    labelled_fields_to_yolo,
+    labeled_fields_to_yolo,
     window_starts,
 )
 
 
-def labelled(
+def labeled(
     folder: Path, boxes: Sequence[tuple[int, ...]], size=(320, 240), um_per_px=0.1, **facts
 ):
     path = folder / "field one.png"
     cv2.imwrite(str(path), np.full((size[1], size[0], 3), 200, np.uint8))
     names = facts.pop("cell_types", ("red_cell",) * len(boxes))
     xyxy = np.array(boxes, np.float32).reshape(-1, 4)
-    return LabelledField(path, xyxy, names, um_per_px=um_per_px, **facts)
+    return LabeledField(path, xyxy, names, um_per_px=um_per_px, **facts)
 
 
 @pytest.mark.parametrize(
@@ -71,7 +71,7 @@ def test_window_starts(length: int, starts: list[int]) -> None:
     ],
 )
 def test_canvas_side(tmp_path: Path, um_per_px: float, side: int) -> None:
-    assert canvas_side([labelled(tmp_path, [])], um_per_px) == side
+    assert canvas_side([labeled(tmp_path, [])], um_per_px) == side
 
 
 def test_no_fields_need_a_small_canvas() -> None:
@@ -86,7 +86,7 @@ def test_no_fields_need_a_small_canvas() -> None:
     ],
 )
 def test_a_field_keeps_its_scale(tmp_path: Path, um_per_px, shape, box) -> None:
-    (window,) = field_windows(labelled(tmp_path, [(100, 60, 140, 120)]), um_per_px, 320)
+    (window,) = field_windows(labeled(tmp_path, [(100, 60, 140, 120)]), um_per_px, 320)
     assert window.image.shape == (*shape, 3)
     np.testing.assert_allclose(window.xyxy, [box])
 
@@ -95,7 +95,7 @@ def test_a_large_field_is_cut_and_every_whole_cell_kept(tmp_path: Path) -> None:
     random = np.random.default_rng(0)
     corners = random.integers(0, [860, 660], (60, 2))
     boxes = [(int(x), int(y), int(x) + 40, int(y) + 40) for x, y in corners]
-    windows = list(field_windows(labelled(tmp_path, boxes, size=(900, 700)), 0.1, 320))
+    windows = list(field_windows(labeled(tmp_path, boxes, size=(900, 700)), 0.1, 320))
     starts = [(x, y) for y in window_starts(700, 320) for x in window_starts(900, 320)]
     whole = {
         tuple((box + np.array([x, y, x, y])).astype(int).tolist())
@@ -108,7 +108,7 @@ def test_a_large_field_is_cut_and_every_whole_cell_kept(tmp_path: Path) -> None:
 
 
 def test_a_sliver_of_a_cell_is_not_a_label(tmp_path: Path) -> None:
-    field = labelled(tmp_path, [(310, 100, 350, 140)], size=(560, 240))
+    field = labeled(tmp_path, [(310, 100, 350, 140)], size=(560, 240))
     left, right = field_windows(field, 0.1, 320)
     assert len(left.xyxy) == 0  # 10 of 40 px are left
     assert len(right.xyxy) == 1
@@ -116,10 +116,10 @@ def test_a_sliver_of_a_cell_is_not_a_label(tmp_path: Path) -> None:
 
 def test_the_tree(tmp_path: Path) -> None:
     fields = [
-        labelled(tmp_path, [(100, 60, 140, 120)], split="train", cell_types=("basophil",)),
-        labelled(tmp_path, [], split="val"),
+        labeled(tmp_path, [(100, 60, 140, 120)], split="train", cell_types=("basophil",)),
+        labeled(tmp_path, [], split="val"),
     ]
-    text = labelled_fields_to_yolo(fields, tmp_path / "tree", 0.1, 320).read_text()
+    text = labeled_fields_to_yolo(fields, tmp_path / "tree", 0.1, 320).read_text()
     assert str(tmp_path / "tree") in text
     assert "0: white_cell\n  1: red_cell\n  2: platelet" in text
     label = tmp_path / "tree/labels/train/00000_00_field one.txt"
@@ -132,19 +132,19 @@ def test_the_tree(tmp_path: Path) -> None:
 
 def test_a_field_without_a_scale_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"field one\.png: its scale \(um_per_px\) is not known"):
-        canvas_side([labelled(tmp_path, [], um_per_px=None)], 0.1)
+        canvas_side([labeled(tmp_path, [], um_per_px=None)], 0.1)
 
 
 def test_an_unreadable_image_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "broken.png"
     path.write_text("no image")
     with pytest.raises(InputError, match=r"broken\.png: not an image that can be read"):
-        list(field_windows(LabelledField(path, um_per_px=0.1), 0.1, 320))
+        list(field_windows(LabeledField(path, um_per_px=0.1), 0.1, 320))
 
 
-def test_of_an_incomplete_field_only_neighbourhoods_of_its_cells(tmp_path: Path) -> None:
+def test_of_an_incomplete_field_only_neighborhoods_of_its_cells(tmp_path: Path) -> None:
     boxes = [(500, 400, 560, 460)]
-    field = labelled(tmp_path, boxes, size=(1440, 900), cell_types=("monocyte",), complete=False)
+    field = labeled(tmp_path, boxes, size=(1440, 900), cell_types=("monocyte",), complete=False)
     windows = list(field_windows(field, 0.1, 320))
     assert len(windows) == WINDOWS_A_CELL
     for window in windows:
@@ -154,9 +154,9 @@ def test_of_an_incomplete_field_only_neighbourhoods_of_its_cells(tmp_path: Path)
     assert [w.xyxy.tolist() for w in windows] == [w.xyxy.tolist() for w in again]
 
 
-def test_what_is_labelled_is_on_record(tmp_path: Path) -> None:
-    whole = labelled(tmp_path, [(10, 10, 60, 60)])
-    wanted = labelled(tmp_path, [(10, 10, 60, 60)], cell_types=("basophil",), complete=False)
-    labelled_fields_to_yolo([whole, wanted], tmp_path / "tree", 0.1, 320)
+def test_what_is_labeled_is_on_record(tmp_path: Path) -> None:
+    whole = labeled(tmp_path, [(10, 10, 60, 60)])
+    wanted = labeled(tmp_path, [(10, 10, 60, 60)], cell_types=("basophil",), complete=False)
+    labeled_fields_to_yolo([whole, wanted], tmp_path / "tree", 0.1, 320)
     known = json.loads((tmp_path / "tree" / KNOWN_CLASSES).read_text())
     assert known == {f"00001_{i:02d}_field one": ["white_cell"] for i in range(WINDOWS_A_CELL)}

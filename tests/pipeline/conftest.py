@@ -1,4 +1,4 @@
-"""A smear of coloured squares, and models that see nothing but colours."""
+"""A smear of colored squares, and models that see nothing but colors."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -20,7 +20,7 @@ from leukodiff.pipeline.report.scale import SlideScale
 
 Rgb = NDArray[np.uint8]
 
-COLOURS = {
+COLORS = {
     "neutrophil": (90, 40, 160),
     "lymphocyte": (60, 40, 160),
     "erythroblast": (70, 50, 150),
@@ -35,21 +35,21 @@ SIDE = 16
 class Facts:
     kind: str
     classes: tuple[str, ...]
-    name: str = "colours"
+    name: str = "colors"
     version: str = "1"
     sha256: str = "0" * 64
     thresholds: Mapping[str, float] = field(default_factory=dict)
     calibration: Mapping[str, Any] = field(default_factory=dict)
 
 
-def squares(image: Rgb, colour: Sequence[int]) -> list[list[float]]:
-    mask = (image == np.array(colour)).all(axis=2).astype(np.uint8)
+def squares(image: Rgb, color: Sequence[int]) -> list[list[float]]:
+    mask = (image == np.array(color)).all(axis=2).astype(np.uint8)
     _, _, stats, _ = cv2.connectedComponentsWithStats(mask)
     return [[x, y, x + w, y + h] for x, y, w, h, _ in stats[1:].tolist()]
 
 
 @dataclass
-class ColourDetector:
+class ColorDetector:
     metadata: Facts = field(default_factory=lambda: Facts("detector", DETECTOR_CLASSES))
     um_per_px: float = 0.5
     batch: int = 4
@@ -66,9 +66,9 @@ class ColourDetector:
 
     def detect(self, image: Rgb, um_per_px: float, thresholds: Any = None) -> Detections:
         boxes, ids = [], []
-        for name, colour in COLOURS.items():
+        for name, color in COLORS.items():
             class_name = name if name in DETECTOR_CLASSES else "white_cell"
-            found = squares(image, colour)
+            found = squares(image, color)
             boxes += found
             ids += [DETECTOR_CLASSES.index(class_name)] * len(found)
         xyxy = np.array(boxes, np.float32).reshape(-1, 4)
@@ -77,14 +77,14 @@ class ColourDetector:
 
 
 @dataclass
-class ColourClassifier:
+class ColorClassifier:
     metadata: Facts = field(default_factory=lambda: Facts("classifier", CLASSIFIER_CLASSES))
 
     def classify(self, image: Rgb, xyxy: NDArray[np.float32], um_per_px: float) -> Predictions:
         rows = np.full((len(xyxy), len(CLASSIFIER_CLASSES)), 0.125, np.float32)
         for row, (x, y, *_) in zip(rows, xyxy.astype(int).tolist(), strict=True):
             for i, name in enumerate(CLASSIFIER_CLASSES):
-                if tuple(image[y, x].tolist()) == COLOURS.get(name):
+                if tuple(image[y, x].tolist()) == COLORS.get(name):
                     row[:] = 0
                     row[i] = 1
         return Predictions(rows, CLASSIFIER_CLASSES, 0.5)
@@ -95,7 +95,7 @@ def models() -> Models:
     """Models that find and name the squares of `field_image`, at 0.5 um/px."""
     measured = ScaleEstimate(0.5, 0.1, 30)
     return Models(
-        ColourDetector(), ColourClassifier(), lambda images, *_, **__: measured if images else None
+        ColorDetector(), ColorClassifier(), lambda images, *_, **__: measured if images else None
     )
 
 
@@ -111,7 +111,7 @@ def field_image() -> Callable[..., Rgb]:
                 image[4:30, x : x + 8] = (215, 170, 170)
         for i, name in enumerate(names):
             x = 8 + i * (SIDE + 8)
-            image[40 : 40 + SIDE, x : x + SIDE] = COLOURS[name]
+            image[40 : 40 + SIDE, x : x + SIDE] = COLORS[name]
         return image
 
     return draw
@@ -157,15 +157,15 @@ def draw_scan() -> Callable[..., Rgb]:
         image = np.full((height, width, 3), 245, np.uint8)
         for y in range(8, height - SIDE, PITCH):
             for x in range(8, width - SIDE, PITCH):
-                image[y : y + SIDE, x : x + SIDE] = COLOURS["red_cell"]
-        for regions, colour in ((glass, (245, 245, 245)), (thick, (160, 60, 60))):
+                image[y : y + SIDE, x : x + SIDE] = COLORS["red_cell"]
+        for regions, color in ((glass, (245, 245, 245)), (thick, (160, 60, 60))):
             for x, y, w, h in regions:
-                image[y : y + h, x : x + w] = colour
+                image[y : y + h, x : x + w] = color
         half = SIDE // 2
         for x, y in cells or {}:
             image[max(0, y - PITCH) : y + PITCH, max(0, x - PITCH) : x + PITCH] = 245
         for (x, y), name in (cells or {}).items():
-            image[max(0, y - half) : y + half, max(0, x - half) : x + half] = COLOURS[name]
+            image[max(0, y - half) : y + half, max(0, x - half) : x + half] = COLORS[name]
         return image
 
     return draw

@@ -15,7 +15,7 @@ WriteModel = Callable[..., Path]
 
 @pytest.fixture
 def write_model(tmp_path: Path) -> WriteModel:
-    """Writes a random classifier: mean colour -> `logits` (N, 2) and `features` (N, 3)."""
+    """Writes a random classifier: mean color -> `logits` (N, 2) and `features` (N, 3)."""
 
     def write(seed: int = 0, **facts: Any) -> Path:
         path = tmp_path / "tiny.onnx"

@@ -47,7 +47,7 @@ def test_metadata_stands_beside_its_model() -> None:
     ("change", "words"),
     [
         pytest.param({"classes": None}, "missing in the model metadata: classes", id="no classes"),
-        pytest.param({"colour": 1}, "unknown in the model metadata: colour", id="unknown fact"),
+        pytest.param({"color": 1}, "unknown in the model metadata: color", id="unknown fact"),
         pytest.param({"kind": "oracle"}, "kind can't be", id="unknown kind"),
         pytest.param({"classes": []}, "classes can't be", id="empty classes"),
         pytest.param({"classes": ["a", "a"]}, "classes can't be", id="a class twice"),
@@ -90,7 +90,7 @@ def test_unreadable_metadata_is_refused(tmp_path: Path, text: str | None, words:
         read_metadata(path)
 
 
-def test_what_a_model_had_learnt_from_before_is_told_once():
+def test_what_a_model_had_learned_from_before_is_told_once():
     own = [{"name": "pbc", "split": "train", "cells": "9"}]
     earlier = [{"name": "pbc", "split": "train", "cells": "7"}, {"name": "bccd", "split": "train"}]
     assert with_earlier(own, earlier) == (own[0], earlier[1])

@@ -15,7 +15,7 @@ Fox, MacLehose and Lash, Applying Quantitative Bias Analysis, 2021). Letting it,
 was tried: it covered as well, its error was no less, and its chains stall where the smear has more
 cells than the validation, because the cells of each step then hold their M fast.
 
-Why not the generalised Rogan-Gladen estimate (inverse of M on the shares said; Rogan and Gladen,
+Why not the generalized Rogan-Gladen estimate (inverse of M on the shares said; Rogan and Gladen,
 Am. J. Epidemiol. 107 (1978) 71) with a bootstrap: it goes below 0 for rare types, a bootstrap of no
 basophil knows nothing of basophils, and an M with a row of `unidentified` beside it has no inverse.
 
@@ -198,7 +198,7 @@ def _draws(found: Ints, matrices: Floats, rng: np.random.Generator) -> tuple[Flo
 def _start(found: Ints, matrices: Floats, rng: np.random.Generator) -> Floats:
     """Shares near what each matrix makes likely, (draws, T), as far apart as they should be.
 
-    What was said is drawn as well, so that few Gibbs steps remain to be done (the generalised
+    What was said is drawn as well, so that few Gibbs steps remain to be done (the generalized
     Rogan-Gladen estimate with a bootstrap, kept above 0).
     """
     shares = np.full((1, matrices.shape[1]), 1 / matrices.shape[1])

@@ -26,7 +26,7 @@ from .people import (
 )
 from .replay import fold
 from .state import (
-    ANALYSED,
+    ANALYZED,
     IN_REVIEW,
     REMOVED,
     STATE_SIGNED,
@@ -42,7 +42,7 @@ from .worklist import SlideRow
 
 __all__ = [
     "ADMINISTRATOR",
-    "ANALYSED",
+    "ANALYZED",
     "IN_REVIEW",
     "OPERATOR",
     "PATHOLOGIST",

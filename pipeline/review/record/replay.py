@@ -12,7 +12,7 @@ from leukodiff.pipeline.report.report import Cell
 from . import events as kinds
 from .events import Event
 from .state import (
-    ANALYSED,
+    ANALYZED,
     IN_REVIEW,
     STATE_SIGNED,
     Reading,
@@ -69,7 +69,7 @@ def _added(state: SlideState, event: Event) -> SlideState:
     said = event.payload
     return replace(
         _touched(state, event),
-        status=ANALYSED,
+        status=ANALYZED,
         folder=said["folder"],
         source_sha256=said["sha256"],
         n_cells=said["n_cells"],

@@ -10,7 +10,7 @@ from leukodiff.core.errors import InputError
 from . import events as kinds
 from .errors import Conflict, Locked, StaleSignature
 from .events import Event
-from .state import ANALYSED, REMOVED, STATE_SIGNED, THIRD, SlideState, digest
+from .state import ANALYZED, REMOVED, STATE_SIGNED, THIRD, SlideState, digest
 
 COMMENT = ""
 """The comment among the names of cells: none of these is empty."""
@@ -65,7 +65,7 @@ def _check_open(state: SlideState, kind: str) -> None:
 
 
 def _check_slide_wide(state: SlideState, actor: str, kind: str, said: Mapping[str, Any]) -> None:
-    if kind == kinds.ADDED and state.version and state.status != ANALYSED:
+    if kind == kinds.ADDED and state.version and state.status != ANALYZED:
         raise InputError(f"{state.slide}: under review; its cells can't be exchanged")
     if kind == kinds.ADDED and state.version and said["sha256"] == state.source_sha256:
         raise InputError(f"{state.slide}: in the record already")

@@ -10,7 +10,7 @@ from leukodiff.pipeline.report.report import Cell
 
 from .events import canonical
 
-ANALYSED, IN_REVIEW, STATE_SIGNED = "analysed", "in review", "signed"
+ANALYZED, IN_REVIEW, STATE_SIGNED = "analysed", "in review", "signed"
 """Nobody has worked on it; someone has; everyone who must has signed."""
 
 REMOVED = "removed"
@@ -96,7 +96,7 @@ class SlideState:
     slide: str
     number: int = 0
     version: int = 0
-    status: str = ANALYSED
+    status: str = ANALYZED
     folder: str = ""
     source_sha256: str = ""
     n_cells: int = 0

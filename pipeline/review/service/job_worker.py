@@ -14,7 +14,7 @@ from typing import Any
 
 
 def main() -> int:
-    """Analyses what the order on the command line says."""
+    """Analyzes what the order on the command line says."""
     order = json.loads(sys.argv[1])
     threading.Thread(target=_stop_at_end_of_input, daemon=True).start()
     try:

@@ -45,7 +45,7 @@ class Pictures:
     folder: Path
 
     def crop(self, slide: "Loaded", cell: Cell, px: int) -> bytes:
-        """A cell and its neighbourhood, `CROP_UM` wide, as a JPEG of px * px or a little more.
+        """A cell and its neighborhood, `CROP_UM` wide, as a JPEG of px * px or a little more.
 
         Raises:
             Refused: 404, its image is gone or is another one.
@@ -150,7 +150,7 @@ class field_image:  # noqa: N801 - used as a function
         size = self._slide.size(self._field_id)
         if size and None not in size and size != (scan.width, scan.height):
             self._opened.__exit__(None, None, None)
-            raise Refused(404, f"{scan.path}: another image than the one that was analysed")
+            raise Refused(404, f"{scan.path}: another image than the one that was analyzed")
         return scan
 
     def __exit__(self, *error: object) -> None:
@@ -174,7 +174,7 @@ def image_path(slide: "Loaded", field_id: str) -> Path:
 
 
 def cut(scan: "Scan", cell: Cell, um_per_px: float, px: int) -> Rgb:
-    """A cell and its neighbourhood, `CROP_UM` wide, (px, px, 3); beyond the image is glass."""
+    """A cell and its neighborhood, `CROP_UM` wide, (px, px, 3); beyond the image is glass."""
     side = max(1, round(CROP_UM / um_per_px))
     left = round((cell.x_min + cell.x_max - side) / 2)
     top = round((cell.y_min + cell.y_max - side) / 2)

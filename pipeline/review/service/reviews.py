@@ -46,7 +46,7 @@ KEPT = 24
 
 CELLS = "cells_sha256"
 """In the summary of an added slide: of its cells. A report made anew with other ranges has the same
-cells, and its review goes on; a slide analysed anew has others, and its review begins anew."""
+cells, and its review goes on; a slide analyzed anew has others, and its review begins anew."""
 
 STAMP = "stamp"
 """In the same: when smear.json was changed (ns) and its size; it is known by them unread."""
@@ -76,7 +76,7 @@ class Reviews:
     _taking: threading.Lock = field(default_factory=threading.Lock)
 
     def take_up(self) -> None:
-        """Adds to the record what is new on the shelf, or was analysed anew.
+        """Adds to the record what is new on the shelf, or was analyzed anew.
 
         A slide that can't be read is told in the log and left out.
         """

@@ -50,7 +50,7 @@ def classes_json() -> list[Json]:
             "name": kind.name,
             "title": kind.title,
             "abbreviation": kind.abbreviation,
-            "colour": kind.colour,
+            "color": kind.color,
             "key": KEYS[kind.name],
             "counted": kind.counts_in_differential,
         }

@@ -45,7 +45,7 @@ class ReviewSettings:
     """How the review is opened.
 
     `out` is the folder that `analyze` writes. `record`: the address of the record, a file in `out`
-    when empty. `allow`: folders whose whole-slide files may be analysed by path. `names`: under
+    when empty. `allow`: folders whose whole-slide files may be analyzed by path. `names`: under
     which names browsers reach it, where that is not `host` itself. `behind_proxy`: the proxy's
     forwarded headers are believed. `classifier`: the model that names added cells, the shipped one
     when `None`; `threads`: cores for an analysis. `reference`: the laboratory's own reference

@@ -27,7 +27,7 @@ LOOK_AGAIN = 1.0
 
 @dataclass(frozen=True)
 class Stamp:
-    """A slide's folder as it was last seen: a slide analysed anew has another."""
+    """A slide's folder as it was last seen: a slide analyzed anew has another."""
 
     folder: Path
     changed: int
@@ -61,7 +61,7 @@ class Loaded:
 
     @cached_property
     def paths(self) -> Mapping[str, Path]:
-        """Where the image of each field was when it was analysed, by field_id."""
+        """Where the image of each field was when it was analyzed, by field_id."""
         names = [one.field_id for one in self.report.fields]
         told = [Path(path) for path in self.record.get("paths", ())]
         if len(told) == len(names):

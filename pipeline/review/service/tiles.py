@@ -1,7 +1,7 @@
 """Deep zoom: a field or a whole scan as tiles, read from the slide itself.
 
 The layout is Deep Zoom's: the last level is full resolution, each one before has half of it, the
-first is one px; tiles of 254 px overlap their neighbours by one.
+first is one px; tiles of 254 px overlap their neighbors by one.
 """
 
 import math

@@ -143,7 +143,7 @@ def _unfit(slide: Loaded | None, state: SlideState) -> str:
     if slide.report.um_per_px is None:
         return "its scale (um/px) is not known"
     if state.summary.get(CELLS) != cells_digest(slide.report):
-        return "analysed anew after it was reviewed"
+        return "analyzed anew after it was reviewed"
     return ""
 
 
@@ -291,7 +291,7 @@ def _csv(rows: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _content(path: Path) -> str:
-    """What an image is recognised by: its bytes; a folder of a scan by its name and size."""
+    """What an image is recognized by: its bytes; a folder of a scan by its name and size."""
     if path.is_dir():
         return f"{path.name}/{sum(one.stat().st_size for one in path.rglob('*'))}"
     with path.open("rb") as file:

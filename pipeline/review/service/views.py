@@ -23,7 +23,7 @@ from .serializers import Json, changes_json, differential_json, event_json, sign
 from .slide_store import Loaded
 
 ANEW = (
-    "this slide was analysed anew after its review began: its cells are others than those that "
+    "this slide was analyzed anew after its review began: its cells are others than those that "
     "were reviewed"
 )
 
@@ -164,7 +164,7 @@ def may_see(state: SlideState, reader: int | None, event: Event) -> bool:
 
 
 def cells_digest(report: SmearReport) -> str:
-    """SHA-256 of what the machine found: tells a slide analysed anew from a report made anew."""
+    """SHA-256 of what the machine found: tells a slide analyzed anew from a report made anew."""
     digest = hashlib.sha256(repr((report.class_names, report.um_per_px)).encode())
     for cell in report.cells:
         digest.update(repr(cell).encode("utf-8", "backslashreplace"))

@@ -75,7 +75,7 @@ class Desk:
             "threads": settings.threads,
         }
         self.queue = Queue(
-            settings.hidden / "queue", settings.out, limits.queued, order, self._analysed
+            settings.hidden / "queue", settings.out, limits.queued, order, self._analyzed
         )
 
     def open(self) -> None:
@@ -173,7 +173,7 @@ class Desk:
     def _made(self, *parts: str) -> str:
         return hmac.new(self.secret, "\n".join(parts).encode(), sha256).hexdigest()
 
-    def _analysed(self, job: Job) -> None:
+    def _analyzed(self, job: Job) -> None:
         self.shelf.refresh(now=True)
         self._take_up()
 

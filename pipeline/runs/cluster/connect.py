@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from typing import Any
 
 from leukodiff.core.errors import InputError
-
 from leukodiff.pipeline.report.report import one_line
+
 from .settings import AUTO, LOCAL
 
 KNOCK_S = 5.0

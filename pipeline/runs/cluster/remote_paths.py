@@ -7,15 +7,15 @@ from pathlib import Path
 from typing import Any, cast
 
 from leukodiff.core.errors import InputError
+from leukodiff.pipeline.slides.discover import Field, Slide
 
 from ..observer import NOBODY, Keeper, Step
 from ..output import OutputError
-from leukodiff.pipeline.slides.discover import Field, Slide
 
 MIRAX = ".mrxs"
 """Such a scan is a file and the folder beside it of the same name."""
 
-WITH_NEIGHBOURS = frozenset({".vms", ".vmu", ".dcm"})
+WITH_NEIGHBORS = frozenset({".vms", ".vmu", ".dcm"})
 """Such a scan has its pixels in the files beside it."""
 
 
@@ -106,7 +106,7 @@ def _companions(files: Any, remote: str) -> Sequence[str]:
     folder, suffix = os.path.dirname(remote), Path(remote).suffix.lower()
     if suffix == MIRAX:
         return cast(Sequence[str], files.find(remote[: -len(suffix)]))
-    if suffix in WITH_NEIGHBOURS:
+    if suffix in WITH_NEIGHBORS:
         return [one for one in files.find(folder, maxdepth=1) if one != remote]
     return ()
 

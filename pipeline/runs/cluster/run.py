@@ -10,29 +10,29 @@ from pathlib import Path
 from typing import Any
 
 from leukodiff.core.errors import InputError
-from leukodiff.runtime.metadata import metadata_path
-
-from ..failures import FAILED_SLIDES
-from ..observer import NOBODY, Keeper
-from ..lock import held
-from ..resume import Plan, given_up, plan
-from ..progress import SCAN_STEPS, OnProgress
-from ..run import RUN, Run, how_made
-from ..settings import AnalyzeSettings
-from ..summary import RunSummary
-from ..crash_log import named, no_answer
-from ..signals import undisturbed
 from leukodiff.pipeline.analysis.models import Models, load_models
-from ..outcomes import failed_slide
-from ..output import ERROR_LOG, SlideFolder, writing
 from leukodiff.pipeline.report.report import one_line
 from leukodiff.pipeline.slides.discover import Field, Slide, find_slides
-from .scheduler import Crew, GivenUp, Work
-from .stores import Depot, Record, depot
+from leukodiff.runtime.metadata import metadata_path
+
+from ..crash_log import named, no_answer
+from ..failures import FAILED_SLIDES
+from ..lock import held
+from ..observer import NOBODY, Keeper
+from ..outcomes import failed_slide
+from ..output import ERROR_LOG, SlideFolder, writing
+from ..progress import SCAN_STEPS, OnProgress
+from ..resume import Plan, given_up, plan
+from ..run import RUN, Run, how_made
+from ..settings import AnalyzeSettings
+from ..signals import undisturbed
+from ..summary import RunSummary
 from .connect import connected
-from .watchdog import Hung
 from .remote_paths import at
+from .scheduler import Crew, GivenUp, Work
 from .settings import ClusterSettings
+from .stores import Depot, Record, depot
+from .watchdog import Hung
 from .worker import Made, Orders
 
 log = logging.getLogger("leukodiff")

@@ -12,11 +12,11 @@ import ray
 from ray.exceptions import RayError, RayTaskError
 
 from leukodiff.core.errors import InputError, LeukodiffError
-
 from leukodiff.pipeline.report.report import one_line
 from leukodiff.pipeline.slides.discover import Field
-from .watchdog import Hung
+
 from .shared_scan import Helper
+from .watchdog import Hung
 from .worker import Orders, Worker
 
 log = logging.getLogger("leukodiff")

@@ -11,8 +11,8 @@ from typing import Any
 from uuid import uuid4
 
 from ..failures import FAILED_SLIDES
-from ..observer import Step
 from ..lock import clear_up
+from ..observer import Step
 from ..output import (
     ERROR_LOG,
     RECORD,

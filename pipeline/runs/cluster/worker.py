@@ -14,22 +14,22 @@ from typing import Any
 import cv2
 
 from leukodiff.core.errors import InputError
-
-from ..observer import Keeper
-from ..run import how_made
-from ..settings import AnalyzeSettings
 from leukodiff.pipeline.analysis.models import Models, load_models
-from ..outcomes import SlideOutcome
-from ..output import ERROR_LOG, RECORD, SlideFolder
 from leukodiff.pipeline.report.report import FAILED, ModelUsed
 from leukodiff.pipeline.slides import Scan, open_scan
-from ..slide_job import SlideJob
 from leukodiff.pipeline.slides.discover import Field, Slide, is_made_of
+
+from ..observer import Keeper
+from ..outcomes import SlideOutcome
+from ..output import ERROR_LOG, RECORD, SlideFolder
+from ..run import how_made
+from ..settings import AnalyzeSettings
+from ..slide_job import SlideJob
+from .remote_paths import fetched
+from .scratch import Scratch
+from .shared_scan import Helpers, SharingWorkers, unpacked
 from .stores import Record, depot
 from .watchdog import Hung, Patience
-from .remote_paths import fetched
-from .shared_scan import Helpers, SharingWorkers, unpacked
-from .scratch import Scratch
 
 
 def node_name() -> str:

@@ -5,8 +5,9 @@ from dataclasses import replace
 from itertools import chain, count
 from pathlib import Path
 
-from ..output import OutputError, SlideFolder
 from leukodiff.pipeline.slides.discover import RESERVED_NAMES, Slide
+
+from ..output import OutputError, SlideFolder
 
 
 def named_beside(slides: Sequence[Slide], out: Path) -> list[Slide]:

@@ -4,9 +4,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from leukodiff.datasets.layout import image_size
 from leukodiff.core.errors import LeukodiffError
-
+from leukodiff.datasets.layout import image_size
 from leukodiff.pipeline.slides import open_scan
 from leukodiff.pipeline.slides.discover import Field, Slide
 

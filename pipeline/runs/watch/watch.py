@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from leukodiff.core.errors import InputError
+from leukodiff.pipeline.slides.discover import SUFFIXES, Slide, find_slides, natural, passed_over
 
 from ..analyze import AnalyzeSettings
 from ..output import OutputError, prepare
-from leukodiff.pipeline.slides.discover import SUFFIXES, Slide, find_slides, natural, passed_over
 from .metrics import Metrics
 from .settled import Newcomers, is_readable
 from .worker import Order, packed

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING
 from ..supervisor import can_supervise, supervised
 
 if TYPE_CHECKING:
+    from leukodiff.pipeline.slides.discover import Slide
+
     from ..analyze import AnalyzeSettings
     from ..outcomes import SlideOutcome
-    from leukodiff.pipeline.slides.discover import Slide
 
 
 @dataclass(frozen=True)
@@ -32,8 +33,9 @@ def main() -> int:
     words = sys.stdin.buffer.read()
     telling = supervised(limit_s(words), _complain) if can_supervise() else None
 
-    from ..observer import Keeper
     from leukodiff.core.errors import LeukodiffError
+
+    from ..observer import Keeper
 
     keeper = Keeper()
     if telling:
@@ -61,7 +63,6 @@ def limit_s(words: bytes) -> float:
 def _analyzed(order: Order, keeper: "object") -> int:
     from ..analyze import Keeper, analyze_slides
     from ..output import prepare
-
     from .naming import named_beside
 
     assert isinstance(keeper, Keeper)  # noqa: S101
@@ -81,8 +82,9 @@ def _analyzed(order: Order, keeper: "object") -> int:
 
 def _is_changed(slide: "Slide", out: Path) -> bool:
     """Whether a slide stands in `out` that was made before all of its files were there."""
-    from ..output import SlideFolder
     from leukodiff.pipeline.slides.discover import is_made_of
+
+    from ..output import SlideFolder
 
     record = SlideFolder(out, slide.slide_id).record()
     return record is not None and not is_made_of(slide, record["made_of"])

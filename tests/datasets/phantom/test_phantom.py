@@ -80,7 +80,7 @@ def test_allot(differential: dict[str, float], n: int, expected: dict[str, int])
         pytest.param({"dirt": -1}, "negative", id="less than no dirt"),
         pytest.param({"defocus_um": -0.1}, "at least 0", id="sharper than sharp"),
         pytest.param({"defocus_um": float("nan")}, "at least 0", id="defocus not a number"),
-        pytest.param({"stain": "gram"}, "analyser, camera", id="unknown stain"),
+        pytest.param({"stain": "gram"}, "analyzer, camera", id="unknown stain"),
         pytest.param({"differential": {"blast": 1.0}}, "can't draw blast", id="unknown type"),
         pytest.param({"differential": {}}, "sum above 0", id="empty differential"),
         pytest.param({"differential": {"monocyte": -1.0}}, "at least 0", id="negative weight"),
@@ -210,7 +210,7 @@ def test_a_tile_is_that_part_of_the_field(tile: tuple[int, int, int, int]) -> No
     whole = render(SMALL, placement).image
     part = render_region(SMALL, placement, x, y, width, height)
     expected = whole[y : y + height, x : x + width]
-    # Blurring sums in another order near a border, so a grey level may round the other way.
+    # Blurring sums in another order near a border, so a gray level may round the other way.
     assert np.abs(part.astype(int) - expected).max() <= 1
 
 

@@ -49,26 +49,26 @@ def test_one_block_is_the_field(tmp_path: Path) -> None:
     settings = replace(
         BLOCK, width=301, height=205, red_cells_per_mm2=0, platelets_per_mm2=0, vignette=0, cast=0
     )
-    labelled = render_scan(tmp_path / "scan.tif", settings, LOSSLESS)
+    labeled = render_scan(tmp_path / "scan.tif", settings, LOSSLESS)
     field = render(settings)
     # Blurring sums in another order near a tile's border, so a level may round the other way.
-    assert np.abs(pixels(labelled.path).astype(int) - field.image).max() <= 1
-    np.testing.assert_array_equal(labelled.xyxy, field.xyxy)
-    assert labelled.cell_types == field.cell_types
-    assert (labelled.um_per_px, labelled.group) == (0.4, "scan")
+    assert np.abs(pixels(labeled.path).astype(int) - field.image).max() <= 1
+    np.testing.assert_array_equal(labeled.xyxy, field.xyxy)
+    assert labeled.cell_types == field.cell_types
+    assert (labeled.um_per_px, labeled.group) == (0.4, "scan")
 
 
 def test_the_truth_beside_a_scan(tmp_path: Path) -> None:
     settings = replace(BLOCK, precipitate=1)
-    labelled = render_scan(tmp_path / "scan.tif", settings, replace(LOSSLESS, plan=PLAN))
+    labeled = render_scan(tmp_path / "scan.tif", settings, replace(LOSSLESS, plan=PLAN))
     with (tmp_path / "truth.csv").open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     truth = json.loads((tmp_path / "truth.json").read_text(encoding="utf-8"))
     with (tmp_path / "artefacts.csv").open(newline="", encoding="utf-8") as file:
-        artefacts = list(csv.DictReader(file))
-    assert tuple(row["cell_type"] for row in rows) == labelled.cell_types
+        artifacts = list(csv.DictReader(file))
+    assert tuple(row["cell_type"] for row in rows) == labeled.cell_types
     written = [[float(row[k]) for k in ("x_min", "y_min", "x_max", "y_max")] for row in rows]
-    np.testing.assert_allclose(written, labelled.xyxy, atol=0.0051)
+    np.testing.assert_allclose(written, labeled.xyxy, atol=0.0051)
     white = [row for row in rows if row["cell_type"] not in ("red_cell", "platelet")]
     zones = [row["zone"] for row in white]
     # Three white cells a block, none on empty glass.
@@ -82,25 +82,25 @@ def test_the_truth_beside_a_scan(tmp_path: Path) -> None:
     assert "empty" not in counted
     assert counted["thick"] > 1.5 * counted["out_of_focus"]
     assert truth["plan"] == list(PLAN)
-    assert {row["artefact"] for row in artefacts} == {"precipitate"}
+    assert {row["artefact"] for row in artifacts} == {"precipitate"}
     assert [len(field.xyxy) for field in load_table(tmp_path)] == [len(rows)]
 
 
 def test_boxes_lie_on_their_cells(tmp_path: Path) -> None:
-    labelled = render_scan(tmp_path / "scan.tif", RED, replace(LOSSLESS, plan=("mm", "mm")))
-    image = pixels(labelled.path).astype(int)
+    labeled = render_scan(tmp_path / "scan.tif", RED, replace(LOSSLESS, plan=("mm", "mm")))
+    image = pixels(labeled.path).astype(int)
     stained = np.asarray((np.abs(image - RED.look.background) > 4).any(axis=2))
     shown = np.zeros_like(stained)
-    for x0, y0, x1, y1 in labelled.xyxy.round().astype(int).tolist():
+    for x0, y0, x1, y1 in labeled.xyxy.round().astype(int).tolist():
         shown[max(y0 - 1, 0) : y1 + 1, max(x0 - 1, 0) : x1 + 1] = True
         assert stained[y0:y1, x0:x1].mean() > 0.5
     assert not (stained & ~shown).any()
 
 
 def test_cells_run_over_the_edges_of_blocks(tmp_path: Path) -> None:
-    labelled = render_scan(tmp_path / "scan.tif", RED, replace(LOSSLESS, plan=("mmm",)))
-    image = pixels(labelled.path)
-    across = (labelled.xyxy[:, 0] < 254) & (labelled.xyxy[:, 2] > 258)
+    labeled = render_scan(tmp_path / "scan.tif", RED, replace(LOSSLESS, plan=("mmm",)))
+    image = pixels(labeled.path)
+    across = (labeled.xyxy[:, 0] < 254) & (labeled.xyxy[:, 2] > 258)
     assert across.sum() >= 2
     # Both seams lie between the same blocks, so they look alike; so do the blocks.
     assert np.abs(image[:, 226:286].astype(int) - image[:, 482:542]).max() <= 1
@@ -189,6 +189,6 @@ def test_tiles_that_look_alike_are_drawn_once() -> None:
     keys = [
         film.key(x, y, 128) for y in range(0, film.height, 128) for x in range(0, film.width, 128)
     ]
-    # Four tiles a block; those at the edges of the scan have fewer neighbours.
+    # Four tiles a block; those at the edges of the scan have fewer neighbors.
     assert len(keys) == 1600
     assert len(set(keys)) <= 36

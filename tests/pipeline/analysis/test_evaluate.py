@@ -10,7 +10,7 @@ import pytest
 
 from leukodiff.classifier.predictions import Predictions
 from leukodiff.core.errors import DataError, InputError
-from leukodiff.datasets.fields import LabelledField
+from leukodiff.datasets.fields import LabeledField
 from leukodiff.datasets.vocabulary import CLASSIFIER_CLASSES, DETECTOR_CLASSES
 from leukodiff.detector.detections import Detections
 from leukodiff.pipeline.analysis.evaluate import evaluate_pipeline
@@ -20,12 +20,12 @@ NEAR = (21, 20, 41, 40)
 FAR = (60, 60, 80, 80)
 
 
-def labelled(root: Path, cells: list[tuple[str, tuple[int, ...]]], **more: Any) -> LabelledField:
+def labeled(root: Path, cells: list[tuple[str, tuple[int, ...]]], **more: Any) -> LabeledField:
     path = root / "field.png"
     cv2.imwrite(str(path), np.zeros((100, 100, 3), np.uint8))
     xyxy = np.array([box for _, box in cells], np.float32).reshape(-1, 4)
     names = tuple(name for name, _ in cells)
-    return LabelledField(path, xyxy, names, **{"um_per_px": 0.1, "source": "mine", **more})
+    return LabeledField(path, xyxy, names, **{"um_per_px": 0.1, "source": "mine", **more})
 
 
 def detector(*boxes: tuple[int, ...], class_id: int = 0) -> Any:
@@ -67,20 +67,20 @@ def test_what_becomes_of_a_cell(
     says: tuple[str, float],
     expected: tuple[str, str],
 ) -> None:
-    fields = [labelled(tmp_path, [("monocyte", CELL), ("red_cell", FAR)])]
+    fields = [labeled(tmp_path, [("monocyte", CELL), ("red_cell", FAR)])]
     (cell,) = evaluate_pipeline(detector(*found), classifier(*says), fields).cells
     assert (cell.cell_type, cell.likeliest) == expected
     assert (cell.true_type, cell.field_id, cell.source) == ("monocyte", "field.png", "mine")
 
 
 def test_one_detection_stands_for_one_cell(tmp_path: Path) -> None:
-    fields = [labelled(tmp_path, [("monocyte", CELL), ("monocyte", NEAR)])]
+    fields = [labeled(tmp_path, [("monocyte", CELL), ("monocyte", NEAR)])]
     cells = evaluate_pipeline(detector(CELL), classifier("monocyte"), fields).cells
     assert sorted(cell.cell_type for cell in cells) == ["missed", "monocyte"]
 
 
 def test_a_red_cell_is_no_white_one(tmp_path: Path) -> None:
-    fields = [labelled(tmp_path, [("monocyte", CELL)])]
+    fields = [labeled(tmp_path, [("monocyte", CELL)])]
     (cell,) = evaluate_pipeline(detector(CELL, class_id=1), classifier("monocyte"), fields).cells
     assert cell.cell_type == "missed"
 
@@ -102,13 +102,13 @@ def test_fields_that_can_not_be_measured_on(
     error: type[Exception],
     words: str,
 ) -> None:
-    fields = [labelled(tmp_path, cells, **more)]
+    fields = [labeled(tmp_path, cells, **more)]
     with pytest.raises(error, match=words):
         evaluate_pipeline(detector(CELL), classifier("monocyte"), fields)
 
 
 def test_figures_and_files(tmp_path: Path) -> None:
-    fields = [labelled(tmp_path, [("monocyte", CELL), ("basophil", FAR)])]
+    fields = [labeled(tmp_path, [("monocyte", CELL), ("basophil", FAR)])]
     figures = evaluate_pipeline(detector(CELL), classifier("monocyte"), fields)
     figures.save(tmp_path / "out")
     summary = json.loads((tmp_path / "out" / "pipeline.json").read_text())
@@ -125,7 +125,7 @@ def test_figures_and_files(tmp_path: Path) -> None:
 
 def test_progress_is_told_field_by_field(tmp_path: Path) -> None:
     told: list[tuple[int, int, str]] = []
-    fields = [labelled(tmp_path, [("monocyte", CELL)])] * 2
+    fields = [labeled(tmp_path, [("monocyte", CELL)])] * 2
     evaluate_pipeline(
         detector(CELL), classifier("monocyte"), fields, lambda *state: told.append(state)
     )

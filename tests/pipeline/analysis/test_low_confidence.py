@@ -12,7 +12,7 @@ from leukodiff.datasets.vocabulary import CLASSIFIER_CLASSES, DETECTOR_CLASSES
 from leukodiff.detector.detections import Detections
 from leukodiff.pipeline.analysis.low_confidence import confirmed, find, find_many, named, one_a_cell
 
-from ..conftest import ColourDetector, Facts
+from ..conftest import ColorDetector, Facts
 
 IMAGE = np.zeros((200, 200, 3), np.uint8)
 SURE_FROM, WEAK_FROM = 0.3, 0.05
@@ -32,7 +32,7 @@ def detections(boxes: Sequence[Box]) -> Detections:
     )
 
 
-class Finds(ColourDetector):
+class Finds(ColorDetector):
     """Finds what it is told to, by the thresholds it is asked with."""
 
     def __init__(self, boxes: Sequence[Box], calibration: Mapping[str, Any]) -> None:

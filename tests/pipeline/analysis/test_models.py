@@ -43,7 +43,7 @@ def test_fields_are_read_as_they_come(shapes: list[tuple[int, ...]]) -> None:
 
 
 @pytest.mark.parametrize(("workers", "times"), [(1, 1), (2, 2), (16, 2)])
-def test_a_scan_s_windows_and_crops_are_learnt_beforehand(
+def test_a_scan_s_windows_and_crops_are_learned_beforehand(
     shapes: list[tuple[int, ...]], workers: int, times: int
 ) -> None:
     models = load_models(workers=workers, for_scans=True)

@@ -62,7 +62,7 @@ def test_phantom_fields(tmp_path: Path) -> None:
 
 
 def test_fields_of_bccd(tmp_path: Path, data_root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """All that people labelled are read; blurred as with the lens turned, they are not."""
+    """All that people labeled are read; blurred as with the lens turned, they are not."""
     monkeypatch.setenv("LEUKODIFF_DATA", str(data_root))
     folder = tmp_path / "bccd"
     folder.mkdir()

@@ -40,8 +40,8 @@ def speckled(width: int, height: int) -> np.ndarray:
     image = np.full((height, width, 3), 240, np.uint8)
     rng = np.random.default_rng(3)
     for _ in range(width * height // 900):
-        centre = int(rng.integers(width)), int(rng.integers(height))
-        cv2.circle(image, centre, 7, (200, 130, 130), -1, cv2.LINE_AA)
+        center = int(rng.integers(width)), int(rng.integers(height))
+        cv2.circle(image, center, 7, (200, 130, 130), -1, cv2.LINE_AA)
     return image
 
 
@@ -107,8 +107,8 @@ def test_where_a_point_lies() -> None:
 @pytest.mark.parametrize(
     ("index", "expected"), [(0, [1, 3, 4]), (4, [0, 1, 2, 3, 5, 6, 7, 8]), (8, [4, 5, 7])]
 )
-def test_neighbours(index: int, expected: list[int]) -> None:
-    assert grid_of(3, 3, 30, 30).neighbours(index) == expected
+def test_neighbors(index: int, expected: list[int]) -> None:
+    assert grid_of(3, 3, 30, 30).neighbors(index) == expected
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from click.testing import CliRunner
 
 from leukodiff.pipeline.cli import main
 from leukodiff.pipeline.commands.export import export_detector
-from leukodiff.pipeline.commands.options import labelled_fields
+from leukodiff.pipeline.commands.options import labeled_fields
 
 EXPORT = ("export", "detector", "{root}/a.pt", "--out", "{root}/a.onnx")
 
@@ -58,5 +58,5 @@ def test_a_scale_for_fields_that_have_none(
     (tmp_path / "truth.csv").write_text("field_id,cell_type,x_min,y_min,x_max,y_max\n")
     if own:
         (tmp_path / "truth.json").write_text(json.dumps({"settings": {"um_per_px": own}}))
-    (field,) = labelled_fields([f"table={tmp_path}"], um_per_px=given)
+    (field,) = labeled_fields([f"table={tmp_path}"], um_per_px=given)
     assert field.um_per_px == expected

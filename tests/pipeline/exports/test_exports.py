@@ -180,7 +180,7 @@ def test_an_overlay_keeps_the_inside_of_a_box(
     assert picture.shape[0] > 480
     assert picture.shape[1:] == (640, 3)
     assert (picture[102:198, 102:198] == 230).all()
-    assert tuple(picture[99, 150]) == rgb(BY_NAME["neutrophil"].colour)
+    assert tuple(picture[99, 150]) == rgb(BY_NAME["neutrophil"].color)
     assert (field == 230).all()
 
 
@@ -188,8 +188,8 @@ def test_red_cells_are_fainter_than_white_cells(field: NDArray[np.uint8]) -> Non
     box = np.array([[100, 100, 200, 200]], np.float32)
     red = draw_overlay(field, [], {"red_cell": box})[100, 150].astype(int)
     platelet = draw_overlay(field, [], {"platelet": box})[100, 150]
-    assert tuple(platelet) == rgb(BY_NAME["platelet"].colour)
-    assert (np.abs(red - 230) < np.abs(np.array(rgb(BY_NAME["red_cell"].colour)) - 230)).all()
+    assert tuple(platelet) == rgb(BY_NAME["platelet"].color)
+    assert (np.abs(red - 230) < np.abs(np.array(rgb(BY_NAME["red_cell"].color)) - 230)).all()
 
 
 @pytest.mark.parametrize(
@@ -255,7 +255,7 @@ def test_plates_line_up_and_are_made_once() -> None:
     assert len({p.shape[0] for p in words}) == 1
     assert plate("a", 13, (0, 0, 0), (255, 255, 255)) is words[0]
     assert not words[0].flags.writeable
-    assert label("PLT", 13, "#56b4e9").min() < 60  # dark letters on a light colour
+    assert label("PLT", 13, "#56b4e9").min() < 60  # dark letters on a light color
     assert label("NEU", 13, "#0072b2").max() == 255
 
 

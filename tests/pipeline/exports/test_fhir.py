@@ -238,7 +238,7 @@ def test_without_cells_a_share_says_why_it_is_missing(make: Callable[..., SmearR
     assert "referenceRange" in one
 
 
-def test_the_analysers_count_is_not_ours(full: SmearReport) -> None:
+def test_the_analyzers_count_is_not_ours(full: SmearReport) -> None:
     found = observations(full)
     given = found["white_cell_count"]
     assert given["valueQuantity"]["value"] == 6.2

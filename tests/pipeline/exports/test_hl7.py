@@ -112,9 +112,9 @@ def test_without_cells_there_is_no_value_and_the_status_says_so(
     assert parsed(report).validate()
 
 
-def test_the_analysers_count_is_not_ours(full: SmearReport) -> None:
+def test_the_analyzers_count_is_not_ours(full: SmearReport) -> None:
     obx = results(full)["26464-8"]
-    assert (obx[5], obx[-1]) == ("6.2", "^given: the analyser's count")
+    assert (obx[5], obx[-1]) == ("6.2", "^given: the analyzer's count")
 
 
 def test_patient_order_and_specimen(full: SmearReport) -> None:

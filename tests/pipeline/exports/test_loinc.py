@@ -66,7 +66,7 @@ def test_the_check_digit_is_right(code: str) -> None:
     ("code", "digit"),
     [
         pytest.param("2951-2", 2, id="sodium"),
-        pytest.param("718-7", 7, id="haemoglobin, odd number of digits"),
+        pytest.param("718-7", 7, id="hemoglobin, odd number of digits"),
         pytest.param("26511-7", 6, id="a wrong one"),
         pytest.param("12345-5", 5, id="the example of the LOINC Users' Guide"),
     ],
@@ -132,7 +132,7 @@ def test_every_measurement_has_a_key_of_its_own_a_code_and_a_unit(full: SmearRep
             Measurement("white_cell", PER_LITRE, GIVEN, 6.2),
             [LOINC, LOCAL],
             "white_cell_count",
-            id="the analyser's",
+            id="the analyzer's",
         ),
         pytest.param(
             Measurement("platelet", "/field", ESTIMATED, 6.2),

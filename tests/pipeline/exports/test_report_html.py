@@ -13,7 +13,7 @@ import pytest
 
 from leukodiff.datasets.vocabulary import BY_NAME, CELL_TYPES
 from leukodiff.pipeline.exports import crops as gallery
-from leukodiff.pipeline.exports.colours import contrast, ink_on
+from leukodiff.pipeline.exports.colors import contrast, ink_on
 from leukodiff.pipeline.exports.display_groups import CROP_UM
 from leukodiff.pipeline.exports.formatting import between, number, readable
 from leukodiff.pipeline.exports.html import report_html
@@ -212,7 +212,7 @@ def test_unidentified_cells_say_how_far_they_move_a_share(
     assert [row.moved for row in found.shares[:2]] == ["60.0–70.0", "30.0–40.0"]
 
 
-def test_counts_in_blood_need_the_analysers(make_smear: Callable[..., SmearReport]) -> None:
+def test_counts_in_blood_need_the_analyzers(make_smear: Callable[..., SmearReport]) -> None:
     assert not said(make_smear(neutrophil=50)).blood
     rows = said(make_smear({"sample": Sample(wbc_count=8)}, neutrophil=50, lymphocyte=50)).blood
     assert [(row.value, row.unit) for row in rows[:3]] == [
@@ -296,17 +296,17 @@ def test_the_page_can_be_heard(make_smear: Callable[..., SmearReport], language:
 
 
 @pytest.mark.parametrize("kind", [*CELL_TYPES, ATYPICAL], ids=lambda kind: kind.name)
-def test_letters_stand_out_on_every_colour(kind: object) -> None:
-    colour = kind.colour  # type: ignore[attr-defined]
-    assert contrast(ink_on(colour), colour) >= 4.5
+def test_letters_stand_out_on_every_color(kind: object) -> None:
+    color = kind.color  # type: ignore[attr-defined]
+    assert contrast(ink_on(color), color) >= 4.5
 
 
-def test_the_pages_own_colours_stand_out() -> None:
+def test_the_pages_own_colors_stand_out() -> None:
     html = report_html.__globals__["TEMPLATES"].joinpath("report.html").read_text(encoding="utf-8")
-    colours = dict(re.findall(r"--([\w-]+): (#[0-9a-f]{6})", html))
+    colors = dict(re.findall(r"--([\w-]+): (#[0-9a-f]{6})", html))
     for name in ("ink", "soft", "warn", "critical"):
-        assert contrast(colours[name], "#ffffff") >= 4.5
-    assert contrast(colours["critical"], "#ffffff") >= 7
+        assert contrast(colors[name], "#ffffff") >= 4.5
+    assert contrast(colors["critical"], "#ffffff") >= 7
 
 
 @pytest.mark.parametrize("most", [0, 0.4, 1, 7, 8, 9, 33, 99, 1000, 123456])

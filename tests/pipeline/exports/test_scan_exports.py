@@ -118,7 +118,7 @@ def test_the_overview_shades_what_was_not_read(report: SmearReport) -> None:
 
 
 @pytest.mark.parametrize("n", [3, 500])
-def test_every_cell_is_marked_in_its_colour(make_cell: MakeCell, n: int) -> None:
+def test_every_cell_is_marked_in_its_color(make_cell: MakeCell, n: int) -> None:
     side = 2000
     places = [(60 + 80 * (i % 24), 60 + 80 * (i // 24)) for i in range(n)]
     cells = [
@@ -127,9 +127,9 @@ def test_every_cell_is_marked_in_its_colour(make_cell: MakeCell, n: int) -> None
     ]
     reading = ScanReading((), first_look=True)
     view = draw_overview(np.full((side, side, 3), 235, np.uint8), reading, cells, 1.0, 0.25)
-    colour = (view[:side] == rgb(BY_NAME["eosinophil"].colour)).all(axis=2)
+    color = (view[:side] == rgb(BY_NAME["eosinophil"].color)).all(axis=2)
     for x, y in places:
-        assert colour[y - 40 : y + 40, x - 40 : x + 40].any()
+        assert color[y - 40 : y + 40, x - 40 : x + 40].any()
         assert (view[y - 4 : y + 4, x - 4 : x + 4] == 235).all()
 
 
@@ -167,7 +167,7 @@ def test_the_sheet_of_atypical_cells_comes_first_and_says_why(
     make_cell: MakeCell, make_report: MakeReport
 ) -> None:
     plain = make_cell("unidentified", 1)
-    odd = make_cell("unidentified", 2, is_atypical=True, note="unlike any class it learnt")
+    odd = make_cell("unidentified", 2, is_atypical=True, note="unlike any class it learned")
     crop = encode_jpeg(np.full((112, 112, 3), 180, np.uint8))
     sheets = contact_sheets(make_report(plain, odd), {c.cell_id: crop for c in (plain, odd)})
     assert list(sheets) == ["atypical", "unidentified"]
@@ -188,7 +188,7 @@ def test_the_report_says_what_was_read(report: SmearReport) -> None:
     plain = " ".join(text.split())
     for words in (
         "1 of 4 areas were read: 25.0 % of the scan, 0.02 mm²",
-        "first look by the colour of the stain",
+        "first look by the color of the stain",
         "Reading stopped when 3 white cells were found",
         "cells lie upon each other",
         "enough cells were found before",

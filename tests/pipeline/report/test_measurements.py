@@ -65,7 +65,7 @@ def test_remarks(
     assert [str(one) for one in make(types).remarks] == expected
 
 
-def test_counts_in_blood_need_the_analysers_count(make: Callable[..., SmearReport]) -> None:
+def test_counts_in_blood_need_the_analyzers_count(make: Callable[..., SmearReport]) -> None:
     report = make(USUAL)
     assert report.measured("neutrophil", PER_LITRE) is None
     counted = make(USUAL, sample=Sample(wbc_count=10.0)).measured("neutrophil", PER_LITRE)

@@ -12,7 +12,7 @@ from leukodiff.pipeline.report.sample import Sample, read_samples
     [
         pytest.param({"wbc_count": -1.0}, "not -1", id="negative"),
         pytest.param({"wbc_count": 0.0}, "expected 10", id="none"),
-        pytest.param({"wbc_count": 6200.0}, "per microlitre.*6.2", id="another unit"),
+        pytest.param({"wbc_count": 6200.0}, "per microliter.*6.2", id="another unit"),
         pytest.param({"wbc_count": float("nan")}, "not nan", id="not a number"),
         pytest.param({"wbc_count": float("inf")}, "not inf", id="infinite"),
         pytest.param({"age_years": -1.0}, "age: expected years", id="before birth"),

@@ -1,4 +1,4 @@
-"""`leukodiff` as a process of its own, with the models of coloured squares."""
+"""`leukodiff` as a process of its own, with the models of colored squares."""
 
 import os
 import subprocess
@@ -17,7 +17,7 @@ from leukodiff.pipeline import cli, models, slides
 
 def loaded(*_, **__):
     measure = lambda images, *_, **__: ScaleEstimate(0.5, 0.1, 30) if images else None
-    return models.Models(conftest.ColourDetector(), conftest.ColourClassifier(), measure)
+    return models.Models(conftest.ColorDetector(), conftest.ColorClassifier(), measure)
 
 run.load_models = loaded
 {more}

@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from leukodiff.core.errors import InputError, LeukodiffError
 from leukodiff.datasets.images import read_rgb
 from leukodiff.detector.scale import ScaleEstimate
-from leukodiff.pipeline.runs.analyze import AnalyzeSettings, analyze
 from leukodiff.pipeline.analysis.models import Models
+from leukodiff.pipeline.runs.analyze import AnalyzeSettings, analyze
 from leukodiff.pipeline.runs.output import OutputError
-from leukodiff.core.errors import InputError, LeukodiffError
 
 Smear = Callable[..., Path]
 ONE = AnalyzeSettings(threads=1)

@@ -12,9 +12,9 @@ import pytest
 from click.testing import CliRunner, Result
 
 from leukodiff.classifier.infer import Classifier
-from leukodiff.pipeline.runs.analyze import AnalyzeSettings, analyze
-from leukodiff.pipeline.cli import main
 from leukodiff.pipeline.analysis.models import Models
+from leukodiff.pipeline.cli import main
+from leukodiff.pipeline.runs.analyze import AnalyzeSettings, analyze
 
 Smear = Callable[..., Path]
 

@@ -10,15 +10,14 @@ from typing import Any
 
 import pytest
 
-from leukodiff.pipeline.runs import slide_job
-from leukodiff.pipeline.runs.analyze import AnalyzeSettings, analyze
-from leukodiff.pipeline.runs import run
-from leukodiff.pipeline.runs.signals import undisturbed
 from leukodiff.pipeline.analysis.models import Models
-from leukodiff.pipeline.runs.output import OutputError, SlideFolder, write_whole
 from leukodiff.pipeline.exports.bundle import report_files
+from leukodiff.pipeline.runs import run, slide_job
+from leukodiff.pipeline.runs.analyze import AnalyzeSettings, analyze
+from leukodiff.pipeline.runs.output import OutputError, SlideFolder, write_whole
+from leukodiff.pipeline.runs.signals import undisturbed
 
-from ..conftest import COLOURS, ColourDetector
+from ..conftest import COLORS, ColorDetector
 
 Smear = Callable[..., Path]
 ONE = AnalyzeSettings(threads=1)
@@ -60,9 +59,9 @@ def test_ctrl_c_does_not_wait_for_a_field_that_takes_long(
     """That field ends after the run has, and leaves nothing half made."""
     held, goes_on = threading.Event(), threading.Event()
 
-    class Slow(ColourDetector):
+    class Slow(ColorDetector):
         def detect(self, image: Any, *how: Any) -> Any:
-            if image[45, 10].tolist() == list(COLOURS["red_cell"]):
+            if image[45, 10].tolist() == list(COLORS["red_cell"]):
                 held.set()
                 assert goes_on.wait(10)
             return super().detect(image, *how)

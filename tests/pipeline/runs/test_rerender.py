@@ -11,16 +11,23 @@ import pytest
 from click.testing import CliRunner, Result
 
 from leukodiff.classifier.facts import CellFacts
-from leukodiff.pipeline.runs.analyze import AnalyzeSettings, analyze
-from leukodiff.pipeline.cli import main
-from leukodiff.pipeline.report.differential import COUNTED
-from leukodiff.pipeline.analysis.models import Models
-from leukodiff.pipeline.report.report import Area, Cell, Counting, FieldResult, ScanReading, SmearReport
-from leukodiff.pipeline.exports.bundle import ReportSettings
-from leukodiff.pipeline.report.sample import Sample
-from leukodiff.pipeline.report.statistics import Confusion
-from leukodiff.pipeline.report.serialize import STORED, read_stored, to_json
 from leukodiff.core.errors import InputError
+from leukodiff.pipeline.analysis.models import Models
+from leukodiff.pipeline.cli import main
+from leukodiff.pipeline.exports.bundle import ReportSettings
+from leukodiff.pipeline.report.differential import COUNTED
+from leukodiff.pipeline.report.report import (
+    Area,
+    Cell,
+    Counting,
+    FieldResult,
+    ScanReading,
+    SmearReport,
+)
+from leukodiff.pipeline.report.sample import Sample
+from leukodiff.pipeline.report.serialize import STORED, read_stored, to_json
+from leukodiff.pipeline.report.statistics import Confusion
+from leukodiff.pipeline.runs.analyze import AnalyzeSettings, analyze
 
 MakeCell = Callable[..., Cell]
 MakeReport = Callable[..., SmearReport]

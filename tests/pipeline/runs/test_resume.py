@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from leukodiff.pipeline.runs.analyze import AnalyzeSettings, RunSummary, analyze
-from leukodiff.pipeline.analysis.models import Models
-from leukodiff.pipeline.runs.output import OutputError, SlideFolder
 from leukodiff.core.errors import InputError
+from leukodiff.pipeline.analysis.models import Models
+from leukodiff.pipeline.runs.analyze import AnalyzeSettings, RunSummary, analyze
+from leukodiff.pipeline.runs.output import OutputError, SlideFolder
 
 Smear = Callable[..., Path]
 ONE = AnalyzeSettings(threads=1)

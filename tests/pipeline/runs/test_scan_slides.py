@@ -1,4 +1,4 @@
-"""A scan through `analyze`: a smear of coloured squares, its place and its names known."""
+"""A scan through `analyze`: a smear of colored squares, its place and its names known."""
 
 import csv
 import json
@@ -11,13 +11,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from leukodiff.datasets.vocabulary import DETECTOR_CLASSES
-from leukodiff.pipeline.runs.analyze import AnalyzeSettings, RunSummary, analyze
-from leukodiff.pipeline.analysis.models import Models
-from leukodiff.pipeline.slides import open_scan
 from leukodiff.core.errors import InputError, ModelFileError
+from leukodiff.datasets.vocabulary import DETECTOR_CLASSES
+from leukodiff.pipeline.analysis.models import Models
+from leukodiff.pipeline.runs.analyze import AnalyzeSettings, RunSummary, analyze
+from leukodiff.pipeline.slides import open_scan
 
-from ..conftest import COLOURS, SIDE, ColourClassifier, ColourDetector, Facts
+from ..conftest import COLORS, SIDE, ColorClassifier, ColorDetector, Facts
 
 Draw = Callable[..., Any]
 Write = Callable[..., Path]
@@ -106,7 +106,7 @@ def test_coordinates_go_back_to_the_right_place(
         for row, feature in zip(rows, features, strict=True):
             box = [int(float(row[side])) for side in ("x_min", "y_min", "x_max", "y_max")]
             pixels = scan.read(box[0], box[1], box[2] - box[0], box[3] - box[1])
-            assert (pixels == COLOURS[row["cell_type"]]).all()
+            assert (pixels == COLORS[row["cell_type"]]).all()
             ring = feature["geometry"]["coordinates"][0]
             assert [*ring[0], *ring[2]] == box
             assert feature["properties"]["objectType"] == "detection"
@@ -283,7 +283,7 @@ class Spiteful:
         return self._detector.detect_many(*args, **options)
 
 
-class Unsure(ColourDetector):
+class Unsure(ColorDetector):
     """A detector that is not sure of lymphocytes, and tells so where it is asked."""
 
     def __init__(self) -> None:
@@ -295,14 +295,14 @@ class Unsure(ColourDetector):
         found = super().detect(image, um_per_px)
         middles = ((found.xyxy[:, :2] + found.xyxy[:, 2:]) / 2).astype(int)
         kinds = image[middles[:, 1], middles[:, 0]]
-        weak = (kinds == COLOURS["lymphocyte"]).all(axis=1)
+        weak = (kinds == COLORS["lymphocyte"]).all(axis=1)
         white = found.class_id == DETECTOR_CLASSES.index("white_cell")
         sure = np.where(weak & white, 0.25, found.confidence).astype(np.float32)
         least = (thresholds or self.metadata.thresholds)["white_cell"]
         return replace(found, confidence=sure).select(~white | (sure >= least))
 
 
-class Blind(ColourClassifier):
+class Blind(ColorClassifier):
     """A classifier that does not know lymphocytes."""
 
     def classify(self, image: Any, xyxy: Any, um_per_px: float) -> Any:

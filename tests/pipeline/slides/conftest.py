@@ -1,4 +1,4 @@
-"""Scans that the tests write: a smear of coloured discs in every layout a TIFF comes in."""
+"""Scans that the tests write: a smear of colored discs in every layout a TIFF comes in."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -26,9 +26,9 @@ def draw(width: int, height: int, seed: int = 7) -> Rgb:
     image = np.empty((height, width, 3), np.uint8)
     image[:] = GLASS
     for i in range(width * height // 600):
-        centre = int(rng.integers(width)), int(rng.integers(height))
-        colour = BLUE if i % 9 == 0 else RED
-        cv2.circle(image, centre, int(rng.integers(4, 12)), colour, -1, cv2.LINE_AA)
+        center = int(rng.integers(width)), int(rng.integers(height))
+        color = BLUE if i % 9 == 0 else RED
+        cv2.circle(image, center, int(rng.integers(4, 12)), color, -1, cv2.LINE_AA)
     ramp = np.add.outer(np.linspace(0, 20, height), np.linspace(0, 15, width))
     return (image - ramp[:, :, None]).astype(np.uint8)
 

@@ -59,8 +59,8 @@ def test_a_shrunk_region_shows_the_same_place(scan: Scan, whole: Rgb, downsample
     area = whole[y : y + side, x : x + side]
     expected = cv2.resize(area, (n, n), interpolation=cv2.INTER_AREA)
     window = cv2.createHanningWindow((n, n), cv2.CV_64F)
-    grey = [cv2.cvtColor(one, cv2.COLOR_RGB2GRAY).astype(np.float64) for one in (read, expected)]
-    (right, down), likeness = cv2.phaseCorrelate(grey[0], grey[1], window)
+    gray = [cv2.cvtColor(one, cv2.COLOR_RGB2GRAY).astype(np.float64) for one in (read, expected)]
+    (right, down), likeness = cv2.phaseCorrelate(gray[0], gray[1], window)
     assert likeness > 0.7
     assert max(abs(right), abs(down)) < 1
 

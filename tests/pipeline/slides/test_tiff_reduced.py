@@ -18,7 +18,7 @@ JPEG: dict[str, Any] = {"photometric": "rgb", "compression": "jpeg", "tile": (64
 OFFERED: dict[str, tuple[dict[str, Any], tuple[float, ...]]] = {
     "JPEG tiles": (JPEG, (1, 2, 4, 8)),
     "JPEG strips": ({**JPEG, "tile": None, "rowsperstrip": 16}, (1, 2, 4, 8)),
-    "colours subsampled": ({**JPEG, "subsampling": (2, 2)}, (1, 2, 4, 8)),
+    "colors subsampled": ({**JPEG, "subsampling": (2, 2)}, (1, 2, 4, 8)),
     "tiles of 80 x 48 px": ({**JPEG, "tile": (48, 80)}, (1, 2, 4, 8)),
     "stored as RGB": ({**JPEG, "compressionargs": {"outcolorspace": "rgb"}}, (1,)),
     "deflate": ({**JPEG, "compression": "zlib"}, (1,)),
@@ -39,7 +39,7 @@ def test_jpeg_tiles_are_decoded_in_part(
             assert np.abs(read.astype(int) - expected).mean() < 4
 
 
-def test_grey_jpeg_tiles_are_decoded_in_part(smear: Rgb, write: Write) -> None:
+def test_gray_jpeg_tiles_are_decoded_in_part(smear: Rgb, write: Write) -> None:
     path = write(smear[:, :, 1], **{**JPEG, "photometric": "minisblack"})
     with open_scan(path) as scan:
         assert scan.downsamples == (1, 2, 4, 8)

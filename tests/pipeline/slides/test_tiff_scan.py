@@ -41,7 +41,7 @@ LAYOUTS: dict[str, dict[str, Any]] = {
 LOSSY: dict[str, dict[str, Any]] = {
     "JPEG": {**TILE, "compression": "jpeg"},
     "JPEG, strips": {"rowsperstrip": 16, "compression": "jpeg"},
-    "JPEG, colours subsampled": {**TILE, "compression": "jpeg", "subsampling": (2, 2)},
+    "JPEG, colors subsampled": {**TILE, "compression": "jpeg", "subsampling": (2, 2)},
     "JPEG 2000": {**TILE, "compression": "jpeg2000"},
     "WebP": {**TILE, "compression": "webp"},
 }
@@ -80,11 +80,11 @@ def deep(image: Rgb, bits: int) -> NDArray[np.uint16]:
 
 KINDS: dict[str, tuple[Callable[[Rgb], NDArray[Any]], dict[str, Any]]] = {
     "grey": (lambda i: i[:, :, 1], {"photometric": "minisblack"}),
-    "grey, deflate": (
+    "gray, deflate": (
         lambda i: i[:, :, 1],
         {"photometric": "minisblack", "compression": "deflate"},
     ),
-    "grey, 0 is white": (lambda i: 255 - i[:, :, 1], {"photometric": "miniswhite"}),
+    "gray, 0 is white": (lambda i: 255 - i[:, :, 1], {"photometric": "miniswhite"}),
     "opaque": (
         lambda i: with_opacity(i, 255),
         {"photometric": "rgb", "extrasamples": ["unassalpha"]},
@@ -100,7 +100,7 @@ KINDS: dict[str, tuple[Callable[[Rgb], NDArray[Any]], dict[str, Any]]] = {
         {"photometric": "rgb", "compression": "lzw", "predictor": True},
     ),
     "16 bits, big-endian": (lambda i: deep(i, 14), {"photometric": "rgb", "byteorder": ">"}),
-    "16 bits, grey": (lambda i: deep(i, 12)[:, :, 0], {"photometric": "minisblack"}),
+    "16 bits, gray": (lambda i: deep(i, 12)[:, :, 0], {"photometric": "minisblack"}),
     "one bit": (lambda i: i[:, :, 0] > 190, {"photometric": "minisblack"}),
     "palette": (
         lambda i: i[:, :, 0],
@@ -221,7 +221,7 @@ def test_an_ome_pyramid_with_its_scale(smear: Rgb, halved: Any, write_pyramid: W
         np.testing.assert_array_equal(scan.read(0, 0, 300, 210), smear)
 
 
-def test_an_ome_pyramid_with_its_colours_apart(smear: Rgb, halved: Any, tmp_path: Path) -> None:
+def test_an_ome_pyramid_with_its_colors_apart(smear: Rgb, halved: Any, tmp_path: Path) -> None:
     path = tmp_path / "scan.ome.tif"
     with tifffile.TiffWriter(path, ome=True) as tiff:
         for sub, image in enumerate((smear, halved(smear))):

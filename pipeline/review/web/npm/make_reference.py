@@ -58,8 +58,8 @@ def _inside(settings: PhantomSettings, placement: Placement, name: str) -> list[
 
 def _crop(settings: PhantomSettings, placement: Placement, index: int) -> NDArray[np.uint8]:
     left, top = (
-        round((centre - CROP_UM / 2) / settings.um_per_px)
-        for centre in (placement.x_um[index], placement.y_um[index])
+        round((center - CROP_UM / 2) / settings.um_per_px)
+        for center in (placement.x_um[index], placement.y_um[index])
     )
     return render_region(settings, placement, left, top, CROP_PX, CROP_PX)
 

@@ -24,7 +24,7 @@ export function drawCellPanel(store, cell, { name, remove }) {
   const title = (/** @type {string} */ type) => capital(store.kind(type).title);
   const size = store.slide.um_per_px ? `${((cell.box[2] - cell.box[0]) * store.slide.um_per_px).toFixed(1)} × ${((cell.box[3] - cell.box[1]) * store.slide.um_per_px).toFixed(1)} µm` : "";
   place.replaceChildren(
-    el("img", { class: "cell-picture", src: cropUrl(store, cell.id, PICTURE_PX), alt: `Cell ${cell.id}, 24 micrometres wide`, width: PICTURE_PX, height: PICTURE_PX }),
+    el("img", { class: "cell-picture", src: cropUrl(store, cell.id, PICTURE_PX), alt: `Cell ${cell.id}, 24 micrometers wide`, width: PICTURE_PX, height: PICTURE_PX }),
     facts([
       ["Counts as", el("strong", {}, cell.removed ? "removed from the count" : title(countedAs(cell)))],
       ["Machine", cell.added && cell.confidence === 0 ? "not classified" : `${title(cell.machine)}${cell.atypical ? ", atypical" : ""}`],
@@ -35,7 +35,7 @@ export function drawCellPanel(store, cell, { name, remove }) {
       ["Cell", cell.id],
     ]),
     el("div", { class: "class-buttons", role: "group", "aria-label": "Call it" }, ...store.slide.classes.map((one) =>
-      el("button", { type: "button", disabled: store.signed, "aria-pressed": String(countedAs(cell) === one.name), data: { type: one.name }, title: one.title, onclick: () => name(one.name) }, el("kbd", {}, one.key.toUpperCase()), swatch(one.colour), el("span", { class: "title" }, one.title)))),
+      el("button", { type: "button", disabled: store.signed, "aria-pressed": String(countedAs(cell) === one.name), data: { type: one.name }, title: one.title, onclick: () => name(one.name) }, el("kbd", {}, one.key.toUpperCase()), swatch(one.color), el("span", { class: "title" }, one.title)))),
     el("p", { class: "row" }, el("button", { type: "button", class: "small", disabled: store.signed, onclick: remove }, cell.removed ? "Put back in the count" : "Remove from the count…")),
   );
   if (focused) /** @type {HTMLElement | null} */ (place.querySelector(`[data-type="${focused}"]`))?.focus();

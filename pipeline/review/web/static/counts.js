@@ -42,20 +42,20 @@ function countsRow(row, kind, { fresh, graph, machine, scale, apart }) {
   return el(
     "tr",
     { class: apart ? "apart" : "", title: [usual, flag].filter(Boolean).join("; ") },
-    el("th", { scope: "row" }, el("span", { class: "named" }, swatch(kind.colour), kind.title), flag ? el("span", { class: "hidden" }, ` (${row.flag})`) : null),
+    el("th", { scope: "row" }, el("span", { class: "named" }, swatch(kind.color), kind.title), flag ? el("span", { class: "hidden" }, ` (${row.flag})`) : null),
     el("td", { class: "number" }, String(row.count)),
     el("td", { class: row.flag ? "number flagged" : "number" }, (row.flag ? (FLAGS[row.flag]?.split(" ")[0] ?? "!") + "\u2009" : "") + number(row.percent)),
     el("td", { class: `number interval${fresh ? "" : " stale"}` }, interval(row)),
     machine && el("td", { class: "number machine", title: changed ? "The machine counted otherwise" : "" }, changed ? String(row.machine_count) : "="),
-    graph && el("td", { class: "graph" }, bar(row, kind.colour, scale)),
+    graph && el("td", { class: "graph" }, bar(row, kind.color, scale)),
   );
 }
 
-/** @param {CountRow} row @param {string} colour @param {number} scale percent at the right end */
-function bar(row, colour, scale) {
+/** @param {CountRow} row @param {string} color @param {number} scale percent at the right end */
+function bar(row, color, scale) {
   if (row.percent === null) return "";
   const x = (/** @type {number | null} */ value) => (100 * (value ?? 0)) / scale;
-  const parts = [svg("rect", { class: "bar", x: 0, y: 4, width: Math.max(0.5, x(row.percent)), height: 8, fill: colour })];
+  const parts = [svg("rect", { class: "bar", x: 0, y: 4, width: Math.max(0.5, x(row.percent)), height: 8, fill: color })];
   if (row.reference_high !== null) parts.unshift(svg("rect", { class: "range", x: x(row.reference_low), y: 0, width: x(row.reference_high) - x(row.reference_low), height: 16 }));
   if (row.low !== null) parts.push(svg("path", { class: "whisker", d: `M${x(row.low)} 8H${x(row.high)}M${x(row.low)} 5V11M${x(row.high)} 5V11`, "vector-effect": "non-scaling-stroke" }));
   return svg("svg", { class: "bars", viewBox: "0 0 100 16", preserveAspectRatio: "none", "aria-hidden": "true" }, ...parts);

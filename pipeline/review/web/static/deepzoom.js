@@ -76,11 +76,11 @@ export class DeepZoom {
     return this.isOpen ? this.toScreen({ x: 1, y: 0 }).x - this.toScreen({ x: 0, y: 0 }).x : 1;
   }
 
-  /** Brings a place to the middle, near enough to see it. @param {Point} centre @param {number} span px of the field across the screen */
-  goTo(centre, span) {
+  /** Brings a place to the middle, near enough to see it. @param {Point} center @param {number} span px of the field across the screen */
+  goTo(center, span) {
     const { viewport } = this.osd;
     const half = span / 2;
-    const frame = viewport.imageToViewportRectangle(centre.x - half, centre.y - half, span, span);
+    const frame = viewport.imageToViewportRectangle(center.x - half, center.y - half, span, span);
     viewport.fitBounds(frame);
   }
 

@@ -26,7 +26,7 @@ function onSubmit(name, action) {
       await action();
       dialogById(`${name}-dialog`).close();
     } catch (failure) {
-      error.textContent = failure instanceof Refused ? capitalised(failure.message) : "The server does not answer; nothing was done.";
+      error.textContent = failure instanceof Refused ? capitalized(failure.message) : "The server does not answer; nothing was done.";
       error.hidden = false;
     } finally {
       if (button instanceof HTMLButtonElement) button.disabled = false;
@@ -35,7 +35,7 @@ function onSubmit(name, action) {
 }
 
 /** @param {string} text */
-const capitalised = (text) => `${text.charAt(0).toUpperCase()}${text.slice(1)}.`;
+const capitalized = (text) => `${text.charAt(0).toUpperCase()}${text.slice(1)}.`;
 
 /** @param {SlideStore} store */
 export function signing(store) {
@@ -130,7 +130,7 @@ export function conflicts(store) {
 function conflictRow(store, id, { mine, theirs, who }) {
   const their = theirs[id] ?? store.cell(id).machine;
   const choice = (/** @type {string} */ value, /** @type {string} */ label, /** @type {string} */ type) =>
-    el("label", { class: "check" }, el("input", { type: "radio", name: `conflict-${id}`, value, checked: value === "theirs", data: { id } }), `${label}: `, swatch(store.kind(type).colour), el("strong", {}, store.kind(type).title));
+    el("label", { class: "check" }, el("input", { type: "radio", name: `conflict-${id}`, value, checked: value === "theirs", data: { id } }), `${label}: `, swatch(store.kind(type).color), el("strong", {}, store.kind(type).title));
   return el(
     "fieldset",
     { class: "conflict-cell" },

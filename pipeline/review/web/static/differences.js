@@ -61,7 +61,7 @@ function item(one, i) {
   const line = el(
     "li",
     { class: `difference${one.decided ? " decided" : ""}`, tabIndex: i === at ? 0 : -1, data: { at: cell.id } },
-    el("img", { src: cropUrl(store, cell.id, PICTURE_PX), alt: `Cell ${cell.id}, 24 micrometres wide`, width: PICTURE_PX, height: PICTURE_PX }),
+    el("img", { src: cropUrl(store, cell.id, PICTURE_PX), alt: `Cell ${cell.id}, 24 micrometers wide`, width: PICTURE_PX, height: PICTURE_PX }),
     el("div", {}, el("p", { class: "verdict" }, one.decided ? `Decided: ${title(one.now)}` : "Not decided"), el("p", { class: "small muted" }, cell.added ? "added by a person" : `the machine: ${guesses || title(cell.machine)}`), el("p", { class: "small muted" }, `cell ${cell.id}`)),
     el("div", { class: "words", role: "group", "aria-label": `Cell ${cell.id}: what it is` }, word(one, 1), word(one, 2), other(one)),
   );
@@ -76,7 +76,7 @@ function word(one, n) {
   return el(
     "button",
     { type: "button", disabled: !mayDecide(), "aria-pressed": String(pressed), data: { at: `${n} ${one.cell.id}` }, onclick: () => decide(one, type) },
-    el("kbd", { "aria-hidden": "true" }, String(n)), type ? swatch(store.kind(type).colour) : el("span"), el("span", {}, capital(title(type))),
+    el("kbd", { "aria-hidden": "true" }, String(n)), type ? swatch(store.kind(type).color) : el("span"), el("span", {}, capital(title(type))),
     el("span", { class: "muted" }, reader(n)),
   );
 }

@@ -57,10 +57,10 @@ export function svg(tag, facts, ...children) {
   return element;
 }
 
-/** @param {CSSStyleDeclaration["backgroundColor"]} colour */
-export function swatch(colour) {
+/** @param {CSSStyleDeclaration["backgroundColor"]} color */
+export function swatch(color) {
   const element = el("span", { class: "swatch", "aria-hidden": "true" });
-  element.style.backgroundColor = colour;
+  element.style.backgroundColor = color;
   return element;
 }
 

@@ -28,7 +28,7 @@ const classes = [...FIRST, ...store.slide.classes.map((one) => one.name).filter(
 const always = new Set(store.slide.classes.filter((one) => one.counted).map((one) => one.name).concat(UNIDENTIFIED));
 
 const name = (/** @type {string} */ key) =>
-  key === ATYPICAL ? { title: "Atypical: unlike every class", colour: "#b3003b" } : { title: capital(store.kind(key).title), colour: store.kind(key).colour };
+  key === ATYPICAL ? { title: "Atypical: unlike every class", color: "#b3003b" } : { title: capital(store.kind(key).title), color: store.kind(key).color };
 const grid = new Grid(byId("grid"), store, name);
 
 /** @type {Record<string, (cell: Cell) => boolean>} */
@@ -109,7 +109,7 @@ function buildRail() {
       "button",
       { type: "button", class: "rail-item", data: { type: kind ? key : "", key }, onclick: () => { grid.jumpTo(key); grid.root.focus({ preventScroll: true }); } },
       kind?.key ? el("kbd", {}, kind.key.toUpperCase()) : el("kbd", { "aria-hidden": "true" }, "!"),
-      swatch(name(key).colour),
+      swatch(name(key).color),
       el("span", { class: "title" }, title),
       count,
     );
@@ -157,7 +157,7 @@ function drawCompare(cell) {
       el(
         "div",
         { class: "compare-class" },
-        el("h3", {}, swatch(store.kind(type).colour), `${capital(store.kind(type).title)} `, el("strong", {}, percent(share))),
+        el("h3", {}, swatch(store.kind(type).color), `${capital(store.kind(type).title)} `, el("strong", {}, percent(share))),
         el("div", { class: "refs" }, ...(hasReference(type) ? references(type, innerHeight < 900 ? 3 : 6, px) : [el("span", { class: "muted small" }, "no reference cells")])),
       ),
     ),

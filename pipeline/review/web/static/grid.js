@@ -29,7 +29,7 @@ export class Grid extends EventTarget {
 
   /**
    * @param {HTMLElement} root @param {SlideStore} store
-   * @param {(key: string) => {title: string, colour: string}} name of a section
+   * @param {(key: string) => {title: string, color: string}} name of a section
    */
   constructor(root, store, name) {
     super();
@@ -253,10 +253,10 @@ export class Grid extends EventTarget {
 
   /** @param {string} key */
   #newGroup(key) {
-    const { title, colour } = this.name(key);
+    const { title, color } = this.name(key);
     const words = el("span", { class: "muted" });
     const refs = references(key, 6, REFERENCE_PX);
-    const head = el("div", { class: "section-head", "aria-hidden": "true" }, swatch(colour), el("strong", {}, title), words, refs.length ? el("span", { class: "refs" }, el("span", { class: "muted" }, "reference"), ...refs) : null);
+    const head = el("div", { class: "section-head", "aria-hidden": "true" }, swatch(color), el("strong", {}, title), words, refs.length ? el("span", { class: "refs" }, el("span", { class: "muted" }, "reference"), ...refs) : null);
     const root = el("div", { role: "group" }, head);
     this.inner.append(root);
     const group = { root, head, words, n: -1 };

@@ -10,7 +10,7 @@ import { UNIT } from "./dom.js";
  * @typedef {object} Drawing
  * @property {readonly Cell[]} cells
  * @property {Cell | null} chosen
- * @property {(cell: Cell) => {colour: string, word: string}} look
+ * @property {(cell: Cell) => {color: string, word: string}} look
  * @property {[Point, Point] | null} box being drawn, px of the field
  * @property {[Point, Point] | null} line being measured
  * @property {string} length what the line says
@@ -45,27 +45,27 @@ export function onScreen(view, [x0 = 0, y0 = 0, x1 = 0, y1 = 0]) {
 
 /**
  * @param {CanvasRenderingContext2D} pen @param {ReturnType<typeof onScreen>} box
- * @param {{colour: string, word: string}} look @param {boolean} chosen @param {boolean} removed
+ * @param {{color: string, word: string}} look @param {boolean} chosen @param {boolean} removed
  */
-function drawCell(pen, { left, top, right, bottom }, { colour, word }, chosen, removed) {
+function drawCell(pen, { left, top, right, bottom }, { color, word }, chosen, removed) {
   const [width, height] = [right - left, bottom - top];
   pen.setLineDash(removed ? [4, 4] : []);
-  for (const [line, stroke] of /** @type {[number, string][]} */ ([[chosen ? 8 : 4, chosen ? DARK : LIGHT], [chosen ? 5 : 0, LIGHT], [chosen ? 3 : 2, colour]])) {
+  for (const [line, stroke] of /** @type {[number, string][]} */ ([[chosen ? 8 : 4, chosen ? DARK : LIGHT], [chosen ? 5 : 0, LIGHT], [chosen ? 3 : 2, color]])) {
     if (!line) continue;
     pen.lineWidth = line * UNIT;
     pen.strokeStyle = stroke;
     pen.strokeRect(left, top, width, height);
   }
   pen.setLineDash([]);
-  if (width > 18 || chosen) drawLabel(pen, word, left, top - 17 * UNIT, colour);
+  if (width > 18 || chosen) drawLabel(pen, word, left, top - 17 * UNIT, color);
 }
 
-/** @param {CanvasRenderingContext2D} pen @param {string} word @param {number} x @param {number} y @param {string} colour */
-function drawLabel(pen, word, x, y, colour) {
+/** @param {CanvasRenderingContext2D} pen @param {string} word @param {number} x @param {number} y @param {string} color */
+function drawLabel(pen, word, x, y, color) {
   const width = pen.measureText(word).width + 8 * UNIT;
   pen.fillStyle = LIGHT;
   pen.fillRect(x - 1, y, width + 4 * UNIT, 16 * UNIT);
-  pen.fillStyle = colour;
+  pen.fillStyle = color;
   pen.fillRect(x - 1, y, 4 * UNIT, 16 * UNIT);
   pen.fillStyle = DARK;
   pen.fillText(word, x + 6 * UNIT, y + 12 * UNIT);

@@ -17,7 +17,7 @@ export function referenceDialog(store, changed) {
   };
   /** @param {string} type @param {import("./reference.js").Own[]} cells */
   const section = (type, cells) =>
-    el("section", { class: "own-class" }, el("h3", {}, swatch(store.kind(type).colour), `${capital(store.kind(type).title)}, ${counted(cells.length, "cell")}`), el("ul", { class: "own-cells" }, ...cells.map((one) => item(type, one))));
+    el("section", { class: "own-class" }, el("h3", {}, swatch(store.kind(type).color), `${capital(store.kind(type).title)}, ${counted(cells.length, "cell")}`), el("ul", { class: "own-cells" }, ...cells.map((one) => item(type, one))));
   /** @param {string} type @param {import("./reference.js").Own} one */
   const item = (type, one) => {
     const picture = ownPicture(one, PICTURE_PX);

@@ -69,7 +69,7 @@ export class SlideStore extends EventTarget {
   /** @param {string} name @returns {import("./types.js").CellClass} */
   kind(name) {
     const known = this.slide.classes.find((one) => one.name === name);
-    return known ?? { name, title: name.replaceAll("_", " "), abbreviation: name.slice(0, 3).toUpperCase(), colour: "#666666", key: "", counted: false };
+    return known ?? { name, title: name.replaceAll("_", " "), abbreviation: name.slice(0, 3).toUpperCase(), color: "#666666", key: "", counted: false };
   }
 
   /** Cells by the type that counts, of those that were not removed. */

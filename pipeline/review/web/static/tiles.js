@@ -44,7 +44,7 @@ export function drawTile(tile, store, id, size) {
   showCell(tile.picture, store, id, size - 2 * INSET);
   tile.root.setAttribute("aria-label", label);
   tile.root.title = label;
-  tile.edge.style.backgroundColor = store.kind(countedAs(cell)).colour;
+  tile.edge.style.backgroundColor = store.kind(countedAs(cell)).color;
   tile.mark.textContent = markOf(store, cell);
   tile.root.classList.toggle("looked", cell.looked);
   tile.root.classList.toggle("removed", cell.removed);

@@ -1,7 +1,7 @@
 // The shapes that the server sends; nothing runs here.
 
 /**
- * @typedef {{name: string, title: string, abbreviation: string, colour: string, key: string, counted: boolean}} CellClass
+ * @typedef {{name: string, title: string, abbreviation: string, color: string, key: string, counted: boolean}} CellClass
  *
  * @typedef {object} Cell
  * @property {string} id

@@ -149,7 +149,7 @@ function redraw() {
     drawOverlay(canvas, { toScreen: (point) => /** @type {DeepZoom} */ (zoom).toScreen(point) }, {
       cells,
       chosen: chosenCell(),
-      look: (cell) => ({ colour: store.kind(countedAs(cell)).colour, word: cell.removed ? "removed" : store.kind(countedAs(cell)).abbreviation }),
+      look: (cell) => ({ color: store.kind(countedAs(cell)).color, word: cell.removed ? "removed" : store.kind(countedAs(cell)).abbreviation }),
       box: state.box,
       line: state.line,
       length: state.line ? lengthText(...state.line, umPerPx) : "",
@@ -169,7 +169,7 @@ function drawList() {
   byId("n-here").textContent = String(cells.length);
   const had = document.activeElement?.closest("#cells-here");
   byId("cells-here").replaceChildren(...cells.map((cell) =>
-    el("li", {}, el("button", { type: "button", "aria-pressed": String(cell.id === state.chosen), onclick: () => choose(cell.id, true) }, swatch(store.kind(countedAs(cell)).colour), cell.removed ? `${store.kind(countedAs(cell)).title} (removed)` : store.kind(countedAs(cell)).title, el("span", { class: "right" }, percent(cell.confidence), cell.looked ? "" : " ○")))));
+    el("li", {}, el("button", { type: "button", "aria-pressed": String(cell.id === state.chosen), onclick: () => choose(cell.id, true) }, swatch(store.kind(countedAs(cell)).color), cell.removed ? `${store.kind(countedAs(cell)).title} (removed)` : store.kind(countedAs(cell)).title, el("span", { class: "right" }, percent(cell.confidence), cell.looked ? "" : " ○")))));
   const pressed = byId("cells-here").querySelector('[aria-pressed="true"]');
   if (had && pressed instanceof HTMLElement) pressed.focus();
   pressed?.scrollIntoView({ block: "nearest" });
@@ -182,7 +182,7 @@ function buildFilter() {
       if (/** @type {HTMLInputElement} */ (event.target).checked) state.hidden.delete(one.name);
       else state.hidden.add(one.name);
       refilter();
-    } }), swatch(one.colour), el("span", { class: "title" }, one.title)))));
+    } }), swatch(one.color), el("span", { class: "title" }, one.title)))));
 }
 
 function refilter() {

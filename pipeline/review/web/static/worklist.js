@@ -1,4 +1,4 @@
-// The slides there are, and what is being analysed.
+// The slides there are, and what is being analyzed.
 
 import { Refused, differencesPage, galleryPage, get, post, request, slidePath, viewerPage } from "./api.js";
 import { countsTable, ratios } from "./counts.js";
@@ -63,7 +63,7 @@ function draw() {
   }
   const none = byId("no-slides");
   none.hidden = rows.length > 0;
-  none.textContent = state.rows.length ? "No slide matches the search." : "No slides yet. Drop images or a folder at the right to analyse them.";
+  none.textContent = state.rows.length ? "No slide matches the search." : "No slides yet. Drop images or a folder at the right to analyze them.";
   void showCounts();
 }
 
@@ -141,11 +141,11 @@ async function showCounts() {
 
 /** @param {import("./types.js").Slide} slide */
 function drawCounts(slide) {
-  const kind = (/** @type {string} */ name) => slide.classes.find((one) => one.name === name) ?? { name, title: name, abbreviation: name, colour: "#666666", key: "", counted: false };
+  const kind = (/** @type {string} */ name) => slide.classes.find((one) => one.name === name) ?? { name, title: name, abbreviation: name, color: "#666666", key: "", counted: false };
   byId("counts").replaceChildren(
     el("h3", {}, slide.slide_id),
     countsTable(slide.differential, kind, { graph: true, machine: false }),
-    el("p", { class: "small muted" }, "Bars: share of the differential with its 95 % interval; grey: the usual range."),
+    el("p", { class: "small muted" }, "Bars: share of the differential with its 95 % interval; gray: the usual range."),
     ratios(slide.differential),
     el("p", { class: "links" }, el("a", { href: galleryPage(slide.slide_id) }, "Look at the cells"), el("a", { href: viewerPage(slide.slide_id) }, "See the slide")),
   );

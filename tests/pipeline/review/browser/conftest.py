@@ -1,4 +1,4 @@
-"""A review of coloured squares behind a real socket, and Debian's chromium in front of it."""
+"""A review of colored squares behind a real socket, and Debian's chromium in front of it."""
 
 import os
 import socket
@@ -118,7 +118,7 @@ def chromium() -> Iterator["Browser"]:
 
 
 @pytest.fixture
-def analysed(tmp_path: Path, smear: Callable[..., Path], models: Models) -> Path:
+def analyzed(tmp_path: Path, smear: Callable[..., Path], models: Models) -> Path:
     """The output of `analyze` for a smear of two fields: 6 cells, one of them unidentified."""
     folder = smear(
         a=("neutrophil", "neutrophil", "lymphocyte", "red_cell"),
@@ -148,17 +148,17 @@ def serve(models: Models) -> Iterator[Callable[..., Server]]:
 
 
 @pytest.fixture
-def server(serve: Callable[..., Server], analysed: Path) -> Server:
+def server(serve: Callable[..., Server], analyzed: Path) -> Server:
     """The review of one slide."""
-    return serve(analysed)
+    return serve(analyzed)
 
 
 @pytest.fixture
-def house(serve: Callable[..., Server], analysed: Path) -> Callable[..., Server]:
+def house(serve: Callable[..., Server], analyzed: Path) -> Callable[..., Server]:
     """The review of one slide where four people log in."""
 
     def start(readers: int = 1) -> Server:
-        server = serve(analysed, names=("127.0.0.1",), readers=readers)
+        server = serve(analyzed, names=("127.0.0.1",), readers=readers)
         for name, password in PASSWORDS.items():
             role = ROLES.get(name, "pathologist")
             server.desk.record.people.add_user(name, password, role)
@@ -229,7 +229,7 @@ def ready(page: "Page") -> None:
 @pytest.fixture
 def squares(tmp_path: Path) -> Callable[[int], Path]:
     """Writes a field with many squares, a folder a smear."""
-    from tests.pipeline.conftest import COLOURS, SIDE, write_png
+    from tests.pipeline.conftest import COLORS, SIDE, write_png
 
     def write(n: int) -> Path:
         across, pitch = 100, SIDE + 8
@@ -240,7 +240,7 @@ def squares(tmp_path: Path) -> Callable[[int], Path]:
         names = ("neutrophil", "neutrophil", "lymphocyte", "erythroblast", "unidentified")
         for i in range(n):
             y, x = 40 + pitch * (i // across), 8 + pitch * (i % across)
-            image[y : y + SIDE, x : x + SIDE] = COLOURS[names[i % len(names)]]
+            image[y : y + SIDE, x : x + SIDE] = COLORS[names[i % len(names)]]
         folder = tmp_path / "many"
         folder.mkdir()
         write_png(folder / "field.png", image)

@@ -31,11 +31,11 @@ def says(page: "Page", text: str) -> None:
     )
 
 
-def test_a_killed_server_comes_back_to_an_open_page(analysed: Path, page: "Page") -> None:
+def test_a_killed_server_comes_back_to_an_open_page(analyzed: Path, page: "Page") -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    first = Process(analysed, port)
+    first = Process(analyzed, port)
     page.goto(f"{first.base}/?token={first.token}")
     page.goto(f"{first.base}/slides/smear")
     ready(page)
@@ -48,7 +48,7 @@ def test_a_killed_server_comes_back_to_an_open_page(analysed: Path, page: "Page"
     page.keyboard.press("m")
     says(page, "1 change waits")
 
-    second = Process(analysed, port)
+    second = Process(analyzed, port)
     try:
         says(page, "is back")
         page.reload()

@@ -49,7 +49,7 @@ def test_an_administrator_manages_people(house: House, open_page: OpenPage) -> N
     server = house()
     page = open_page(server, name="Ada", quiet=False)
     ready(page)
-    assert not page.locator("#drop").is_visible()  # who manages people analyses nothing
+    assert not page.locator("#drop").is_visible()  # who manages people analyzes nothing
     page.get_by_role("link", name="People").click()
     page.wait_for_url("**/people")
     ready(page)

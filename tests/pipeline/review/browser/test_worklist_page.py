@@ -1,4 +1,4 @@
-"""The worklist: finding a slide, and having one analysed."""
+"""The worklist: finding a slide, and having one analyzed."""
 
 import subprocess
 from collections.abc import Callable, Sequence
@@ -38,7 +38,7 @@ def test_a_slide_is_found_and_opened_by_keys(server: Server, open_page: OpenPage
     page.wait_for_url("**/slides/smear")
 
 
-def test_a_dropped_image_is_analysed_and_counted(
+def test_a_dropped_image_is_analyzed_and_counted(
     serve: Callable[[Path], Server], tmp_path: Path, open_page: OpenPage
 ) -> None:
     """By the shipped models, in the server's own child process."""
@@ -79,7 +79,7 @@ print(json.dumps({"kind": "end", "slides": [], "failures": [], "stopped": True})
 
 @pytest.fixture
 def slow(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Analyses tell of their progress and end only when they are stopped."""
+    """Analyzes tell of their progress and end only when they are stopped."""
     real = subprocess.Popen
 
     def start(command: Sequence[str], **more: Any) -> "subprocess.Popen[str]":

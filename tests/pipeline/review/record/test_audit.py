@@ -62,7 +62,7 @@ def test_a_record_that_is_not_as_noted(folder: Path) -> None:
     assert "event 2 is not the one that was noted" in found.stdout
 
 
-def test_a_colour_in_a_name_does_not_reach_the_terminal(folder: Path) -> None:
+def test_a_color_in_a_name_does_not_reach_the_terminal(folder: Path) -> None:
     attack(folder, "UPDATE events SET actor = char(27) || '[31m' WHERE number = 3")
     found = run(folder)
     assert found.exit_code == 1

@@ -1,4 +1,4 @@
-"""From a review to a training: what people signed becomes labelled fields, and a model learns."""
+"""From a review to a training: what people signed becomes labeled fields, and a model learns."""
 
 import csv
 import json
@@ -82,7 +82,7 @@ def provenance(folder: Path) -> Any:
     return json.loads((folder / "provenance.json").read_text(encoding="utf-8"))
 
 
-def test_from_a_review_to_a_model_that_learnt_from_it(review: Review, tmp_path: Path) -> None:
+def test_from_a_review_to_a_model_that_learned_from_it(review: Review, tmp_path: Path) -> None:
     pytest.importorskip("timm")
     import torch
 

@@ -1,4 +1,4 @@
-"""A review of a smear of coloured squares, and a browser that behaves."""
+"""A review of a smear of colored squares, and a browser that behaves."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -67,7 +67,7 @@ class Browser:
 
 
 @pytest.fixture
-def analysed(tmp_path: Path, smear: Callable[..., Path], models: Models) -> Path:
+def analyzed(tmp_path: Path, smear: Callable[..., Path], models: Models) -> Path:
     """The output of `analyze` for a smear of two fields: 5 cells, one of them unidentified."""
     folder = smear(
         a=("neutrophil", "neutrophil", "lymphocyte", "red_cell"),
@@ -80,7 +80,7 @@ def analysed(tmp_path: Path, smear: Callable[..., Path], models: Models) -> Path
 
 @pytest.fixture
 def make_desk(tmp_path: Path, models: Models) -> Iterator[Callable[..., Desk]]:
-    """A desk over a folder, with the classifier that sees colours."""
+    """A desk over a folder, with the classifier that sees colors."""
     made: list[Desk] = []
 
     def make(out: Path, **chosen: Any) -> Desk:
@@ -95,9 +95,9 @@ def make_desk(tmp_path: Path, models: Models) -> Iterator[Callable[..., Desk]]:
 
 
 @pytest.fixture
-def desk(analysed: Path, make_desk: Callable[..., Desk]) -> Desk:
+def desk(analyzed: Path, make_desk: Callable[..., Desk]) -> Desk:
     """The review of one slide, on this computer alone."""
-    return make_desk(analysed)
+    return make_desk(analyzed)
 
 
 @pytest.fixture
@@ -155,12 +155,12 @@ class House:
 
 
 @pytest.fixture
-def make_house(analysed: Path, make_desk: Callable[..., Desk]) -> Iterator[Callable[..., House]]:
+def make_house(analyzed: Path, make_desk: Callable[..., Desk]) -> Iterator[Callable[..., House]]:
     """A review of one slide on an address that others reach, with four people."""
     opened: list[TestClient] = []
 
     def make(**chosen: Any) -> House:
-        desk = make_desk(analysed, host="10.0.0.5", names=("review.lab",), **chosen)
+        desk = make_desk(analyzed, host="10.0.0.5", names=("review.lab",), **chosen)
         for name, (role, password) in PASSWORDS.items():
             desk.record.people.add_user(name, password, role)
         app = make_app(desk)

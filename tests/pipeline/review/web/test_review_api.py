@@ -113,7 +113,7 @@ def test_a_removed_cell_leaves_the_count_and_comes_back(browser: Browser) -> Non
 
 
 def test_a_missed_cell_is_classified_at_once(browser: Browser) -> None:
-    # The red square of the first field: the classifier of colours calls it nothing it knows.
+    # The red square of the first field: the classifier of colors calls it nothing it knows.
     answer = browser.post(f"{SLIDE}/cells", {"field": "a.png", "box": [80, 40, 96, 56]})
     assert answer.status_code == 200, answer.text
     assert answer.json()["warning"] == ""
@@ -348,9 +348,9 @@ def test_another_image_in_its_place_is_told(browser: Browser, tmp_path: Path) ->
     assert "another image" in gone.json()["error"]
 
 
-def test_a_slide_that_appears_is_added(browser: Browser, analysed: Path, desk: Desk) -> None:
-    made = analysed / "second"
-    shutil.copytree(analysed / "smear", made)
+def test_a_slide_that_appears_is_added(browser: Browser, analyzed: Path, desk: Desk) -> None:
+    made = analyzed / "second"
+    shutil.copytree(analyzed / "smear", made)
     stored = json.loads((made / STORED).read_text())
     (made / STORED).write_text(json.dumps(stored | {"slide_id": "second"}))
     desk.shelf.refresh(now=True)
@@ -366,24 +366,24 @@ def rewrite(folder: Path, change: Callable[[dict[str, Any]], None], desk: Desk) 
     desk.shelf.refresh(now=True)
 
 
-def test_a_slide_analysed_anew_is_told(browser: Browser, analysed: Path, desk: Desk) -> None:
+def test_a_slide_analyzed_anew_is_told(browser: Browser, analyzed: Path, desk: Desk) -> None:
     def fewer(stored: dict[str, Any]) -> None:
         del stored["cells"][0]
 
-    rewrite(analysed / "smear", fewer, desk)
+    rewrite(analyzed / "smear", fewer, desk)
     (row,) = browser.get("/api/slides").json()["slides"]
     assert (row["anew"], row["n_cells"]) == (True, 4)
     browser.name("a-2", "monocyte", 2)
-    rewrite(analysed / "smear", fewer, desk)
+    rewrite(analyzed / "smear", fewer, desk)
     slide = browser.slide()
     assert (slide["locked"], slide["cells"][0]["id"]) == (True, "a-3")
-    assert "analysed anew" in slide["remarks"][0]
+    assert "analyzed anew" in slide["remarks"][0]
     assert browser.name("a-3", "monocyte", slide["version"]).status_code == 423
 
 
-def test_a_report_made_anew_leaves_the_review(browser: Browser, analysed: Path, desk: Desk) -> None:
+def test_a_report_made_anew_leaves_the_review(browser: Browser, analyzed: Path, desk: Desk) -> None:
     browser.name("a-1", "monocyte", 1)
-    rewrite(analysed / "smear", lambda stored: stored["sample"].update(sex="female"), desk)
+    rewrite(analyzed / "smear", lambda stored: stored["sample"].update(sex="female"), desk)
     slide = browser.slide()
     assert (slide["locked"], slide["cells"][0]["person"]) == (False, "monocyte")
 

@@ -143,11 +143,11 @@ def test_methods_that_are_not_used(browser: Browser, refusals: Refusals, method:
     ],
 )
 def test_paths_lead_nowhere(
-    browser: Browser, analysed: Path, refusals: Refusals, path: str
+    browser: Browser, analyzed: Path, refusals: Refusals, path: str
 ) -> None:
     answer = browser.get(path)
     assert answer.status_code == 404
-    assert str(analysed) not in answer.text
+    assert str(analyzed) not in answer.text
     assert refusals() == ["address"]
 
 
@@ -255,8 +255,8 @@ def test_the_secret_is_its_owners_alone(desk: Desk) -> None:
     assert kept_secret(path) == kept_secret(path) == desk.secret
 
 
-def test_a_limit_on_pages_that_listen(analysed: Path, make_desk: Callable[..., Desk]) -> None:
-    desk = make_desk(analysed, limits=Limits(streams=0))
+def test_a_limit_on_pages_that_listen(analyzed: Path, make_desk: Callable[..., Desk]) -> None:
+    desk = make_desk(analyzed, limits=Limits(streams=0))
     with TestClient(make_app(desk), base_url=BASE) as client:
         client.get(f"/?token={desk.token}")
         assert client.get(f"{SLIDE}/stream").status_code == 409

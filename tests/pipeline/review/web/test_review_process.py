@@ -86,9 +86,9 @@ def start(port: int) -> Iterator[Callable[..., Server]]:
 
 
 def test_killed_at_any_moment_it_loses_nothing_acknowledged(
-    analysed: Path, start: Callable[..., Server]
+    analyzed: Path, start: Callable[..., Server]
 ) -> None:
-    server = start(analysed)
+    server = start(analyzed)
     browser = server.browser()
     acknowledged: list[int] = []
 
@@ -114,14 +114,14 @@ def test_killed_at_any_moment_it_loses_nothing_acknowledged(
     server.kill()
     worker.join()
 
-    record = Record(f"sqlite:///{analysed / 'review.sqlite'}")
+    record = Record(f"sqlite:///{analyzed / 'review.sqlite'}")
     kept = record.state("smear").version
     assert kept in (acknowledged[-1], acknowledged[-1] + 1)  # one may be kept and not answered
     assert record.verify() == []
     record.close()
 
     # The same page goes on: the token and the CSRF token are the same.
-    again = start(analysed)
+    again = start(analyzed)
     assert again.token == server.token
     slide = browser.get(SLIDE).json()
     assert slide["version"] == kept
@@ -131,9 +131,9 @@ def test_killed_at_any_moment_it_loses_nothing_acknowledged(
 
 
 def test_two_browsers_hear_of_each_other_at_once(
-    analysed: Path, start: Callable[..., Server]
+    analyzed: Path, start: Callable[..., Server]
 ) -> None:
-    server = start(analysed)
+    server = start(analyzed)
     one, two = server.browser(), server.browser()
     heard: list[Any] = []
     listening = threading.Event()
@@ -198,9 +198,9 @@ def test_from_dropped_images_to_counts(tmp_path: Path, start: Callable[..., Serv
     assert len(made.json()["cell"]["leading"]) == 2
 
 
-def test_on_another_address_people_are_needed(analysed: Path) -> None:
+def test_on_another_address_people_are_needed(analyzed: Path) -> None:
     run = subprocess.run(
-        [*LEUKODIFF, "review", str(analysed), "--host", "0.0.0.0", "--port", "0"],
+        [*LEUKODIFF, "review", str(analyzed), "--host", "0.0.0.0", "--port", "0"],
         capture_output=True,
         text=True,
         timeout=STARTS_WITHIN,
@@ -210,13 +210,13 @@ def test_on_another_address_people_are_needed(analysed: Path) -> None:
     assert "Traceback" not in run.stderr
 
 
-def test_a_port_that_is_taken(analysed: Path) -> None:
+def test_a_port_that_is_taken(analyzed: Path) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
         run = subprocess.run(
-            [*LEUKODIFF, "review", str(analysed), "--port", str(port)],
+            [*LEUKODIFF, "review", str(analyzed), "--port", str(port)],
             capture_output=True,
             text=True,
             timeout=STARTS_WITHIN,
@@ -239,10 +239,10 @@ def certificate(folder: Path) -> tuple[Path, Path]:
 
 
 def test_over_tls_with_a_certificate_of_its_own(
-    analysed: Path, start: Callable[..., Server], tmp_path: Path
+    analyzed: Path, start: Callable[..., Server], tmp_path: Path
 ) -> None:
     pem, key = certificate(tmp_path / "tls")
-    server = start(analysed, "--tls-cert", str(pem), "--tls-key", str(key), scheme="https")
+    server = start(analyzed, "--tls-cert", str(pem), "--tls-key", str(key), scheme="https")
     trusted = ssl.create_default_context(cafile=str(pem))
     with httpx.Client(base_url=server.base, verify=trusted, timeout=STARTS_WITHIN) as client:
         page = client.get(f"/?token={server.token}")

@@ -181,14 +181,14 @@ def test_uploads_that_are_none(browser: Browser, kind: str, body: bytes, status:
     assert sent.status_code in (status, 415), sent.text
 
 
-def test_too_many_files(analysed: Path, make_desk: Callable[..., Desk]) -> None:
+def test_too_many_files(analyzed: Path, make_desk: Callable[..., Desk]) -> None:
     from starlette.testclient import TestClient
 
     from leukodiff.pipeline.review.web.app import make_app
 
     from .conftest import BASE
 
-    desk = make_desk(analysed, limits=Limits(upload_files=2, upload_bytes=100_000))
+    desk = make_desk(analyzed, limits=Limits(upload_files=2, upload_bytes=100_000))
     with TestClient(make_app(desk), base_url=BASE, follow_redirects=False) as client:
         browser = Browser(client)
         browser.page(f"/?token={desk.token}")
@@ -200,7 +200,7 @@ def test_too_many_files(analysed: Path, make_desk: Callable[..., Desk]) -> None:
 
 
 def test_files_by_path_from_an_allowed_folder_alone(
-    tmp_path: Path, analysed: Path, make_desk: Callable[..., Desk]
+    tmp_path: Path, analyzed: Path, make_desk: Callable[..., Desk]
 ) -> None:
     from starlette.testclient import TestClient
 
@@ -215,7 +215,7 @@ def test_files_by_path_from_an_allowed_folder_alone(
     (allowed / "link.png").symlink_to(secret / "a.png")
     (allowed / "out").symlink_to(secret)
     (allowed / "empty").mkdir()
-    desk = make_desk(analysed, allow=(allowed,))
+    desk = make_desk(analyzed, allow=(allowed,))
     desk.queue.add = lambda *_, **__: Job(1, "a", (), "", "")  # type: ignore[method-assign]
     with TestClient(make_app(desk), base_url=BASE, follow_redirects=False) as client:
         browser = Browser(client)

@@ -10,14 +10,14 @@ from typing import Any
 
 import pytest
 
+from leukodiff.core.errors import InputError
+from leukodiff.pipeline.analysis import ReadingSettings, Workers, read_scan
+from leukodiff.pipeline.analysis.models import load_models
 from leukodiff.pipeline.runs.analyze import AnalyzeSettings, RunSummary
 from leukodiff.pipeline.runs.cluster import ClusterSettings
 from leukodiff.pipeline.runs.cluster.shared_scan import Helper, Helpers, SharingWorkers
-from leukodiff.pipeline.analysis.models import load_models
-from leukodiff.pipeline.analysis import ReadingSettings, Workers, read_scan
 from leukodiff.pipeline.slides import open_scan
 from leukodiff.pipeline.slides.discover import Field
-from leukodiff.core.errors import InputError
 
 from .conftest import N_SLIDES, NODE, OF_FIELDS, OF_SCANS
 
@@ -98,9 +98,9 @@ def test_a_helper_on_a_node_takes_regions_until_it_dies(
     tmp_path: Path, driver: Any, scan: Path
 ) -> None:
     """The one who reads the scan is this process; the cluster's core is its helper's."""
+    from leukodiff.pipeline.runs.cluster.run import orders_for
     from leukodiff.pipeline.runs.cluster.scheduler import recruiter
     from leukodiff.pipeline.runs.cluster.stores import FolderDepot
-    from leukodiff.pipeline.runs.cluster.run import orders_for
 
     models, depot = load_models(workers=1), FolderDepot(tmp_path)
     depot.prepare()

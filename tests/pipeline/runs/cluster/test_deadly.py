@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from leukodiff.pipeline.runs.analyze import analyze_slides
-from leukodiff.pipeline.runs.observer import Keeper
 from leukodiff.pipeline.runs.cluster import ClusterSettings
+from leukodiff.pipeline.runs.observer import Keeper
 from leukodiff.pipeline.slides.discover import find_slides
 
 from .conftest import OF_FIELDS, node_workers
@@ -27,8 +27,8 @@ def die() -> None:
 
 def ready_to_die(worker: Any) -> None:
     """From now on reading some images ends this process."""
-    from leukodiff.pipeline.slides import discover as slides
     from leukodiff.pipeline.runs.cluster.worker import Worker
+    from leukodiff.pipeline.slides import discover as slides
 
     read = vars(slides)["read_rgb"]
 

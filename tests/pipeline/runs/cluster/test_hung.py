@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from leukodiff.pipeline.runs.analyze import AnalyzeSettings, analyze_slides
-from leukodiff.pipeline.runs.observer import Keeper
 from leukodiff.pipeline.runs.cluster import ClusterSettings
+from leukodiff.pipeline.runs.observer import Keeper
 from leukodiff.pipeline.slides.discover import Slide, find_slides
 
 from .conftest import N_SLIDES, OF_FIELDS, OF_SCANS, node_workers

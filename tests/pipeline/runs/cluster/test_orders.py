@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 
 from leukodiff.classifier.infer import SHIPPED
+from leukodiff.core.errors import InputError
+from leukodiff.pipeline.analysis.models import load_models
+from leukodiff.pipeline.exports.bundle import ReportSettings
+from leukodiff.pipeline.report.profiles import adult
 from leukodiff.pipeline.runs.analyze import AnalyzeSettings
 from leukodiff.pipeline.runs.cluster import ClusterSettings
 from leukodiff.pipeline.runs.cluster.stores import depot
-from leukodiff.pipeline.analysis.models import load_models
-from leukodiff.pipeline.report.profiles import adult
-from leukodiff.pipeline.exports.bundle import ReportSettings
-from leukodiff.core.errors import InputError
 
 
 def test_what_a_report_says_needs_no_file_of_the_driver(tmp_path: Path) -> None:

@@ -11,10 +11,17 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from leukodiff.pipeline.runs.cluster.shared_scan import EACH, Helper, Helpers, SharingWorkers, packed, unpacked
-from leukodiff.pipeline.analysis.models import Models
 from leukodiff.pipeline.analysis import ReadingSettings, ScanFound, Workers, read_scan
+from leukodiff.pipeline.analysis.models import Models
 from leukodiff.pipeline.analysis.windows import Glass
+from leukodiff.pipeline.runs.cluster.shared_scan import (
+    EACH,
+    Helper,
+    Helpers,
+    SharingWorkers,
+    packed,
+    unpacked,
+)
 from leukodiff.pipeline.slides import open_scan
 
 Rgb = NDArray[np.uint8]

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from leukodiff.pipeline.runs.cluster.stores import Depot, depot
-from leukodiff.pipeline.runs.cluster.remote_paths import at
-from leukodiff.pipeline.runs.output import RECORD, OutputError
 from leukodiff.core.errors import InputError
+from leukodiff.pipeline.runs.cluster.remote_paths import at
+from leukodiff.pipeline.runs.cluster.stores import Depot, depot
+from leukodiff.pipeline.runs.output import RECORD, OutputError
 
 OLD, NEW = (
     f'{{"made_of": {n}, "row": {{"slide_id": "s1", "status": "done"}}, "counts": []}}'

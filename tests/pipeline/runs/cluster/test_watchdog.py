@@ -8,9 +8,9 @@ from threading import Event, get_ident
 
 import pytest
 
-from leukodiff.pipeline.runs.observer import Keeper, Step
-from leukodiff.pipeline.runs.cluster.watchdog import Hung, Patience
 from leukodiff.pipeline.runs.cluster.remote_paths import at, fetched
+from leukodiff.pipeline.runs.cluster.watchdog import Hung, Patience
+from leukodiff.pipeline.runs.observer import Keeper, Step
 from leukodiff.pipeline.slides.discover import Field, Slide
 
 LIMIT_S = 0.3

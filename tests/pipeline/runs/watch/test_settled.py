@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from leukodiff.pipeline.runs.analyze import AnalyzeSettings, analyze_slides
 from leukodiff.pipeline.analysis.models import Models
-from leukodiff.pipeline.slides.discover import Slide, find_slides
+from leukodiff.pipeline.runs.analyze import AnalyzeSettings, analyze_slides
 from leukodiff.pipeline.runs.watch.naming import named_beside
 from leukodiff.pipeline.runs.watch.settled import Newcomers, is_readable
+from leukodiff.pipeline.slides.discover import Slide, find_slides
 
 Smear = Callable[..., Path]
 

@@ -1,4 +1,4 @@
-"""Artefacts lie where the truth says, look the same at any scale, and are never called cells."""
+"""Artifacts lie where the truth says, look the same at any scale, and are never called cells."""
 
 import csv
 from collections import Counter
@@ -17,7 +17,7 @@ from leukodiff.datasets.phantom import (
     render_region,
     render_smear,
 )
-from leukodiff.datasets.phantom.artefacts import DIRT, FORMS, Artefact
+from leukodiff.datasets.phantom.artifacts import DIRT, FORMS, Artifact
 from leukodiff.datasets.phantom.debris import PAINTERS, ROOM_UM
 
 FIELD = PhantomSettings(width=480, height=360, um_per_px=0.2, seed=7, n_white=2)
@@ -30,10 +30,10 @@ GLASS = replace(
 
 
 def alone(kind: str, seed: int) -> Placement:
-    """One artefact in the middle of empty glass."""
+    """One artifact in the middle of empty glass."""
     discs = FORMS[kind].make(np.random.default_rng(seed))
-    artefact = Artefact(kind, 48.0, 36.0, discs, seed)
-    return Placement((), NO_CELLS, NO_CELLS, NO_CELLS, np.zeros((0, 2, 7)), seed, (artefact,))
+    artifact = Artifact(kind, 48.0, 36.0, discs, seed)
+    return Placement((), NO_CELLS, NO_CELLS, NO_CELLS, np.zeros((0, 2, 7)), seed, (artifact,))
 
 
 def drawn(settings: PhantomSettings, placement: Placement) -> np.ndarray:
@@ -58,7 +58,7 @@ def test_as_many_as_asked_for(
     n_white: int, changes: dict[str, int], expected: dict[str, int]
 ) -> None:
     placement = place(replace(FIELD, width=960, height=720, n_white=n_white, **changes))  # type: ignore[arg-type]
-    kinds = Counter("dirt" if a.kind in DIRT else a.kind for a in placement.artefacts)
+    kinds = Counter("dirt" if a.kind in DIRT else a.kind for a in placement.artifacts)
     assert kinds == expected
 
 
@@ -66,20 +66,20 @@ def test_every_kind_has_a_form_and_a_painter() -> None:
     assert set(FORMS) == set(PAINTERS)
 
 
-def test_artefacts_are_no_cells() -> None:
+def test_artifacts_are_no_cells() -> None:
     clean, dirty = render(FIELD), render(replace(FIELD, precipitate=2, dirt=3))
     np.testing.assert_array_equal(dirty.xyxy, clean.xyxy)
     assert dirty.cell_types == clean.cell_types
-    assert clean.artefact_xyxy.shape == (0, 4)
-    assert dirty.artefact_xyxy.shape == (len(dirty.artefact_types), 4)
+    assert clean.artifact_xyxy.shape == (0, 4)
+    assert dirty.artifact_xyxy.shape == (len(dirty.artifact_types), 4)
     assert (dirty.image != clean.image).any()
 
 
-def test_a_field_may_hold_artefacts_and_no_white_cell() -> None:
+def test_a_field_may_hold_artifacts_and_no_white_cell() -> None:
     phantom = render(replace(DIRTY, n_white=0))
     assert set(phantom.cell_types) == {"red_cell", "platelet"}
-    assert set(phantom.artefact_types) <= set(FORMS)
-    assert len(phantom.artefact_types) > 5
+    assert set(phantom.artifact_types) <= set(FORMS)
+    assert len(phantom.artifact_types) > 5
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -87,7 +87,7 @@ def test_smudge_cells_and_clumps_lie_off_the_white_cells(seed: int) -> None:
     settings = replace(DIRTY, width=900, height=700, seed=seed, n_white=8, smudge_cells=6)
     placement = place(settings)
     white = [i for i, name in enumerate(placement.cell_types) if name not in PLAIN]
-    solid = [a for a in placement.artefacts if FORMS[a.kind].push]
+    solid = [a for a in placement.artifacts if FORMS[a.kind].push]
     assert solid
     for a in solid:
         apart = np.hypot(placement.x_um[white] - a.x_um, placement.y_um[white] - a.y_um)
@@ -96,17 +96,17 @@ def test_smudge_cells_and_clumps_lie_off_the_white_cells(seed: int) -> None:
 
 def test_what_finds_no_room_is_left_out() -> None:
     crowded = replace(FIELD, width=110, height=110, n_white=1, smudge_cells=5)
-    assert len(place(crowded).artefacts) < 5
+    assert len(place(crowded).artifacts) < 5
 
 
 @pytest.mark.parametrize("kind", FORMS)
 @pytest.mark.parametrize("seed", range(3))
-def test_a_box_holds_the_artefact(kind: str, seed: int) -> None:
+def test_a_box_holds_the_artifact(kind: str, seed: int) -> None:
     placement = alone(kind, seed)
     shown = drawn(GLASS, placement)
     rows, columns = np.flatnonzero(shown.any(axis=1)), np.flatnonzero(shown.any(axis=0))
     extent = np.array([columns[0], rows[0], columns[-1] + 1, rows[-1] + 1])
-    box = render(GLASS, placement).artefact_xyxy[0]
+    box = render(GLASS, placement).artifact_xyxy[0]
     # Frayed edges and the blur of what lies out of focus run past the discs.
     room = ROOM_UM / GLASS.um_per_px
     assert (extent[:2] >= box[:2] - room).all()
@@ -126,21 +126,21 @@ def test_a_box_holds_the_artefact(kind: str, seed: int) -> None:
     ],
 )
 def test_sizes(kind: str, low_um: float, high_um: float) -> None:
-    boxes = np.array([alone(kind, seed).artefacts[0].box_um for seed in range(60)])
+    boxes = np.array([alone(kind, seed).artifacts[0].box_um for seed in range(60)])
     longest = (boxes[:, 2:] - boxes[:, :2]).max(axis=1)
     assert longest.min() >= low_um
     assert longest.max() <= high_um
 
 
 def test_a_clump_has_5_to_40_platelets() -> None:
-    numbers = [len(alone("platelet_clump", seed).artefacts[0].discs) for seed in range(80)]
+    numbers = [len(alone("platelet_clump", seed).artifacts[0].discs) for seed in range(80)]
     assert min(numbers) >= 5
     assert max(numbers) in range(30, 41)
 
 
 def test_grains_of_precipitate_are_a_third_to_one_um() -> None:
     diameters = np.concatenate(
-        [2 * alone("precipitate", seed).artefacts[0].discs[:, 2] for seed in range(20)]
+        [2 * alone("precipitate", seed).artifacts[0].discs[:, 2] for seed in range(20)]
     )
     assert diameters.max() <= 1.0
     assert 0.35 < np.median(diameters) < 0.6
@@ -200,7 +200,7 @@ def test_focus_is_lost_in_parts_of_the_field() -> None:
     assert (blocks < 0.01).sum() >= 10  # left as it was
 
 
-def test_a_smear_lists_its_artefacts_beside_its_cells(tmp_path: Path) -> None:
+def test_a_smear_lists_its_artifacts_beside_its_cells(tmp_path: Path) -> None:
     render_smear(tmp_path / "clean", FIELD, 1)
     render_smear(tmp_path / "dirty", DIRTY, 2)
     assert not (tmp_path / "clean" / "artefacts.csv").exists()

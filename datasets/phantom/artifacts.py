@@ -16,12 +16,12 @@ from .settings import PhantomSettings
 
 Floats = NDArray[np.float64]
 TRIES = 48
-"""Places looked at for each artefact before it is left out."""
+"""Places looked at for each artifact before it is left out."""
 
 
 @dataclass(frozen=True)
-class Artefact:
-    """One artefact: `kind` is its name in the truth, `discs` what it is built from.
+class Artifact:
+    """One artifact: `kind` is its name in the truth, `discs` what it is built from.
 
     `discs` is (N, 3) float32: x, y and radius in um about (`x_um`, `y_um`). `stream` numbers its
     generator, so that it looks the same whichever tile it is drawn for.
@@ -35,7 +35,7 @@ class Artefact:
 
     @property
     def reach_um(self) -> float:
-        """No part of it is further from its centre, um."""
+        """No part of it is further from its center, um."""
         return float((np.hypot(self.discs[:, 0], self.discs[:, 1]) + self.discs[:, 2]).max())
 
     @property
@@ -43,8 +43,8 @@ class Artefact:
         """`xyxy` round its discs, (4,), um; a frayed or soft edge may run up to 1.5 um past it."""
         low = (self.discs[:, :2] - self.discs[:, 2:]).min(axis=0)
         high = (self.discs[:, :2] + self.discs[:, 2:]).max(axis=0)
-        centre = np.array([self.x_um, self.y_um])
-        return np.concatenate([centre + low, centre + high])
+        center = np.array([self.x_um, self.y_um])
+        return np.concatenate([center + low, center + high])
 
 
 FormMaker = Callable[[np.random.Generator], Discs]
@@ -52,7 +52,7 @@ FormMaker = Callable[[np.random.Generator], Discs]
 
 @dataclass(frozen=True)
 class Form:
-    """A kind of artefact: the maker of its discs, and how it keeps off the cells.
+    """A kind of artifact: the maker of its discs, and how it keeps off the cells.
 
     `overlap_um` is how far it may reach over a white cell (`None`: it lies anywhere, as dirt on
     the cover slip does); `push` is the part of its reach from which red cells are pushed away.
@@ -121,7 +121,7 @@ def _particle(rng: np.random.Generator) -> Discs:
     return _turned(rng, np.column_stack([line, size * rng.uniform(0.35, 0.9, n)]))
 
 
-def _fibre(rng: np.random.Generator) -> Discs:
+def _fiber(rng: np.random.Generator) -> Discs:
     """A thread of even width that bends slowly."""
     width = rng.uniform(0.4, 1.5)
     step = 0.3 * width
@@ -149,25 +149,25 @@ FORMS: Mapping[str, Form] = {
     "platelet_clump": Form(_clump, overlap_um=-0.5, push=0.6),
     "precipitate": Form(_precipitate, overlap_um=3.0),
     "dirt_particle": Form(_particle, overlap_um=0.5),
-    "fibre": Form(_fibre, overlap_um=None),
+    "fibre": Form(_fiber, overlap_um=None),
     "dust_shadow": Form(_shadow, overlap_um=None),
 }
-"""Every kind of artefact by its name in the truth."""
+"""Every kind of artifact by its name in the truth."""
 DIRT = ("dirt_particle", "fibre", "dust_shadow")
 DIRT_WEIGHTS = (0.6, 0.15, 0.25)
 
 
-def scatter_artefacts(
+def scatter_artifacts(
     settings: PhantomSettings, white_xy: Floats, white_radius: Floats
-) -> tuple[Artefact, ...]:
-    """The artefacts that the settings ask for, off the white cells (N, 2) and (N,), um.
+) -> tuple[Artifact, ...]:
+    """The artifacts that the settings ask for, off the white cells (N, 2) and (N,), um.
 
     One that finds no place is left out. Each kind has its own generator, so asking for more of one
     changes no other, though a clump may make way for a smudge cell.
     """
-    found: list[Artefact] = []
+    found: list[Artifact] = []
     kept_off = cKDTree(white_xy) if len(white_xy) else None
-    for group, n in enumerate(settings.artefact_counts):
+    for group, n in enumerate(settings.artifact_counts):
         rng = np.random.default_rng([settings.seed, 11, group])
         for number in range(n):
             kind = _kind(rng, group)
@@ -180,7 +180,7 @@ def scatter_artefacts(
             free = np.flatnonzero(room > reach - slack) if slack is not None else np.arange(1)
             if len(free):
                 x, y = xy[free[0]].tolist()
-                found.append(Artefact(kind, x, y, discs, 10_000 * group + number))
+                found.append(Artifact(kind, x, y, discs, 10_000 * group + number))
     return tuple(found)
 
 
@@ -197,19 +197,19 @@ def _room(xy: Floats, white: cKDTree | None, white_radius: Floats) -> Floats:
     return np.asarray(distance - white_radius[nearest])
 
 
-def _room_beside(xy: Floats, others: list[Artefact], kind: str) -> Floats:
+def _room_beside(xy: Floats, others: list[Artifact], kind: str) -> Floats:
     """How far each place is from the outline of the smudge cells and clumps that lie there, um."""
     solid = [a for a in others if FORMS[a.kind].push]
     if not solid or not FORMS[kind].push:
         return np.full(len(xy), np.inf)
-    centres = np.array([(a.x_um, a.y_um) for a in solid])
+    centers = np.array([(a.x_um, a.y_um) for a in solid])
     reach = np.array([a.reach_um for a in solid])
-    apart = np.linalg.norm(xy[:, None] - centres, axis=2) - reach
+    apart = np.linalg.norm(xy[:, None] - centers, axis=2) - reach
     return np.asarray(apart.min(axis=1))
 
 
-def pushing(artefacts: tuple[Artefact, ...]) -> tuple[Floats, Floats]:
-    """Centres (N, 2) and radii (N,) in um of what pushes red cells aside, as white cells do."""
-    solid = [a for a in artefacts if FORMS[a.kind].push]
-    centres = np.array([(a.x_um, a.y_um) for a in solid]).reshape(-1, 2)
-    return centres, np.array([FORMS[a.kind].push * a.reach_um for a in solid])
+def pushing(artifacts: tuple[Artifact, ...]) -> tuple[Floats, Floats]:
+    """Centers (N, 2) and radii (N,) in um of what pushes red cells aside, as white cells do."""
+    solid = [a for a in artifacts if FORMS[a.kind].push]
+    centers = np.array([(a.x_um, a.y_um) for a in solid]).reshape(-1, 2)
+    return centers, np.array([FORMS[a.kind].push * a.reach_um for a in solid])
