@@ -1,9 +1,9 @@
 """Do the corrections of one half of a laboratory's cells make the other half better?
 
 Of a laboratory only cells are taken that the classifier has not learned from: the test split for
-one that knows the laboratory (`held out`), all of it for one that does not (`left out`). Its fields are
-cut in two halves by place (fields that show the same place stay together), each class evenly. The
-true labels of one half stand for the corrections that a person signed; the other half is named
+one that knows the laboratory (`held out`), all of it for one that does not (`left out`). Its fields
+are cut in two halves by place (fields that show the same place stay together), each class evenly.
+The true labels of one half stand for the corrections that a person signed; the other half is named
 before and after; then the other way round, so that each cell is named once by a classifier that
 learned from the other half alone. Two ways to learn:
 
@@ -38,7 +38,11 @@ from numpy.typing import NDArray
 from places import places
 from scipy.stats import binomtest
 
-from leukodiff.classifier.evaluation.cell_predictions import Readings, figures, read_cells
+from leukodiff.classifier.evaluation.cell_predictions import (
+    CellPredictions,
+    classify_labeled,
+    figures,
+)
 from leukodiff.classifier.export import ExportNotes, export_classifier
 from leukodiff.classifier.head_finetune import PULL, train_last_layer
 from leukodiff.classifier.infer import SHIPPED, Classifier
@@ -59,7 +63,7 @@ THINNED = {"pbc": 4}
 FINE_TUNED, LAST_LAYER = "fine-tuned", "last layer"
 
 Halves = tuple[list[LabeledField], list[LabeledField]]
-Say = Callable[[Sequence[LabeledField]], Readings]
+Say = Callable[[Sequence[LabeledField]], CellPredictions]
 
 
 @dataclass(frozen=True)
@@ -149,8 +153,8 @@ def measured(
     others = {
         other: [f for f in data[other] if f.split == TEST] for other in PUBLIC if other != name
     }
-    said: dict[str, list[Readings]] = {}
-    elsewhere: dict[str, dict[str, list[Readings]]] = {}
+    said: dict[str, list[CellPredictions]] = {}
+    elsewhere: dict[str, dict[str, list[CellPredictions]]] = {}
     for turn, (learned, asked) in enumerate((halves, halves[::-1])):
         where = task.settings.out / f"{name}_{turn}"
         corrections = [replace(f, source="table", split=TRAIN) for f in learned]
@@ -178,7 +182,7 @@ def measured(
 def ways(task: Task, corrections: Sequence[LabeledField], where: Path) -> dict[str, Say]:
     """How cells are named before and after learning from the corrections, by the way to learn."""
     before = Classifier.load(task.classifier, threads=task.settings.threads)
-    found: dict[str, Say] = {"before": lambda fields: read_cells(before, fields)}
+    found: dict[str, Say] = {"before": lambda fields: classify_labeled(before, fields)}
     if FINE_TUNED in task.ways:
         found[FINE_TUNED] = fine_tuned(task, corrections, where)
     if LAST_LAYER in task.ways:
@@ -223,7 +227,7 @@ def exported(
         best = train(fields, replace(task.settings, out=where), log=print)
         export_classifier(best, fields, out, ExportNotes("with-corrections"))
     after = Classifier.load(out, threads=task.settings.threads)
-    return lambda fields: read_cells(after, fields)
+    return lambda fields: classify_labeled(after, fields)
 
 
 def last_layer(task: Task, corrections: Sequence[LabeledField], where: Path) -> Say:
@@ -231,7 +235,7 @@ def last_layer(task: Task, corrections: Sequence[LabeledField], where: Path) -> 
     return exported(task, corrections, where / "last_layer", train_last_layer)
 
 
-def together(parts: Sequence[Readings]) -> Readings:
+def together(parts: Sequence[CellPredictions]) -> CellPredictions:
     """The cells of several readings by models of the same classes as one."""
     return replace(
         parts[0],
@@ -242,7 +246,7 @@ def together(parts: Sequence[Readings]) -> Readings:
     )
 
 
-def compared(after: Readings, before: Readings) -> dict[str, Any]:
+def compared(after: CellPredictions, before: CellPredictions) -> dict[str, Any]:
     """Figures of the five types, and which cells came right or went wrong (exact McNemar test)."""
     after, before = (one.of_types(FIVE_PART) for one in (after, before))
     mended, spoilt = (int((a & ~b).sum()) for a, b in _pairs(after.right, before.right))

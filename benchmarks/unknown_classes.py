@@ -21,7 +21,7 @@ from sklearn.metrics import roc_auc_score
 
 from leukodiff.classifier.cells import labeled_cells, wide
 from leukodiff.classifier.export import known_places, load_trained
-from leukodiff.classifier.ood import Familiar, energies, of_length_1
+from leukodiff.classifier.ood import OodScorer, energies, of_length_1
 from leukodiff.classifier.tensor_ops import predict_with_features
 from leukodiff.classifier.train import ClassifierTraining, load_splits, train_classifier
 from leukodiff.datasets.fields import LabeledField
@@ -99,7 +99,7 @@ def figures(
     return rows
 
 
-def ways(known: Familiar, features: Floats) -> Mapping[str, Score]:
+def ways(known: OodScorer, features: Floats) -> Mapping[str, Score]:
     """The scores that are compared; the first is the one that ships.
 
     `features` (N, D) are of the training cells that `known` was made from.

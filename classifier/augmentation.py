@@ -11,16 +11,15 @@ from torch import Tensor
 from torch.nn import functional
 
 from leukodiff.datasets.field_augmentation import (
-    blotchy,
-    defocused,
+    channel_gamma,
+    color_noise,
+    density_gamma,
+    fade_contrast,
     grainy,
-    other_contrast,
-    other_curve,
-    other_stain,
-    sharpened,
-    uneven_light,
+    illumination_gradient,
+    stain_jitter,
     uniform,
-    veiled,
+    unsharp_mask,
 )
 
 from .crops import WHITE
@@ -100,14 +99,14 @@ def augment(crops: Tensor, size_px: int, settings: Augmentation, rng: torch.Gene
     views = _other_looks(views, strength, settings, rng)
     views = _cut_by_border(views, settings, rng)
     noise = {"noise": settings.noise, "share": settings.noise_share}
-    return blotchy(grainy(views, rng, **noise), rng, **noise).clamp(0, 1)
+    return color_noise(grainy(views, rng, **noise), rng, **noise).clamp(0, 1)
 
 
 def after_references(views: Tensor, settings: Augmentation, rng: torch.Generator) -> Tensor:
     """What is left of a laboratory's color and grain once the references have set it."""
     strength = uniform(len(views), rng)
     dye = {"gain": settings.left_gain, "mixing": settings.left_mixing}
-    views = other_stain(views, strength, rng, **dye, offset=settings.left_offset)
+    views = stain_jitter(views, strength, rng, **dye, offset=settings.left_offset)
     return grainy(views, rng, noise=settings.noise, share=settings.noise_share).clamp(0, 1)
 
 
@@ -115,14 +114,16 @@ def _other_looks(
     views: Tensor, strength: Tensor, settings: Augmentation, rng: torch.Generator
 ) -> Tensor:
     dye = {"gain": settings.gain, "mixing": settings.mixing, "offset": settings.offset}
-    views = other_stain(views, strength, rng, **dye)
-    views = other_contrast(views, strength, rng, contrast=settings.contrast)
-    views = other_curve(views, strength, rng, spread=settings.curve)
-    views = veiled(views, strength, rng, faintest=settings.faintest, share=settings.faint_share)
-    views = uneven_light(views, strength, rng, density=settings.light)
-    blur = settings.blur * views.shape[-1] / BLUR_AT_PX
-    views = defocused(views, strength, rng, blur=blur, share=settings.blur_share)
-    return sharpened(views, strength, rng, amount=settings.sharpen, share=settings.sharpen_share)
+    views = stain_jitter(views, strength, rng, **dye)
+    views = density_gamma(views, strength, rng, contrast=settings.contrast)
+    views = channel_gamma(views, strength, rng, spread=settings.curve)
+    views = fade_contrast(
+        views, strength, rng, faintest=settings.faintest, share=settings.faint_share
+    )
+    views = illumination_gradient(views, strength, rng, density=settings.light)
+    sigma_px = settings.blur * views.shape[-1] / BLUR_AT_PX
+    views = blur(views, strength, rng, blur=sigma_px, share=settings.blur_share)
+    return unsharp_mask(views, strength, rng, amount=settings.sharpen, share=settings.sharpen_share)
 
 
 def center_views(crops: Tensor, size_px: int) -> Tensor:

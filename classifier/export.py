@@ -25,7 +25,7 @@ from .calibration import fit_temperatures, reject_threshold
 from .cells import LabeledCells
 from .crops import CropSettings
 from .infer import Classifier
-from .ood import SOFT, Familiar, familiar
+from .ood import SOFT, OodScorer, familiar
 from .tensor_ops import middle, predict_with_features, with_features
 from .train import ClassifierTraining, create_model, load_splits
 
@@ -49,13 +49,13 @@ ENOUGH_CELLS = 50
 class FromUint8(nn.Module):
     """The network with its normalization inside: uint8 (N, H, W, 3) RGB in, two outputs.
 
-    Logits (N, K), and how atypical each cell is, (N,), as `Familiar.score` says it.
+    Logits (N, K), and how atypical each cell is, (N,), as `OodScorer.score` says it.
     """
 
     projection: Tensor
     centers: Tensor
 
-    def __init__(self, network: nn.Module, known: Familiar):
+    def __init__(self, network: nn.Module, known: OodScorer):
         super().__init__()
         self.network = network
         self.register_buffer("projection", torch.from_numpy(known.projection))
@@ -240,7 +240,7 @@ def atypical_threshold(atypical: NDArray[np.float32], source: Sequence[str]) -> 
 
 def known_places(
     model: nn.Module, train: LabeledCells, settings: ClassifierTraining
-) -> tuple[Familiar, NDArray[np.float32], NDArray[np.int64]]:
+) -> tuple[OodScorer, NDArray[np.float32], NDArray[np.int64]]:
     """Where the training cells of each class lie, at most `CELLS_A_CLASS` of each.
 
     Returns:
@@ -262,7 +262,7 @@ def _calibrated(
     model: nn.Module,
     val: LabeledCells,
     settings: ClassifierTraining,
-    known: Familiar,
+    known: OodScorer,
     logits: NDArray[np.float32],
     atypical: NDArray[np.float32],
 ) -> dict[str, float]:
@@ -293,7 +293,7 @@ def _credit(source: str) -> dict[str, str]:
     return {"licence": info.licence, "citation": info.citation} if info else {}
 
 
-def write_onnx(model: nn.Module, size_px: int, out: Path, known: Familiar) -> None:
+def write_onnx(model: nn.Module, size_px: int, out: Path, known: OodScorer) -> None:
     """Writes the network as ONNX, any number of crops at a time."""
     module = FromUint8(model.to(memory_format=torch.contiguous_format), known)
     example = torch.zeros(2, size_px, size_px, 3, dtype=torch.uint8)

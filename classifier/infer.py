@@ -13,9 +13,9 @@ from leukodiff.runtime.metadata import ModelMetadata
 from leukodiff.runtime.model import Model, load_model
 
 from .crops import CropSettings, Image, cut_crops
-from .morphometry import look_closer
+from .morphometry import measure_cells
 from .predictions import Predictions
-from .stain_normalization import to_references
+from .stain_normalization import normalize_stain
 
 LARGEST_PLATELET_UM = 9.0
 """No platelet is wider: ordinary ones have 2-4 um, giant ones the size of a red cell or a little
@@ -128,7 +128,7 @@ class Classifier:
         """
         crops = cut_crops(image, xyxy, um_per_px, self.crop)
         size_px = image.shape[1], image.shape[0]
-        facts = look_closer(crops, xyxy, size_px, um_per_px, self.crop)
+        facts = measure_cells(crops, xyxy, size_px, um_per_px, self.crop)
         said = self.classify_crops(crops, widths_um(xyxy, um_per_px))
         return replace(said, facts=facts)
 
@@ -150,7 +150,7 @@ class Classifier:
         self, crops: Image, width_um: NDArray[np.float32] | None = None, batch_size: int = 64
     ) -> Outputs:
         """What the model says of crops, all looks taken together, before any calibration."""
-        crops = to_references(crops, self.crop)
+        crops = normalize_stain(crops, self.crop)
         logits, atypical = self._look(crops, batch_size)
         sure_from = self.metadata.calibration.get("second_look", 0.0)
         again = np.flatnonzero(self._said(logits, atypical, width_um).confidence < sure_from)

@@ -19,7 +19,7 @@ CONCENTRATION = 0.3
 
 
 @contextmanager
-def mix_styles(network: nn.Module, share: float, rng: torch.Generator) -> Iterator[None]:
+def mixstyle(network: nn.Module, share: float, rng: torch.Generator) -> Iterator[None]:
     """Mixes styles in a forward pass made within, after each early block by itself.
 
     Args:

@@ -38,7 +38,7 @@ TOO_NEAR = 0.8
 Boxes are drawn loosely, so cells that just touch are let pass."""
 
 
-def look_closer(
+def measure_cells(
     crops: Image,
     xyxy: Boxes,
     size_px: tuple[int, int],

@@ -26,7 +26,7 @@ Features = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
-class Familiar:
+class OodScorer:
     """Where the cells of each class lie, and what is usual of them.
 
     `projection` (D, d) takes features of length 1 to whitened ones, `centers` (K, d) are the
@@ -68,7 +68,7 @@ def of_length_1(features: Features) -> Features:
 
 def familiar(
     features: Features, logits: Features, class_id: NDArray[np.int64], n_classes: int
-) -> Familiar:
+) -> OodScorer:
     """What training cells tell: their features (N, D), logits (N, K) and classes (N,).
 
     A class without cells has no center.
@@ -81,7 +81,7 @@ def familiar(
     kept = slice(-min(KEPT, len(variance)), None)
     scale = np.maximum(variance[kept] + SHRINKAGE * variance.mean(), 1e-9)
     projection = (directions[:, kept] / np.sqrt(scale)).astype(np.float32)
-    found = Familiar(projection, (means @ projection).astype(np.float32))
+    found = OodScorer(projection, (means @ projection).astype(np.float32))
     return replace(
         found, distance=_usual(found.distances(features)), energy=_usual(energies(logits))
     )

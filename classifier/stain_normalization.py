@@ -39,7 +39,7 @@ GRID = 32
 _LOG = np.log(np.maximum(np.arange(256, dtype=np.float32), 1)).reshape(1, 256, 1)
 
 
-def to_references(crops: Image, settings: CropSettings) -> Image:
+def normalize_stain(crops: Image, settings: CropSettings) -> Image:
     """Gives each crop the reference colors of glass, nucleus and red cells.
 
     Args:

@@ -13,7 +13,7 @@ from . import stain_normalization as color
 from .crops import WHITE, CropSettings
 
 
-def to_references_batch(views: Tensor, settings: CropSettings) -> Tensor:
+def normalize_stain_batch(views: Tensor, settings: CropSettings) -> Tensor:
     """Gives each view the reference colors of glass, nucleus and red cells.
 
     Args:

@@ -9,18 +9,18 @@ from torch import Tensor, nn
 
 from .augmentation import Augmentation, augment, center_views
 from .crops import CropSettings
-from .stain_normalization import to_references
-from .stain_normalization_torch import to_references_batch
+from .stain_normalization import normalize_stain
+from .stain_normalization_torch import normalize_stain_batch
 
 AnyCrops = TypeVar("AnyCrops", Tensor, NDArray[np.uint8])
 
 
-def referenced(views: Tensor, settings: CropSettings) -> Tensor:
+def stain_normalized(views: Tensor, settings: CropSettings) -> Tensor:
     """Views (N, 3, S, S) of 0-1 in the colors of the references, as the classifier sees them."""
     if views.is_cuda:
-        return to_references_batch(views, settings)
+        return normalize_stain_batch(views, settings)
     pixels = (views * 255).round().byte().permute(0, 2, 3, 1).contiguous().numpy()
-    return torch.from_numpy(to_references(pixels, settings)).permute(0, 3, 1, 2).float() / 255
+    return torch.from_numpy(normalize_stain(pixels, settings)).permute(0, 3, 1, 2).float() / 255
 
 
 def normalize(views: Tensor) -> Tensor:
@@ -57,7 +57,7 @@ def predict_with_features(
             views = augment(batch, settings.size_px, changed, rng)
         else:
             views = center_views(middle(batch, settings.size_px), settings.size_px)
-        parts.append(with_features(model, normalize(referenced(views, settings))))
+        parts.append(with_features(model, normalize(stain_normalized(views, settings))))
     logits, features = (torch.cat(part).float().cpu() for part in zip(*parts, strict=True))
     return logits.numpy(), features.numpy()
 

@@ -33,8 +33,8 @@ from .cells import LabeledCells, labeled_cells, wide
 from .crops import CropSettings
 from .from_onnx import load_exported
 from .infer import SHIPPED
-from .mixstyle import mix_styles
-from .tensor_ops import normalize, predict_with_features, referenced
+from .mixstyle import mixstyle
+from .tensor_ops import normalize, predict_with_features, stain_normalized
 
 OF_BCCD = ("bccd", "kaggle_blood_cells")
 """The sources whose groups are scenes of BCCD."""
@@ -48,7 +48,7 @@ class ClassifierTraining:
     to a safetensors file or to an exported classifier, or `shipped`: the one that comes with
     leukodiff. An epoch draws `cells_per_epoch` cells (`None`: as many as there
     are). All but the last `fine_epochs` see the crops at `coarse_px` a side, which is quicker.
-    `style_share` of the steps mix the styles of cells (see `mix_styles`). `device` is a torch
+    `style_share` of the steps mix the styles of cells (see `mixstyle`). `device` is a torch
     device (`None`: a GPU if there is one); `threads` of 0 leaves torch's choice.
     """
 
@@ -249,7 +249,7 @@ def _some_views(cells: LabeledCells, settings: ClassifierTraining) -> Iterator[T
     for chosen in drawn.cpu().numpy().reshape(8, -1):
         crops = torch.from_numpy(cells.crops[chosen]).to(_device(settings))
         views = augment(crops, settings.crop.size_px, settings.augmentation, rng)
-        yield normalize(referenced(views, settings.crop))
+        yield normalize(stain_normalized(views, settings.crop))
 
 
 def _train_epoch(run: _Run, cells: LabeledCells, steps: int, settings: ClassifierTraining) -> float:
@@ -265,9 +265,11 @@ def _train_epoch(run: _Run, cells: LabeledCells, steps: int, settings: Classifie
     for step in range(steps):
         chosen = drawn[step * size : (step + 1) * size]
         views = augment(crops[chosen], size_px, settings.augmentation, run.rng)
-        views = after_references(referenced(views, settings.crop), settings.augmentation, run.rng)
+        views = after_references(
+            stain_normalized(views, settings.crop), settings.augmentation, run.rng
+        )
         with (
-            mix_styles(run.model, settings.style_share, run.rng),
+            mixstyle(run.model, settings.style_share, run.rng),
             torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"),
         ):
             logits = run.model(normalize(views))

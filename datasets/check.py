@@ -20,7 +20,7 @@ Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
-class Twins:
+class DuplicatePair:
     """Two images that are the same, or nearly: `bits` is how many of 64 their hashes differ in.
 
     `bits` 0 with `same_bytes` is the same file twice.
@@ -54,7 +54,7 @@ class CheckReport:
     groups_across_splits: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     """Group -> its images by split, for each group that a split cuts."""
     n_unknown: int = 0
-    twins: Sequence[Twins] = ()
+    twins: Sequence[DuplicatePair] = ()
     problem: str = ""
     fields: Sequence[LabeledField] = field(default=(), repr=False)
     prints: Sequence[Fingerprint] = field(default=(), repr=False)
@@ -149,12 +149,12 @@ def _sides(fields: Sequence[LabeledField]) -> dict[Path, str]:
     return {item.path: f"{item.source} {item.split}" for item in fields}
 
 
-def find_twins(prints: Sequence[Fingerprint], sides: Mapping[Path, str]) -> list[Twins]:
+def find_twins(prints: Sequence[Fingerprint], sides: Mapping[Path, str]) -> list[DuplicatePair]:
     """The pairs among `prints` that show the same picture, by bytes or by perceptual hash."""
     readable = [item for item in prints if not item.error]
     same = {frozenset(pair) for group in same_content(readable) for pair in combinations(group, 2)}
     return [
-        Twins(
+        DuplicatePair(
             left=readable[i].path,
             right=readable[j].path,
             bits=bits,
@@ -165,7 +165,7 @@ def find_twins(prints: Sequence[Fingerprint], sides: Mapping[Path, str]) -> list
     ]
 
 
-def twins_between(reports: Sequence[CheckReport]) -> list[Twins]:
+def twins_between(reports: Sequence[CheckReport]) -> list[DuplicatePair]:
     """The pairs of the same picture of which one dataset holds one and another the other."""
     owner = {item.path: report.name for report in reports for item in report.prints}
     sides = _sides([item for report in reports for item in report.fields])

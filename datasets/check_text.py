@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-from .check import CheckReport, Twins, groups_between, twins_between
+from .check import CheckReport, DuplicatePair, groups_between, twins_between
 from .splits import SPLITS
 
 _SHOWN = 5
@@ -62,7 +62,7 @@ def _listed(title: str, found: Iterable[str]) -> list[str]:
     return [f"  {title}: {len(items)}", *(f"    {item}" for item in items[:_SHOWN]), *rest]
 
 
-def _pair(pair: Twins) -> str:
+def _pair(pair: DuplicatePair) -> str:
     how = "same bytes" if pair.same_bytes else f"{pair.bits} of 64 bits apart"
     left, right = (f"{p.parent.name}/{p.name}" for p in (pair.left, pair.right))
     return f"{left} ({pair.sides[0]}) = {right} ({pair.sides[1]}), {how}"

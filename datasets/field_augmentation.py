@@ -16,7 +16,7 @@ def uniform(n: int, rng: torch.Generator) -> Tensor:
     return torch.rand(n, generator=rng, device=rng.device)
 
 
-def other_stain(
+def stain_jitter(
     images: Tensor,
     strength: Tensor,
     rng: torch.Generator,
@@ -44,7 +44,7 @@ def other_stain(
     return torch.exp(-mixed.clamp(min=0))
 
 
-def other_contrast(
+def density_gamma(
     images: Tensor, strength: Tensor, rng: torch.Generator, *, contrast: float
 ) -> Tensor:
     """Cytoplasm paler or darker beside its nucleus: each image's optical densities to a power.
@@ -61,7 +61,7 @@ def other_contrast(
     return torch.pow(10.0, -(density ** power.to(images)))
 
 
-def uneven_light(
+def illumination_gradient(
     images: Tensor, strength: Tensor, rng: torch.Generator, *, density: float
 ) -> Tensor:
     """A lamp off its center and a cheap lens: a slow drift of each color's optical density.
@@ -76,7 +76,7 @@ def uneven_light(
     return (images * torch.exp(-smooth)).clamp(0, 1)
 
 
-def defocused(
+def blur(
     images: Tensor, strength: Tensor, rng: torch.Generator, *, blur: float, share: float
 ) -> Tensor:
     """Defocus and small cameras: a Gaussian of a sigma of its own, up to `blur` px, for a share."""
@@ -86,7 +86,7 @@ def defocused(
     return _blurred(images, sigma)
 
 
-def sharpened(
+def unsharp_mask(
     images: Tensor, strength: Tensor, rng: torch.Generator, *, amount: float, share: float
 ) -> Tensor:
     """A scanner's or camera's unsharp mask, up to `amount` of what a blur takes away, for a share.
@@ -99,7 +99,7 @@ def sharpened(
     return (images + fine * added.to(images)[:, None, None, None]).clamp(0, 1)
 
 
-def veiled(
+def fade_contrast(
     images: Tensor, strength: Tensor, rng: torch.Generator, *, faintest: float, share: float
 ) -> Tensor:
     """Stray light, a pale stain: the contrast with white falls to `faintest` at most, for a share.
@@ -112,7 +112,9 @@ def veiled(
     return 1 - (1 - images) * contrast.to(images)[:, None, None, None]
 
 
-def other_curve(images: Tensor, strength: Tensor, rng: torch.Generator, *, spread: float) -> Tensor:
+def channel_gamma(
+    images: Tensor, strength: Tensor, rng: torch.Generator, *, spread: float
+) -> Tensor:
     """Each color of each image raised to a power of its own, log-normal of this spread."""
     power = torch.exp(
         _normal(len(images), 3, 1, 1, rng=rng)
@@ -143,7 +145,7 @@ def grainy(images: Tensor, rng: torch.Generator, *, noise: float, share: float) 
     return images + grain * level.to(images)[:, None, None, None]
 
 
-def blotchy(images: Tensor, rng: torch.Generator, *, noise: float, share: float) -> Tensor:
+def color_noise(images: Tensor, rng: torch.Generator, *, noise: float, share: float) -> Tensor:
     """Colored blotches a few px wide, as a cheap camera's noise filter leaves, for a share.
 
     Their standard deviation is up to `noise` (0-1).

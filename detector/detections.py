@@ -53,7 +53,7 @@ class Detections:
             self.class_names,
         )
 
-    def from_top(self) -> NDArray[np.int64]:
+    def top_to_bottom(self) -> NDArray[np.int64]:
         """The boxes' indices from top to bottom, which no confidence changes, (N,)."""
         return np.lexsort((self.xyxy[:, 0], self.xyxy[:, 1]))
 

@@ -44,7 +44,7 @@ LEAST_IN_VIEW = 0.3
 
 
 @dataclass(frozen=True)
-class FieldLook:
+class FieldStats:
     """What a field looks like before its cells are looked for.
 
     `density` (H, W) is the optical density of its stain at about 2 um/px; `focus` is its
@@ -67,14 +67,14 @@ class FieldLook:
 
 
 @dataclass(frozen=True)
-class UsualLook:
+class SlideBaseline:
     """What is usual in the fields of a slide: the density of a red cell, and the focus scores."""
 
     red_cell: float
     focus: tuple[float, ...]
 
 
-def look_at(image: Image, um_per_px: float) -> FieldLook:
+def look_at(image: Image, um_per_px: float) -> FieldStats:
     """Looks at a field; takes less than half a millisecond for 640 x 480 px.
 
     Args:
@@ -83,7 +83,7 @@ def look_at(image: Image, um_per_px: float) -> FieldLook:
     """
     height, width = image.shape[:2]
     if not image.size:
-        return FieldLook(np.zeros((0, 0), np.float32), None, width, height)
+        return FieldStats(np.zeros((0, 0), np.float32), None, width, height)
     times = focus_shrinkage(um_per_px)
     small, small_um = shrunk(image, times), um_per_px * times
     tells = um_per_px <= FOCUS_UM_PER_PX and min(width, height) * um_per_px >= FOCUS_LEAST_UM
@@ -91,18 +91,18 @@ def look_at(image: Image, um_per_px: float) -> FieldLook:
     sides = (max(1, round(length / factor)) for length in small.shape[1::-1])
     density = stain_density(resized(small, *sides), small_um * factor)
     focus = focus_score(small, small_um) if tells else None
-    return FieldLook(density, focus, width, height)
+    return FieldStats(density, focus, width, height)
 
 
-def usual_look(looks: Sequence[FieldLook]) -> UsualLook:
+def usual_look(looks: Sequence[FieldStats]) -> SlideBaseline:
     """What is usual in a few fields of a slide; those with hardly a cell in them say nothing."""
     telling = [look for look in looks if look.coverage(look.red_cell) >= LEAST_COVERAGE]
     densities = [look.red_cell for look in telling] or [USUAL_RED_CELL_DENSITY]
     scores = tuple(look.focus for look in telling if look.focus is not None)
-    return UsualLook(float(np.median(densities)), scores)
+    return SlideBaseline(float(np.median(densities)), scores)
 
 
-def field_kind(look: FieldLook, usual: UsualLook, white: NDArray[np.float32]) -> str:
+def field_kind(look: FieldStats, usual: SlideBaseline, white: NDArray[np.float32]) -> str:
     """One of `areas.REASONS`: `USABLE`, or why the field should not be read.
 
     A field that shows a white cell is never empty, and its white cells never make it thick.
@@ -119,7 +119,7 @@ def field_kind(look: FieldLook, usual: UsualLook, white: NDArray[np.float32]) ->
     return THICK if _is_thick(look, usual, white) else USABLE
 
 
-def _is_thick(look: FieldLook, usual: UsualLook, white: NDArray[np.float32]) -> bool:
+def _is_thick(look: FieldStats, usual: SlideBaseline, white: NDArray[np.float32]) -> bool:
     beside = _beside(look, white)
     density = look.density[beside]
     if density.size < LEAST_IN_VIEW * beside.size:
@@ -133,7 +133,7 @@ def _layers(density: Floats, red_cell: float) -> Floats:
     return layers
 
 
-def _beside(look: FieldLook, white: NDArray[np.float32]) -> NDArray[np.bool_]:
+def _beside(look: FieldStats, white: NDArray[np.float32]) -> NDArray[np.bool_]:
     """Which pixels of the density lie off the white cells."""
     beside: NDArray[np.bool_] = np.ones(look.density.shape, bool)
     height, width = look.density.shape

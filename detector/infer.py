@@ -15,7 +15,7 @@ from leukodiff.runtime.metadata import ModelMetadata
 from leukodiff.runtime.model import Model, load_model
 
 from .detections import Detections
-from .letterbox import MARGIN, STRIDE, Image, canvas_size, on_canvas, padded, resized
+from .letterbox import MARGIN, STRIDE, Image, canvas_size, letterbox, padded, resized
 from .tile_merge import merge_across_tiles
 from .tiles import ReadAt, on_scan, read_window, tile_boxes
 
@@ -234,7 +234,7 @@ def decode(
 
 def _on_canvas(image: Image, framed: bool) -> tuple[Image, tuple[int, int]]:
     if framed:
-        return on_canvas(image)
+        return letterbox(image)
     height, width = (math.ceil(side / STRIDE) * STRIDE for side in image.shape[:2])
     return padded(image, width, height), (0, 0)
 

@@ -45,7 +45,7 @@ def canvas_size(width: int, height: int) -> tuple[int, int]:
     return wide, high
 
 
-def on_canvas(image: Image) -> tuple[Image, tuple[int, int]]:
+def letterbox(image: Image) -> tuple[Image, tuple[int, int]]:
     """An image in the middle of its canvas for a YOLO, and where (x, y) its top left lies there."""
     width, height = canvas_size(image.shape[1], image.shape[0])
     corner = (width - image.shape[1]) // 2, (height - image.shape[0]) // 2

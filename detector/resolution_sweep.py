@@ -18,7 +18,7 @@ from .infer import Detector
 
 
 @dataclass(frozen=True)
-class Rung:
+class ScalePoint:
     """A detector at one working scale: its figures (0-1) and the median time it takes a field.
 
     `canvas_px` is the longer side of the canvas that the first field is detected on.
@@ -37,7 +37,7 @@ class Rung:
 
 def resolution_ladder(
     detectors: Sequence[Detector], fields: Sequence[LabeledField], out: Path | None = None
-) -> list[Rung]:
+) -> list[ScalePoint]:
     """Evaluate detectors, finest working scale first; with `out`, save the table and its picture.
 
     Give one detector a scale, each trained at its own; or one set of weights through
@@ -49,7 +49,7 @@ def resolution_ladder(
     return rungs
 
 
-def coarsest_without_loss(rungs: Sequence[Rung], slack: float = 0.0) -> Rung:
+def coarsest_without_loss(rungs: Sequence[ScalePoint], slack: float = 0.0) -> ScalePoint:
     """The coarsest rung whose white-cell recall is the best one's, or at most `slack` below."""
     if not rungs:
         raise DataError("an empty ladder has no coarsest rung")
@@ -58,7 +58,7 @@ def coarsest_without_loss(rungs: Sequence[Rung], slack: float = 0.0) -> Rung:
     return max(good, key=lambda rung: rung.um_per_px)
 
 
-def save_rungs(rungs: Sequence[Rung], out: Path) -> None:
+def save_rungs(rungs: Sequence[ScalePoint], out: Path) -> None:
     """Write `ladder.csv` and `ladder.png` into a folder."""
     import pandas as pd
 
@@ -73,12 +73,12 @@ def save_rungs(rungs: Sequence[Rung], out: Path) -> None:
     save_ladder(scales, lines, [rung.milliseconds for rung in rungs], out / "ladder.png")
 
 
-def _rung(detector: Detector, fields: Sequence[LabeledField]) -> Rung:
+def _rung(detector: Detector, fields: Sequence[LabeledField]) -> ScalePoint:
     evaluation = evaluate_detector(detector, fields)
     white = evaluation.of(WHITE_CELL)
     first = fields[0]
     scale = first.um_per_px or detector.um_per_px
-    return Rung(
+    return ScalePoint(
         um_per_px=detector.um_per_px,
         canvas_px=detector.canvas_px(*image_size(first.path), scale),
         map50=evaluation.map50,

@@ -16,23 +16,23 @@ from ultralytics.utils.torch_utils import unwrap_model
 
 from leukodiff.core.cpu import cores
 from leukodiff.datasets.field_augmentation import (
-    blotchy,
-    defocused,
+    blur,
+    channel_gamma,
+    color_noise,
+    density_gamma,
+    fade_contrast,
     grainy,
-    other_contrast,
-    other_curve,
-    other_stain,
-    sharpened,
-    uneven_light,
+    illumination_gradient,
+    stain_jitter,
     uniform,
-    veiled,
+    unsharp_mask,
 )
 
 from .yolo_dataset import KNOWN_CLASSES
 
 
 @dataclass(frozen=True)
-class Appearance:
+class FieldAugmentation:
     """How strongly a field's looks are changed in training; `mild_share` of them only a third.
 
     Gains, mixing, offset and light are standard deviations in optical density, `contrast` that of
@@ -58,22 +58,22 @@ class Appearance:
     mild_share: float = 0.35
 
 
-def vary(images: Tensor, settings: Appearance, rng: torch.Generator) -> Tensor:
+def augment_field(images: Tensor, settings: FieldAugmentation, rng: torch.Generator) -> Tensor:
     """Another look of each field: (N, 3, H, W) float32, 0-1, in and out."""
     mild = uniform(len(images), rng).to(images) < settings.mild_share
     strength = torch.where(mild, 0.33, 1.0)
     dye = {"gain": settings.gain, "mixing": settings.mixing, "offset": settings.offset}
-    images = other_contrast(images, strength, rng, contrast=settings.contrast)
-    images = other_stain(images, strength, rng, **dye)
-    images = other_curve(images, strength, rng, spread=settings.curve)
+    images = density_gamma(images, strength, rng, contrast=settings.contrast)
+    images = stain_jitter(images, strength, rng, **dye)
+    images = channel_gamma(images, strength, rng, spread=settings.curve)
     faint = {"faintest": settings.faintest, "share": settings.faint_share}
-    images = veiled(images, strength, rng, **faint)
-    images = uneven_light(images, strength, rng, density=settings.light)
-    images = defocused(images, strength, rng, blur=settings.blur, share=settings.blur_share)
+    images = fade_contrast(images, strength, rng, **faint)
+    images = illumination_gradient(images, strength, rng, density=settings.light)
+    images = blur(images, strength, rng, blur=settings.blur, share=settings.blur_share)
     sharper = {"amount": settings.sharpen, "share": settings.sharpen_share}
-    images = sharpened(images, strength, rng, **sharper)
+    images = unsharp_mask(images, strength, rng, **sharper)
     noise = {"noise": settings.noise, "share": settings.noise_share}
-    return blotchy(grainy(images, rng, **noise), rng, **noise).clamp(0, 1)
+    return color_noise(grainy(images, rng, **noise), rng, **noise).clamp(0, 1)
 
 
 class SmearTrainer(DetectionTrainer):
@@ -95,7 +95,7 @@ class SmearTrainer(DetectionTrainer):
         model: Any = unwrap_model(self.model)  # type: ignore[arg-type]
         if not model.training:
             return batch
-        batch["img"] = vary(batch["img"], Appearance(), self._rng())
+        batch["img"] = augment_field(batch["img"], FieldAugmentation(), self._rng())
         if getattr(model, "criterion", None) is None:
             model.criterion = model.init_criterion()
         model.criterion.class_weights = self._known(batch["im_file"])

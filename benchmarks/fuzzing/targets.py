@@ -25,7 +25,7 @@ from leukodiff.pipeline.report.sample import read_samples
 from leukodiff.pipeline.report.texts import load_texts
 from leukodiff.pipeline.review.record import Record
 from leukodiff.pipeline.review.service.jobs import read_jobs
-from leukodiff.pipeline.runs.rerender import remake
+from leukodiff.pipeline.runs.rerender import rerender
 from leukodiff.pipeline.slides import is_scan_name, open_scan
 from leukodiff.pipeline.slides.discover import digest_of, find_slides
 from leukodiff.runtime.metadata import metadata_path
@@ -157,7 +157,7 @@ def record(path: Path) -> None:
     results = read_results(path.parent)
     for name in ("cells", "fields", "counts", "measurements", "areas"):
         getattr(results, name)
-    remake(path.parent, ReportSettings())
+    rerender(path.parent, ReportSettings())
 
 
 def profile(path: Path) -> None:

@@ -20,7 +20,7 @@ RESAMPLES = 1000
 
 
 @dataclass(frozen=True)
-class Readings:
+class CellPredictions:
     """N cells of known type, and what a classifier says of each.
 
     `truth` (N,) are indices of `class_names`, `probabilities` (N, K) sum to 1 in a row, `named`
@@ -53,7 +53,7 @@ class Readings:
         """Whether it is the true one, (N,)."""
         return np.asarray(self.chosen == self.truth)
 
-    def where(self, chosen: NDArray[np.bool_]) -> "Readings":
+    def where(self, chosen: NDArray[np.bool_]) -> "CellPredictions":
         """Those of the cells that `chosen` (N,) picks."""
         return replace(
             self,
@@ -63,11 +63,11 @@ class Readings:
             groups=self.groups[chosen],
         )
 
-    def of_types(self, names: Sequence[str]) -> "Readings":
+    def of_types(self, names: Sequence[str]) -> "CellPredictions":
         """The cells whose true type is one of `names`; what is said of them stays as it is."""
         return self.where(np.isin(self.truth, self._indices(names)))
 
-    def among(self, names: Sequence[str]) -> "Readings":
+    def among(self, names: Sequence[str]) -> "CellPredictions":
         """As if the classifier knew only `names`: its probabilities of them, made to sum to 1."""
         cells, columns = self.of_types(names), self._indices(names)
         kept = cells.probabilities[:, columns]
@@ -86,13 +86,13 @@ class Readings:
         return [self.class_names.index(name) for name in names if name in self.class_names]
 
 
-def read_cells(classifier: Classifier, fields: Iterable[LabeledField]) -> Readings:
+def classify_labeled(classifier: Classifier, fields: Iterable[LabeledField]) -> CellPredictions:
     """Names every labeled cell of the fields that has a type the classifier knows."""
     fields, classes = list(fields), classifier.metadata.classes
     cells = labeled_cells(fields, classes, classifier.crop)
     said = classifier.classify_crops(cells.crops, cells.width_um)
     groups = [field.group for field in fields for name in field.cell_types if name in classes]
-    return Readings(
+    return CellPredictions(
         cells.class_id,
         said.probabilities,
         np.array([name != UNIDENTIFIED for name in said.cell_types], bool),
@@ -102,7 +102,7 @@ def read_cells(classifier: Classifier, fields: Iterable[LabeledField]) -> Readin
     )
 
 
-def figures(readings: Readings, types: Sequence[str] = FIVE_PART) -> dict[str, Any]:
+def figures(readings: CellPredictions, types: Sequence[str] = FIVE_PART) -> dict[str, Any]:
     """The figures of the cells of these true types, ready for JSON.
 
     Shares are 0-1 with exact 95 % intervals (Clopper-Pearson). Recall, F1 and accuracy take each
@@ -123,7 +123,7 @@ def figures(readings: Readings, types: Sequence[str] = FIVE_PART) -> dict[str, A
     }
 
 
-def _class_figures(cells: Readings, name: str) -> dict[str, Any]:
+def _class_figures(cells: CellPredictions, name: str) -> dict[str, Any]:
     index = cells.class_names.index(name)
     mine, said = cells.truth == index, cells.chosen == index
     both = int(mine.sum() + said.sum())
@@ -134,11 +134,11 @@ def _class_figures(cells: Readings, name: str) -> dict[str, Any]:
     }
 
 
-def _calibration_error(cells: Readings) -> float | None:
+def _calibration_error(cells: CellPredictions) -> float | None:
     return expected_calibration_error(cells.confidence, cells.right) if len(cells) else None
 
 
-def _macro_f1(cells: Readings, classes: Sequence[int]) -> dict[str, Any]:
+def _macro_f1(cells: CellPredictions, classes: Sequence[int]) -> dict[str, Any]:
     """The mean F1 of the classes that occur, with a 95 % bootstrap interval; none of one class."""
     if len(classes) < 2:
         return {"classes": len(classes), "value": None, "low": None, "high": None}
@@ -148,7 +148,9 @@ def _macro_f1(cells: Readings, classes: Sequence[int]) -> dict[str, Any]:
     return {"classes": len(classes), "value": value, "low": float(low), "high": float(high)}
 
 
-def resampled(cells: Readings, seed: int = 0, resamples: int = RESAMPLES) -> NDArray[np.float64]:
+def resampled(
+    cells: CellPredictions, seed: int = 0, resamples: int = RESAMPLES
+) -> NDArray[np.float64]:
     """Confusion counts (R, K, K) of cells drawn again with replacement, group by group.
 
     The cells of one slide or scene are right or wrong together, so groups are drawn, not cells;
@@ -170,7 +172,7 @@ def resampled(cells: Readings, seed: int = 0, resamples: int = RESAMPLES) -> NDA
     return total
 
 
-def _counts(cells: Readings, group: NDArray[np.int64]) -> NDArray[np.float64]:
+def _counts(cells: CellPredictions, group: NDArray[np.int64]) -> NDArray[np.float64]:
     """Confusion counts of each group, (G, K true, K chosen)."""
     k = len(cells.class_names)
     counts = np.zeros((int(group.max(initial=-1)) + 1, k, k))

@@ -16,7 +16,7 @@ from leukodiff.runtime.metadata import ModelMetadata
 
 from ..calibration import bin_table, risk_coverage
 from ..infer import Classifier
-from .cell_predictions import Readings, figures, read_cells
+from .cell_predictions import CellPredictions, classify_labeled, figures
 from .leave_one_out_table import flat, markdown
 
 
@@ -31,7 +31,7 @@ class LaboratoryRow:
     part: str
     slide: str
     model: ModelMetadata
-    readings: Readings
+    readings: CellPredictions
 
     def as_dict(self) -> dict[str, Any]:
         """The figures, ready for JSON: of all the model's classes, of five, and other types."""
@@ -59,9 +59,9 @@ def laboratory_rows(
 
     `part` says which of its fields: `left out` all of them, `held out` its test split.
     """
-    readings = read_cells(classifier, laboratory.fields_of(part))
+    readings = classify_labeled(classifier, laboratory.fields_of(part))
 
-    def row(slide: str, cells: Readings) -> LaboratoryRow:
+    def row(slide: str, cells: CellPredictions) -> LaboratoryRow:
         return LaboratoryRow(laboratory.name, part, slide, classifier.metadata, cells)
 
     slides = np.unique(readings.groups) if laboratory.has_slides else np.array([], str)
@@ -109,7 +109,7 @@ def _save_curves(row: LaboratoryRow, out: Path) -> None:
     draw_risk_coverage({name: curve}, out / f"risk_coverage_{name}.png")
 
 
-def _confusion(cells: Readings) -> Any:
+def _confusion(cells: CellPredictions) -> Any:
     """Counts: a row a true class, a column a class that is said; those that occur in either."""
     import pandas as pd
 

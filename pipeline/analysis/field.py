@@ -10,9 +10,9 @@ import numpy as np
 from leukodiff.core.errors import InputError
 from leukodiff.datasets.vocabulary import WHITE_CELL
 from leukodiff.detector.areas import USABLE
-from leukodiff.detector.field_kind import UsualLook, field_kind, look_at, usual_look
+from leukodiff.detector.field_kind import SlideBaseline, field_kind, look_at, usual_look
 from leukodiff.detector.scale import ScaleEstimate
-from leukodiff.pipeline.report.scale import ScaleUnknownError, SlideScale, agreed, settle_scale
+from leukodiff.pipeline.report.scale import ScaleUnknownError, SlideScale, agreed, resolve_scale
 from leukodiff.pipeline.slides.discover import Field
 
 from .low_confidence import Found, Named, find, named
@@ -44,7 +44,7 @@ def _unheard(field_id: str) -> Iterator[Callable[[], None]]:
 @dataclass(frozen=True)
 class _Known:
     scale: SlideScale
-    usual: UsualLook
+    usual: SlideBaseline
 
 
 @dataclass
@@ -114,7 +114,7 @@ class FieldReader:
             read.extend(self._readable(sample))
             return self.models.estimate_um_per_px(read, guess)
 
-        scale = settle_scale(given, in_files, measure, warnings)
+        scale = resolve_scale(given, in_files, measure, warnings)
         looks = [look_at(image, scale.um_per_px) for image in read or self._readable(sample)]
         return _Known(scale, usual_look(looks))
 

@@ -61,7 +61,7 @@ def find_many(detector: FindsCells, images: Sequence[Rgb], um_per_px: float) -> 
 def named(classifier: NamesCells, image: Rgb, found: Found, um_per_px: float) -> Named:
     """What was found in a field (H, W, 3) uint8 RGB, its white cells named."""
     white = found.cells.of(WHITE_CELL)
-    white = white.select(white.from_top())  # in the same order however sure the detector is
+    white = white.select(white.top_to_bottom())  # in the same order however sure the detector is
     said = classifier.classify(image, white.xyxy, um_per_px)
     if not len(found.weak):
         return Named(white, said, beside(found))
@@ -69,7 +69,7 @@ def named(classifier: NamesCells, image: Rgb, found: Found, um_per_px: float) ->
     sure = np.flatnonzero(confirmed(of_weak))
     more = found.weak.select(sure)
     both, all_said = white.joined(more), joined([said, of_weak.select(sure)])
-    order = both.from_top()
+    order = both.top_to_bottom()
     return Named(both.select(order), all_said.select(order), beside(found, more))
 
 
@@ -97,7 +97,7 @@ def _least(detector: FindsCells) -> Mapping[str, float] | None:
     return {**facts.thresholds, WHITE_CELL: least}
 
 
-def one_a_cell(detector: FindsCells, white: Detections) -> Detections:
+def suppress_overlaps(detector: FindsCells, white: Detections) -> Detections:
     """White cells that several windows saw, without the weak ones that overlap another."""
     is_weak = _is_weak(detector, white)
     if not is_weak.any():

@@ -12,7 +12,7 @@ from leukodiff.detector.areas import REASONS, monolayer_order
 from leukodiff.detector.detections import Detections
 from leukodiff.detector.scale import ScaleEstimate
 from leukodiff.pipeline.report.report import Area, ScanReading
-from leukodiff.pipeline.report.scale import SlideScale, settle_scale
+from leukodiff.pipeline.report.scale import SlideScale, resolve_scale
 from leukodiff.pipeline.slides import Scan
 
 from .candidates import Candidates, any_meet, middles
@@ -26,17 +26,17 @@ from .survey import (
     Picture,
     areas_of,
     probes,
-    small_picture,
+    thumbnail,
     without_blurred,
 )
 from .thread_pool import Workers
-from .windows import Glass, Seen, batches, own_px
+from .windows import ScanContext, WindowResult, batches, own_px
 
-FIRST_LAP, LAP_GROWTH = 12, 0.25
+FIRST_BATCH_AREAS, LAP_GROWTH = 12, 0.25
 """Areas that are read before the cells are first counted against the target; a later lap is so much
 of what was read before, and no smaller."""
 
-Tell = Callable[[float, str], None]
+ProgressCallback = Callable[[float, str], None]
 """Called with the share that is done, 0-1, and what is at hand."""
 
 Indices = NDArray[np.int64]
@@ -74,7 +74,7 @@ class ScanFound:
 
 
 def read_scan(
-    scan: Scan, models: Models, how: ReadingSettings, workers: Workers, tell: Tell
+    scan: Scan, models: Models, how: ReadingSettings, workers: Workers, tell: ProgressCallback
 ) -> ScanFound:
     """Finds and names the white cells of a scan; memory does not grow with its size.
 
@@ -90,7 +90,7 @@ def read_scan(
         InputError: the scan can't be read any more.
     """
     tell(0.0, "survey")
-    picture = small_picture(scan, workers)
+    picture = thumbnail(scan, workers)
 
     def measure(guess: float | None) -> ScaleEstimate | None:
         pieces = probes(scan, picture, guess, workers)
@@ -99,27 +99,27 @@ def read_scan(
             pieces = probes(scan, picture, rough, workers)
         return models.estimate_um_per_px(pieces, rough, probes=len(pieces))
 
-    scale = settle_scale(how.um_per_px, scan.um_per_px, measure, scan.warnings)
+    scale = resolve_scale(how.um_per_px, scan.um_per_px, measure, scan.warnings)
     grid = areas_of(scan, picture, scale.um_per_px)
     if not how.all_areas:
         grid = without_blurred(scan, grid, scale.um_per_px, workers)
-    tour = _Tour(Glass(scan, scale.um_per_px, models), grid, how, workers, tell)
+    tour = _ScanAnalyzer(ScanContext(scan, scale.um_per_px, models), grid, how, workers, tell)
     white, named = tour.go()
     return ScanFound(scale, picture, tour.reading(white), white, named, tour.beside)
 
 
 @dataclass
-class _Tour:
+class _ScanAnalyzer:
     """The way over a scan: areas in, cells out, lap by lap where there is a target.
 
     `read`: the areas read so far. `beside`: how many cells of the other classes.
     """
 
-    glass: Glass
+    glass: ScanContext
     grid: AreaGrid
     how: ReadingSettings
     workers: Workers
-    tell: Tell
+    tell: ProgressCallback
     read: list[int] = field(default_factory=list)
     reached: bool = False
     beside: dict[str, int] = field(default_factory=dict)
@@ -175,7 +175,7 @@ class _Tour:
             return
         start = 0
         while start < len(self._areas):
-            end = start + max(FIRST_LAP, round(LAP_GROWTH * start))
+            end = start + max(FIRST_BATCH_AREAS, round(LAP_GROWTH * start))
             yield self._areas[start:end]
             start = end
 
@@ -230,7 +230,7 @@ class _Tour:
             if i not in self._tiles_seen and any_meet(areas, tile)
         ]
 
-    def _count(self, seen: Seen, own: Sequence[float]) -> None:
+    def _count(self, seen: WindowResult, own: Sequence[float]) -> None:
         """Red cells and platelets, each by the tile and the area that its middle lies in."""
         middle = middles(seen.beside.xyxy)
         mine = ((middle >= own[:2]) & (middle < own[2:])).all(axis=1)

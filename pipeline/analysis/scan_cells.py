@@ -12,8 +12,8 @@ from leukodiff.datasets.vocabulary import WHITE_CELL
 from leukodiff.detector.detections import Detections
 from leukodiff.detector.tile_merge import merge_across_tiles
 
-from .low_confidence import one_a_cell
-from .windows import Box, Glass, Seen
+from .low_confidence import suppress_overlaps
+from .windows import Box, ScanContext, WindowResult
 
 LARGE_UM = 25.0
 """A cut box this long is of a cell too large for a window."""
@@ -29,9 +29,9 @@ class Cells:
     that is cut by its window's edge then says nothing, and what is no white cell is not kept.
     """
 
-    glass: Glass
+    glass: ScanContext
     whole_windows: bool
-    _seen: list[Seen] = field(default_factory=list)
+    _seen: list[WindowResult] = field(default_factory=list)
     _named: dict[Box, Predictions] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -39,7 +39,7 @@ class Cells:
         classify = self.glass.models.classifier.classify
         self._nothing = classify(blank, no_box, self.glass.um_per_px)
 
-    def add(self, seen: Iterable[Seen]) -> None:
+    def add(self, seen: Iterable[WindowResult]) -> None:
         """Takes note of what some windows saw."""
         for one in seen:
             self._named |= one.named
@@ -52,15 +52,15 @@ class Cells:
         scan, names = self.glass.scan, self.glass.models.detector.metadata.classes
         parts = self._parts()
         merged = merge_across_tiles(parts, scan.width, scan.height, self.glass.um_per_px, names)
-        white = one_a_cell(self.glass.models.detector, merged.of(WHITE_CELL))
-        return white.select(white.from_top())
+        white = suppress_overlaps(self.glass.models.detector, merged.of(WHITE_CELL))
+        return white.select(white.top_to_bottom())
 
     def named(self, white: Detections) -> Predictions:
         """What each white cell is."""
         each = [self._name(box) for box in white.xyxy.tolist()]
         return joined([self._nothing, *each]).noted(overlapping(white.xyxy), OVERLAPPING)
 
-    def _whole(self, one: Seen) -> Seen:
+    def _whole(self, one: WindowResult) -> WindowResult:
         sides = (one.white.xyxy[:, 2:] - one.white.xyxy[:, :2]).max(axis=1, initial=0)
         large = sides >= LARGE_UM / self.glass.um_per_px
         whole = large | ~self.glass.cut(one.white.xyxy, one.window)

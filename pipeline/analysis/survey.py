@@ -85,7 +85,7 @@ class AreaGrid:
         ]
 
 
-def small_picture(scan: Scan, workers: Workers) -> Picture:
+def thumbnail(scan: Scan, workers: Workers) -> Picture:
     """The whole scan, read at such a scale that it has four megapixels at most."""
     wanted = max(1.0, math.sqrt(scan.width * scan.height / PICTURE_PIXELS))
     wanted = max(wanted, max(scan.width, scan.height) / 32_000)  # a JPEG's longest side

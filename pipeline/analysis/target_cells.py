@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 
 @dataclass
-class Enough:
+class TargetCells:
     """Counts the fields of a slide in their order, up to the one in which the target is reached.
 
     `target`: white cells wanted, `None` for all there are. `last`: the index of the last field

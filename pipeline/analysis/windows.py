@@ -28,7 +28,7 @@ Window = tuple[int, ...]
 
 
 @dataclass(frozen=True)
-class Seen:
+class WindowResult:
     """What was found in one window, in px of the scan.
 
     `white`: its white cells, the confirmed among them; `beside`: all else, empty where windows lie
@@ -43,7 +43,7 @@ class Seen:
 
 
 @dataclass(frozen=True)
-class Glass:
+class ScanContext:
     """A scan under the models, at its scale. Safe to use from many threads at once."""
 
     scan: Scan
@@ -84,7 +84,7 @@ class Glass:
         side, overlap = round(TILE_PX * self.to_scan), math.ceil(OVERLAP_UM / self.um_per_px)
         return np.asarray(tile_boxes(width, height, side, overlap) - frame)
 
-    def look(self, windows: Sequence[Window]) -> list[Seen]:
+    def look(self, windows: Sequence[Window]) -> list[WindowResult]:
         """What is in each of a few windows of one size; the white cells among it named."""
         images = [self._read(window) for window in windows]
         left, _, right, _ = windows[0]
@@ -106,7 +106,7 @@ class Glass:
         size = self.scan.width, self.scan.height
         return read_window(self.scan.read_at, window, *size, self.downsample)
 
-    def _seen(self, window: Window, image: Rgb, found: Found) -> Seen:
+    def _seen(self, window: Window, image: Rgb, found: Found) -> WindowResult:
         size = self.scan.width, self.scan.height
         found = Found(
             on_scan(found.cells, window, image.shape[1::-1], size),
@@ -118,7 +118,7 @@ class Glass:
         counts = [i for i, box in enumerate(found.weak.xyxy.tolist()) if tuple(box) in sure]
         more = found.weak.select(np.array(counts, np.int64))
         named = self._named(white, window) | sure
-        return Seen(window, white.joined(more), beside(found, more), named)
+        return WindowResult(window, white.joined(more), beside(found, more), named)
 
     def _named(self, white: Detections, window: Window) -> dict[Box, Predictions]:
         """What the cells are that a window shows whole, by their boxes."""

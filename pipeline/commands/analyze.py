@@ -18,12 +18,12 @@ from .options import Place, analysis_options, report_settings
 
 if TYPE_CHECKING:
     from leukodiff.pipeline.runs.analyze import AnalyzeSettings, RunSummary
-    from leukodiff.pipeline.runs.child import Telling
+    from leukodiff.pipeline.runs.child import ProgressPipe
     from leukodiff.pipeline.runs.cluster import ClusterSettings
-    from leukodiff.pipeline.runs.crash_log import Troubles
+    from leukodiff.pipeline.runs.crash_log import CrashLog
     from leukodiff.pipeline.runs.outcomes import SlideOutcome
 
-    Watcher = tuple[Telling, Troubles]
+    Watcher = tuple[ProgressPipe, CrashLog]
 
 COLUMNS = {
     "slide": "slide_id",
@@ -103,7 +103,7 @@ def run(
     An output that can't be written from the start is wrong usage; one that fails later leaves some
     slides done and some not.
     """
-    from leukodiff.pipeline.runs.observer import Keeper
+    from leukodiff.pipeline.runs.observer import RunObserver
     from leukodiff.pipeline.runs.output import OutputError
 
     from .console import bar_and_lines
@@ -116,10 +116,10 @@ def run(
             if not slide.skipped:
                 line(slide_line(slide))
 
-        keeper = Keeper(tell, on_remark=line)
+        keeper = RunObserver(tell, on_remark=line)
         if watcher:
             telling, known = watcher
-            keeper = Keeper(tell, telling.under_way, known.blamed, known.suspects, line)
+            keeper = RunObserver(tell, telling.under_way, known.blamed, known.suspects, line)
         try:
             return start(inputs, out, settings, advance, keeper=keeper)
         except OutputError as error:

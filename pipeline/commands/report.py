@@ -25,7 +25,7 @@ def report(folders: Sequence[Path], **chosen: Any) -> None:
     Exit status: 0 all made, 1 some could not be, 2 wrong usage.
     """
     from leukodiff.core.errors import LeukodiffError
-    from leukodiff.pipeline.runs.rerender import remake, slide_folders
+    from leukodiff.pipeline.runs.rerender import rerender, slide_folders
 
     from .console import printable
 
@@ -35,7 +35,7 @@ def report(folders: Sequence[Path], **chosen: Any) -> None:
     failed = 0
     for path in slides:
         try:
-            made = remake(path, settings)
+            made = rerender(path, settings)
         except LeukodiffError as error:
             failed += 1
             click.echo(printable(f"failed: {path.name}: {error}"), err=True)

@@ -9,17 +9,17 @@ from typing import Any
 from leukodiff.core.errors import InputError
 from leukodiff.pipeline.report.confusion import read_confusion
 from leukodiff.pipeline.report.profiles import Profile, adult, read_profile
-from leukodiff.pipeline.report.report import Counting, SmearReport
+from leukodiff.pipeline.report.report import CountingOptions, SmearReport
 from leukodiff.pipeline.report.sample import Sample, read_samples
 from leukodiff.pipeline.report.statistics import METHODS, Confusion
 from leukodiff.pipeline.report.texts import load_texts
 
 from .html import report_html
-from .look import Look
+from .look import ReportOptions
 from .tables import areas_csv, cells_csv, counts_csv, fields_csv, measurements_csv
 
 Jpegs = Mapping[str, bytes]
-Export = Callable[[SmearReport, Jpegs, Jpegs, Look], str | bytes]
+Export = Callable[[SmearReport, Jpegs, Jpegs, ReportOptions], str | bytes]
 
 WITHOUT = Sample()
 
@@ -69,16 +69,16 @@ class ReportSettings:
         return read_profile(self.reference) if self.reference else adult()
 
     @cached_property
-    def look(self) -> Look:
+    def look(self) -> ReportOptions:
         """The words.
 
         Raises:
             InputError: there is no such language.
         """
-        return Look(load_texts(self.language), self.hints)
+        return ReportOptions(load_texts(self.language), self.hints)
 
     @cached_property
-    def own_errors(self) -> Confusion | None:
+    def lab_confusion(self) -> Confusion | None:
         """How often the classifier errs in one's own laboratory.
 
         Raises:
@@ -103,7 +103,7 @@ class ReportSettings:
         """
         self.look  # noqa: B018 - read for its errors
         self.profile  # noqa: B018
-        self.own_errors  # noqa: B018
+        self.lab_confusion  # noqa: B018
         if self.sample != WITHOUT and len(slide_ids) > 1:
             raise InputError(
                 f"one sample is given for {len(slide_ids)} slides; give each its own with --samples"
@@ -116,11 +116,13 @@ class ReportSettings:
         """What is known of a slide's blood."""
         return self.table.get(slide_id, self.sample)
 
-    def counting(self, confusion: Confusion | None) -> Counting:
+    def counting(self, confusion: Confusion | None) -> CountingOptions:
         """How cells become numbers; one's own measure of errors before the model's `confusion`."""
-        return Counting(self.interval, self.profile, self.own_errors or confusion, self.precision)
+        return CountingOptions(
+            self.interval, self.profile, self.lab_confusion or confusion, self.precision
+        )
 
-    def that_matter(self, slide_id: str) -> dict[str, Any]:
+    def result_affecting(self, slide_id: str) -> dict[str, Any]:
         """Whatever changes a slide's report."""
         return {
             "interval": self.interval,
@@ -129,7 +131,7 @@ class ReportSettings:
             "language": self.language,
             "hints": self.hints,
             "exports": list(self.exports),
-            "confusion": self.own_errors.to_mapping() if self.own_errors else None,
+            "confusion": self.lab_confusion.to_mapping() if self.lab_confusion else None,
             "sample": asdict(self.sample_of(slide_id)),
         }
 
@@ -163,25 +165,25 @@ def report_files(
     return files
 
 
-def _pdf(report: SmearReport, crops: Jpegs, views: Jpegs, look: Look) -> bytes:
+def _pdf(report: SmearReport, crops: Jpegs, views: Jpegs, look: ReportOptions) -> bytes:
     from .pdf import report_pdf
 
     return report_pdf(report, crops, views, look)
 
 
-def _xlsx(report: SmearReport, _crops: Jpegs, _views: Jpegs, look: Look) -> bytes:
+def _xlsx(report: SmearReport, _crops: Jpegs, _views: Jpegs, look: ReportOptions) -> bytes:
     from .xlsx import report_xlsx
 
     return report_xlsx(report, look)
 
 
-def _fhir(report: SmearReport, _crops: Jpegs, _views: Jpegs, _look: Look) -> str:
+def _fhir(report: SmearReport, _crops: Jpegs, _views: Jpegs, _look: ReportOptions) -> str:
     from .fhir import report_fhir
 
     return report_fhir(report)
 
 
-def _hl7(report: SmearReport, _crops: Jpegs, _views: Jpegs, _look: Look) -> str:
+def _hl7(report: SmearReport, _crops: Jpegs, _views: Jpegs, _look: ReportOptions) -> str:
     from .hl7 import report_hl7
 
     return report_hl7(report)

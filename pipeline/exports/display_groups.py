@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from urllib.parse import quote
 
 from leukodiff.datasets.vocabulary import UNIDENTIFIED, CellType
-from leukodiff.pipeline.report.report import ATYPICAL, SHELVES, Cell, SmearReport
+from leukodiff.pipeline.report.report import ATYPICAL, DISPLAY_ORDER, Cell, SmearReport
 from leukodiff.pipeline.report.texts import Texts
 
 from .formatting import readable
@@ -49,7 +49,7 @@ def shelves(report: SmearReport, crops: Mapping[str, bytes], texts: Texts) -> tu
         crops: a JPEG by cell_id for the cells to show.
         texts: the language.
     """
-    found = ((kind, report.on_shelf(kind.name)) for kind in in_order(SHELVES))
+    found = ((kind, report.cells_in_group(kind.name)) for kind in in_order(DISPLAY_ORDER))
     return tuple(_shelf(report, kind, cells, crops, texts) for kind, cells in found if cells)
 
 

@@ -16,13 +16,13 @@ from .messages import (
     NO_VALUE,
     asides,
     counted,
+    format_number,
     identity,
     is_date,
     limits,
     meaning,
     method,
     moment,
-    numeral,
     plain,
     statements,
     told,
@@ -140,7 +140,7 @@ def _model(model: ModelUsed, report: SmearReport) -> Resource:
 
 
 def _observation(one: Measurement, report: SmearReport) -> Resource:
-    value = numeral(one.value)
+    value = format_number(one.value)
     return {
         "resourceType": "Observation",
         "status": PRELIMINARY,
@@ -167,7 +167,7 @@ def _found(value: str, one: Measurement, report: SmearReport) -> Resource:
 
 
 def _age(report: SmearReport) -> Resource:
-    years = numeral(report.sample.age_years)
+    years = format_number(report.sample.age_years)
     return {
         "resourceType": "Observation",
         "status": PRELIMINARY,
@@ -189,10 +189,10 @@ def _interpretation(one: Measurement) -> list[Resource] | None:
 
 def _range(usual: ReferenceRange) -> Resource:
     normal = Code(f"{_HL7}referencerange-meaning", "normal", "Normal Range")
-    low, high = numeral(usual.low), numeral(usual.high)
+    low, high = format_number(usual.low), format_number(usual.high)
     ages = {
-        "low": _years(numeral(usual.age_from)),
-        **_known(high=_years(numeral(usual.age_to)) if usual.age_to <= OLDEST else None),
+        "low": _years(format_number(usual.age_from)),
+        **_known(high=_years(format_number(usual.age_to)) if usual.age_to <= OLDEST else None),
     }
     of_an_age = usual.age_from > 0 or usual.age_to <= OLDEST
     return {
@@ -220,7 +220,7 @@ def _moved(one: Measurement, report: SmearReport) -> tuple[str | None, str | Non
     if (one.unit, one.kind) != (PERCENT, COUNTED_SO) or not found.count(UNIDENTIFIED):
         return None
     moved = next((row.moved for row in found.rows if row.cell_type == one.analyte), None)
-    return (numeral(moved[0]), numeral(moved[1])) if moved else None
+    return (format_number(moved[0]), format_number(moved[1])) if moved else None
 
 
 def _sources(one: Measurement) -> tuple[str, ...]:

@@ -10,11 +10,11 @@ from .loinc import AGE, LOINC, PANEL, UCUM, Code, codes, is_given
 from .messages import (
     INTERPRETATIONS,
     asides,
+    format_number,
     identity,
     is_date,
     method,
     moment,
-    numeral,
     plain,
     statements,
     told,
@@ -91,7 +91,7 @@ def _order(report: SmearReport) -> str:
 
 
 def _result(number: int, one: Measurement, report: SmearReport) -> str:
-    value = numeral(one.value)
+    value = format_number(one.value)
     ours = not is_given(one)
     fields = {
         1: str(number),
@@ -99,7 +99,7 @@ def _result(number: int, one: Measurement, report: SmearReport) -> str:
         3: _coded(*codes(one)),
         5: value or "",
         6: f"{escaped(UCUM[one.unit])}^{escaped(one.unit)}^UCUM",
-        7: f"{numeral(one.usual.low)}-{numeral(one.usual.high)}" if one.usual else "",
+        7: f"{format_number(one.usual.low)}-{format_number(one.usual.high)}" if one.usual else "",
         8: INTERPRETATIONS[one.flag][0] if one.flag else "",
         11: PRELIMINARY if value else NO_RESULT,
         14: _collected(report),
@@ -111,7 +111,7 @@ def _result(number: int, one: Measurement, report: SmearReport) -> str:
 
 
 def _age(number: int, report: SmearReport) -> str:
-    years = numeral(report.sample.age_years) or ""
+    years = format_number(report.sample.age_years) or ""
     fields = {1: str(number), 2: "NM", 3: _coded(AGE), 5: years, 6: "a^years^UCUM", 11: "P"}
     return _segment("OBX", fields)
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from leukodiff.pipeline.report.report import SmearReport
 
 from .colors import ink_on
-from .look import Look
+from .look import ReportOptions
 from .report_view import contents
 from .values import AXIS_TICKS, on_axis
 
@@ -26,7 +26,7 @@ def report_html(
     report: SmearReport,
     crops: Mapping[str, bytes],
     views: Mapping[str, bytes] | None = None,
-    look: Look | None = None,
+    look: ReportOptions | None = None,
 ) -> str:
     """A slide's report.
 
@@ -36,7 +36,7 @@ def report_html(
         views: a JPEG by field_id of the scans: their overviews.
         look: its language and parts; English with hints when `None`.
     """
-    said = contents(report, crops, views or {}, look or Look())
+    said = contents(report, crops, views or {}, look or ReportOptions())
     return report_template().render(
         said=said,
         t=said.texts,

@@ -6,7 +6,7 @@ from leukodiff.pipeline.report.texts import Texts, load_texts
 
 
 @dataclass(frozen=True)
-class Look:
+class ReportOptions:
     """The report's language, and whether it says what a flagged value may go with."""
 
     texts: Texts = field(default_factory=load_texts)

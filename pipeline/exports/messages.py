@@ -53,7 +53,7 @@ def plain(text: str) -> str:
     return " ".join(_CONTROL.sub(" ", whole).split())
 
 
-def numeral(value: float | None) -> str | None:
+def format_number(value: float | None) -> str | None:
     """Four significant digits without an exponent, a count in full; `None`: unknown, not finite."""
     if value is None or not math.isfinite(value):
         return None
@@ -109,7 +109,7 @@ def counted(one: Measurement, report: SmearReport) -> tuple[int, int] | None:
 
 def limits(one: Measurement) -> tuple[str | None, str | None] | None:
     """The ends of a measurement's 95 % interval; `None` without one."""
-    ends = numeral(one.low), numeral(one.high)
+    ends = format_number(one.low), format_number(one.high)
     return None if one.kind == GIVEN or ends == (None, None) else ends
 
 
@@ -128,7 +128,7 @@ def method(one: Measurement, report: SmearReport) -> str:
 
 def asides(one: Measurement, report: SmearReport) -> tuple[str, ...]:
     """What must be said beside a number: its interval, its cells, and what its flag means."""
-    if numeral(one.value) is None:
+    if format_number(one.value) is None:
         return (NO_VALUE,)
     ends, cells = limits(one), counted(one, report)
     interval = f"95 % interval {ends[0] or 'open'} to {ends[1] or 'open'}" if ends else ""

@@ -13,7 +13,7 @@ from leukodiff.pipeline.report.report import Cell
 
 from .geojson import rgb
 from .plates import INK, WHITE, label, paste, plate
-from .shades import shade, swatch
+from .shades import legend_swatch, shade
 
 Rgb = NDArray[np.uint8]
 Boxes = NDArray[np.float32]
@@ -64,7 +64,7 @@ def draw_left_out(image: Rgb, kind: str, um_per_px: float | None = None) -> Rgb:
     """
     height, width = image.shape[:2]
     size = letter_size(width, height)
-    entries = [swatch(kind, REASONS[kind], size), *_bar(um_per_px, size)]
+    entries = [legend_swatch(kind, REASONS[kind], size), *_bar(um_per_px, size)]
     canvas = np.concatenate([image, stacked(entries, width, size)])
     shade(canvas[:height], kind)
     return canvas

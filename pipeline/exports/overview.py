@@ -20,7 +20,7 @@ from .overlay import (
     stacked,
 )
 from .plates import INK, WHITE, label, paste, plate
-from .shades import shade, swatch
+from .shades import legend_swatch, shade
 
 LONGEST_PX = 3000
 """Of the overview, legend not counted."""
@@ -106,7 +106,7 @@ def _legend(
     entries = [legend_entry(name, count, size) for name, count in counts.items() if count]
     entries = entries or [plate("no white cells found", size, INK, WHITE)]
     for kind, (reason, _) in reading.left_out.items():
-        entries.append(swatch(kind, reason, size))
+        entries.append(legend_swatch(kind, reason, size))
     fits = [um for um in SCALE_BARS_UM if um / um_per_px <= width / 5]
     if fits:
         length = f"{fits[0] / 1000:g} mm" if fits[0] >= 1000 else f"{fits[0]} um"

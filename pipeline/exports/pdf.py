@@ -9,7 +9,7 @@ from leukodiff.pipeline.report.report import SmearReport
 
 from . import pdf_parts as parts
 from .colors import shade
-from .look import Look
+from .look import ReportOptions
 from .pdf_numbers import differential, label, note, numbers
 from .pdf_page import (
     BODY,
@@ -36,7 +36,7 @@ from .pdf_page import (
     words,
 )
 from .quality import FieldRow
-from .report_view import Contents, Finding, contents
+from .report_view import Finding, ReportView, contents
 from .values import CRITICAL
 
 VIEW_HEIGHT = 120 * MM
@@ -48,7 +48,7 @@ def report_pdf(
     report: SmearReport,
     crops: Mapping[str, bytes],
     views: Mapping[str, bytes] | None = None,
-    look: Look | None = None,
+    look: ReportOptions | None = None,
 ) -> bytes:
     """A slide's report as a PDF.
 
@@ -58,7 +58,7 @@ def report_pdf(
         views: a JPEG by field_id of the scans: their overviews.
         look: its language and parts; English with hints when `None`.
     """
-    said = contents(report, crops, views or {}, look or Look())
+    said = contents(report, crops, views or {}, look or ReportOptions())
     with _one_at_a_time:  # reportlab's fonts and settings are everybody's
         pages = Pages(typeface())
         for part in (_head, differential, _findings, numbers, _sign, _cells, _quality, _made):
@@ -66,7 +66,7 @@ def report_pdf(
         return _drawn(pages, said)
 
 
-def _head(pages: Pages, said: Contents) -> None:
+def _head(pages: Pages, said: ReportView) -> None:
     t, face = said.texts, pages.face
     pages.add(words(face, Text(t("report.title"), 14, bold=True), WIDTH))
     use = f"{t('report.use')} {t('report.verify')}"
@@ -85,7 +85,7 @@ def _head(pages: Pages, said: Contents) -> None:
         pages.add(_finding(pages, said, one))
 
 
-def _findings(pages: Pages, said: Contents) -> None:
+def _findings(pages: Pages, said: ReportView) -> None:
     t = said.texts
     pages.heading(t("heading.findings"))
     for one in said.flagged:
@@ -105,7 +105,7 @@ def _findings(pages: Pages, said: Contents) -> None:
         )
 
 
-def _finding(pages: Pages, said: Contents, one: Finding) -> Block:
+def _finding(pages: Pages, said: ReportView, one: Finding) -> Block:
     """A flag: a critical one in a frame with the word before it."""
     face, width = pages.face, WIDTH - 7 * MM
     loud = one.level == CRITICAL
@@ -127,7 +127,7 @@ def _finding(pages: Pages, said: Contents, one: Finding) -> Block:
     return parts.boxed(stack(lines), color, left=3 * MM if loud else 1.2, around=loud)
 
 
-def _sign(pages: Pages, said: Contents) -> None:
+def _sign(pages: Pages, said: ReportView) -> None:
     t = said.texts
     title = [Text(t("heading.signature"), 10, bold=True), Text(t("signature.verified"))]
     labels = [t(f"signature.{key}") for key in ("name", "date", "signature")]
@@ -135,7 +135,7 @@ def _sign(pages: Pages, said: Contents) -> None:
     pages.add(parts.signature(pages.face, title, labels, t("signature.comment")))
 
 
-def _cells(pages: Pages, said: Contents) -> None:
+def _cells(pages: Pages, said: ReportView) -> None:
     t = said.texts
     pages.heading(t("heading.cells"), 50 * MM if said.shelves else 8 * MM)
     if not said.shelves:
@@ -147,7 +147,7 @@ def _cells(pages: Pages, said: Contents) -> None:
         parts.gallery(pages, shelf, t("gallery.scale", um=10), t("report.no_picture"))
 
 
-def _quality(pages: Pages, said: Contents) -> None:
+def _quality(pages: Pages, said: ReportView) -> None:
     t, found = said.texts, said.quality
     pages.heading(t("heading.quality"))
     _facts(pages, [(fact.label, fact.value) for fact in found.facts])
@@ -166,7 +166,7 @@ def _quality(pages: Pages, said: Contents) -> None:
     note(pages, t("quality.in_file"))
 
 
-def _left_out(pages: Pages, said: Contents, rows: Sequence[tuple[str, str, str]]) -> None:
+def _left_out(pages: Pages, said: ReportView, rows: Sequence[tuple[str, str, str]]) -> None:
     if not rows:
         return
     t, face = said.texts, pages.face
@@ -177,7 +177,7 @@ def _left_out(pages: Pages, said: Contents, rows: Sequence[tuple[str, str, str]]
 
 
 def _fields(
-    pages: Pages, said: Contents, title: str, rows: Sequence[FieldRow], with_kind: bool
+    pages: Pages, said: ReportView, title: str, rows: Sequence[FieldRow], with_kind: bool
 ) -> None:
     if not rows:
         return
@@ -193,7 +193,7 @@ def _fields(
     pages.table(columns, [label(t(f"column.{key}")) for key in keys], made)
 
 
-def _made(pages: Pages, said: Contents) -> None:
+def _made(pages: Pages, said: ReportView) -> None:
     t = said.texts
     pages.heading(t("heading.provenance"))
     _facts(pages, [(fact.label, fact.value) for fact in said.provenance])
@@ -209,7 +209,7 @@ def _facts(pages: Pages, facts: Sequence[tuple[str, str]]) -> None:
         pages.add(row_block(pages.face, columns, cells, pad=0.7 * MM))
 
 
-def _drawn(pages: Pages, said: Contents) -> bytes:
+def _drawn(pages: Pages, said: ReportView) -> bytes:
     """The pages as a PDF, each with its foot."""
     from reportlab import rl_config
     from reportlab.pdfgen.canvas import Canvas
@@ -230,7 +230,7 @@ def _drawn(pages: Pages, said: Contents) -> bytes:
     return file.getvalue()
 
 
-def _foot(canvas: Any, pages: Pages, said: Contents, number: int) -> None:
+def _foot(canvas: Any, pages: Pages, said: ReportView, number: int) -> None:
     t, face = said.texts, pages.face
     one = Text("", TINY, color=SOFT)
     numbers = face.fit(t("report.page", page=number, pages=len(pages.pages)))

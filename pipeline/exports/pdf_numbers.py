@@ -19,11 +19,11 @@ from .pdf_page import (
     row_block,
     words,
 )
-from .report_view import Contents
+from .report_view import ReportView
 from .values import CRITICAL, TOO_FEW, Flag, ValueRow
 
 
-def differential(pages: Pages, said: Contents) -> None:
+def differential(pages: Pages, said: ReportView) -> None:
     """Sets the differential with its bars."""
     t, face = said.texts, pages.face
     pages.heading(t("heading.differential"), 60 * MM)
@@ -47,7 +47,7 @@ def differential(pages: Pages, said: Contents) -> None:
         note(pages, said.corrected)
 
 
-def _share_columns(said: Contents) -> list[Column]:
+def _share_columns(said: ReportView) -> list[Column]:
     """Chip, name, count, %, interval, bar, reference, corrected, flag."""
     if said.has_corrected:
         widths = [11.0, 33, 14, 10, 20, 0, 18, 25, 21]
@@ -58,7 +58,7 @@ def _share_columns(said: Contents) -> list[Column]:
     return [Column(w * MM, "left" if i in left else "right") for i, w in enumerate(widths)]
 
 
-def _share_rows(pages: Pages, said: Contents, columns: Sequence[Column]) -> list[Block]:
+def _share_rows(pages: Pages, said: ReportView, columns: Sequence[Column]) -> list[Block]:
     rows = []
     for row in said.shares:
         cells: list[Cell] = [
@@ -76,7 +76,7 @@ def _share_rows(pages: Pages, said: Contents, columns: Sequence[Column]) -> list
     return rows
 
 
-def _below(pages: Pages, said: Contents, columns: Sequence[Column]) -> list[Block]:
+def _below(pages: Pages, said: ReportView, columns: Sequence[Column]) -> list[Block]:
     """The sum with the axis, and what is not in the percentages."""
     t, face = said.texts, pages.face
     first = Column(columns[0].width + columns[1].width)
@@ -116,7 +116,7 @@ def _below(pages: Pages, said: Contents, columns: Sequence[Column]) -> list[Bloc
     return [total, *beside]
 
 
-def numbers(pages: Pages, said: Contents) -> None:
+def numbers(pages: Pages, said: ReportView) -> None:
     """Sets every other table of numbers, and the graph."""
     t = said.texts
     if said.n and said.n_unidentified:
@@ -137,7 +137,7 @@ def numbers(pages: Pages, said: Contents) -> None:
         note(pages, t("note.graph"))
 
 
-def _moved(pages: Pages, said: Contents) -> None:
+def _moved(pages: Pages, said: ReportView) -> None:
     t, face = said.texts, pages.face
     pages.heading(t("heading.unidentified"), size=9.2)
     first = 44 * MM
@@ -151,7 +151,7 @@ def _moved(pages: Pages, said: Contents) -> None:
     note(pages, t("note.unidentified", n=n, all=whole))
 
 
-def _values(pages: Pages, said: Contents, rows: Sequence[ValueRow], held: bool) -> None:
+def _values(pages: Pages, said: ReportView, rows: Sequence[ValueRow], held: bool) -> None:
     t, face = said.texts, pages.face
     widths = (58, 18, 26, 34, 18, 28) if held else (58, 18, 26, 80)
     names = ("what", "value", "interval", "unit", "reference", "flag")[: len(widths)]

@@ -13,7 +13,7 @@ from leukodiff.pipeline.report.texts import Texts
 
 from .display_groups import Shelf, shelves
 from .formatting import Fact, limit, number, readable, sentence
-from .look import Look
+from .look import ReportOptions
 from .quality import Quality, quality
 from .values import (
     CRITICAL,
@@ -55,7 +55,7 @@ class Finding:
 
 
 @dataclass(frozen=True)
-class Contents:
+class ReportView:
     """Everything a report says, in the order it says it.
 
     `basis` is what the percentages rest on. `too_few` is empty where there are cells enough.
@@ -105,8 +105,8 @@ class Contents:
 
 
 def contents(
-    report: SmearReport, crops: Mapping[str, bytes], views: Mapping[str, bytes], look: Look
-) -> Contents:
+    report: SmearReport, crops: Mapping[str, bytes], views: Mapping[str, bytes], look: ReportOptions
+) -> ReportView:
     """A report in words.
 
     Args:
@@ -116,7 +116,7 @@ def contents(
         look: the language, and whether hints are given.
     """
     texts, found = look.texts, report.differential
-    return Contents(
+    return ReportView(
         texts=texts,
         version=readable(report.provenance.version),
         slide=readable(report.slide_id),
@@ -179,7 +179,7 @@ def _too_few(n: int, texts: Texts) -> str:
     return texts(f"finding.{key}", **({"n": n, "enough": FEW_CELLS} if n else {}))
 
 
-def _findings(report: SmearReport, look: Look) -> tuple[Finding, ...]:
+def _findings(report: SmearReport, look: ReportOptions) -> tuple[Finding, ...]:
     """The flags, the loudest first."""
     loudness = (CRITICAL, SURE, POSSIBLY)
     flags = sorted(report.flags, key=lambda one: loudness.index(level_of(one.flag)))

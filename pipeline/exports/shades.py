@@ -30,7 +30,7 @@ def shade(part: Rgb, kind: str) -> None:
     part[:] = np.rint(part * (1 - STRENGTH) + tint * STRENGTH).astype(np.uint8)
 
 
-def swatch(kind: str, reason: str, size: int) -> Rgb:
+def legend_swatch(kind: str, reason: str, size: int) -> Rgb:
     """A kind's color and, in letters of a size (px), why it was left out."""
     name = "not read" if kind == "usable" else f"left out: {kind}"
     words = plate(name if reason == kind else f"{name} ({reason})", size, INK, WHITE)

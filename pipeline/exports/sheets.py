@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 
 from leukodiff.datasets.vocabulary import CellType
-from leukodiff.pipeline.report.report import SHELVES, Cell, SmearReport
+from leukodiff.pipeline.report.report import DISPLAY_ORDER, Cell, SmearReport
 
 from .geojson import rgb
 from .overlay import Rgb, encode_jpeg
@@ -26,8 +26,8 @@ def contact_sheets(report: SmearReport, crops: Mapping[str, bytes]) -> dict[str,
         crops: a JPEG by cell_id, all of one size.
     """
     sheets = {}
-    for kind in SHELVES:
-        cells = report.on_shelf(kind.name)
+    for kind in DISPLAY_ORDER:
+        cells = report.cells_in_group(kind.name)
         shown = [cell for cell in cells if cell.cell_id in crops]
         if shown:
             pictures = [_decoded(crops[cell.cell_id]) for cell in shown]

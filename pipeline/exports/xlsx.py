@@ -12,8 +12,8 @@ from leukodiff.pipeline.report.profiles import PER_LITRE
 from leukodiff.pipeline.report.remarks import hint
 from leukodiff.pipeline.report.report import Cell, SmearReport
 
-from .look import Look
-from .messages import numeral
+from .look import ReportOptions
+from .messages import format_number
 from .tables import (
     CELL_COLUMNS,
     COUNT_COLUMNS,
@@ -44,7 +44,7 @@ _RUNS = ("=", "+", "-", "@")
 _ERRORS = ("#NULL!", "#DIV/0!", "#VALUE!", "#REF!", "#NAME?", "#NUM!", "#N/A")
 
 
-def report_xlsx(report: SmearReport, look: Look | None = None) -> bytes:
+def report_xlsx(report: SmearReport, look: ReportOptions | None = None) -> bytes:
     """A workbook of five sheets: summary, differential, measurements, cells, fields.
 
     Columns are those of the CSV files. Numbers are numbers, an empty cell is unknown. Text never
@@ -53,7 +53,7 @@ def report_xlsx(report: SmearReport, look: Look | None = None) -> bytes:
     from openpyxl import Workbook
 
     book = Workbook(write_only=True)
-    _add(book, "summary", ("", ""), _summary(report, look or Look()))
+    _add(book, "summary", ("", ""), _summary(report, look or ReportOptions()))
     _add(book, "differential", COUNT_COLUMNS, _differential(report))
     _add(book, "measurements", MEASUREMENT_COLUMNS, _measurements(report))
     chances = [f"p_{name}" for name in report.class_names]
@@ -62,7 +62,7 @@ def report_xlsx(report: SmearReport, look: Look | None = None) -> bytes:
     return _saved(book)
 
 
-def _summary(report: SmearReport, look: Look) -> Iterator[Sequence[Value]]:
+def _summary(report: SmearReport, look: ReportOptions) -> Iterator[Sequence[Value]]:
     """Whose blood it is, what was read, what was found, and by what."""
     sample, made, found, say = report.sample, report.provenance, report.differential, look.texts
     yield say("identity.slide"), report.slide_id
@@ -105,7 +105,7 @@ def _measurements(report: SmearReport) -> Rows:
 
 
 def _measurement(slide_id: str, one: Measurement) -> Sequence[Value]:
-    texts = map(numeral, (one.value, one.low, one.high))
+    texts = map(format_number, (one.value, one.low, one.high))
     numbers = (float(text) if text else None for text in texts)
     usual = (one.usual.low, one.usual.high) if one.usual else (None, None)
     return (slide_id, one.analyte, one.unit, one.kind, *numbers, *usual, one.flag)

@@ -30,7 +30,7 @@ class Remark:
         return cls("flagged", analyte=one.analyte, unit=one.unit, flag=one.flag)
 
     @classmethod
-    def as_told(cls, english: str) -> "Remark":
+    def literal(cls, english: str) -> "Remark":
         """A remark that comes in English words."""
         return cls("told", text=english)
 

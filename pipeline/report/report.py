@@ -31,7 +31,7 @@ ATYPICAL = CellType("atypical", "!", "unknown", False, "#b3003b")
 """The shelf of cells that are unlike every class; no type that a cell could be counted as."""
 
 _FIRST = ("immature_granulocyte", "erythroblast", UNIDENTIFIED)
-SHELVES = (
+DISPLAY_ORDER = (
     ATYPICAL,
     *(BY_NAME[name] for name in _FIRST),
     *(kind for kind in CELL_TYPES if kind.name not in _FIRST),
@@ -205,7 +205,7 @@ class Provenance:
 
 
 @dataclass(frozen=True)
-class Counting:
+class CountingOptions:
     """How cells become numbers.
 
     `interval` is one of `statistics.METHODS`. `profile` has the reference ranges. `confusion` is
@@ -242,9 +242,9 @@ class SmearReport:
     readings: Mapping[str, ScanReading] = field(default_factory=dict)
     atypical_rate: float | None = None
     sample: Sample = field(default_factory=Sample)
-    counting: Counting = field(default_factory=Counting)
+    counting: CountingOptions = field(default_factory=CountingOptions)
 
-    def on_shelf(self, name: str) -> list[Cell]:
+    def cells_in_group(self, name: str) -> list[Cell]:
         """The cells of a shelf, the surest first; the most atypical of the atypical ones."""
         cells = [cell for cell in self.cells if cell.shelf == name]
         if name == ATYPICAL.name:
@@ -318,7 +318,7 @@ class SmearReport:
             *([Remark("not_read", n=len(self.not_read), all=n_all)] if self.not_read else []),
             *self._wanted_cells(),
             *self._without_range(),
-            *(Remark.as_told(text) for text in (self.scale.warnings if self.scale else ())),
+            *(Remark.literal(text) for text in (self.scale.warnings if self.scale else ())),
         )
 
     def _wanted_cells(self) -> list[Remark]:

@@ -42,7 +42,7 @@ class SlideScale:
     warnings: tuple[str, ...] = ()
 
 
-def settle_scale(
+def resolve_scale(
     given: float | None,
     metadata: float | None,
     measure: Callable[[float | None], ScaleEstimate | None],

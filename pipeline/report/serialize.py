@@ -14,7 +14,7 @@ from .profiles import Profile, ReferenceRange
 from .report import (
     Area,
     Cell,
-    Counting,
+    CountingOptions,
     FieldResult,
     ModelUsed,
     Provenance,
@@ -119,7 +119,7 @@ def _report(content: Mapping[str, Any]) -> SmearReport:
         },
         content["atypical_rate"],
         typed(Sample, content["sample"]),
-        Counting(
+        CountingOptions(
             content["interval"],
             _profile(content["profile"]),
             Confusion.from_mapping(confusion) if confusion else None,

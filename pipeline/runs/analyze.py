@@ -12,7 +12,7 @@ from leukodiff.pipeline.slides import open_scan
 from leukodiff.pipeline.slides.discover import Slide, find_slides
 
 from .lock import held
-from .observer import NOBODY, Keeper
+from .observer import NULL_OBSERVER, RunObserver
 from .output import prepare
 from .paths import AnyPath, as_paths
 from .progress import OnProgress, Progress
@@ -21,7 +21,14 @@ from .scheduler import Crew
 from .settings import AnalyzeSettings
 from .summary import RunSummary
 
-__all__ = ["AnalyzeSettings", "Keeper", "OnProgress", "RunSummary", "analyze", "analyze_slides"]
+__all__ = [
+    "AnalyzeSettings",
+    "OnProgress",
+    "RunObserver",
+    "RunSummary",
+    "analyze",
+    "analyze_slides",
+]
 
 
 def analyze(
@@ -30,7 +37,7 @@ def analyze(
     settings: AnalyzeSettings | None = None,
     on_progress: OnProgress | None = None,
     models: Models | None = None,
-    keeper: Keeper = NOBODY,
+    keeper: RunObserver = NULL_OBSERVER,
 ) -> RunSummary:
     """Analyzes files and folders into an output folder; slides that are whole there are skipped.
 
@@ -65,7 +72,7 @@ def analyze_slides(
     settings: AnalyzeSettings,
     on_progress: OnProgress | None = None,
     models: Models | None = None,
-    keeper: Keeper = NOBODY,
+    keeper: RunObserver = NULL_OBSERVER,
 ) -> RunSummary:
     """The same as `analyze`, of slides that have been found and named."""
     settings.report.check([slide.slide_id for slide in slides])
@@ -81,14 +88,14 @@ def analyze_slides(
     return run.summary
 
 
-def _suspects_last(slides: Sequence[Slide], keeper: Keeper) -> tuple[list[Slide], list[Slide]]:
+def _suspects_last(slides: Sequence[Slide], keeper: RunObserver) -> tuple[list[Slide], list[Slide]]:
     alone = keeper.suspects
     free = [slide for slide in slides if slide.slide_id not in alone]
     return free, [slide for slide in slides if slide.slide_id in alone]
 
 
 def _loaded(
-    slides: Sequence[Slide], settings: AnalyzeSettings, workers: int, keeper: Keeper
+    slides: Sequence[Slide], settings: AnalyzeSettings, workers: int, keeper: RunObserver
 ) -> Models:
     """The models; while the engine compiles them, what is needed later is imported."""
     scans = [slide for slide in slides if slide.is_scan]
@@ -103,7 +110,7 @@ def _loaded(
     return models
 
 
-def _open_first(scans: Sequence[Slide], keeper: Keeper) -> None:
+def _open_first(scans: Sequence[Slide], keeper: RunObserver) -> None:
     """Opens a scan, so that what reads such files is imported; not one that is known to hang."""
     works = {(slide.slide_id, slide.fields[0].field_id): slide for slide in scans}
     for work, slide in works.items():

@@ -14,7 +14,7 @@ Words = Sequence[object]
 
 
 @dataclass
-class Telling:
+class ProgressPipe:
     """Says to `say` what the threads of this process begin, go on with and end, one at a time."""
 
     say: Callable[[Words], None]
@@ -44,7 +44,7 @@ def write_to(pipe: int, words: Words) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
 
 
-def settle_in(lifeline: int) -> None:
+def become_child(lifeline: int) -> None:
     """Makes this process a child that stops as Ctrl-C does when told to, and dies with its parent.
 
     It leaves the terminal's own group: Ctrl-C goes to the parent, which passes it on, once.

@@ -80,7 +80,7 @@ def _last_of_each(entries: Iterable[Entry]) -> list[Entry]:
 
 
 @dataclass(frozen=True)
-class Troubles:
+class CrashLog:
     """What is known after some deaths: `blamed` with the reason, and the slides that are suspects.
 
     A suspect is tried again alone, so that another death tells who it was.
@@ -89,13 +89,13 @@ class Troubles:
     blamed: Mapping[Work, str] = field(default_factory=dict)
     suspects: frozenset[str] = frozenset()
 
-    def blaming(self, work: Work, reason: str) -> "Troubles":
+    def blaming(self, work: Work, reason: str) -> "CrashLog":
         """With one more that is known to bring the process down."""
-        return Troubles({**self.blamed, work: reason}, self.suspects | {work[0]})
+        return CrashLog({**self.blamed, work: reason}, self.suspects | {work[0]})
 
-    def after(self, busy: Iterable[Work], reason: str) -> "Troubles":
+    def after(self, busy: Iterable[Work], reason: str) -> "CrashLog":
         """After a death with this under way: the one is to blame, of several all are suspects."""
         works = set(busy)
         if len(works) == 1:
             return self.blaming(works.pop(), reason)
-        return Troubles(self.blamed, self.suspects | {slide_id for slide_id, _ in works})
+        return CrashLog(self.blamed, self.suspects | {slide_id for slide_id, _ in works})

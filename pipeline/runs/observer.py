@@ -21,7 +21,7 @@ def unheard(slide_id: str, field_id: str) -> Iterator[Step]:
 
 
 @dataclass(frozen=True)
-class Keeper:
+class RunObserver:
     """Who looks after a run.
 
     `on_slide`: called in the calling thread when a slide ends. `on_remark`: with what a person is
@@ -42,4 +42,4 @@ class Keeper:
         return self.under_way(*WAITING)
 
 
-NOBODY = Keeper()
+NULL_OBSERVER = RunObserver()

@@ -34,7 +34,7 @@ CROPS_A_CLASS = 24
 
 
 @dataclass(frozen=True)
-class Remade:
+class Rerendered:
     """A report that was made again, and what went missing."""
 
     report: SmearReport
@@ -58,7 +58,7 @@ def slide_folders(folders: Sequence[Path]) -> list[Path]:
     return list(found)
 
 
-def remake(folder: Path, settings: ReportSettings) -> Remade:
+def rerender(folder: Path, settings: ReportSettings) -> Rerendered:
     """Writes a slide's tables and reports again, and its rows of the output's tables.
 
     What is told of the blood stays as it was where the settings say nothing of it.
@@ -73,12 +73,12 @@ def remake(folder: Path, settings: ReportSettings) -> Remade:
     for name, content in report_files(report, crops, views, settings).items():
         write_whole(folder / name, content)
     write_whole(folder / STORED, to_json(report))
-    matter = settings.that_matter(report.slide_id) | {"sample": _sample(report)}
+    matter = settings.result_affecting(report.slide_id) | {"sample": _sample(report)}
     record["made_by"] = {**record["made_by"], "report": matter}
     record |= {"row": slide_row(report), "counts": count_rows(report)}
     write_whole(folder / RECORD, json.dumps(record, indent=1))
     _renew_tables(folder.parent, report)
-    return Remade(report, tuple(warnings))
+    return Rerendered(report, tuple(warnings))
 
 
 def _sample(report: SmearReport) -> dict[str, Any]:

@@ -10,11 +10,11 @@ from leukodiff.pipeline.report.report import DONE
 from leukodiff.pipeline.slides.discover import Slide, is_made_of, stamp_of
 
 from .failures import noted_failures
-from .observer import NOBODY, Keeper
+from .observer import NULL_OBSERVER, RunObserver
 from .outcomes import SlideOutcome, failed_slide
 from .output import SlideFolder
 from .settings import AnalyzeSettings
-from .slide_job import Making
+from .slide_job import SlideSpec
 
 IsSame = Callable[[Slide, Sequence[Sequence[str]] | None], bool]
 """Whether a slide's files are still those told: name and checksum of each."""
@@ -31,9 +31,9 @@ class Plan:
 def plan(
     slides: Sequence[Slide],
     out: Path,
-    making: Making,
+    making: SlideSpec,
     settings: AnalyzeSettings,
-    keeper: Keeper = NOBODY,
+    keeper: RunObserver = NULL_OBSERVER,
     is_same: IsSame | None = None,
 ) -> Plan:
     """Sorts slides into failed from the start or before, whole already, and to do.
@@ -62,7 +62,7 @@ def plan(
     return found
 
 
-def given_up(slide: Slide, trouble: str, making: Making) -> SlideOutcome:
+def given_up(slide: Slide, trouble: str, making: SlideSpec) -> SlideOutcome:
     """A slide that is known to keep a process for ever, or to kill it: its files are not read."""
     made_of = [[field.field_id, stamp_of(field)] for field in slide.fields]
     made_by = making.of(slide.slide_id)
@@ -74,9 +74,9 @@ class _Sorting:
     """What is known before a run of the slides that stand in its output."""
 
     out: Path
-    making: Making
+    making: SlideSpec
     settings: AnalyzeSettings
-    keeper: Keeper
+    keeper: RunObserver
     is_same: IsSame
 
     def __post_init__(self) -> None:

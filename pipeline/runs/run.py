@@ -18,13 +18,13 @@ from leukodiff.pipeline.report.report import FAILED, Provenance
 from leukodiff.pipeline.slides.discover import Slide, natural, passed_over
 
 from .failures import note_failure
-from .observer import NOBODY, Keeper
+from .observer import NULL_OBSERVER, RunObserver
 from .outcomes import SlideOutcome
 from .output import OutputError, SlideFolder, prepare, standing_records, write_whole
 from .resume import Plan, plan
 from .settings import AnalyzeSettings
-from .signals import LAST_S, undisturbed
-from .slide_job import Making, SlideJob, made_by
+from .signals import SIGNAL_GRACE_S, defer_signals
+from .slide_job import SlideJob, SlideSpec, made_by
 from .summary import RunSummary
 
 RUN = "run.json"
@@ -33,13 +33,13 @@ ROOM = 1 << 20
 """Where not even so many bytes can be written, no other slide would fare better."""
 
 
-def how_made(settings: AnalyzeSettings, models: Models) -> Making:
+def slide_spec(settings: AnalyzeSettings, models: Models) -> SlideSpec:
     """How every slide of a run is made."""
     number = version_of("leukodiff")
-    return Making(
+    return SlideSpec(
         models=models,
-        provenance=Provenance(number, models.used, settings.that_matter),
-        made_by=made_by(models, number, settings.that_matter),
+        provenance=Provenance(number, models.used, settings.result_affecting),
+        made_by=made_by(models, number, settings.result_affecting),
         reading=settings.reading,
         report=settings.report,
         crops_per_class=settings.crops_per_class,
@@ -59,7 +59,7 @@ class Run:
     out: Path
     settings: AnalyzeSettings
     models: Models
-    keeper: Keeper = NOBODY
+    keeper: RunObserver = NULL_OBSERVER
     outcomes: dict[str, SlideOutcome] = field(default_factory=dict)
     summary: RunSummary | None = None
     started: datetime = field(default_factory=lambda: datetime.now().astimezone())
@@ -81,7 +81,7 @@ class Run:
         return found
 
     def _planned(self) -> Plan:
-        making = how_made(self.settings, self.models)
+        making = slide_spec(self.settings, self.models)
         return plan(self.slides, self.out, making, self.settings, self.keeper)
 
     def _remark(self) -> None:
@@ -93,7 +93,7 @@ class Run:
 
     def jobs(self, slides: Sequence[Slide]) -> Iterator[SlideJob]:
         """A job for each slide, made when its turn comes, so that none waits in memory."""
-        making = how_made(self.settings, self.models)
+        making = slide_spec(self.settings, self.models)
         for slide in slides:
             folder = SlideFolder(self.out, slide.slide_id, self.mark)
             yield SlideJob(slide, folder, making, self.keeper)
@@ -143,12 +143,12 @@ class Run:
         """Closes the run, whatever Ctrl-C comes meanwhile: the work has ended as it has."""
         begun = time.monotonic()
         try:
-            with undisturbed():
+            with defer_signals():
                 self._close(status)
         except KeyboardInterrupt:
-            if time.monotonic() > begun + LAST_S:  # something hangs
+            if time.monotonic() > begun + SIGNAL_GRACE_S:  # something hangs
                 raise
-            with undisturbed():  # it came before anybody was deaf to it
+            with defer_signals():  # it came before anybody was deaf to it
                 self._close(status)
 
     def _close(self, status: str) -> None:

@@ -12,7 +12,7 @@ from leukodiff.pipeline.analysis import Workers
 
 from .opencv_threads import one_opencv_thread
 from .progress import Progress
-from .signals import undisturbed
+from .signals import defer_signals
 from .slide_job import SlideJob
 
 PATIENCE_S = 1.0
@@ -109,7 +109,7 @@ class Crew:
 
     def _stop(self) -> None:
         """Lets go of what is under way; a thread that goes on all the same writes nothing more."""
-        with undisturbed():
+        with defer_signals():
             self._stopped.set()
             open_jobs = set(self._under_way.values())
             for job in open_jobs:

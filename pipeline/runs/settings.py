@@ -56,6 +56,6 @@ class AnalyzeSettings:
         return ReadingSettings(self.um_per_px, self.target_cells, self.full_pass, self.all_areas)
 
     @property
-    def that_matter(self) -> dict[str, object]:
+    def result_affecting(self) -> dict[str, object]:
         """The settings that change what is found; the models are named beside them."""
         return {"engine": self.engine, **asdict(self.reading)}

@@ -9,12 +9,12 @@ from types import FrameType
 
 STOPS = (signal.SIGINT, signal.SIGTERM)
 
-LAST_S = 10.0
+SIGNAL_GRACE_S = 10.0
 """So long nothing disturbs; whoever presses Ctrl-C afterwards has something that hangs."""
 
 
 @contextmanager
-def undisturbed() -> Iterator[None]:
+def defer_signals() -> Iterator[None]:
     """Within, for ten seconds, Ctrl-C does nothing, nor does SIGTERM where it has a Python handler.
 
     Only the main thread hears of either, so that there is nothing to do in another one.
@@ -22,7 +22,7 @@ def undisturbed() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    until = time.monotonic() + LAST_S
+    until = time.monotonic() + SIGNAL_GRACE_S
     before = {one: signal.getsignal(one) for one in STOPS}
     heard = {one: handler for one, handler in before.items() if callable(handler)}
 

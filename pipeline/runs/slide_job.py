@@ -16,10 +16,10 @@ from leukodiff.classifier.predictions import Predictions
 from leukodiff.core.errors import InputError, LeukodiffError, ModelFileError
 from leukodiff.detector.detections import Detections
 from leukodiff.pipeline.analysis import (
-    Enough,
     FieldReader,
+    ProgressCallback,
     ReadingSettings,
-    Tell,
+    TargetCells,
     Workers,
     read_scan,
 )
@@ -45,7 +45,7 @@ from leukodiff.pipeline.report.serialize import STORED, to_json
 from leukodiff.pipeline.slides import Scan, open_scan
 from leukodiff.pipeline.slides.discover import Field, Slide, digest_of, stamp_of
 
-from .observer import NOBODY, Keeper
+from .observer import NULL_OBSERVER, RunObserver
 from .outcomes import (
     Crops,
     FieldOutcome,
@@ -68,7 +68,7 @@ Analyze = Callable[[Field], FieldOutcome]
 
 
 @dataclass(frozen=True)
-class Making:
+class SlideSpec:
     """How every slide of a run is made: the models, the settings, and what they leave behind.
 
     `made_by` goes into each slide's record: a folder is taken up again only where it is the same,
@@ -85,7 +85,7 @@ class Making:
 
     def of(self, slide_id: str) -> dict[str, Any]:
         """How a slide is made."""
-        return {**self.made_by, "report": self.report.that_matter(slide_id)}
+        return {**self.made_by, "report": self.report.result_affecting(slide_id)}
 
 
 class SlideJob:
@@ -96,7 +96,11 @@ class SlideJob:
     """
 
     def __init__(
-        self, slide: Slide, folder: SlideFolder, making: Making, keeper: Keeper = NOBODY
+        self,
+        slide: Slide,
+        folder: SlideFolder,
+        making: SlideSpec,
+        keeper: RunObserver = NULL_OBSERVER,
     ) -> None:
         self.slide = slide
         self.outcome: SlideOutcome | None = None
@@ -114,7 +118,7 @@ class SlideJob:
         under_way = partial(keeper.under_way, slide.slide_id)
         safe = [f for f in slide.fields if (slide.slide_id, f.field_id) not in keeper.troubles]
         self._reader = FieldReader(safe, making.models, making.reading, under_way)
-        self._enough = Enough(None if slide.is_scan else making.reading.target_cells)
+        self._enough = TargetCells(None if slide.is_scan else making.reading.target_cells)
         self._scale: SlideScale | None = None
         self._begun: float | None = None
         self._started = ""
@@ -123,7 +127,7 @@ class SlideJob:
         """Analyzes the field at `index`; the last one to end finishes the slide."""
         self._one(index, self._analyzed)
 
-    def run_scan(self, workers: Workers, tell: Tell) -> None:
+    def run_scan(self, workers: Workers, tell: ProgressCallback) -> None:
         """Analyzes the slide's one scan on all threads; `tell` hears of it in the calling one."""
         self._one(0, partial(self._scanned, workers=workers, tell=tell))
 
@@ -230,7 +234,7 @@ class SlideJob:
         for cell, crop in shown.crops:
             self._gallery.offer(cell, crop)
 
-    def _scanned(self, field: Field, workers: Workers, tell: Tell) -> FieldOutcome:
+    def _scanned(self, field: Field, workers: Workers, tell: ProgressCallback) -> FieldOutcome:
         try:
             scan = open_scan(field.path)
         except InputError as error:

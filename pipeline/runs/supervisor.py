@@ -13,13 +13,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 
-from .child import Telling, settle_in, write_to
-from .crash_log import Troubles, UnderWay, Work, named, no_answer
+from .child import ProgressPipe, become_child, write_to
+from .crash_log import CrashLog, UnderWay, Work, named, no_answer
 
 STOPPED = 1
 """Exit status where a run had to be given up."""
 
-LAST_WORDS_S = 10.0
+SHUTDOWN_GRACE_S = 10.0
 """How long a child that was told to stop may take to sum up."""
 
 HEARTBEAT_S = 1.0
@@ -31,7 +31,7 @@ def can_supervise() -> bool:
     return hasattr(os, "fork")
 
 
-def supervised(limit_s: float, say: Callable[[str], None]) -> tuple[Telling, Troubles]:
+def supervised(limit_s: float, say: Callable[[str], None]) -> tuple[ProgressPipe, CrashLog]:
     """Goes on in a child process, as `fork` does; the parent never returns from here.
 
     The parent ends with the child's exit status. When the child is killed, or is busy with a field
@@ -42,34 +42,34 @@ def supervised(limit_s: float, say: Callable[[str], None]) -> tuple[Telling, Tro
         limit_s: seconds.
         say: tells a person, in the parent.
     """
-    troubles, idle_deaths = Troubles(), 0
+    troubles, idle_deaths = CrashLog(), 0
     while True:
         child = _start()
-        if isinstance(child, Telling):
+        if isinstance(child, ProgressPipe):
             return child, troubles
         status = child.attend(limit_s)
         if status >= 0 or child.told_to_stop:
             sys.exit(status if status >= 0 else STOPPED)
         idle_deaths += not child.busy
         if idle_deaths > 1:
-            say(f"given up: {_death(status)} twice, with no slide under way")
+            say(f"given up: {_exit_reason(status)} twice, with no slide under way")
             sys.exit(STOPPED)
         troubles = _learned(troubles, child, status, limit_s, say)
 
 
 def _learned(
-    troubles: Troubles, child: "Child", status: int, limit_s: float, say: Callable[[str], None]
-) -> Troubles:
+    troubles: CrashLog, child: "Child", status: int, limit_s: float, say: Callable[[str], None]
+) -> CrashLog:
     if child.too_long:
         reason = no_answer(limit_s)
         say(f"{named(child.too_long)}: {reason}; going on with the rest")
         return troubles.blaming(child.too_long, reason)
     names = ", ".join(sorted({named(work) for work in child.busy})) or "no slide"
-    say(f"{_death(status)} while at {names}; going on")
-    return troubles.after(child.busy, f"{_death(status)} while it was at this")
+    say(f"{_exit_reason(status)} while at {names}; going on")
+    return troubles.after(child.busy, f"{_exit_reason(status)} while it was at this")
 
 
-def _death(status: int) -> str:
+def _exit_reason(status: int) -> str:
     if -status == signal.SIGKILL:
         return "the process was killed (signal 9: too little memory?)"
     return f"the process was killed ({signal.Signals(-status).name})"
@@ -134,14 +134,14 @@ class Child:
 
     def _pass_on(self, number: int, frame: object) -> None:
         self.told_to_stop = True
-        self._ends_by = self._ends_by or time.monotonic() + LAST_WORDS_S
+        self._ends_by = self._ends_by or time.monotonic() + SHUTDOWN_GRACE_S
         os.kill(self.pid, signal.SIGINT)
 
 
 _PASSED_ON = (signal.SIGINT, signal.SIGTERM)
 
 
-def _start() -> Child | Telling:
+def _start() -> Child | ProgressPipe:
     """Forks: the child in the parent, and in the child what it tells the parent by."""
     sys.stdout.flush()
     sys.stderr.flush()
@@ -154,5 +154,5 @@ def _start() -> Child | Telling:
         return Child(pid, hears, holds)
     os.close(hears)
     os.close(holds)
-    settle_in(lives)
-    return Telling(partial(write_to, says))
+    become_child(lives)
+    return ProgressPipe(partial(write_to, says))

@@ -6,7 +6,7 @@ from leukodiff.classifier.infer import Classifier, turned, widths_um
 from leukodiff.classifier.morphometry import CUT
 from leukodiff.classifier.occlusion import occlusion_map
 from leukodiff.classifier.predictions import ATYPICAL
-from leukodiff.classifier.stain_normalization import to_references
+from leukodiff.classifier.stain_normalization import normalize_stain
 from leukodiff.datasets.phantom import PhantomSettings, place, render
 
 NO_BOX = np.zeros((0, 4), np.float32)
@@ -89,7 +89,7 @@ def test_what_the_first_look_is_unsure_of_is_looked_at_again(write_classifier, s
     path = write_classifier(atypical=True, calibration={"second_look": level})
     twice = Classifier.load(path, threads=1)
     both = twice.outputs(crops)
-    views = [to_references(crops, once.crop)]
+    views = [normalize_stain(crops, once.crop)]
     views += turned(views[0])
     looks = [once.model.outputs(view) for view in views]
     unsure = first.confidence < level

@@ -6,7 +6,7 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="training needs the `train` extra")
 
-from leukodiff.classifier.mixstyle import mix_styles, mixed  # noqa: E402
+from leukodiff.classifier.mixstyle import mixed, mixstyle  # noqa: E402
 
 
 def features(n: int) -> Any:
@@ -35,7 +35,7 @@ def test_a_network_mixes_only_within(share, changes):
     network = torch.nn.Module()
     network.blocks = torch.nn.Sequential(*(torch.nn.Identity() for _ in range(4)))
     inputs, rng = features(8), torch.Generator().manual_seed(2)
-    with mix_styles(network, share, rng):
+    with mixstyle(network, share, rng):
         within = network.blocks(inputs)
     assert (not torch.allclose(within, inputs)) == changes
     assert torch.equal(network.blocks(inputs), inputs)
@@ -43,6 +43,6 @@ def test_a_network_mixes_only_within(share, changes):
 
 def test_a_network_without_blocks_is_left_alone():
     network = torch.nn.Conv2d(4, 4, 1)
-    with mix_styles(network, 1.0, torch.Generator()):
+    with mixstyle(network, 1.0, torch.Generator()):
         within = network(features(2))
     assert torch.equal(within, network(features(2)))

@@ -8,7 +8,7 @@ from leukodiff.classifier.morphometry import (
     DIRT,
     OVERLAPPING,
     at_edge,
-    look_closer,
+    measure_cells,
     overlapping,
     shows_too_little,
 )
@@ -100,7 +100,7 @@ def smear():
 def looked_at(image, xyxy, um_per_px=0.2):
     settings = CropSettings()
     crops = cut_crops(image, xyxy, um_per_px, settings)
-    return look_closer(crops, xyxy, image.shape[1::-1], um_per_px, settings)
+    return measure_cells(crops, xyxy, image.shape[1::-1], um_per_px, settings)
 
 
 def test_whole_cells_are_measured_and_not_spoken_against(smear):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from leukodiff.classifier.crops import WHITE, CropSettings
-from leukodiff.classifier.stain_normalization import NUCLEUS, RED_CELLS, to_references
+from leukodiff.classifier.stain_normalization import NUCLEUS, RED_CELLS, normalize_stain
 
 CROP = CropSettings(window_um=24.0, size_px=96)
 PLACES = {"glass": (2, 2), "nucleus": (48, 48), "cytoplasm": (48, 66), "red cell": (12, 48)}
@@ -24,7 +24,7 @@ def smear(dye: np.ndarray, lamp: tuple[float, float, float] = (245, 245, 245)) -
 
 
 def colors(crop: np.ndarray) -> np.ndarray:
-    done = to_references(crop[None], CROP)[0]
+    done = normalize_stain(crop[None], CROP)[0]
     return np.array([done[place] for place in PLACES.values()], float)
 
 
@@ -57,7 +57,7 @@ def test_the_references_are_what_they_are_said_to_be():
 @pytest.mark.parametrize("value", [0, 128, 255], ids=["black", "grey", "white"])
 def test_an_empty_crop_stays_a_picture(value):
     crops = np.full((2, 48, 48, 3), value, np.uint8)
-    done = to_references(crops, CROP)
+    done = normalize_stain(crops, CROP)
     assert done.shape == crops.shape
     assert done.dtype == np.uint8
     assert (done.reshape(-1, 3) == done[0, 0, 0]).all()
@@ -69,10 +69,10 @@ def test_without_red_cells_the_nucleus_alone_is_the_reference():
     down, across = np.mgrid[0:96, 0:96]
     red |= np.hypot(down - 48, across - 48) > 23
     crop[red] = 245
-    done = to_references(crop[None], CROP)[0]
+    done = normalize_stain(crop[None], CROP)[0]
     assert done[48, 48].astype(float) == pytest.approx(WHITE * np.exp(-NUCLEUS), abs=10)
 
 
 def test_no_crops_give_none():
     none = np.zeros((0, 96, 96, 3), np.uint8)
-    assert to_references(none, CROP).shape == none.shape
+    assert normalize_stain(none, CROP).shape == none.shape

@@ -29,8 +29,8 @@ from leukodiff.classifier.export import (  # noqa: E402
 from leukodiff.classifier.from_onnx import load_exported  # noqa: E402
 from leukodiff.classifier.head_finetune import fit, train_last_layer  # noqa: E402
 from leukodiff.classifier.infer import SHIPPED, Classifier, softmax, temperatures  # noqa: E402
-from leukodiff.classifier.stain_normalization import to_references  # noqa: E402
-from leukodiff.classifier.stain_normalization_torch import to_references_batch  # noqa: E402
+from leukodiff.classifier.stain_normalization import normalize_stain  # noqa: E402
+from leukodiff.classifier.stain_normalization_torch import normalize_stain_batch  # noqa: E402
 from leukodiff.classifier.train import (  # noqa: E402
     ClassifierTraining,
     create_model,
@@ -143,7 +143,7 @@ def test_the_exported_file_says_what_torch_says(fields, trained, tmp_path):
     assert sum(n for row in errors.values() for n in row.values()) == metadata.metrics["val_cells"]
     model, _ = load_trained(trained)
     with torch.inference_mode():
-        crops = torch.from_numpy(to_references(cells.crops, classifier.crop))
+        crops = torch.from_numpy(normalize_stain(cells.crops, classifier.crop))
         views = crops.permute(0, 3, 1, 2).float() / 127.5 - 1
         logits = model(views).numpy()
     scores = classifier.model.outputs(crops.numpy())["atypical"]
@@ -180,9 +180,9 @@ def test_no_change_asked_for_leaves_the_center_of_the_crop():
 
 def test_a_gpu_s_references_are_those_of_a_processor(fields):
     cells = labeled_cells(fields, tuple(COLORS), CropSettings())
-    expected = to_references(cells.crops, CropSettings()).astype(np.float64)
+    expected = normalize_stain(cells.crops, CropSettings()).astype(np.float64)
     views = torch.from_numpy(cells.crops).permute(0, 3, 1, 2).float() / 255
-    said = to_references_batch(views, CropSettings()).permute(0, 2, 3, 1).numpy() * 255
+    said = normalize_stain_batch(views, CropSettings()).permute(0, 2, 3, 1).numpy() * 255
     assert np.abs(said - expected).mean() < 0.5
     assert np.abs(said - expected).max() < 12
 
@@ -202,7 +202,7 @@ def test_an_exported_classifier_is_trained_on(fields, trained, tmp_path):
     load_exported(model, out)
     classifier = Classifier.load(out)
     cells = labeled_cells(fields, classifier.metadata.classes, classifier.crop)
-    crops = to_references(cells.crops, classifier.crop)
+    crops = normalize_stain(cells.crops, classifier.crop)
     views = torch.from_numpy(crops).permute(0, 3, 1, 2).float() / 127.5 - 1
     from_file = classifier.model(crops)
     with torch.inference_mode():

@@ -8,28 +8,28 @@ import pytest
 torch = pytest.importorskip("torch", reason="training needs the `train` extra")
 
 from leukodiff.datasets.field_augmentation import (  # noqa: E402
-    blotchy,
-    defocused,
+    blur,
+    channel_gamma,
+    color_noise,
+    density_gamma,
+    fade_contrast,
     grainy,
-    other_contrast,
-    other_curve,
-    other_stain,
-    sharpened,
-    uneven_light,
-    veiled,
+    illumination_gradient,
+    stain_jitter,
+    unsharp_mask,
 )
 
 CHANGES: dict[str, Callable[..., Any]] = {
-    "stain": lambda x, by, rng: other_stain(x, by, rng, gain=0.3, mixing=0.1, offset=0.1),
-    "contrast": lambda x, by, rng: other_contrast(x, by, rng, contrast=0.3),
-    "light": lambda x, by, rng: uneven_light(x, by, rng, density=0.1),
-    "focus": lambda x, by, rng: defocused(x, by, rng, blur=2.0, share=1.0),
-    "wide focus": lambda x, by, rng: defocused(x, by, rng, blur=4.0, share=1.0),
-    "sharpness": lambda x, by, rng: sharpened(x, by, rng, amount=1.5, share=1.0),
-    "veil": lambda x, by, rng: veiled(x, by, rng, faintest=0.3, share=1.0),
-    "curve": lambda x, by, rng: other_curve(x, by, rng, spread=0.3),
+    "stain": lambda x, by, rng: stain_jitter(x, by, rng, gain=0.3, mixing=0.1, offset=0.1),
+    "contrast": lambda x, by, rng: density_gamma(x, by, rng, contrast=0.3),
+    "light": lambda x, by, rng: illumination_gradient(x, by, rng, density=0.1),
+    "focus": lambda x, by, rng: blur(x, by, rng, blur=2.0, share=1.0),
+    "wide focus": lambda x, by, rng: blur(x, by, rng, blur=4.0, share=1.0),
+    "sharpness": lambda x, by, rng: unsharp_mask(x, by, rng, amount=1.5, share=1.0),
+    "veil": lambda x, by, rng: fade_contrast(x, by, rng, faintest=0.3, share=1.0),
+    "curve": lambda x, by, rng: channel_gamma(x, by, rng, spread=0.3),
     "grain": lambda x, by, rng: grainy(x, rng, noise=0.1, share=1.0),
-    "blotches": lambda x, by, rng: blotchy(x, rng, noise=0.1, share=1.0),
+    "blotches": lambda x, by, rng: color_noise(x, rng, noise=0.1, share=1.0),
 }
 
 NOT_BY_STRENGTH = ("grain", "blotches")
@@ -59,13 +59,13 @@ def test_strength_zero_changes_nothing(images: Any, name: str) -> None:
 def test_glass_stays_glass_but_for_the_lamp(images: Any) -> None:
     glass = torch.ones_like(images)
     rng = torch.Generator().manual_seed(1)
-    stained = other_stain(glass, torch.ones(3), rng, gain=0.5, mixing=0.2, offset=0.0)
+    stained = stain_jitter(glass, torch.ones(3), rng, gain=0.5, mixing=0.2, offset=0.0)
     assert torch.allclose(stained, glass)
 
 
 def test_a_veil_leaves_white_white_and_never_adds_contrast(images: Any) -> None:
     rng = torch.Generator().manual_seed(1)
-    faint = veiled(images, torch.ones(3), rng, faintest=0.3, share=1.0)
+    faint = fade_contrast(images, torch.ones(3), rng, faintest=0.3, share=1.0)
     assert (faint >= images - 1e-6).all()
     assert ((1 - faint) >= 0.3 * (1 - images) - 1e-6).all()
 
@@ -74,7 +74,7 @@ def test_a_sharpened_edge_overshoots_and_a_blurred_one_does_not(images: Any) -> 
     edge = torch.full_like(images, 0.3)
     edge[..., 20:] = 0.7
     rng = torch.Generator().manual_seed(3)
-    sharp = sharpened(edge, torch.ones(3), rng, amount=1.5, share=1.0)
-    soft = defocused(edge, torch.ones(3), rng, blur=2.0, share=1.0)
+    sharp = unsharp_mask(edge, torch.ones(3), rng, amount=1.5, share=1.0)
+    soft = blur(edge, torch.ones(3), rng, blur=2.0, share=1.0)
     assert float(sharp.max()) > 0.72
     assert float(soft.max()) <= 0.7 + 1e-5

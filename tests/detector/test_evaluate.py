@@ -15,7 +15,7 @@ from leukodiff.core.errors import DataError, LeukodiffError
 from leukodiff.datasets.fields import LabeledField
 from leukodiff.detector.detections import Detections
 from leukodiff.detector.evaluate import evaluate_detector, figures
-from leukodiff.detector.resolution_sweep import Rung, coarsest_without_loss, resolution_ladder
+from leukodiff.detector.resolution_sweep import ScalePoint, coarsest_without_loss, resolution_ladder
 
 if find_spec("ultralytics") is None:
     pytest.skip("average precision needs the `train` extra", allow_module_level=True)
@@ -163,8 +163,8 @@ def test_ladder(discs, field: LabeledField, tmp_path: Path) -> None:
     assert (tmp_path / "ladder/ladder.png").stat().st_size > 1000
 
 
-def rung(um_per_px: float, recall: float) -> Rung:
-    return Rung(um_per_px, 320, 0.9, 0.9, recall, 0.9, 0.9, 0.9, 10.0)
+def rung(um_per_px: float, recall: float) -> ScalePoint:
+    return ScalePoint(um_per_px, 320, 0.9, 0.9, recall, 0.9, 0.9, 0.9, 10.0)
 
 
 @pytest.mark.parametrize(

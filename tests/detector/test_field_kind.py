@@ -12,7 +12,7 @@ from leukodiff.datasets.phantom import STAINS, Phantom, PhantomSettings, render
 from leukodiff.datasets.registry import load_dataset
 from leukodiff.datasets.vocabulary import is_white
 from leukodiff.detector.areas import EMPTY, OUT_OF_FOCUS, THICK, USABLE
-from leukodiff.detector.field_kind import FieldLook, UsualLook, field_kind, look_at, usual_look
+from leukodiff.detector.field_kind import FieldStats, SlideBaseline, field_kind, look_at, usual_look
 from leukodiff.detector.letterbox import resized
 
 NORMAL, CROWDED = 6500.0, 80000.0
@@ -46,7 +46,7 @@ def white_of(one: Phantom) -> np.ndarray:
 
 
 @cache
-def usual(stain: str = "analyser", um_per_px: float = 0.1) -> UsualLook:
+def usual(stain: str = "analyser", um_per_px: float = 0.1) -> SlideBaseline:
     return usual_look([look_at(phantom(NORMAL, stain, 1, um_per_px).image, um_per_px)])
 
 
@@ -105,8 +105,8 @@ def test_a_field_alone_is_measured_by_itself() -> None:
     ],
 )
 def test_what_is_out_of_focus(score, others, expected: str) -> None:
-    look = FieldLook(np.full((30, 40), 0.06, np.float32), score, 800, 600)
-    assert field_kind(look, UsualLook(0.12, others), no_boxes()) == expected
+    look = FieldStats(np.full((30, 40), 0.06, np.float32), score, 800, 600)
+    assert field_kind(look, SlideBaseline(0.12, others), no_boxes()) == expected
 
 
 @pytest.mark.parametrize(
@@ -144,7 +144,7 @@ def test_what_is_usual_comes_from_fields_with_cells_in_them() -> None:
 )
 def test_fields_that_people_read_are_left_in(data_root, monkeypatch, name: str, step: int) -> None:
     monkeypatch.setenv("LEUKODIFF_DATA", str(data_root))
-    smears: dict[str, list[tuple[LabeledField, FieldLook]]] = {}
+    smears: dict[str, list[tuple[LabeledField, FieldStats]]] = {}
     for one in load_dataset(name)[::step]:
         look = look_at(read_rgb(one.path), one.um_per_px or 0.1)
         smears.setdefault(one.group if name == "chula" else "", []).append((one, look))

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from leukodiff.core.errors import InputError
 from leukodiff.detector.detections import Detections
 from leukodiff.detector.infer import cxcywh_to_xyxy, decode
-from leukodiff.detector.letterbox import PAD_GRAY, STRIDE, canvas_size, on_canvas, resized
+from leukodiff.detector.letterbox import PAD_GRAY, STRIDE, canvas_size, letterbox, resized
 from leukodiff.runtime.model import Outputs
 
 NAMES = ("white_cell", "red_cell", "platelet")
@@ -239,7 +239,7 @@ def test_an_impossible_scale(discs, um_per_px: float) -> None:
 )
 def test_canvas(shape: tuple[int, int], canvas: tuple[int, int]) -> None:
     image = np.zeros((*shape, 3), np.uint8)
-    placed, (x, y) = on_canvas(image)
+    placed, (x, y) = letterbox(image)
     assert placed.shape[:2] == canvas == canvas_size(shape[1], shape[0])[::-1]
     assert all(side % STRIDE == 0 for side in canvas)
     assert min(x, y, canvas[1] - shape[1] - x, canvas[0] - shape[0] - y) >= 15

@@ -20,7 +20,7 @@ from .events import Event, canonical, hash_of, normal
 from .hash_chain import Fault, Head, StoredEvent, chain_faults
 from .payload_schema import MAX_NAME, check_shape
 from .replay import fold
-from .rules import admitted
+from .rules import check_event
 from .state import SlideState
 from .triggers import missing_guards
 from .worklist import SlideRow, row_of, worklist_faults
@@ -86,7 +86,7 @@ class Record:
         with self.database.writing() as (connection, number, last):
             before = self._refreshed(connection, slide)
             since = self._since(connection, before, expected_version)
-            said = admitted(before, actor, kind, said, since)
+            said = check_event(before, actor, kind, said, since)
             event = self._sealed(number, last, (slide, before.version + 1, actor, kind, said))
             after = fold([event], before)
             _insert(connection, event)

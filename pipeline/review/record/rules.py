@@ -19,7 +19,7 @@ _WITH_SIGNED = frozenset({kinds.REOPENED, kinds.REFUSED, kinds.OPENED})
 _TOUCHING = kinds.EDITS | {kinds.COMMENTED}
 
 
-def admitted(
+def check_event(
     state: SlideState,
     actor: str,
     kind: str,

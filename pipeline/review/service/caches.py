@@ -16,7 +16,7 @@ AT_ONCE = 2
 
 
 @dataclass
-class Bytes:
+class ByteCache:
     """Made pictures, the longest unused go first. Safe from many threads at once."""
 
     most: int
@@ -52,7 +52,7 @@ class _Held:
 
 
 @dataclass
-class Images:
+class ImagePool:
     """Open images and scans, decoded once however many cells are cut from them.
 
     A plain image counts with its pixels, a scan with its own cache of tiles. The longest unused are

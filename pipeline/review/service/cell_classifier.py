@@ -13,14 +13,14 @@ from leukodiff.datasets.vocabulary import UNIDENTIFIED
 from leukodiff.pipeline.analysis.models import NamesCells
 from leukodiff.pipeline.analysis.windows import ROUND_A_CELL_UM, round_about
 
-from .caches import Images
-from .errors import Refused
+from .caches import ImagePool
+from .errors import ApiError
 from .pictures import field_image
 
 if TYPE_CHECKING:
     from leukodiff.pipeline.slides import Scan
 
-    from .slide_store import Loaded
+    from .slide_store import StoredSlide
 
 Box = tuple[float, float, float, float]
 
@@ -44,15 +44,15 @@ class Named:
 
 
 @dataclass
-class Namer:
+class CellClassifier:
     """The classifier, loaded once when the first cell is added."""
 
     load: Callable[[], NamesCells]
-    images: Images
+    images: ImagePool
     _loaded: NamesCells | None = None
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def name(self, slide: "Loaded", field_id: str, box: Box) -> Named:
+    def name(self, slide: "StoredSlide", field_id: str, box: Box) -> Named:
         """What the cell in a box (px of the field) is.
 
         Raises:
@@ -78,13 +78,13 @@ class Namer:
             return self._loaded
 
 
-def unnamed(slide: "Loaded", why: str) -> Named:
+def unnamed(slide: "StoredSlide", why: str) -> Named:
     """A cell that no classifier has seen."""
     n = len(slide.report.class_names)
     return Named(UNIDENTIFIED, 0.0, (0.0,) * n, why, why)
 
 
-def other_model(slide: "Loaded", classifier: NamesCells) -> str:
+def other_model(slide: "StoredSlide", classifier: NamesCells) -> str:
     """What to say where another classifier named the slide's other cells; empty where not."""
     used = [one for one in slide.report.provenance.models if one.kind == "classifier"]
     if any(one.sha256 == classifier.metadata.sha256 for one in used):
@@ -105,10 +105,10 @@ def require_box(box: Box, width: int, height: int, um_per_px: float) -> None:
     """
     x0, y0, x1, y1 = box
     if not (0 <= x0 < x1 <= width and 0 <= y0 < y1 <= height):
-        raise Refused(400, f"the box is not inside the field of {width} x {height} px", "body")
+        raise ApiError(400, f"the box is not inside the field of {width} x {height} px", "body")
     short, long = min(x1 - x0, y1 - y0) * um_per_px, max(x1 - x0, y1 - y0) * um_per_px
     if short < LEAST_UM or long > MOST_UM:
-        raise Refused(400, f"a cell has {LEAST_UM:.0f} to {MOST_UM:.0f} um, this box {long:.1f}")
+        raise ApiError(400, f"a cell has {LEAST_UM:.0f} to {MOST_UM:.0f} um, this box {long:.1f}")
 
 
 def _classified(classifier: NamesCells, scan: "Scan", box: Box, um_per_px: float) -> Predictions:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 
-class Refused(Exception):  # noqa: N818 - it is an answer
+class ApiError(Exception):
     """A request that is not granted: its status, one line for a person, and more for the page.
 
     `what` is the kind of refusal as the record has it; empty for one that is no sign of an attack
@@ -53,6 +53,6 @@ class Tally:
             tokens, then, skipped = self._left.get(kind, (float(self.at_once), self.now(), 0))
             now = self.now()
             tokens = min(float(self.at_once), tokens + (now - then) / self.every)
-            admitted = tokens >= 1
-            self._left[kind] = (tokens - admitted, now, 0 if admitted else skipped + 1)
-            return skipped if admitted else None
+            check_event = tokens >= 1
+            self._left[kind] = (tokens - check_event, now, 0 if check_event else skipped + 1)
+            return skipped if check_event else None

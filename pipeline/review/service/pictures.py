@@ -17,13 +17,13 @@ from leukodiff.pipeline.exports.crops import CROP_PX, CROP_UM, GLASS
 from leukodiff.pipeline.exports.overlay import encode_jpeg
 from leukodiff.pipeline.report.report import Cell
 
-from .caches import Bytes, Images
-from .errors import Refused
+from .caches import ByteCache, ImagePool
+from .errors import ApiError
 
 if TYPE_CHECKING:
     from leukodiff.pipeline.slides import Scan
 
-    from .slide_store import Loaded
+    from .slide_store import StoredSlide
 
 Rgb = NDArray[np.uint8]
 
@@ -40,11 +40,11 @@ SHEET_QUALITY = 85
 class Pictures:
     """Cuts cells, and keeps what was cut: a few in memory, more on disk under `folder`."""
 
-    images: Images
-    kept: Bytes
+    images: ImagePool
+    kept: ByteCache
     folder: Path
 
-    def crop(self, slide: "Loaded", cell: Cell, px: int) -> bytes:
+    def crop(self, slide: "StoredSlide", cell: Cell, px: int) -> bytes:
         """A cell and its neighborhood, `CROP_UM` wide, as a JPEG of px * px or a little more.
 
         Raises:
@@ -59,7 +59,7 @@ class Pictures:
 
         return self._kept(slide, f"{key}.jpg", make)
 
-    def sheet(self, slide: "Loaded", cells: Sequence[Cell]) -> bytes:
+    def sheet(self, slide: "StoredSlide", cells: Sequence[Cell]) -> bytes:
         """Up to `SHEET_SIDE`^2 cells side by side, row by row, as one JPEG.
 
         Cells whose image is gone are left blank.
@@ -70,10 +70,10 @@ class Pictures:
         key = digest("sheet", *((cell.cell_id, _box(cell)) for cell in cells))
         return self._kept(slide, f"{key}.jpg", lambda: self._sheet(slide, cells))
 
-    def _sheet(self, slide: "Loaded", cells: Sequence[Cell]) -> bytes:
+    def _sheet(self, slide: "StoredSlide", cells: Sequence[Cell]) -> bytes:
         rows = -(-len(cells) // SHEET_SIDE)
         sheet = np.full((rows * SHEET_CROP_PX, SHEET_SIDE * SHEET_CROP_PX, 3), GLASS, np.uint8)
-        missing: list[Refused] = []
+        missing: list[ApiError] = []
         for field_id in dict.fromkeys(cell.field_id for cell in cells):
             places = [(i, cell) for i, cell in enumerate(cells) if cell.field_id == field_id]
             try:
@@ -82,13 +82,13 @@ class Pictures:
                         y, x = (SHEET_CROP_PX * at for at in divmod(i, SHEET_SIDE))
                         crop = cut(scan, cell, slide.um_per_px, SHEET_CROP_PX)
                         sheet[y : y + SHEET_CROP_PX, x : x + SHEET_CROP_PX] = crop
-            except Refused as error:
+            except ApiError as error:
                 missing += [error] * len(places)
         if missing and len(missing) == len(cells):
             raise missing[0]
         return encode_jpeg(sheet, SHEET_QUALITY)
 
-    def _kept(self, slide: "Loaded", name: str, make: Callable[[], bytes]) -> bytes:
+    def _kept(self, slide: "StoredSlide", name: str, make: Callable[[], bytes]) -> bytes:
         path = self.folder / slide.sha256[:24] / name
 
         def found() -> bytes:
@@ -138,7 +138,7 @@ class field_image:  # noqa: N801 - used as a function
         Refused: 404 with one line: no such field, or where its image was looked for.
     """
 
-    def __init__(self, images: Images, slide: "Loaded", field_id: str) -> None:
+    def __init__(self, images: ImagePool, slide: "StoredSlide", field_id: str) -> None:
         self._slide, self._field_id = slide, field_id
         self._opened = images.open(image_path(slide, field_id))
 
@@ -146,30 +146,30 @@ class field_image:  # noqa: N801 - used as a function
         try:
             scan = self._opened.__enter__()
         except InputError as error:
-            raise Refused(404, str(error)) from error
+            raise ApiError(404, str(error)) from error
         size = self._slide.size(self._field_id)
         if size and None not in size and size != (scan.width, scan.height):
             self._opened.__exit__(None, None, None)
-            raise Refused(404, f"{scan.path}: another image than the one that was analyzed")
+            raise ApiError(404, f"{scan.path}: another image than the one that was analyzed")
         return scan
 
     def __exit__(self, *error: object) -> None:
         self._opened.__exit__(None, None, None)
 
 
-def image_path(slide: "Loaded", field_id: str) -> Path:
+def image_path(slide: "StoredSlide", field_id: str) -> Path:
     """Where the image of a field lies.
 
     Raises:
         Refused: 404: there is no such field, or its image is gone.
     """
     if slide.size(field_id) is None:
-        raise Refused(404, "no such field", "address")
+        raise ApiError(404, "no such field", "address")
     path = slide.paths.get(field_id)
     if path is None:
-        raise Refused(404, f"{field_id}: nobody knows where its image was")
+        raise ApiError(404, f"{field_id}: nobody knows where its image was")
     if not path.is_file() and not path.is_dir():
-        raise Refused(404, f"the image is gone: looked for {path}")
+        raise ApiError(404, f"the image is gone: looked for {path}")
     return path
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from leukodiff.pipeline.runs.output import writing
 
-from .errors import Refused
+from .errors import ApiError
 from .serializers import NAMES
 
 MOST = 60
@@ -70,7 +70,7 @@ class References:
         try:
             return path.read_bytes(), KINDS[path.suffix.lower()]
         except OSError as error:
-            raise Refused(404, "no such reference cell", "address") from error
+            raise ApiError(404, "no such reference cell", "address") from error
 
     def add(self, cell_type: str, name: str, picture: bytes, origin: Origin) -> None:
         """Keeps a picture, then where it came from.
@@ -82,9 +82,9 @@ class References:
         with self._lock:
             known = [path.name for path in self._pictures(cell_type)]
             if name in known:
-                raise Refused(409, "this cell is a reference cell already")
+                raise ApiError(409, "this cell is a reference cell already")
             if len(known) >= MOST:
-                raise Refused(409, f"{MOST} reference cells of this class are there: remove one")
+                raise ApiError(409, f"{MOST} reference cells of this class are there: remove one")
             path = self.folder / cell_type / name
             said = json.dumps(vars(origin), ensure_ascii=False).encode("utf-8")
             with writing(path):
@@ -110,7 +110,7 @@ class References:
             for path in self._pictures(cell_type):
                 if path.name == name:
                     return path
-        raise Refused(404, "no such reference cell", "address")
+        raise ApiError(404, "no such reference cell", "address")
 
     def _pictures(self, cell_type: str) -> Iterator[Path]:
         folder = self.folder / cell_type

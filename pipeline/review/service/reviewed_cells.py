@@ -30,7 +30,7 @@ VAL_PLACE = 0.25
 
 
 @dataclass(frozen=True)
-class Lesson:
+class ReviewedCell:
     """A cell as the person who signed left it. `corrected`: the machine called it otherwise.
 
     `added`: the machine did not find it.
@@ -45,7 +45,7 @@ class Lesson:
         return self.cell.counted_as != self.cell.cell_type
 
 
-def lessons(report: SmearReport, state: SlideState) -> list[Lesson]:
+def lessons(report: SmearReport, state: SlideState) -> list[ReviewedCell]:
     """The cells of a signed slide that a person named or looked at; none of one not signed.
 
     Without the unidentified ones, and those that were signed without a look.
@@ -55,7 +55,7 @@ def lessons(report: SmearReport, state: SlideState) -> list[Lesson]:
     seen = frozenset[str]().union(*(state.reading(n).looked_at for n in (1, 2, THIRD)))
     machine = {cell.cell_id for cell in report.cells}
     return [
-        Lesson(cell, cell.cell_id not in machine)
+        ReviewedCell(cell, cell.cell_id not in machine)
         for cell in applied(report, state).cells
         if cell.counted_as != UNIDENTIFIED and (cell.reviewed_as or cell.cell_id in seen)
     ]
@@ -117,7 +117,7 @@ def splits(groups: Iterable[str]) -> dict[str, str]:
     return found
 
 
-def row(lesson: Lesson, facts: Mapping[str, Any]) -> dict[str, Any]:
+def row(lesson: ReviewedCell, facts: Mapping[str, Any]) -> dict[str, Any]:
     """A line of the table; `facts` are those of its image and slide."""
     cell = lesson.cell
     return {

@@ -7,7 +7,7 @@ from typing import Any
 from leukodiff.core.errors import InputError
 from leukodiff.pipeline.exports.bundle import EXPORTS
 from leukodiff.pipeline.exports.crops import CROP_PX, Gallery
-from leukodiff.pipeline.exports.look import Look
+from leukodiff.pipeline.exports.look import ReportOptions
 from leukodiff.pipeline.exports.tables import cells_csv, counts_csv, fields_csv, measurements_csv
 from leukodiff.pipeline.report.remarks import Remark
 from leukodiff.pipeline.report.report import SmearReport
@@ -15,10 +15,10 @@ from leukodiff.pipeline.report.texts import load_texts
 from leukodiff.pipeline.runs.rerender import CROPS_A_CLASS
 
 from ..record import Reading, Signature, SlideState
-from .errors import Refused
+from .errors import ApiError
 from .pictures import Pictures
 from .serializers import counts
-from .slide_store import Loaded
+from .slide_store import StoredSlide
 
 CSV = {
     "cells": cells_csv,
@@ -94,18 +94,18 @@ def _counted(by: str, found: dict[str, int]) -> Remark:
     return Remark(f"{by}_counted", counts=tuple(found.items())) if found else Remark(f"{by}_none")
 
 
-def look_of(slide: Loaded) -> Look:
+def look_of(slide: StoredSlide) -> ReportOptions:
     """The language and parts that the slide's report was made with; English where it is gone."""
     made = slide.report_settings
     hints = bool(made.get("hints", True))
     try:
-        return Look(load_texts(str(made.get("language", "en"))), hints)
+        return ReportOptions(load_texts(str(made.get("language", "en"))), hints)
     except InputError:
-        return Look(hints=hints)
+        return ReportOptions(hints=hints)
 
 
 def export(
-    kind: str, slide: Loaded, report: ReviewedReport, pictures: Pictures, table: str = "cells"
+    kind: str, slide: StoredSlide, report: ReviewedReport, pictures: Pictures, table: str = "cells"
 ) -> tuple[str, bytes]:
     """A file made from the reviewed state: its name and its content.
 
@@ -113,10 +113,10 @@ def export(
         Refused: 404: there is no such format or table.
     """
     if kind not in TYPES:
-        raise Refused(404, f"no export {kind[:20]!r}; there are {', '.join(TYPES)}", "address")
+        raise ApiError(404, f"no export {kind[:20]!r}; there are {', '.join(TYPES)}", "address")
     if kind == "csv":
         if table not in CSV:
-            raise Refused(404, f"no table {table[:20]!r}; there are {', '.join(CSV)}", "address")
+            raise ApiError(404, f"no table {table[:20]!r}; there are {', '.join(CSV)}", "address")
         return f"{report.slide_id}-{table}.csv", CSV[table](report).encode("utf-8", "replace")
     name, made = made_as(kind, slide, report, pictures)
     content = made.encode("utf-8", "backslashreplace") if isinstance(made, str) else made
@@ -124,7 +124,7 @@ def export(
 
 
 def made_as(
-    kind: str, slide: Loaded, report: ReviewedReport, pictures: Pictures
+    kind: str, slide: StoredSlide, report: ReviewedReport, pictures: Pictures
 ) -> tuple[str, str | bytes]:
     """`html` or one of `EXPORTS`, with the cells' pictures where the format shows some."""
     look = look_of(slide)
@@ -137,7 +137,7 @@ def made_as(
     return name, make(report, crops, {}, look)
 
 
-def crops_of(slide: Loaded, report: SmearReport, pictures: Pictures) -> dict[str, bytes]:
+def crops_of(slide: StoredSlide, report: SmearReport, pictures: Pictures) -> dict[str, bytes]:
     """A few cells of each class as the report shows them; without those whose image is gone."""
     gallery, gone = Gallery(CROPS_A_CLASS), set[str]()
     for cell in report.cells:
@@ -145,6 +145,6 @@ def crops_of(slide: Loaded, report: SmearReport, pictures: Pictures) -> dict[str
             continue
         try:
             gallery.offer(cell, partial(pictures.crop, slide, cell, CROP_PX))
-        except Refused:
+        except ApiError:
             gone.add(cell.field_id)
     return dict(gallery.crops())

@@ -25,10 +25,10 @@ from ..record import (
     undo,
 )
 from ..record.events import ADDED
-from .errors import Refused
+from .errors import ApiError
 from .people import OPERATOR, REVIEW, Person
 from .serializers import Json, n_atypical
-from .slide_store import Loaded, Shelf, Stamp
+from .slide_store import FileStamp, Shelf, StoredSlide
 from .views import (
     ANEW,
     TAKEN,
@@ -90,7 +90,7 @@ class Reviews:
                     log.warning("%s", error)
                 self._taken[slide_id] = stamp
 
-    def _take(self, slide_id: str, stamp: Stamp) -> None:
+    def _take(self, slide_id: str, stamp: FileStamp) -> None:
         state = self._follow(slide_id).state
         if state and state.summary.get(STAMP) == [stamp.changed, stamp.size]:
             return  # as it was: a thousand slides are not read at each start
@@ -130,7 +130,7 @@ class Reviews:
         """Learns what the worklist says of the slides under review, after a start."""
         for row in self.record.slides():
             if row.status != "analysed":
-                with suppress(Refused):  # its folder has gone
+                with suppress(ApiError):  # its folder has gone
                     self.tell(self.view(row.slide_id, OPERATOR))
 
     def tell(self, view: View) -> None:
@@ -145,7 +145,7 @@ class Reviews:
         with self._lock:
             self._told[view.slide.slide_id] = told
 
-    def _digest(self, slide: Loaded) -> str:
+    def _digest(self, slide: StoredSlide) -> str:
         if slide.sha256 not in self._cells:
             self._cells[slide.sha256] = cells_digest(slide.report)
         return self._cells[slide.sha256]
@@ -171,16 +171,16 @@ class Reviews:
         try:
             slide = self.shelf.get(slide_id)
         except InputError as error:
-            raise Refused(404, str(error)) from error
+            raise ApiError(404, str(error)) from error
         if slide is None:
-            raise Refused(404, "no such slide", "address")
+            raise ApiError(404, "no such slide", "address")
         followed = self._follow(slide_id)
         if followed.state is None:
             self.take_up()
             followed = self._follow(slide_id)
         return self._view(slide, followed, person)
 
-    def _view(self, slide: Loaded, followed: _Followed, person: Person) -> View:
+    def _view(self, slide: StoredSlide, followed: _Followed, person: Person) -> View:
         state = followed.state or SlideState(slide.slide_id)
         reader = state.reader_of(person.name) if person.may(REVIEW) else None
         shown = reader or seen_without_reading(state)
@@ -189,7 +189,7 @@ class Reviews:
         reading = shown_reading(slide, state, shown, report)
         return View(slide, state, reader, reading, report, followed.events, stale)
 
-    def _applied(self, slide: Loaded, state: SlideState, reader: int) -> SmearReport:
+    def _applied(self, slide: StoredSlide, state: SlideState, reader: int) -> SmearReport:
         key = (slide.slide_id, slide.sha256, state.version, reader)
         with self._lock:
             if key in self._made:
@@ -217,9 +217,9 @@ class Reviews:
                 reader's, 400 the record does not take it.
         """
         if before.stale:
-            raise Refused(423, ANEW)
+            raise ApiError(423, ANEW)
         if before.reader is None:
-            raise Refused(403, TAKEN, "role")
+            raise ApiError(403, TAKEN, "role")
         said = dict(payload)
         if before.state.readers > 1:
             said["reader"] = before.reader
@@ -237,7 +237,7 @@ class Reviews:
         try:
             return self.record.append(before.slide.slide_id, person.name, kind, payload, version)
         except Conflict as error:
-            raise Refused(
+            raise ApiError(
                 409,
                 str(error),
                 theirs=dict(error.theirs),
@@ -246,11 +246,11 @@ class Reviews:
                 who=sorted({one.actor for one in error.since}),
             ) from error
         except StaleSignature as error:
-            raise Refused(409, str(error), "signature", version=before.state.version) from error
+            raise ApiError(409, str(error), "signature", version=before.state.version) from error
         except Locked as error:
-            raise Refused(423, str(error), "locked") from error
+            raise ApiError(423, str(error), "locked") from error
         except InputError as error:
-            raise Refused(400, str(error), "body") from error
+            raise ApiError(400, str(error), "body") from error
 
     def back(self, before: View, person: Person, again: bool, version: int) -> Json:
         """Undoes a person's last edit, or does it `again`.
@@ -261,7 +261,7 @@ class Reviews:
         change = (redo if again else undo)(before.state, person.name, before.reader or 1)
         if change is None:
             word = "do again" if again else "undo"
-            raise Refused(409, f"there is nothing to {word}", version=before.state.version)
+            raise ApiError(409, f"there is nothing to {word}", version=before.state.version)
         return self.do(before, person, change.kind, change.payload, version)
 
     def news(self, before: View, person: Person, version: int) -> Json:

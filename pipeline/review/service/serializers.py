@@ -17,7 +17,7 @@ from ..record import Event, Reading, Signature, SlideState
 from ..record.events import CELL_ADDED, CELL_REMOVED, CELL_RESTORED, LOOKED_AT, RECLASSIFIED
 
 if TYPE_CHECKING:
-    from .slide_store import Loaded
+    from .slide_store import StoredSlide
 
 Json = dict[str, Any]
 
@@ -59,7 +59,9 @@ def classes_json() -> list[Json]:
     ]
 
 
-def slide_json(slide: "Loaded", state: SlideState, reading: Reading, reviewed: SmearReport) -> Json:
+def slide_json(
+    slide: "StoredSlide", state: SlideState, reading: Reading, reviewed: SmearReport
+) -> Json:
     """Everything that the gallery and the viewer show; what depends on who looks comes beside it.
 
     `reviewed` is the report with the reading applied.
@@ -101,7 +103,7 @@ def slide_json(slide: "Loaded", state: SlideState, reading: Reading, reviewed: S
     }
 
 
-def cells_json(slide: "Loaded", reading: Reading) -> list[Json]:
+def cells_json(slide: "StoredSlide", reading: Reading) -> list[Json]:
     """All cells: the machine's in their order, removed ones too, then those that were added.
 
     An address of a sheet of crops counts on this order.
@@ -109,12 +111,12 @@ def cells_json(slide: "Loaded", reading: Reading) -> list[Json]:
     return [cell_json(cell, slide, reading) for cell in all_cells(slide, reading)]
 
 
-def all_cells(slide: "Loaded", reading: Reading) -> list[Cell]:
+def all_cells(slide: "StoredSlide", reading: Reading) -> list[Cell]:
     """The cells in the order of `cells_json`."""
     return [*slide.report.cells, *reading.added]
 
 
-def cell_json(cell: Cell, slide: "Loaded", reading: Reading) -> Json:
+def cell_json(cell: Cell, slide: "StoredSlide", reading: Reading) -> Json:
     """One cell: what the machine said of it, and what a person did."""
     return {
         **_machine(cell, slide.report.class_names),
@@ -188,7 +190,7 @@ def signature_json(one: Signature) -> Json:
     return {**asdict(one), "machine": dict(one.machine), "person": dict(one.person)}
 
 
-def changes_json(slide: "Loaded", reading: Reading, events: Iterable[Event]) -> Json:
+def changes_json(slide: "StoredSlide", reading: Reading, events: Iterable[Event]) -> Json:
     """What some events of a reading left changed: all that a page which knew less must draw anew.
 
     Not what each did but what is now: of a cell that changed twice, the last.

@@ -26,7 +26,7 @@ LOOK_AGAIN = 1.0
 
 
 @dataclass(frozen=True)
-class Stamp:
+class FileStamp:
     """A slide's folder as it was last seen: a slide analyzed anew has another."""
 
     folder: Path
@@ -35,7 +35,7 @@ class Stamp:
 
 
 @dataclass(frozen=True)
-class Loaded:
+class StoredSlide:
     """A slide as the machine left it. `sha256` is that of its smear.json."""
 
     slide_id: str
@@ -85,12 +85,12 @@ class Shelf:
     """The slides in an output folder, by slide_id. Safe to use from many threads at once."""
 
     out: Path
-    _stamps: dict[str, Stamp] = field(default_factory=dict)
-    _loaded: OrderedDict[Stamp, Loaded] = field(default_factory=OrderedDict)
+    _stamps: dict[str, FileStamp] = field(default_factory=dict)
+    _loaded: OrderedDict[FileStamp, StoredSlide] = field(default_factory=OrderedDict)
     _lock: threading.RLock = field(default_factory=threading.RLock)
     _looked: float = -1e9
 
-    def refresh(self, now: bool = False) -> Mapping[str, Stamp]:
+    def refresh(self, now: bool = False) -> Mapping[str, FileStamp]:
         """The slides there are; looks at the folder no oftener than once in a second."""
         with self._lock:
             if now or time.monotonic() - self._looked > LOOK_AGAIN:
@@ -98,7 +98,7 @@ class Shelf:
                 self._looked = time.monotonic()
             return dict(self._stamps)
 
-    def get(self, slide_id: str) -> Loaded | None:
+    def get(self, slide_id: str) -> StoredSlide | None:
         """A slide; `None` where there is none of that name. Names are looked up, never joined.
 
         Raises:
@@ -117,20 +117,20 @@ class Shelf:
             return self._loaded[stamp]
 
 
-def stamps(out: Path) -> dict[str, Stamp]:
+def stamps(out: Path) -> dict[str, FileStamp]:
     """The whole slides in a folder: slide_id -> its folder as it is now, in natural order."""
-    found: dict[str, Stamp] = {}
+    found: dict[str, FileStamp] = {}
     with suppress(FileNotFoundError):
         for folder in sorted(out.iterdir(), key=lambda path: natural(path.name)):
             if folder.name.startswith(".") or not (folder / RECORD).is_file():
                 continue
             with suppress(OSError):  # taken away meanwhile
                 facts = (folder / STORED).stat()
-                found[folder.name] = Stamp(folder, facts.st_mtime_ns, facts.st_size)
+                found[folder.name] = FileStamp(folder, facts.st_mtime_ns, facts.st_size)
     return found
 
 
-def load(slide_id: str, folder: Path) -> Loaded:
+def load(slide_id: str, folder: Path) -> StoredSlide:
     """Reads a slide's folder.
 
     Raises:
@@ -143,4 +143,4 @@ def load(slide_id: str, folder: Path) -> Loaded:
         record = json.loads((folder / RECORD).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise InputError(f"{folder}: damaged; analyze the slide again ({error})") from error
-    return Loaded(slide_id, folder, digest, report, record if isinstance(record, dict) else {})
+    return StoredSlide(slide_id, folder, digest, report, record if isinstance(record, dict) else {})

@@ -16,14 +16,14 @@ from numpy.typing import NDArray
 
 from leukodiff.pipeline.exports.overlay import encode_jpeg
 
-from .caches import Bytes, Images
-from .errors import Refused
+from .caches import ByteCache, ImagePool
+from .errors import ApiError
 from .pictures import field_image, image_path
 
 if TYPE_CHECKING:
     from leukodiff.pipeline.slides import Scan
 
-    from .slide_store import Loaded
+    from .slide_store import StoredSlide
 
 Rgb = NDArray[np.uint8]
 
@@ -47,12 +47,12 @@ def levels(width: int, height: int) -> int:
 class Tiles:
     """Makes tiles, and keeps those that were made."""
 
-    images: Images
-    kept: Bytes
+    images: ImagePool
+    kept: ByteCache
     _small: dict[object, Rgb] = field(default_factory=dict)
     _lock: Lock = field(default_factory=Lock)
 
-    def facts(self, slide: "Loaded", field_id: str) -> Mapping[str, int]:
+    def facts(self, slide: "StoredSlide", field_id: str) -> Mapping[str, int]:
         """Size of a field and how it is cut.
 
         Raises:
@@ -68,7 +68,7 @@ class Tiles:
             "levels": levels(*size),
         }
 
-    def tile(self, slide: "Loaded", field_id: str, level: int, x: int, y: int) -> bytes:
+    def tile(self, slide: "StoredSlide", field_id: str, level: int, x: int, y: int) -> bytes:
         """A tile as a JPEG.
 
         Raises:
@@ -78,11 +78,11 @@ class Tiles:
         key = (slide.sha256, field_id, level, x, y)
         return self.kept.get(key, lambda: self._made(slide, field_id, level, x, y))
 
-    def _made(self, slide: "Loaded", field_id: str, level: int, x: int, y: int) -> bytes:
+    def _made(self, slide: "StoredSlide", field_id: str, level: int, x: int, y: int) -> bytes:
         with field_image(self.images, slide, field_id) as scan:
             last = levels(scan.width, scan.height) - 1
             if not 0 <= level <= last:
-                raise Refused(404, "no such level")
+                raise ApiError(404, "no such level")
             downsample = 2.0 ** (last - level)
             box = tile_box(scan.width, scan.height, downsample, x, y)
             small = max(scan.width, scan.height) / downsample <= SMALL_PX < max(scan.levels[0][:2])
@@ -110,7 +110,7 @@ def tile_box(width: int, height: int, downsample: float, x: int, y: int) -> tupl
     across, down = math.ceil(width / downsample), math.ceil(height / downsample)
     left, top = max(0, x * TILE_PX - OVERLAP_PX), max(0, y * TILE_PX - OVERLAP_PX)
     if x < 0 or y < 0 or x * TILE_PX >= across or y * TILE_PX >= down:
-        raise Refused(404, "no such tile")
+        raise ApiError(404, "no such tile")
     right = min(across, (x + 1) * TILE_PX + OVERLAP_PX)
     below = min(down, (y + 1) * TILE_PX + OVERLAP_PX)
     return left, top, right, below

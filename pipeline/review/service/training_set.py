@@ -25,12 +25,12 @@ from leukodiff.pipeline.runs.output import OutputError, write_whole, writing
 from leukodiff.pipeline.slides import Scan, is_scan_name, open_scan
 
 from ..record import STATE_SIGNED, Record, SlideState
-from .errors import Refused
+from .errors import ApiError
 from .pictures import image_path
-from .reviewed_cells import COLUMNS, PREFIX, Lesson, joined, lessons, row, signers, splits
+from .reviewed_cells import COLUMNS, PREFIX, ReviewedCell, joined, lessons, row, signers, splits
 from .reviews import CELLS
 from .settings import ReviewSettings
-from .slide_store import Loaded, Shelf
+from .slide_store import Shelf, StoredSlide
 from .uploads import free_name, safe_name
 from .views import cells_digest
 
@@ -47,9 +47,9 @@ class Source:
     """A signed slide: where its review lies, and what it teaches. `name` is its own among all."""
 
     name: str
-    slide: Loaded
+    slide: StoredSlide
     state: SlideState
-    lessons: tuple[Lesson, ...]
+    lessons: tuple[ReviewedCell, ...]
 
 
 @dataclass
@@ -137,7 +137,7 @@ def _source(shelf: Shelf, state: SlideState, name: str, made: Made) -> Source | 
     return Source(name, slide, state, tuple(lessons(slide.report, state)))
 
 
-def _unfit(slide: Loaded | None, state: SlideState) -> str:
+def _unfit(slide: StoredSlide | None, state: SlideState) -> str:
     if slide is None:
         return "its folder is gone"
     if slide.report.um_per_px is None:
@@ -200,7 +200,7 @@ def _rows(
             path = image_path(source.slide, field_id)
             with writing(folder):
                 images = list(_images(path, source, own, folder))
-        except (Refused, InputError) as error:
+        except (ApiError, InputError) as error:
             made.left_out.append(f"{source.name}: {len(own)} cells of {field_id}: {error}")
             continue
         tied.add(shown.setdefault(_content(path), source.name))
@@ -211,8 +211,8 @@ def _rows(
 
 
 def _images(
-    path: Path, source: Source, own: Sequence[Lesson], folder: Path
-) -> Iterator[tuple[Lesson, dict[str, Any]]]:
+    path: Path, source: Source, own: Sequence[ReviewedCell], folder: Path
+) -> Iterator[tuple[ReviewedCell, dict[str, Any]]]:
     """Writes the image that a field's cells are in, or one a cell; each cell with its facts."""
     taken = [one.name for one in folder.iterdir()]
     if path.suffix.lower() in IMAGE_SUFFIXES and not is_scan_name(path):

@@ -20,7 +20,7 @@ from ..record import (
 from ..record.events import ADDED, READING_KINDS
 from .people import Person
 from .serializers import Json, changes_json, differential_json, event_json, signature_json
-from .slide_store import Loaded
+from .slide_store import StoredSlide
 
 ANEW = (
     "this slide was analyzed anew after its review began: its cells are others than those that "
@@ -39,7 +39,7 @@ class View:
     the folder holds other cells than were reviewed.
     """
 
-    slide: Loaded
+    slide: StoredSlide
     state: SlideState
     reader: int | None
     reading: Reading
@@ -107,7 +107,9 @@ def obstacles(view: View, reason: str = "") -> list[str]:
     return may_sign(view.slide.report, view.state, reason, view.reader or 1, view.report)
 
 
-def shown_reading(slide: Loaded, state: SlideState, reader: int, report: SmearReport) -> Reading:
+def shown_reading(
+    slide: StoredSlide, state: SlideState, reader: int, report: SmearReport
+) -> Reading:
     """A reading as it is shown: the third reader sees what the first two say together."""
     own = state.reading(reader)
     if reader != THIRD:

@@ -10,9 +10,9 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from ..service.errors import Refused
+from ..service.errors import ApiError
 from ..service.people import ANYONE, OPERATOR, Person, person_of
-from .app_state import Desk
+from .app_state import ReviewApp
 
 SAFE = frozenset({"GET", "HEAD"})
 UNSAFE = frozenset({"POST"})
@@ -30,12 +30,12 @@ NEXT_LETTERS = 200
 
 
 @dataclass(frozen=True)
-class Guard:
+class AccessMiddleware:
     """Stands before every page, script, picture and call."""
 
     app: ASGIApp
-    desk: Desk
-    refuse: Callable[[Request, Refused], Awaitable[Response]]
+    desk: ReviewApp
+    refuse: Callable[[Request, ApiError], Awaitable[Response]]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers one request, or refuses it."""
@@ -51,7 +51,7 @@ class Guard:
             if answer is None:
                 self._require_own_page(request)
                 limited = self._limited(request, receive)
-        except Refused as error:
+        except ApiError as error:
             answer = await self.refuse(request, error)
         if answer is not None:
             await answer(scope, receive, send)
@@ -68,7 +68,7 @@ class Guard:
             if TOKEN in request.query_params:
                 return self._with_token(request)
             if not self.desk.is_token(request.cookies.get(self.desk.cookie, "")):
-                raise Refused(
+                raise ApiError(
                     403, "open the address that leukodiff review printed: it has a token", "token"
                 )
             request.scope["person"] = OPERATOR
@@ -77,7 +77,7 @@ class Guard:
 
     def _with_token(self, request: Request) -> Response:
         if request.method != "GET" or not self.desk.is_token(request.query_params[TOKEN]):
-            raise Refused(403, "that is not the token that leukodiff review printed", "token")
+            raise ApiError(403, "that is not the token that leukodiff review printed", "token")
         # The page itself does not carry the token: it would stay in the browser's history.
         answer = RedirectResponse(request.url.path, status_code=303)
         self.desk.set_cookie(answer, self.desk.cookie, self.desk.token)
@@ -95,14 +95,14 @@ class Guard:
         wants_page = request.method == "GET" and "text/html" in request.headers.get("accept", "")
         if wants_page and not path.startswith("/api/"):
             return RedirectResponse(f"{LOGIN}?next={_quoted(path)}", status_code=303)
-        raise Refused(403, "log in first", "login" if session else "", login=LOGIN)
+        raise ApiError(403, "log in first", "login" if session else "", login=LOGIN)
 
     def _of_session(self, session: str) -> Person | None:
         return person_of(self.desk.record.people.session(session))
 
     def _require_method(self, request: Request) -> None:
         if request.method not in SAFE | UNSAFE:
-            raise Refused(405, f"{request.method[:16]} is not used here", "method")
+            raise ApiError(405, f"{request.method[:16]} is not used here", "method")
 
     def _require_host(self, request: Request) -> None:
         """Against DNS rebinding: a foreign name that points here."""
@@ -110,25 +110,25 @@ class Guard:
         if self.desk.settings.behind_proxy and "x-forwarded-host" in request.headers:
             said = [request.headers["x-forwarded-host"]]
         if len(said) != 1 or said[0].lower() not in self.desk.settings.hosts:
-            raise Refused(403, "not the address that this review is opened at", "host")
+            raise ApiError(403, "not the address that this review is opened at", "host")
 
     def _require_own_page(self, request: Request) -> None:
         """That an unsafe request comes from a page of ours: its origin, and the token in it."""
         if request.method in SAFE:
             return
         if not is_own(request.headers, self.desk.settings.origins):
-            raise Refused(403, "this request comes from another page", "origin")
+            raise ApiError(403, "this request comes from another page", "origin")
         if request.url.path in FORMS:
             return
         if not self.desk.is_csrf(request, request.headers.get("x-csrf-token", "")):
-            raise Refused(403, "the page is too old; load it again", "csrf")
+            raise ApiError(403, "the page is too old; load it again", "csrf")
 
     def _limited(self, request: Request, receive: Receive) -> Receive:
         limits = self.desk.settings.limits
         most = limits.upload_bytes if request.url.path == UPLOAD else limits.json_bytes
         told = request.headers.get("content-length", "0")
         if not told.isdecimal() or int(told) > most:
-            raise Refused(413, f"too much at once: at most {most // 10**6} MB", "size")
+            raise ApiError(413, f"too much at once: at most {most // 10**6} MB", "size")
         return counted(receive, most)
 
 
@@ -141,7 +141,7 @@ def counted(receive: Receive, most: int) -> Receive:
         message = await receive()
         so_far += len(message.get("body", b""))
         if so_far > most:
-            raise Refused(413, f"too much at once: at most {most // 10**6} MB", "size")
+            raise ApiError(413, f"too much at once: at most {most // 10**6} MB", "size")
         return message
 
     return receive_some

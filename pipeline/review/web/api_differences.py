@@ -1,13 +1,13 @@
 """Where two readers differ, for the third who decides."""
 
 from ..record import THIRD, Difference, Signature, differences
-from ..service.errors import Refused
+from ..service.errors import ApiError
 from ..service.serializers import Json, cell_json
 from ..service.views import View
-from .endpoint import Call
+from .endpoint import ApiRequest
 
 
-def differing(call: Call) -> Json:
+def differing(call: ApiRequest) -> Json:
     """`GET /api/slides/{id}/differences`: the cells on which two readers differ.
 
     `now` is what the third reader said, `null` before. To decide is an edit of the third reading:
@@ -15,9 +15,9 @@ def differing(call: Call) -> Json:
     """
     view = call.view
     if view.state.readers == 1:
-        raise Refused(404, "this slide is read by one reader")
+        raise ApiError(404, "this slide is read by one reader")
     if not view.state.first_two_signed:
-        raise Refused(409, "both readers have to sign first", version=view.state.version)
+        raise ApiError(409, "both readers have to sign first", version=view.state.version)
     found = differences(view.slide.report, view.state)
     return {
         "version": view.state.version,

@@ -10,9 +10,9 @@ from typing import Any
 from leukodiff.core.errors import InputError
 
 from ..record import ROLES, LockedOut, People
-from ..service.errors import Refused
+from ..service.errors import ApiError
 from ..service.serializers import Json, event_json
-from .endpoint import Call
+from .endpoint import ApiRequest
 from .json_http import text_of
 
 NAME_LETTERS = 300
@@ -21,7 +21,7 @@ LOG_EVENTS = 1000
 """Events of the log that are shown at a time."""
 
 
-def users(call: Call) -> Json:
+def users(call: ApiRequest) -> Json:
     """`GET /api/users`: everybody, those too who may not log in any more."""
     _require_logins(call)
     known = call.desk.record.people.users()
@@ -32,37 +32,37 @@ def users(call: Call) -> Json:
     }
 
 
-def add(call: Call) -> Json:
+def add(call: ApiRequest) -> Json:
     """`POST /api/users {"name", "role", "password"}`."""
     name, role, password = _name(call), text_of(call.body, "role", NAME_LETTERS), _password(call)
     return _done(call, lambda people: people.add_user(name, password, role, call.person.name))
 
 
-def give_role(call: Call) -> Json:
+def give_role(call: ApiRequest) -> Json:
     """`POST /api/users/role {"name", "role"}`: holds from their next request on."""
     name, role = _name(call), text_of(call.body, "role", NAME_LETTERS)
     return _done(call, lambda people: people.set_role(name, role, call.person.name))
 
 
-def give_password(call: Call) -> Json:
+def give_password(call: ApiRequest) -> Json:
     """`POST /api/users/password {"name", "password"}`: their sessions end."""
     name, password = _name(call), _password(call)
     return _done(call, lambda people: people.set_password(name, password, call.person.name))
 
 
-def disable(call: Call) -> Json:
+def disable(call: ApiRequest) -> Json:
     """`POST /api/users/disable {"name"}`: they log in no more; what they did stays."""
     name = _name(call)
     return _done(call, lambda people: people.remove_user(name, call.person.name))
 
 
-def enable(call: Call) -> Json:
+def enable(call: ApiRequest) -> Json:
     """`POST /api/users/enable {"name"}`: they may log in again."""
     name = _name(call)
     return _done(call, lambda people: people.restore_user(name, call.person.name))
 
 
-def own_password(call: Call) -> Json:
+def own_password(call: ApiRequest) -> Json:
     """`POST /api/password {"old", "new"}`: another password for whoever asks; their sessions end.
 
     So they log in again: `{"login": ADDRESS}`.
@@ -73,14 +73,14 @@ def own_password(call: Call) -> Json:
     try:
         known = people.check_password(name, old, call.client, is_login=False)
     except LockedOut as error:
-        raise Refused(403, str(error), "password") from error
+        raise ApiError(403, str(error), "password") from error
     if known is None:
-        raise Refused(403, "old: that is not your password", "password")
+        raise ApiError(403, "old: that is not your password", "password")
     _allowed(lambda: people.set_password(name, new, name))
     return {"login": "/login"}
 
 
-def log(call: Call) -> Json:
+def log(call: ApiRequest) -> Json:
     """`GET /api/log?n=200`: what happened to no slide, newest first, and the record's head.
 
     Logins, those that failed, refusals, changes of people and of reference cells.
@@ -90,7 +90,7 @@ def log(call: Call) -> Json:
     return {"head": str(record.head()), "events": [event_json(one) for one in newest]}
 
 
-def _done(call: Call, change: Callable[[People], Any]) -> Json:
+def _done(call: ApiRequest, change: Callable[[People], Any]) -> Json:
     _require_logins(call)
     _allowed(lambda: change(call.desk.record.people))
     return users(call)
@@ -100,23 +100,23 @@ def _allowed(change: Callable[[], Any]) -> None:
     try:
         change()
     except InputError as error:
-        raise Refused(400, str(error), "people") from error
+        raise ApiError(400, str(error), "people") from error
 
 
-def _require_logins(call: Call) -> None:
+def _require_logins(call: ApiRequest) -> None:
     if call.desk.settings.is_local:
-        raise Refused(404, "nobody logs in here: this review is opened on its own computer alone")
+        raise ApiError(404, "nobody logs in here: this review is opened on its own computer alone")
 
 
-def _name(call: Call) -> str:
+def _name(call: ApiRequest) -> str:
     return text_of(call.body, "name", NAME_LETTERS)
 
 
-def _password(call: Call, key: str = "password") -> str:
+def _password(call: ApiRequest, key: str = "password") -> str:
     """A password of a body; unlike other texts it keeps the spaces around it."""
     found = call.body.get(key)
     if not isinstance(found, str) or len(found) > PASSWORD_LETTERS:
-        raise Refused(400, f"{key}: a text of at most {PASSWORD_LETTERS} letters", "body")
+        raise ApiError(400, f"{key}: a text of at most {PASSWORD_LETTERS} letters", "body")
     if any(0xD800 <= ord(one) <= 0xDFFF for one in found):
-        raise Refused(400, f"{key}: has letters that can't be stored", "body")
+        raise ApiError(400, f"{key}: has letters that can't be stored", "body")
     return found

@@ -13,21 +13,21 @@ from leukodiff.core.errors import InputError
 from leukodiff.pipeline.runs.output import OutputError
 from leukodiff.pipeline.slides.discover import find_slides
 
-from ..service.errors import Refused
+from ..service.errors import ApiError
 from ..service.people import ANALYZE, Person
 from ..service.serializers import Json
 from ..service.uploads import Incoming, Stored, store
 from .api_slides import job_json
-from .app_state import Desk
-from .endpoint import Call, desk_of
-from .json_http import Answer, text_of
+from .app_state import ReviewApp
+from .endpoint import ApiRequest, desk_of
+from .json_http import JsonResponse, text_of
 
 FIELDS = 20
 FIELD_BYTES = 4096
 PATH_LETTERS = 4096
 
 
-def queue(call: Call) -> Json:
+def queue(call: ApiRequest) -> Json:
     """`GET /api/queue`: what waits, what runs and how far it is, what has ended."""
     return {
         "jobs": [job_json(job) for job in call.desk.queue.jobs()],
@@ -35,24 +35,24 @@ def queue(call: Call) -> Json:
     }
 
 
-def stop(call: Call) -> Json:
+def stop(call: ApiRequest) -> Json:
     """`POST /api/queue/{n}/stop`: stops an analysis, or takes it out of the queue."""
     text = call.where["n"]
     number = int(text) if text.isdecimal() and len(text) < 12 else -1
     job = call.desk.queue.stop(number)
     if job is None:
-        raise Refused(404, "nothing of that number waits or runs", "address")
+        raise ApiError(404, "nothing of that number waits or runs", "address")
     return {"job": job_json(job)}
 
 
-def analyze(call: Call) -> Json:
+def analyze(call: ApiRequest) -> Json:
     """`POST /api/analyze {"path"}`: a file or folder on the server, within an allowed folder."""
     path = allowed_path(text_of(call.body, "path", PATH_LETTERS), call.desk.settings.allow)
     per_image = call.body.get("per_image") is True
     try:
         find_slides([path], per_image, leave_out=call.desk.settings.out)
     except InputError as error:
-        raise Refused(400, str(error)) from error
+        raise ApiError(400, str(error)) from error
     return {"jobs": [_queued(call.desk, path.name, [path], call.person, per_image)]}
 
 
@@ -69,12 +69,12 @@ def allowed_path(text: str, allowed: Sequence[Path]) -> Path:
     try:
         real = path.resolve()
     except (OSError, RuntimeError, ValueError) as error:
-        raise Refused(403, "that path is not allowed", "path") from error
+        raise ApiError(403, "that path is not allowed", "path") from error
     if not path.is_absolute() or not any(real.is_relative_to(one) for one in folders):
         where = ", ".join(map(str, allowed)) or "none: start with --allow FOLDER"
-        raise Refused(403, f"only files in an allowed folder are read ({where})", "path")
+        raise ApiError(403, f"only files in an allowed folder are read ({where})", "path")
     if not real.exists():
-        raise Refused(404, f"{path}: no such file or folder")
+        raise ApiError(404, f"{path}: no such file or folder")
     return real
 
 
@@ -86,9 +86,9 @@ async def upload(request: Request) -> Response:
     """
     desk, person = desk_of(request), request.scope["person"]
     if not person.may(ANALYZE):
-        raise Refused(403, "your role does not allow this", "role")
+        raise ApiError(403, "your role does not allow this", "role")
     if not request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
-        raise Refused(415, "send files as multipart/form-data", "type")
+        raise ApiError(415, "send files as multipart/form-data", "type")
     limits = desk.settings.limits
     try:
         form = request.form(
@@ -102,25 +102,27 @@ async def upload(request: Request) -> Response:
             name = said.get("name", "")[:200]
             stored = await run_in_threadpool(_stored, desk, came, name)
     except MultiPartException as error:
-        raise Refused(400, f"not a form with files: {error.message}", "upload") from error
+        raise ApiError(400, f"not a form with files: {error.message}", "upload") from error
     for one in stored.refused:
-        desk.refused(person, one["name"], Refused(415, one["why"], "upload"))
+        desk.refused(person, one["name"], ApiError(415, one["why"], "upload"))
     jobs = [
         await run_in_threadpool(_queued, desk, name, [folder], person, per_image)
         for name, folder in stored.folders.items()
     ]
-    return Answer({"jobs": jobs, "n_images": stored.n_images, "refused": stored.refused})
+    return JsonResponse({"jobs": jobs, "n_images": stored.n_images, "refused": stored.refused})
 
 
-def _stored(desk: Desk, files: Sequence[Incoming], name: str) -> Stored:
+def _stored(desk: ReviewApp, files: Sequence[Incoming], name: str) -> Stored:
     try:
         return store(files, desk.settings.out, desk.settings.limits, name)
     except OutputError as error:
-        raise Refused(413, str(error)) from error
+        raise ApiError(413, str(error)) from error
 
 
-def _queued(desk: Desk, name: str, inputs: list[Path], person: Person, per_image: bool) -> Json:
+def _queued(
+    desk: ReviewApp, name: str, inputs: list[Path], person: Person, per_image: bool
+) -> Json:
     job = desk.queue.add(name, inputs, person.name, per_image)
     if job is None:
-        raise Refused(409, f"{desk.settings.limits.queued} analyses wait already")
+        raise ApiError(409, f"{desk.settings.limits.queued} analyses wait already")
     return job_json(job)

@@ -11,18 +11,18 @@ from leukodiff.pipeline.exports.crops import CROP_UM
 
 from ..record import STATE_SIGNED
 from ..record.events import REFERENCE_ADDED, REFERENCE_REMOVED
-from ..service.errors import Refused
+from ..service.errors import ApiError
 from ..service.reference_cells import Origin, Reference
 from ..service.serializers import Json
 from .api_slides import ID_LETTERS
-from .endpoint import Call
+from .endpoint import ApiRequest
 from .headers import ASK_AGAIN
 from .json_http import text_of
 
 PICTURE_PX = 224
 
 
-def references(call: Call) -> Json:
+def references(call: ApiRequest) -> Json:
     """`GET /api/references`: by class; empty where the laboratory has chosen none."""
     classes: dict[str, list[Json]] = {}
     for one in call.desk.references.all():
@@ -30,7 +30,7 @@ def references(call: Call) -> Json:
     return {"classes": classes, "width_um": CROP_UM}
 
 
-def picture(call: Call) -> Response:
+def picture(call: ApiRequest) -> Response:
     """`GET /references/{type}/{id}`: the picture of a reference cell."""
     content, kind = call.desk.references.picture(call.where["type"], call.where["id"])
     etag = f'"{hashlib.sha256(content).hexdigest()[:32]}"'
@@ -40,17 +40,17 @@ def picture(call: Call) -> Response:
     return Response(content, media_type=kind, headers=headers)
 
 
-def add(call: Call) -> Json:
+def add(call: ApiRequest) -> Json:
     """`POST /api/references {"slide", "cell"}`: a cell of a signed slide, as what it was signed."""
     slide_id, cell_id = (text_of(call.body, key, ID_LETTERS) for key in ("slide", "cell"))
     view = call.desk.reviews.view(slide_id, call.person)
     if view.state.status != STATE_SIGNED or view.stale:
-        raise Refused(409, "reference cells come from signed slides")
+        raise ApiError(409, "reference cells come from signed slides")
     cell = next((one for one in view.report.cells if one.cell_id == cell_id), None)
     if cell is None:
-        raise Refused(404, "no such cell on this slide", "address")
+        raise ApiError(404, "no such cell on this slide", "address")
     if cell.counted_as == UNIDENTIFIED:
-        raise Refused(400, "nobody could tell this cell: it is no example of a class")
+        raise ApiError(400, "nobody could tell this cell: it is no example of a class")
     made = call.desk.pictures.crop(view.slide, cell, PICTURE_PX)
     name = f"{hashlib.sha256(f'{slide_id}/{cell_id}'.encode()).hexdigest()[:16]}.jpg"
     origin = Origin(slide_id, cell_id, call.person.name, call.desk.record.time())
@@ -60,7 +60,7 @@ def add(call: Call) -> Json:
     return references(call)
 
 
-def remove(call: Call) -> Json:
+def remove(call: ApiRequest) -> Json:
     """`POST /api/references/remove {"type", "id"}`: takes a reference cell away."""
     kind, name = (text_of(call.body, key, ID_LETTERS) for key in ("type", "id"))
     call.desk.references.remove(kind, name)

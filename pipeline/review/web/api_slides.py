@@ -8,13 +8,13 @@ from starlette.responses import Response
 from ..record import SlideRow, signing
 from ..record.events import ADDED, COMMENTED, LOOKED_AT, OPENED, REOPENED, SIGNED
 from ..service.cell_classifier import Named
-from ..service.errors import Refused
+from ..service.errors import ApiError
 from ..service.jobs import Job
 from ..service.people import SIGN
 from ..service.reviewed_report import TYPES, export, reviewed_report
 from ..service.serializers import NAMES, Json, cell_json, slide_json
 from ..service.views import View, agreement_json, feed_json, obstacles, standing
-from .endpoint import Call
+from .endpoint import ApiRequest
 from .headers import attachment
 from .json_http import text_of, whole_of
 
@@ -25,7 +25,7 @@ LETTERS = 10_000
 ID_LETTERS = 300
 
 
-def slides(call: Call) -> Json:
+def slides(call: ApiRequest) -> Json:
     """`GET /api/slides`: the worklist."""
     call.desk.reviews.take_up()
     known = {row.slide_id: row for row in call.desk.record.slides()}
@@ -33,7 +33,7 @@ def slides(call: Call) -> Json:
     return {"slides": [*listed, *(_job_row(j) for j in call.desk.queue.jobs() if j.is_open)]}
 
 
-def _row(call: Call, slide_id: str, row: SlideRow | None) -> Json:
+def _row(call: ApiRequest, slide_id: str, row: SlideRow | None) -> Json:
     if row is None:
         return {
             "slide_id": slide_id,
@@ -94,20 +94,20 @@ def job_json(job: Job) -> Json:
     }
 
 
-def slide(call: Call) -> Json:
+def slide(call: ApiRequest) -> Json:
     """`GET /api/slides/{id}`: all of a slide."""
     view = call.view
     found = slide_json(view.slide, view.state, view.reading, view.report)
     return {**found, **standing(view, call.person), "agreement": agreement_json(view)}
 
 
-def events(call: Call) -> Json:
+def events(call: ApiRequest) -> Json:
     """`GET /api/slides/{id}/events?after=VERSION`: what happened since, and what it changed."""
     version = call.number("after", 0, 0, 2**31)
     return feed_json(call.view, call.person, version)
 
 
-def history(call: Call) -> Json:
+def history(call: ApiRequest) -> Json:
     """`GET /api/slides/{id}/history`: every event that may be seen, with its hash."""
     view = call.view
     names = ("number", "version", "actor", "at", "kind", "hash")
@@ -119,37 +119,37 @@ def history(call: Call) -> Json:
     }
 
 
-def change(call: Call) -> Json:
+def change(call: ApiRequest) -> Json:
     """`POST /api/slides/{id}/events`: an edit of cells, cells looked at, or a comment."""
     view, kind = call.view, text_of(call.body, "kind", 40)
     version, payload = _version(call, view), call.body.get("payload")
     make = _PAYLOADS.get(kind)
     if make is None or not isinstance(payload, dict):
-        raise Refused(400, f"kind: one of {', '.join(_PAYLOADS)}, with its payload", "body")
+        raise ApiError(400, f"kind: one of {', '.join(_PAYLOADS)}, with its payload", "body")
     said = make(view, payload)
     if said is None:  # nothing of it is new
         return call.desk.reviews.news(view, call.person, version)
     return call.desk.reviews.do(view, call.person, kind, said, version)
 
 
-def back(call: Call) -> Json:
+def back(call: ApiRequest) -> Json:
     """`POST /api/slides/{id}/undo`: takes one's last edit back."""
     view = call.view
     return call.desk.reviews.back(view, call.person, False, _version(call, view))
 
 
-def again(call: Call) -> Json:
+def again(call: ApiRequest) -> Json:
     """`POST /api/slides/{id}/redo`: does again what one took back last."""
     view = call.view
     return call.desk.reviews.back(view, call.person, True, _version(call, view))
 
 
-def add_cell(call: Call) -> Json:
+def add_cell(call: ApiRequest) -> Json:
     """`POST /api/slides/{id}/cells`: a cell in a box that a person drew, classified at once."""
     view, field_id = call.view, text_of(call.body, "field", ID_LETTERS)
     version, box = _version(call, view), box_of(call.body.get("box"))
     if view.locked:
-        raise Refused(423, "this slide can't be changed now", "locked")
+        raise ApiError(423, "this slide can't be changed now", "locked")
     named = call.desk.namer.name(view.slide, field_id, box)
     to = call.body.get("to")
     _require_type(to)
@@ -186,14 +186,14 @@ def box_of(value: object) -> tuple[float, float, float, float]:
         Refused: 400: it is none.
     """
     if not isinstance(value, list) or len(value) != 4:
-        raise Refused(400, "box: four numbers are needed", "body")
+        raise ApiError(400, "box: four numbers are needed", "body")
     if not all(isinstance(x, int | float) and not isinstance(x, bool) for x in value):
-        raise Refused(400, "box: four numbers are needed", "body")
+        raise ApiError(400, "box: four numbers are needed", "body")
     x0, y0, x1, y1 = (round(float(min(max(x, -1e7), 1e7)), 1) for x in value)
     return x0, y0, x1, y1
 
 
-def sign(call: Call) -> Json:
+def sign(call: ApiRequest) -> Json:
     """`POST /api/slides/{id}/sign`: the slide is done, and can't be changed any more.
 
     `version` is what the signer saw: a signature that is sent again is refused, since its own event
@@ -204,11 +204,11 @@ def sign(call: Call) -> Json:
     reason, comment = (text_of(call.body, key, LETTERS, "") for key in ("reason", "comment"))
     version = whole_of(call.body, "version")
     if not name:
-        raise Refused(400, "name: who signs?", "body")
+        raise ApiError(400, "name: who signs?", "body")
     _require_openness(view, version)
     call.desk.check_signer(call.person, call.body.get("password"), call.client)
     if left := obstacles(view, reason):
-        raise Refused(400, "; ".join(left), may_sign=left)
+        raise ApiError(400, "; ".join(left), may_sign=left)
     if comment and comment != view.reading.comment:
         call.desk.reviews.do(view, call.person, COMMENTED, {"text": comment}, version)
         view = call.view
@@ -220,10 +220,10 @@ def sign(call: Call) -> Json:
 def _require_openness(view: View, version: int) -> None:
     """Refuses a signature for a state that has been signed or re-opened since."""
     if view.locked:
-        raise Refused(423, "signed already, or not yours to sign; re-open it first", "signature")
+        raise ApiError(423, "signed already, or not yours to sign; re-open it first", "signature")
     later = {one.kind for one in view.events[max(0, version) :]}
     if later & {SIGNED, REOPENED, ADDED} or not 0 < version <= view.state.version:
-        raise Refused(
+        raise ApiError(
             409,
             "the slide was signed or re-opened since; look and sign again",
             "signature",
@@ -231,18 +231,18 @@ def _require_openness(view: View, version: int) -> None:
         )
 
 
-def reopen(call: Call) -> Json:
+def reopen(call: ApiRequest) -> Json:
     """`POST /api/slides/{id}/reopen`: a signed slide can be changed again, for a reason."""
     call.require(SIGN)
     view, reason = call.view, text_of(call.body, "reason", LETTERS)
     if not reason:
-        raise Refused(400, "reason: why is it opened again?", "body")
+        raise ApiError(400, "reason: why is it opened again?", "body")
     version = _version(call, view)
     call.desk.reviews.append(view, call.person, REOPENED, {"reason": reason}, version)
     return call.desk.reviews.news(view, call.person, version)
 
 
-def opened(call: Call) -> None:
+def opened(call: ApiRequest) -> None:
     """Notes that a person has a slide open; of two readers, whose reading it is."""
     view = call.view
     mine = any(one.kind == OPENED and one.actor == call.person.name for one in view.events)
@@ -252,7 +252,7 @@ def opened(call: Call) -> None:
     call.desk.reviews.append(view, call.person, OPENED, reader, view.state.version)
 
 
-def exported(call: Call) -> Response:
+def exported(call: ApiRequest) -> Response:
     """`GET /api/slides/{id}/export/{kind}`: a file made from the reviewed state."""
     view, kind = call.view, call.where["kind"]
     report = reviewed_report(view.slide.report, view.report, view.state, view.reading)
@@ -262,20 +262,20 @@ def exported(call: Call) -> Response:
     return Response(content, media_type=TYPES[kind], headers=headers)
 
 
-def _version(call: Call, view: View) -> int:
+def _version(call: ApiRequest, view: View) -> int:
     """The version that the page knows; the present one where it does not say."""
     if call.body.get("version") is None:
         return view.state.version
     version = whole_of(call.body, "version")
     if not 0 <= version <= view.state.version:
-        raise Refused(400, "version: there is none such yet", "body")
+        raise ApiError(400, "version: there is none such yet", "body")
     return version
 
 
 def _reclassified(view: View, payload: Mapping[str, Any]) -> Json | None:
     cells = payload.get("cells")
     if not isinstance(cells, dict) or not cells or len(cells) > CELLS_AT_ONCE:
-        raise Refused(400, "cells: which, and what is each?", "body")
+        raise ApiError(400, "cells: which, and what is each?", "body")
     _require_cells(view, cells)
     wanted = {}
     for cell_id, said in cells.items():
@@ -326,7 +326,7 @@ _PAYLOADS = {
 def _cell_list(view: View, payload: Mapping[str, Any]) -> list[str]:
     cells = payload.get("cells")
     if not isinstance(cells, list) or not cells or len(cells) > CELLS_AT_ONCE:
-        raise Refused(400, "cells: a list of cells is needed", "body")
+        raise ApiError(400, "cells: a list of cells is needed", "body")
     _require_cells(view, cells)
     return list(dict.fromkeys(cells))
 
@@ -335,9 +335,9 @@ def _require_cells(view: View, cells: Any) -> None:
     added = {cell.cell_id for cell in view.reading.added}
     for one in cells:
         if not isinstance(one, str) or (one not in view.slide.by_id and one not in added):
-            raise Refused(400, "cells: there is no such cell on this slide", "body")
+            raise ApiError(400, "cells: there is no such cell on this slide", "body")
 
 
 def _require_type(name: object) -> None:
     if name is not None and name not in NAMES:
-        raise Refused(400, f"to: one of {', '.join(NAMES)}", "body")
+        raise ApiError(400, f"to: one of {', '.join(NAMES)}", "body")

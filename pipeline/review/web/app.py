@@ -16,7 +16,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from leukodiff.core.errors import LeukodiffError
 from leukodiff.pipeline.runs.output import OutputError, log_error
 
-from ..service.errors import Refused
+from ..service.errors import ApiError
 from ..service.people import ANALYZE, ANYONE, LOOK, MANAGE, REVIEW, SIGN
 from . import (
     api_differences,
@@ -27,8 +27,8 @@ from . import (
     api_slides,
     pages,
 )
-from .access import Guard
-from .app_state import Desk
+from .access import AccessMiddleware
+from .app_state import ReviewApp
 from .endpoint import Function, answers, desk_of
 from .headers import SecurityHeaders
 from .json_http import refusal
@@ -37,7 +37,7 @@ from .stream import stream
 log = logging.getLogger("leukodiff")
 
 
-def make_app(desk: Desk) -> ASGIApp:
+def make_app(desk: ReviewApp) -> ASGIApp:
     """The whole application over a desk, which it opens at its start and closes at its end."""
 
     @asynccontextmanager
@@ -50,7 +50,7 @@ def make_app(desk: Desk) -> ASGIApp:
         routes=routes(),
         lifespan=lifespan,
         exception_handlers={
-            Refused: on_refused,
+            ApiError: on_refused,
             HTTPException: on_http,
             LeukodiffError: on_ours,
             Exception: on_bug,
@@ -63,7 +63,7 @@ def make_app(desk: Desk) -> ASGIApp:
         scope["app"] = app
         await guard(scope, receive, send)
 
-    guard = Guard(app, desk, on_refused)
+    guard = AccessMiddleware(app, desk, on_refused)
     return SecurityHeaders(with_app, desk.settings.scheme == "https")
 
 
@@ -128,13 +128,13 @@ def _post(path: str, function: Function, needs: str) -> Route:
 
 async def on_refused(request: Request, error: Exception) -> Response:
     """Says why, as a page where a browser goes to a page; records it where it may be an attack."""
-    assert isinstance(error, Refused)  # noqa: S101 - registered for it alone
+    assert isinstance(error, ApiError)  # noqa: S101 - registered for it alone
     person = request.scope.get("person", ANYONE)
     if error.what:
         where = f"{request.method} {request.url.path}"
         await run_in_threadpool(desk_of(request).refused, person, where, error)
     if wants_page(request):
-        title = "Not found" if error.status == 404 else "Refused"
+        title = "Not found" if error.status == 404 else "ApiError"
         return pages.page(request, "error.html", error.status, title=title, message=error.error)
     return refusal(error)
 
@@ -151,13 +151,13 @@ async def on_http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101 - registered for it alone
     what = "address" if error.status_code in (404, 405) else "request"
     line = {404: "there is no such page", 405: "not used here"}.get(error.status_code, error.detail)
-    return await on_refused(request, Refused(error.status_code, line, what))
+    return await on_refused(request, ApiError(error.status_code, line, what))
 
 
 async def on_ours(request: Request, error: Exception) -> Response:
     """The record or a file can't be read or written: nothing was kept of what was asked."""
     log.error("%s %s: %s", request.method, request.url.path, error)
-    return await on_refused(request, Refused(503, str(error)))
+    return await on_refused(request, ApiError(503, str(error)))
 
 
 async def on_bug(request: Request, error: Exception) -> Response:
@@ -167,4 +167,4 @@ async def on_bug(request: Request, error: Exception) -> Response:
         log_error(desk_of(request).settings.out, f"{request.method} {request.url.path}", error)
     except OutputError:
         log.error("errors.log can't be written")
-    return refusal(Refused(500, "an error in leukodiff; errors.log has it"))
+    return refusal(ApiError(500, "an error in leukodiff; errors.log has it"))

@@ -19,9 +19,9 @@ from leukodiff.pipeline.analysis.models import NamesCells
 from leukodiff.pipeline.runs.output import prepare, writing
 
 from ..record import LockedOut, Record
-from ..service.caches import Bytes, Images
-from ..service.cell_classifier import Namer
-from ..service.errors import Refused, Tally, shortened
+from ..service.caches import ByteCache, ImagePool
+from ..service.cell_classifier import CellClassifier
+from ..service.errors import ApiError, Tally, shortened
 from ..service.jobs import Job, Queue
 from ..service.people import Person
 from ..service.pictures import Pictures, prune
@@ -42,7 +42,7 @@ LoadClassifier = Callable[[], NamesCells]
 
 
 @dataclass
-class Desk:
+class ReviewApp:
     """What a review works with. `open` makes it, `close` ends what runs.
 
     `load_classifier` gives the classifier that names added cells.
@@ -63,12 +63,12 @@ class Desk:
         self.secret = kept_secret(settings.hidden / "secret")
         self.shelf = Shelf(settings.out)
         self.reviews = Reviews(self.record, self.shelf, settings.readers)
-        images = Images(limits.images_bytes)
+        images = ImagePool(limits.images_bytes)
         crops = settings.hidden / "crops"
-        self.pictures = Pictures(images, Bytes(limits.tiles_bytes), crops)
+        self.pictures = Pictures(images, ByteCache(limits.tiles_bytes), crops)
         self.references = References(settings.reference_folder)
-        self.tiles = Tiles(images, Bytes(limits.tiles_bytes))
-        self.namer = Namer(self.load_classifier, images)
+        self.tiles = Tiles(images, ByteCache(limits.tiles_bytes))
+        self.namer = CellClassifier(self.load_classifier, images)
         order = {
             "detector": str(settings.detector or ""),
             "classifier": str(settings.classifier or ""),
@@ -141,7 +141,7 @@ class Desk:
             name, value, path="/", secure=is_tls, httponly=True, samesite="strict", max_age=age
         )
 
-    def refused(self, person: Person, where: str, error: Refused) -> None:
+    def refused(self, person: Person, where: str, error: ApiError) -> None:
         """Records a refusal, a few of each kind at a time."""
         skipped = self.tally.admits(error.what)
         if skipped is None:
@@ -162,13 +162,13 @@ class Desk:
         if self.settings.is_local:
             return
         if not isinstance(password, str) or not password:
-            raise Refused(403, "password: a signature needs it", "signature")
+            raise ApiError(403, "password: a signature needs it", "signature")
         try:
             right = self.record.people.check_password(person.name, password, client, is_login=False)
         except LockedOut as error:
-            raise Refused(403, str(error), "signature") from error
+            raise ApiError(403, str(error), "signature") from error
         if right is None:
-            raise Refused(403, "that is not your password", "signature")
+            raise ApiError(403, "that is not your password", "signature")
 
     def _made(self, *parts: str) -> str:
         return hmac.new(self.secret, "\n".join(parts).encode(), sha256).hexdigest()

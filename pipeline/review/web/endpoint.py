@@ -8,23 +8,23 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
-from ..service.errors import Refused
+from ..service.errors import ApiError
 from ..service.people import Person
 from ..service.views import View
-from .app_state import Desk
-from .json_http import Answer, body_of
+from .app_state import ReviewApp
+from .json_http import JsonResponse, body_of
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 
 
 @dataclass(frozen=True)
-class Call:
+class ApiRequest:
     """A request to one of our functions. `where` has the address's parts, `asked` its query.
 
     `client` is the address that it came from.
     """
 
-    desk: Desk
+    desk: ReviewApp
     person: Person
     where: Mapping[str, str]
     asked: Mapping[str, str]
@@ -39,7 +39,7 @@ class Call:
             Refused: 403.
         """
         if not self.person.may(what):
-            raise Refused(
+            raise ApiError(
                 403, f"your role ({self.person.role or 'none'}) does not allow this", "role"
             )
 
@@ -60,26 +60,26 @@ class Call:
         """
         text = self.asked.get(name, str(default))
         if not text.isdecimal() or not text.isascii() or len(text) > 15:
-            raise Refused(400, f"{name}: a whole number is needed", "address")
+            raise ApiError(400, f"{name}: a whole number is needed", "address")
         return min(max(int(text), low), high)
 
 
-Function = Callable[[Call], Any]
+Function = Callable[[ApiRequest], Any]
 
 
-def desk_of(request: Request) -> Desk:
+def desk_of(request: Request) -> ReviewApp:
     """The desk of the application that a request goes to."""
     desk = request.app.state.desk
-    assert isinstance(desk, Desk)  # noqa: S101 - the application sets it
+    assert isinstance(desk, ReviewApp)  # noqa: S101 - the application sets it
     return desk
 
 
-def call_of(request: Request, body: Mapping[str, Any]) -> Call:
+def call_of(request: Request, body: Mapping[str, Any]) -> ApiRequest:
     """A request as our functions take it."""
     person: Person = request.scope["person"]
     where, asked = request.path_params, dict(request.query_params)
     client = client_of(request)
-    return Call(desk_of(request), person, where, asked, dict(request.headers), client, body)
+    return ApiRequest(desk_of(request), person, where, asked, dict(request.headers), client, body)
 
 
 def client_of(request: Request) -> str:
@@ -96,16 +96,16 @@ def answers(function: Function, needs: str) -> Endpoint:
     async def endpoint(request: Request) -> Response:
         person: Person = request.scope["person"]
         if not person.may(needs):
-            raise Refused(403, f"your role ({person.role or 'none'}) does not allow this", "role")
+            raise ApiError(403, f"your role ({person.role or 'none'}) does not allow this", "role")
         body: Mapping[str, Any] = {}
         if request.method == "POST":
             body = await body_of(request, desk_of(request).settings.limits.json_depth)
         made = await run_in_threadpool(_answered, function, call_of(request, body))
-        return made if isinstance(made, Response) else Answer(made)
+        return made if isinstance(made, Response) else JsonResponse(made)
 
     return endpoint
 
 
-def _answered(function: Function, call: Call) -> Any:
+def _answered(function: Function, call: ApiRequest) -> Any:
     made = function(call)
-    return made if isinstance(made, Response) else Answer(made)
+    return made if isinstance(made, Response) else JsonResponse(made)

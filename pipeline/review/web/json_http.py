@@ -8,7 +8,7 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
-from ..service.errors import Refused
+from ..service.errors import ApiError
 
 Json = dict[str, Any]
 
@@ -16,7 +16,7 @@ _STRINGS = re.compile(rb'"(?:[^"\\\\]|\\\\.)*"', re.DOTALL)
 _BRACKETS = re.compile(rb"[\[\]{}]")
 
 
-class Answer(Response):
+class JsonResponse(Response):
     """JSON without spaces."""
 
     media_type = "application/json"
@@ -26,9 +26,9 @@ class Answer(Response):
         return json.dumps(content, separators=(",", ":"), allow_nan=False).encode()
 
 
-def refusal(error: Refused) -> Response:
+def refusal(error: ApiError) -> Response:
     """A refusal as the page gets it."""
-    return Answer(error.body, status_code=error.status)
+    return JsonResponse(error.body, status_code=error.status)
 
 
 async def body_of(request: Request, depth: int) -> Json:
@@ -42,7 +42,7 @@ async def body_of(request: Request, depth: int) -> Json:
     if not data and kind in ("", "application/json"):
         return {}
     if kind != "application/json":
-        raise Refused(415, "send JSON (Content-Type: application/json)", "type")
+        raise ApiError(415, "send JSON (Content-Type: application/json)", "type")
     return parsed(data, depth)
 
 
@@ -53,13 +53,13 @@ def parsed(data: bytes, depth: int) -> Json:
         Refused: 400 not an object of JSON, or too deep.
     """
     if deepest(data) > depth:
-        raise Refused(400, "the JSON is nested too deep", "body")
+        raise ApiError(400, "the JSON is nested too deep", "body")
     try:
         found = json.loads(data, parse_constant=_no_constant)
     except (ValueError, RecursionError) as error:
-        raise Refused(400, "not JSON", "body") from error
+        raise ApiError(400, "not JSON", "body") from error
     if not isinstance(found, dict):
-        raise Refused(400, "send a JSON object", "body")
+        raise ApiError(400, "send a JSON object", "body")
     return found
 
 
@@ -84,12 +84,12 @@ def text_of(body: Mapping[str, Any], name: str, most: int, default: str | None =
     """
     found = body.get(name, default)
     if not isinstance(found, str):
-        raise Refused(400, f"{name}: a text is needed", "body")
+        raise ApiError(400, f"{name}: a text is needed", "body")
     found = found.strip()
     if len(found) > most:
-        raise Refused(400, f"{name}: at most {most} letters", "body")
+        raise ApiError(400, f"{name}: at most {most} letters", "body")
     if "\0" in found or any(0xD800 <= ord(one) <= 0xDFFF for one in found):
-        raise Refused(400, f"{name}: has letters that can't be stored", "body")
+        raise ApiError(400, f"{name}: has letters that can't be stored", "body")
     return found
 
 
@@ -101,5 +101,5 @@ def whole_of(body: Mapping[str, Any], name: str) -> int:
     """
     found = body.get(name)
     if not isinstance(found, int) or isinstance(found, bool) or abs(found) > 2**53:
-        raise Refused(400, f"{name}: a whole number is needed", "body")
+        raise ApiError(400, f"{name}: a whole number is needed", "body")
     return found

@@ -24,13 +24,13 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from ..record import LockedOut
-from ..service.errors import Refused
+from ..service.errors import ApiError
 from ..service.people import ANYONE, LOOK, MANAGE, REVIEW, Person
 from ..service.reviewed_report import export, reviewed_report
 from .access import NEXT_LETTERS
 from .api_slides import exported, opened
-from .app_state import Desk
-from .endpoint import Call, call_of, client_of, desk_of
+from .app_state import ReviewApp
+from .endpoint import ApiRequest, call_of, client_of, desk_of
 from .headers import REPORT_POLICY
 
 HERE = Path(__file__).parent
@@ -119,12 +119,12 @@ async def password(request: Request) -> Response:
 
 def _logged_in(request: Request, needs: str) -> None:
     if desk_of(request).settings.is_local:
-        raise Refused(404, "nobody logs in here: this review is opened on its own computer alone")
+        raise ApiError(404, "nobody logs in here: this review is opened on its own computer alone")
     if not request.scope["person"].may(needs):
-        raise Refused(403, "your role does not allow this", "role")
+        raise ApiError(403, "your role does not allow this", "role")
 
 
-def _opened(call: Call) -> str:
+def _opened(call: ApiRequest) -> str:
     if call.person.may(REVIEW):
         opened(call)
     return call.view.slide.slide_id
@@ -135,7 +135,7 @@ async def report(request: Request) -> Response:
     return await run_in_threadpool(_report, call_of(request, {}))
 
 
-def _report(call: Call) -> Response:
+def _report(call: ApiRequest) -> Response:
     view = call.view
     made = reviewed_report(view.slide.report, view.report, view.state, view.reading)
     _, content = export("html", view.slide, made, call.desk.pictures)
@@ -176,11 +176,11 @@ async def login(request: Request) -> Response:
     """`POST /login`: name and password for a session."""
     desk = desk_of(request)
     if desk.settings.is_local:
-        raise Refused(404, "no login is needed here")
+        raise ApiError(404, "no login is needed here")
     said = await form_of(request)
     where = next_of(said.get("next", "/"))
     if not desk.is_visit_csrf(request.cookies.get(VISIT, ""), said.get("csrf", "")):
-        forged = Refused(403, "a login form without its token", "csrf")
+        forged = ApiError(403, "a login form without its token", "csrf")
         await run_in_threadpool(desk.refused, ANYONE, "POST /login", forged)
         return login_form(request, where, "The page was too old; please try again.", 403)
     name, password = said.get("name", "")[:LETTERS], said.get("password", "")
@@ -196,7 +196,7 @@ async def login(request: Request) -> Response:
     return answer
 
 
-def _session(desk: Desk, name: str, password: str, client: str) -> str | None:
+def _session(desk: ReviewApp, name: str, password: str, client: str) -> str | None:
     people = desk.record.people
     user = people.check_password(name, password, client)
     return people.create_session(user) if user else None
@@ -210,7 +210,7 @@ async def logout(request: Request) -> Response:
     if desk.settings.is_local or person == ANYONE:
         return RedirectResponse("/", status_code=303)
     if not desk.is_csrf(request, token):
-        raise Refused(403, "the page is too old; load it again", "csrf")
+        raise ApiError(403, "the page is too old; load it again", "csrf")
     await run_in_threadpool(desk.record.people.end_session, request.scope["session"])
     answer = RedirectResponse("/login", status_code=303)
     answer.delete_cookie(desk.cookie, path="/")
@@ -225,8 +225,8 @@ async def form_of(request: Request) -> dict[str, str]:
     """
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != "application/x-www-form-urlencoded":
-        raise Refused(415, "send a form", "type")
+        raise ApiError(415, "send a form", "type")
     if len(await request.body()) > FORM_BYTES:
-        raise Refused(413, "too long a form", "size")
+        raise ApiError(413, "too long a form", "size")
     form = await request.form(max_fields=10)
     return {key: one for key, one in form.items() if isinstance(one, str)}

@@ -13,7 +13,7 @@ from leukodiff.pipeline.analysis.models import NamesCells
 from ..record import ADMINISTRATOR, Record
 from ..service.settings import ReviewSettings
 from .app import make_app
-from .app_state import Desk
+from .app_state import ReviewApp
 
 GRACE = 5
 """Seconds that open connections are given when the server is stopped."""
@@ -22,7 +22,7 @@ WAITING = 128
 """Connections that may wait to be taken."""
 
 
-def open_desk(settings: ReviewSettings, record: Record | None = None) -> Desk:
+def open_desk(settings: ReviewSettings, record: Record | None = None) -> ReviewApp:
     """The desk of a review.
 
     Raises:
@@ -34,7 +34,7 @@ def open_desk(settings: ReviewSettings, record: Record | None = None) -> Desk:
     record = record or Record(settings.record_url)
     if not settings.is_local:
         require_users(record)
-    return Desk(settings, record, _loader(settings))
+    return ReviewApp(settings, record, _loader(settings))
 
 
 def require_users(record: Record) -> None:
@@ -83,7 +83,7 @@ def serve(settings: ReviewSettings, say: Callable[[str], None]) -> None:
 class _Server(uvicorn.Server):
     """A server that tells the streams to end before it waits for them."""
 
-    def __init__(self, config: uvicorn.Config, desk: Desk) -> None:
+    def __init__(self, config: uvicorn.Config, desk: ReviewApp) -> None:
         super().__init__(config)
         self._desk = desk
 

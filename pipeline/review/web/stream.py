@@ -8,11 +8,11 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
-from ..service.errors import Refused
+from ..service.errors import ApiError
 from ..service.people import LOOK
 from ..service.serializers import Json
 from ..service.views import feed_json
-from .endpoint import Call, call_of, desk_of
+from .endpoint import ApiRequest, call_of, desk_of
 
 EVERY = 0.5
 """Seconds between looks at the record: another process may write to it, too."""
@@ -25,15 +25,15 @@ async def stream(request: Request) -> Response:
     """`GET /api/slides/{id}/stream?after=VERSION`: what GET events answers, as it comes."""
     call = call_of(request, {})
     if not call.person.may(LOOK):
-        raise Refused(403, "your role does not allow this", "role")
+        raise ApiError(403, "your role does not allow this", "role")
     version = call.number("after", 0, 0, 2**31)
     await run_in_threadpool(lambda: call.view)  # there is such a slide
     if not desk_of(request).streams.acquire(blocking=False):
-        raise Refused(409, "too many pages listen; ask by GET events")
+        raise ApiError(409, "too many pages listen; ask by GET events")
     return StreamingResponse(_told(call, version, request), media_type="text/event-stream")
 
 
-async def _told(call: Call, version: int, request: Request) -> AsyncIterator[bytes]:
+async def _told(call: ApiRequest, version: int, request: Request) -> AsyncIterator[bytes]:
     silent = 0.0
     try:
         yield b"retry: 2000\n\n"
@@ -53,5 +53,5 @@ async def _told(call: Call, version: int, request: Request) -> AsyncIterator[byt
         call.desk.streams.release()
 
 
-def _news(call: Call, version: int) -> Json:
+def _news(call: ApiRequest, version: int) -> Json:
     return feed_json(call.view, call.person, version)

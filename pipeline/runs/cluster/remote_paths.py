@@ -9,7 +9,7 @@ from typing import Any, cast
 from leukodiff.core.errors import InputError
 from leukodiff.pipeline.slides.discover import Field, Slide
 
-from ..observer import NOBODY, Keeper, Step
+from ..observer import NULL_OBSERVER, RunObserver, Step
 from ..output import OutputError
 
 MIRAX = ".mrxs"
@@ -65,7 +65,7 @@ def stepping(step: Step) -> Any:
     return Callback(hooks={"step": lambda *_, **__: step()})
 
 
-def fetched(slide: Slide, into: Path, keeper: Keeper = NOBODY) -> Slide:
+def fetched(slide: Slide, into: Path, keeper: RunObserver = NULL_OBSERVER) -> Slide:
     """The slide with its files copied here, where they lie in an object store.
 
     What is known to hang (`keeper.troubles`) is not fetched.
@@ -79,7 +79,7 @@ def fetched(slide: Slide, into: Path, keeper: Keeper = NOBODY) -> Slide:
     return replace(slide, fields=tuple(_kept(slide, one, into, keeper) for one in slide.fields))
 
 
-def _kept(slide: Slide, field: Field, into: Path, keeper: Keeper) -> Field:
+def _kept(slide: Slide, field: Field, into: Path, keeper: RunObserver) -> Field:
     if (slide.slide_id, field.field_id) in keeper.troubles:
         return replace(field, origin=str(field.path))
     with keeper.under_way(slide.slide_id, field.field_id) as step:

@@ -18,22 +18,22 @@ from leukodiff.runtime.metadata import metadata_path
 from ..crash_log import named, no_answer
 from ..failures import FAILED_SLIDES
 from ..lock import held
-from ..observer import NOBODY, Keeper
+from ..observer import NULL_OBSERVER, RunObserver
 from ..outcomes import failed_slide
 from ..output import ERROR_LOG, SlideFolder, writing
 from ..progress import SCAN_STEPS, OnProgress
 from ..resume import Plan, given_up, plan
-from ..run import RUN, Run, how_made
+from ..run import RUN, Run, slide_spec
 from ..settings import AnalyzeSettings
-from ..signals import undisturbed
+from ..signals import defer_signals
 from ..summary import RunSummary
 from .connect import connected
 from .remote_paths import at
 from .scheduler import Crew, GivenUp, Work
 from .settings import ClusterSettings
-from .stores import Depot, Record, depot
-from .watchdog import Hung
-from .worker import Made, Orders
+from .stores import OutputStore, Record, depot
+from .watchdog import TimedOut
+from .worker import Made, WorkerConfig
 
 log = logging.getLogger("leukodiff")
 
@@ -49,7 +49,7 @@ def analyze_on_cluster(
     settings: AnalyzeSettings | None = None,
     on_progress: OnProgress | None = None,
     cluster: ClusterSettings | None = None,
-    keeper: Keeper = NOBODY,
+    keeper: RunObserver = NULL_OBSERVER,
 ) -> RunSummary:
     """As `analyze`, on the nodes of a Ray cluster; inputs and output may be URLs (`s3://...`).
 
@@ -77,34 +77,34 @@ def analyze_on_cluster(
             with run.going():
                 run.work(to_do, on_progress)
         finally:
-            with undisturbed():
+            with defer_signals():
                 run.close()
     assert run.summary is not None  # noqa: S101  # `going` has set it
     return replace(run.summary, out=place)
 
 
 @contextmanager
-def prepared(goes_to: Depot) -> Iterator[None]:
+def prepared(goes_to: OutputStore) -> Iterator[None]:
     """The output, ready to be written to; nothing but results is left there afterwards."""
     try:
         goes_to.prepare()
         with held(goes_to.tables):
             yield
     finally:
-        with undisturbed():
+        with defer_signals():
             goes_to.tidy()
 
 
 def orders_for(
-    settings: AnalyzeSettings, cluster: ClusterSettings, depot: Depot, models: Models
-) -> Orders:
+    settings: AnalyzeSettings, cluster: ClusterSettings, depot: OutputStore, models: Models
+) -> WorkerConfig:
     """What the workers of a run are told.
 
     Raises:
         ModelFileError: a model file can't be read.
     """
     chosen = {"detector": settings.detector, "classifier": settings.classifier}
-    return Orders(
+    return WorkerConfig(
         settings=settings,
         out=depot.out,
         mark=depot.mark,
@@ -126,8 +126,8 @@ def _model_files(path: Path) -> Mapping[str, bytes]:
 class ClusterRun(Run):
     """One run on a cluster; `out` is the folder here where its tables are made."""
 
-    depot: Depot = field(kw_only=True)
-    orders: Orders = field(kw_only=True)
+    depot: OutputStore = field(kw_only=True)
+    orders: WorkerConfig = field(kw_only=True)
 
     def __post_init__(self) -> None:
         self._crew = Crew(self.orders, self.orders.threads)
@@ -147,7 +147,7 @@ class ClusterRun(Run):
         """The workers read the files of what stands: the plan is made anew with what they say."""
         answers, asked = _Answers(), True
         while asked:
-            making = how_made(self.settings, self.models)
+            making = slide_spec(self.settings, self.models)
             found = plan(self.slides, self.out, making, self.settings, self.keeper, answers.is_same)
             asked = bool(answers.open)
             self._answer(answers)
@@ -157,7 +157,7 @@ class ClusterRun(Run):
         asked = [Work("is_same", one) for one in answers.taken()]
         for work, same in self._crew.each(asked, more=True):
             slide, made_of = work.args
-            if isinstance(same, Hung):
+            if isinstance(same, TimedOut):
                 trouble = {(slide.slide_id, ""): self._told_of(slide, same)}
                 known = {**self.keeper.troubles, **trouble}
                 self.keeper = replace(self.keeper, troubles=known)
@@ -175,7 +175,7 @@ class ClusterRun(Run):
         try:
             self._work(slides, on_progress)
         except KeyboardInterrupt:
-            with undisturbed():
+            with defer_signals():
                 self._stop()
             raise
 
@@ -197,18 +197,18 @@ class ClusterRun(Run):
         slide = work.args[0]
         if work.method == "try_out":
             return self._tried_out(slide, came)
-        if isinstance(came, Hung):
+        if isinstance(came, TimedOut):
             return self._without(work, came)
         if isinstance(came, GivenUp) and came.died and len(slide.fields) > 1:
             return self._who_was_it(work, came)
         return slide, came
 
-    def _without(self, work: Work, hung: Hung) -> tuple[Slide, Made] | None:
+    def _without(self, work: Work, hung: TimedOut) -> tuple[Slide, Made] | None:
         """Has a slide done without the field that hung; where it did itself, it has failed."""
         slide, record, before = work.args
         reason = self._told_of(slide, hung)
         if not hung.field_id:
-            made = Made(given_up(slide, reason, how_made(self.settings, self.models)), "no node")
+            made = Made(given_up(slide, reason, slide_spec(self.settings, self.models)), "no node")
             return slide, made
         self._crew.add(Work("analyze", (slide, record, {**before, hung.field_id: reason})))
         return None
@@ -232,8 +232,8 @@ class ClusterRun(Run):
     def _tried_out(self, slide: Slide, came: Any) -> tuple[Slide, GivenUp] | None:
         """Takes note of a field; after the last the slide is done without those to blame."""
         search, field_id = self._searches[slide.slide_id], slide.fields[0].field_id
-        if isinstance(came, Hung):
-            search.blamed[field_id] = self._told_of(slide, Hung(field_id))
+        if isinstance(came, TimedOut):
+            search.blamed[field_id] = self._told_of(slide, TimedOut(field_id))
         elif isinstance(came, GivenUp) and came.died:
             search.blamed[field_id] = came.reason
             what = named((slide.slide_id, field_id))
@@ -248,7 +248,7 @@ class ClusterRun(Run):
         self._crew.add(Work("analyze", (search.slide, search.record, troubles)))
         return None
 
-    def _told_of(self, slide: Slide, hung: Hung) -> str:
+    def _told_of(self, slide: Slide, hung: TimedOut) -> str:
         """Tells a person what hung; the reason why it has failed."""
         reason = no_answer(self.orders.limit_s)
         what = named((slide.slide_id, hung.field_id))

@@ -15,9 +15,9 @@ from leukodiff.core.errors import InputError, LeukodiffError
 from leukodiff.pipeline.report.report import one_line
 from leukodiff.pipeline.slides.discover import Field
 
-from .shared_scan import Helper
-from .watchdog import Hung
-from .worker import Orders, Worker
+from .shared_scan import RemoteHelper
+from .watchdog import TimedOut
+from .worker import Worker, WorkerConfig
 
 log = logging.getLogger("leukodiff")
 
@@ -64,11 +64,11 @@ def hire(orders: Any, cpus: int) -> Any:
     return ray.remote(**needs)(Worker).remote(orders)
 
 
-def recruiter(orders: Orders, of: Field) -> Callable[[], Sequence[Helper]]:
+def helper_factory(orders: WorkerConfig, of: Field) -> Callable[[], Sequence[RemoteHelper]]:
     """What asks in as many helpers with a scan as there are cores idle."""
     told: list[Any] = []
 
-    def recruit() -> Sequence[Helper]:
+    def recruit() -> Sequence[RemoteHelper]:
         idle = int(_of_ray("available_resources").get("CPU", 0))
         if idle and not told:
             told.append(ray.put(orders))
@@ -77,11 +77,11 @@ def recruiter(orders: Orders, of: Field) -> Callable[[], Sequence[Helper]]:
     return recruit
 
 
-def _helper(worker: Any, of: Field) -> Helper:
+def _helper(worker: Any, of: Field) -> RemoteHelper:
     def call(do: bytes, items: Sequence[Any]) -> Future[list[Any]]:
         return cast("Future[list[Any]]", worker.region.remote(of, do, items).future())
 
-    return Helper(call, worker.ready.remote().future(), partial(let_go, [worker]))
+    return RemoteHelper(call, worker.ready.remote().future(), partial(let_go, [worker]))
 
 
 def _of_ray(name: str) -> Any:
@@ -129,7 +129,7 @@ class Crew:
     `unfit`: those that could not start; they keep their place, lest Ray send the next one there.
     """
 
-    orders: Orders
+    orders: WorkerConfig
     cpus: int
     coming: dict[Any, Any] = field(default_factory=dict)
     idle: list[Any] = field(default_factory=list)
@@ -145,7 +145,7 @@ class Crew:
         """What comes of each piece of work, or `GivenUp`, in the order in which they end.
 
         A piece whose worker dies with it is done by another; one whose worker hangs comes back as
-        `Hung`, and the worker is let go. `more`: other work is to follow.
+        `TimedOut`, and the worker is let go. `more`: other work is to follow.
 
         Raises:
             LeukodiffError: no node is fit for the run.
@@ -243,7 +243,7 @@ class Crew:
             work.deaths += 1
             yield from self._again(work, error)
         else:
-            if isinstance(result, Hung):
+            if isinstance(result, TimedOut):
                 let_go([worker])
             else:
                 self.idle.append(worker)

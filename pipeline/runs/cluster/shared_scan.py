@@ -64,7 +64,7 @@ class _Unpacker(pickle.Unpickler):
 
 
 @dataclass(eq=False)
-class Helper:
+class RemoteHelper:
     """A worker that looks at regions of one scan. `call` gives the future of a packed piece."""
 
     call: Callable[[bytes, Sequence[Any]], Future[list[Any]]]
@@ -74,11 +74,11 @@ class Helper:
 
 
 @dataclass
-class Helpers:
+class RemoteHelpers:
     """Those who help with one scan. `recruit` gives as many as there is room for just now."""
 
-    recruit: Callable[[], Sequence[Helper]]
-    _all: list[Helper] = field(default_factory=list)
+    recruit: Callable[[], Sequence[RemoteHelper]]
+    _all: list[RemoteHelper] = field(default_factory=list)
     _asked: float = -RECRUIT_S
 
     def look_for_more(self) -> None:
@@ -91,14 +91,14 @@ class Helpers:
         """What ends when one more of them is ready."""
         return [one.ready for one in self._all if not one.ready.done()]
 
-    def idle(self) -> Iterator[Helper]:
+    def idle(self) -> Iterator[RemoteHelper]:
         """Those who have room for a call, the idlest first; who could not start is sent home."""
         for one in [one for one in self._all if one.ready.done() and one.ready.exception()]:
             self.lose(one)
         ready = [one for one in self._all if one.ready.done() and one.busy < EACH]
         yield from sorted(ready, key=lambda one: one.busy)
 
-    def lose(self, helper: Helper) -> None:
+    def lose(self, helper: RemoteHelper) -> None:
         """Does without one from now on."""
         if helper in self._all:
             self._all.remove(helper)
@@ -118,7 +118,7 @@ class SharingWorkers(Workers):
     for so long helps no more.
     """
 
-    helpers: Helpers
+    helpers: RemoteHelpers
     share_from: int
     patience_s: float = inf
 
@@ -143,7 +143,7 @@ class _Chunk:
 
     index: int
     items: Sequence[Any]
-    helper: Helper | None = None
+    helper: RemoteHelper | None = None
     since: float = 0.0
 
 

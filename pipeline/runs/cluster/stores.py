@@ -33,7 +33,7 @@ def _mark(out: Path) -> Path:
     return out / f"{MARK}{uuid4().hex[:8]}"
 
 
-class Depot(ABC):
+class OutputStore(ABC):
     """A run's output, at `out`.
 
     `tables`: a folder here that holds the run's own files and the slides' records. `mark`: a file
@@ -91,7 +91,7 @@ class Depot(ABC):
             self._take(slide_id, made, step)
 
 
-class FolderDepot(Depot):
+class FolderDepot(OutputStore):
     """A folder that all nodes see under the same name."""
 
     def __init__(self, out: Path) -> None:
@@ -137,7 +137,7 @@ class FolderDepot(Depot):
             left.unlink(missing_ok=True)
 
 
-class StoreDepot(Depot):
+class StoreDepot(OutputStore):
     """An object store: it renames no folder, so a slide's record comes last and makes it whole."""
 
     def __init__(self, out: Path) -> None:
@@ -223,6 +223,6 @@ class StoreDepot(Depot):
                 (self.tables / name).write_bytes(found)
 
 
-def depot(out: Path) -> Depot:
+def depot(out: Path) -> OutputStore:
     """The depot at a place."""
     return StoreDepot(out) if is_remote(out) else FolderDepot(out)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from threading import Lock, Thread
 from typing import TypeVar
 
-from ..child import Telling, Words
+from ..child import ProgressPipe, Words
 from ..crash_log import UnderWay
 
 Result = TypeVar("Result")
@@ -17,14 +17,14 @@ HEARTBEAT_S = 1.0
 
 
 @dataclass(frozen=True)
-class Hung:
+class TimedOut:
     """A worker does not get on with a field, or (empty) the slide itself: it is to be ended."""
 
     field_id: str
 
 
 @dataclass
-class Patience:
+class Watchdog:
     """What the threads of a worker are busy with, none of it for more than `limit_s` seconds.
 
     `clock` gives the time in seconds, from whenever it counts.
@@ -36,15 +36,15 @@ class Patience:
     _lock: Lock = field(default_factory=Lock)
 
     def __post_init__(self) -> None:
-        self.telling = Telling(self._hear)
+        self.telling = ProgressPipe(self._hear)
 
-    def wait_for(self, do: Callable[[], Result]) -> Result | Hung:
+    def wait_for(self, do: Callable[[], Result]) -> Result | TimedOut:
         """What `do` makes; it is left alone in a thread of its own where it does not get on."""
         ended = _begun(do)
         while not ended.done():
             wait([ended], self._until_due())
             if (late := self._late()) is not None and not ended.done():
-                return Hung(late)
+                return TimedOut(late)
         return ended.result()
 
     def _hear(self, words: Words) -> None:

@@ -19,17 +19,17 @@ from leukodiff.pipeline.report.report import FAILED, ModelUsed
 from leukodiff.pipeline.slides import Scan, open_scan
 from leukodiff.pipeline.slides.discover import Field, Slide, is_made_of
 
-from ..observer import Keeper
+from ..observer import RunObserver
 from ..outcomes import SlideOutcome
 from ..output import ERROR_LOG, RECORD, SlideFolder
-from ..run import how_made
+from ..run import slide_spec
 from ..settings import AnalyzeSettings
 from ..slide_job import SlideJob
 from .remote_paths import fetched
 from .scratch import Scratch
-from .shared_scan import Helpers, SharingWorkers, unpacked
+from .shared_scan import RemoteHelpers, SharingWorkers, unpacked
 from .stores import Record, depot
-from .watchdog import Hung, Patience
+from .watchdog import TimedOut, Watchdog
 
 
 def node_name() -> str:
@@ -41,7 +41,7 @@ def node_name() -> str:
 
 
 @dataclass(frozen=True)
-class Orders:
+class WorkerConfig:
     """What every worker of a run is told.
 
     `out`: where results go, `mark`: a file that stands there. `models` and `how_read`: those that
@@ -79,13 +79,13 @@ class Made:
 class Worker:
     """Runs in a process of its own. Its methods are called one at a time, but for `stop`.
 
-    One that answers `Hung` is to be ended.
+    One that answers `TimedOut` is to be ended.
     """
 
-    def __init__(self, orders: Orders) -> None:
+    def __init__(self, orders: WorkerConfig) -> None:
         self._orders = orders
         self._scan: Scan | None = None
-        self._patience = Patience(orders.limit_s)
+        self._patience = Watchdog(orders.limit_s)
         self._bringing = Lock()
 
     def ready(self) -> None:
@@ -116,10 +116,10 @@ class Worker:
         self._models = self._loaded()
         if (self._models.used, self._models.how_read) != (orders.models, orders.how_read):
             raise InputError(f"node {here} has other models: install the same on all nodes")
-        self._making = how_made(orders.settings, self._models)
+        self._making = slide_spec(orders.settings, self._models)
         self._depot = depot(orders.out)
 
-    def is_same(self, slide: Slide, made_of: Sequence[Sequence[str]] | None) -> bool | Hung:
+    def is_same(self, slide: Slide, made_of: Sequence[Sequence[str]] | None) -> bool | TimedOut:
         """Whether a slide's files are those told: name and checksum of each."""
 
         def compare() -> bool:
@@ -130,7 +130,7 @@ class Worker:
 
     def analyze(
         self, slide: Slide, replaces: Record | None, troubles: Mapping[str, str]
-    ) -> Made | Hung:
+    ) -> Made | TimedOut:
         """Makes a slide's folder here and brings it where it belongs.
 
         Fields that are `troubles` are not touched: they have failed, with the reason.
@@ -140,15 +140,15 @@ class Worker:
             InputError: the slide can't be fetched.
         """
         known = {(slide.slide_id, field_id): reason for field_id, reason in troubles.items()}
-        keeper = Keeper(under_way=self._patience.telling.under_way, troubles=known)
+        keeper = RunObserver(under_way=self._patience.telling.under_way, troubles=known)
         made = self._patience.wait_for(lambda: self._brought(slide, replaces, keeper))
-        if isinstance(made, Hung):
+        if isinstance(made, TimedOut):
             self._bringing.acquire(blocking=False)  # should it wake up, it brings nothing
         return made
 
-    def try_out(self, slide: Slide) -> Hung | None:
+    def try_out(self, slide: Slide) -> TimedOut | None:
         """Does a slide of one field, only to see what becomes of the worker that does it."""
-        keeper = Keeper(under_way=self._patience.telling.under_way)
+        keeper = RunObserver(under_way=self._patience.telling.under_way)
 
         def do() -> None:
             with self._made(slide, keeper):
@@ -156,7 +156,7 @@ class Worker:
 
         return self._patience.wait_for(do)
 
-    def _brought(self, slide: Slide, replaces: Record | None, keeper: Keeper) -> Made:
+    def _brought(self, slide: Slide, replaces: Record | None, keeper: RunObserver) -> Made:
         with self._made(slide, keeper) as (outcome, folder):
             log = folder.out / ERROR_LOG
             told = log.read_text(encoding="utf-8") if log.exists() else ""
@@ -168,7 +168,9 @@ class Worker:
             return Made(outcome, node_name(), record, told)
 
     @contextmanager
-    def _made(self, slide: Slide, keeper: Keeper) -> Iterator[tuple[SlideOutcome, SlideFolder]]:
+    def _made(
+        self, slide: Slide, keeper: RunObserver
+    ) -> Iterator[tuple[SlideOutcome, SlideFolder]]:
         """What came of a slide, and its folder on this node, for as long as it is needed."""
         here = self._scratch.path / "slide"
         try:
@@ -193,9 +195,9 @@ class Worker:
                 ended.result()
 
     def _run_scan(self, job: SlideJob, field: Field, pool: ThreadPoolExecutor) -> None:
-        from .scheduler import recruiter
+        from .scheduler import helper_factory
 
-        helpers = Helpers(recruiter(replace(self._orders, threads=1), field))
+        helpers = RemoteHelpers(helper_factory(replace(self._orders, threads=1), field))
         try:
             orders = self._orders
             workers = SharingWorkers(

@@ -19,7 +19,7 @@ from ..analyze import AnalyzeSettings
 from ..output import OutputError, prepare
 from .metrics import Metrics
 from .settled import Newcomers, is_readable
-from .worker import Order, packed
+from .worker import RunRequest, packed
 
 AT_ONCE = 20
 """Slides in one run at most: the tables of the output are renewed after each run."""
@@ -120,7 +120,7 @@ class Watch:
 
     def _analyze(self, slides: Sequence[Slide]) -> None:
         settings = self.settings
-        order = Order(tuple(slides), settings.out, settings.analysis, settings.field_timeout)
+        order = RunRequest(tuple(slides), settings.out, settings.analysis, settings.field_timeout)
         status, wrong = self._run(packed(order))
         self._looked = time.monotonic()
         if self._stop.is_set():

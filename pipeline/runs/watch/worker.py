@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Order:
+class RunRequest:
     """What is to be analyzed, and how; `field_timeout` in seconds."""
 
     slides: "tuple[Slide, ...]"
@@ -35,12 +35,12 @@ def main() -> int:
 
     from leukodiff.core.errors import LeukodiffError
 
-    from ..observer import Keeper
+    from ..observer import RunObserver
 
-    keeper = Keeper()
+    keeper = RunObserver()
     if telling:
         child, known = telling
-        keeper = Keeper(None, child.under_way, known.blamed, known.suspects)
+        keeper = RunObserver(None, child.under_way, known.blamed, known.suspects)
     try:
         return _analyzed(pickle.loads(words.partition(b"\n")[2]), keeper)  # noqa: S301  # our own
     except LeukodiffError as error:
@@ -50,7 +50,7 @@ def main() -> int:
         return 1
 
 
-def packed(order: Order) -> bytes:
+def packed(order: RunRequest) -> bytes:
     """An order as it goes to the worker's stdin: the time limit first, for its small parent."""
     return f"{order.field_timeout}\n".encode() + pickle.dumps(order)
 
@@ -60,12 +60,12 @@ def limit_s(words: bytes) -> float:
     return float(words.partition(b"\n")[0])
 
 
-def _analyzed(order: Order, keeper: "object") -> int:
-    from ..analyze import Keeper, analyze_slides
+def _analyzed(order: RunRequest, keeper: "object") -> int:
+    from ..analyze import RunObserver, analyze_slides
     from ..output import prepare
     from .naming import named_beside
 
-    assert isinstance(keeper, Keeper)  # noqa: S101
+    assert isinstance(keeper, RunObserver)  # noqa: S101
     prepare(order.out)
     slides, status = named_beside(order.slides, order.out), 0
     paths = {slide.slide_id: str(slide.path) for slide in slides}

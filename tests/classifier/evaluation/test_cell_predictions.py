@@ -8,7 +8,7 @@ import pytest
 pytest.importorskip("torch", reason="figures of a classifier need the `train` extra")
 
 from leukodiff.classifier.calibration import risk_coverage
-from leukodiff.classifier.evaluation.cell_predictions import Readings, figures, resampled
+from leukodiff.classifier.evaluation.cell_predictions import CellPredictions, figures, resampled
 from leukodiff.classifier.evaluation.leave_one_out import LaboratoryRow
 from leukodiff.classifier.evaluation.leave_one_out_table import (
     HEADER,
@@ -25,12 +25,12 @@ NEU, LYM, MON, EOS, BAS, IG, NRBC, PLT = range(8)
 
 def readings(
     pairs: list[tuple[int, int]], sure: float = 0.9, groups: list[str] | None = None
-) -> Readings:
+) -> CellPredictions:
     """Cells as (true, said) pairs; what is not said shares the rest evenly."""
     probabilities = np.full((len(pairs), 8), (1 - sure) / 7, np.float32)
     for row, (_, said) in zip(probabilities, pairs, strict=True):
         row[said] = sure
-    return Readings(
+    return CellPredictions(
         np.array([true for true, _ in pairs], np.int64),
         probabilities,
         np.ones(len(pairs), bool),

@@ -10,7 +10,13 @@ import pytest
 from leukodiff.classifier.predictions import Predictions
 from leukodiff.datasets.vocabulary import CLASSIFIER_CLASSES, DETECTOR_CLASSES
 from leukodiff.detector.detections import Detections
-from leukodiff.pipeline.analysis.low_confidence import confirmed, find, find_many, named, one_a_cell
+from leukodiff.pipeline.analysis.low_confidence import (
+    confirmed,
+    find,
+    find_many,
+    named,
+    suppress_overlaps,
+)
 
 from ..conftest import ColorDetector, Facts
 
@@ -166,7 +172,7 @@ def test_what_windows_saw_of_a_cell_is_there_once(
     boxes: list[tuple[tuple[int, int, int, int], float]], left: list[tuple[int, ...]]
 ) -> None:
     white = detections([("white_cell", box, sure) for box, sure in boxes])
-    kept = one_a_cell(finds(), white)
+    kept = suppress_overlaps(finds(), white)
     assert kept.xyxy.astype(int).tolist() == [list(box) for box in left]
 
 

@@ -11,8 +11,8 @@ from leukodiff.pipeline.analysis import survey
 from leukodiff.pipeline.analysis.survey import (
     AreaGrid,
     probes,
-    small_picture,
     spread,
+    thumbnail,
     without_blurred,
 )
 from leukodiff.pipeline.analysis.thread_pool import Workers
@@ -55,7 +55,7 @@ def test_the_small_picture(
 ) -> None:
     image = np.zeros((size[1], size[0], 3), np.uint8)
     image[: size[1] // 2] = 200
-    found = small_picture(ImageScan(image, Path("a")), workers)
+    found = thumbnail(ImageScan(image, Path("a")), workers)
     height, width = found.image.shape[:2]
     assert (width, height) == pytest.approx(expected, abs=survey.BANDS)
     assert found.downsample == pytest.approx(size[0] / width, rel=0.01)
@@ -91,7 +91,7 @@ def test_the_small_picture_of_a_pyramid(
     workers: Workers, downsamples: tuple[float, ...], level: int, side: int
 ) -> None:
     scan = Pyramid(4000, *downsamples)
-    found = small_picture(scan, workers)
+    found = thumbnail(scan, workers)
     assert scan.read_from == {level}
     assert found.image.shape == (side, side, 3)
     assert found.downsample == pytest.approx(4000 / side, rel=0.001)
@@ -123,7 +123,7 @@ def test_probes_are_whole_and_from_the_smear(workers: Workers) -> None:
     image = np.full((1400, 1400, 3), 245, np.uint8)
     image[700:] = speckled(1400, 700)
     scan = ImageScan(image, Path("a"))
-    found = probes(scan, small_picture(scan, workers), 0.3, workers)
+    found = probes(scan, thumbnail(scan, workers), 0.3, workers)
     assert found
     assert {probe.shape for probe in found} == {(survey.PROBE_PX, survey.PROBE_PX, 3)}
     assert all((probe < 200).mean() > 0.05 for probe in found)
@@ -137,7 +137,7 @@ def test_probes_of_a_fine_scan_are_larger(
     workers: Workers, um_per_px: float | None, side: int
 ) -> None:
     scan = ImageScan(speckled(1400, 1400), Path("a"))
-    found = probes(scan, small_picture(scan, workers), um_per_px, workers)
+    found = probes(scan, thumbnail(scan, workers), um_per_px, workers)
     assert {probe.shape for probe in found} == {(side, side, 3)}
 
 

@@ -2,7 +2,7 @@ from itertools import permutations
 
 import pytest
 
-from leukodiff.pipeline.analysis import Enough
+from leukodiff.pipeline.analysis import TargetCells
 
 
 @pytest.mark.parametrize(
@@ -22,7 +22,7 @@ def test_what_counts_does_not_depend_on_the_order_they_end_in(
 ) -> None:
     expected = list(range(len(counts) if last is None else last + 1))
     for order in permutations(range(len(counts))):
-        enough = Enough(target)
+        enough = TargetCells(target)
         told = [index for i in order for index in enough.ended(i, counts[i])]
         assert told == expected
         assert enough.last == last
@@ -30,6 +30,6 @@ def test_what_counts_does_not_depend_on_the_order_they_end_in(
 
 
 def test_without_a_target_each_field_counts_at_once() -> None:
-    enough = Enough()
+    enough = TargetCells()
     assert [enough.ended(i, 100) for i in (2, 0, 1)] == [[2], [0], [1]]
     assert enough.wants(10**6)

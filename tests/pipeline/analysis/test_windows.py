@@ -5,7 +5,7 @@ import pytest
 
 from leukodiff.detector.tiles import tile_boxes
 from leukodiff.pipeline.analysis.models import Models
-from leukodiff.pipeline.analysis.windows import Glass, batches, own_px, round_about
+from leukodiff.pipeline.analysis.windows import ScanContext, batches, own_px, round_about
 from leukodiff.pipeline.slides import ImageScan
 
 
@@ -22,8 +22,10 @@ def test_every_px_belongs_to_one_tile(size: tuple[int, int]) -> None:
         assert y0 <= y <= y1
 
 
-def glass(models: Models, width: int, height: int, um_per_px: float) -> Glass:
-    return Glass(ImageScan(np.zeros((height, width, 3), np.uint8), Path("a")), um_per_px, models)
+def glass(models: Models, width: int, height: int, um_per_px: float) -> ScanContext:
+    return ScanContext(
+        ImageScan(np.zeros((height, width, 3), np.uint8), Path("a")), um_per_px, models
+    )
 
 
 @pytest.mark.parametrize(

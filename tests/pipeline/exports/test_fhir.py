@@ -9,7 +9,7 @@ import pytest
 from leukodiff.pipeline.exports.fhir import report_fhir
 from leukodiff.pipeline.exports.loinc import LOCAL, LOINC
 from leukodiff.pipeline.report.profiles import Profile, ReferenceRange
-from leukodiff.pipeline.report.report import Cell, Counting, SmearReport
+from leukodiff.pipeline.report.report import Cell, CountingOptions, SmearReport
 from leukodiff.pipeline.report.sample import Sample
 from leukodiff.pipeline.report.statistics import Confusion
 
@@ -138,7 +138,7 @@ def full(make: Callable[..., SmearReport]) -> SmearReport:
     right = {name: {name: 900, "unidentified": 5} for name in COUNT if name != "unidentified"}
     others = {name: {name: 300} for name in ("monocyte", "basophil", "immature_granulocyte")}
     confusion = Confusion.from_mapping(right | others)
-    return make(COUNT, sample=KNOWN, counting=Counting(confusion=confusion))
+    return make(COUNT, sample=KNOWN, counting=CountingOptions(confusion=confusion))
 
 
 def test_it_is_valid_and_uses_nothing_that_r4_lacks(full: SmearReport) -> None:
@@ -221,7 +221,7 @@ def test_critical_values_and_ranges_of_a_sex_and_an_age(make: Callable[..., Smea
     report = make(
         {"neutrophil": 99, "lymphocyte": 1},
         sample=KNOWN,
-        counting=Counting(profile=Profile("x", "X", (usual,))),
+        counting=CountingOptions(profile=Profile("x", "X", (usual,))),
     )
     one = observations(report)["neutrophil_percent"]
     assert [c["code"] for c in one["interpretation"][0]["coding"]] == ["HH", "critical-high"]

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from leukodiff.pipeline.exports.hl7 import escaped, report_hl7
-from leukodiff.pipeline.exports.messages import numeral, told
+from leukodiff.pipeline.exports.messages import format_number, told
 from leukodiff.pipeline.report.report import Cell, Provenance, SmearReport
 from leukodiff.pipeline.report.sample import Sample
 
@@ -74,7 +74,7 @@ def test_values_come_back(full: SmearReport) -> None:
     assert len(found) == len(written) + 1  # the age
     for obx, one in zip(found, written, strict=False):
         assert obx.obx_2.to_er7() == "NM"
-        assert obx.obx_5.to_er7() == (numeral(one.value) or "")
+        assert obx.obx_5.to_er7() == (format_number(one.value) or "")
         assert float(obx.obx_5.to_er7()) == pytest.approx(one.value, rel=5e-4)
         assert obx.obx_6.to_er7().endswith("^UCUM")
 

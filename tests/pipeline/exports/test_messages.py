@@ -10,7 +10,7 @@ import pytest
 
 from leukodiff.pipeline.exports.fhir import report_fhir
 from leukodiff.pipeline.exports.hl7 import report_hl7
-from leukodiff.pipeline.exports.messages import identity, is_date, moment, numeral, plain
+from leukodiff.pipeline.exports.messages import format_number, identity, is_date, moment, plain
 from leukodiff.pipeline.exports.xlsx import report_xlsx
 from leukodiff.pipeline.report.report import Cell, FieldResult, ModelUsed, Provenance, SmearReport
 from leukodiff.pipeline.report.sample import Sample
@@ -52,7 +52,7 @@ def test_plain_text(text: str, expected: str) -> None:
     ],
 )
 def test_numerals(value: float | None, expected: str | None) -> None:
-    assert numeral(value) == expected
+    assert format_number(value) == expected
 
 
 @pytest.mark.parametrize(

@@ -17,11 +17,17 @@ from leukodiff.pipeline.exports.colors import contrast, ink_on
 from leukodiff.pipeline.exports.display_groups import CROP_UM
 from leukodiff.pipeline.exports.formatting import between, number, readable
 from leukodiff.pipeline.exports.html import report_html
-from leukodiff.pipeline.exports.look import Look
+from leukodiff.pipeline.exports.look import ReportOptions
 from leukodiff.pipeline.exports.overlay import encode_jpeg
-from leukodiff.pipeline.exports.report_view import Contents, contents
+from leukodiff.pipeline.exports.report_view import ReportView, contents
 from leukodiff.pipeline.exports.values import on_axis, ticks
-from leukodiff.pipeline.report.report import ATYPICAL, Cell, Counting, FieldResult, SmearReport
+from leukodiff.pipeline.report.report import (
+    ATYPICAL,
+    Cell,
+    CountingOptions,
+    FieldResult,
+    SmearReport,
+)
 from leukodiff.pipeline.report.sample import Sample
 from leukodiff.pipeline.report.statistics import Confusion
 from leukodiff.pipeline.report.texts import load_texts
@@ -60,8 +66,8 @@ def flat(text: str) -> str:
     return " ".join(text.split())
 
 
-def said(report: SmearReport, **look: object) -> Contents:
-    return contents(report, {}, {}, Look(**look))  # type: ignore[arg-type]
+def said(report: SmearReport, **look: object) -> ReportView:
+    return contents(report, {}, {}, ReportOptions(**look))  # type: ignore[arg-type]
 
 
 @pytest.fixture
@@ -95,7 +101,7 @@ def test_a_bad_case_has_dashes_and_says_so(
 ) -> None:
     changes = {"cells": (make_cell(kind),) * n} | BAD_CASES[case]
     report = replace(make_report(), **changes)
-    page = Page(report_html(report, {}, look=Look(load_texts(language))))
+    page = Page(report_html(report, {}, look=ReportOptions(load_texts(language))))
     assert not NO_NUMBER.search(page.text)
     assert {"en": "Not enough cells", "de": "Nicht genug Zellen"}[language] in page.text
     if not report.differential.n:
@@ -167,7 +173,7 @@ def test_hints_can_be_left_out(make_smear: Callable[..., SmearReport]) -> None:
     report = make_smear(neutrophil=180, lymphocyte=20)
     assert any(one.hint for one in said(report).findings)
     assert not any(one.hint for one in said(report, hints=False).findings)
-    assert "infection" not in report_html(report, {}, look=Look(hints=False))
+    assert "infection" not in report_html(report, {}, look=ReportOptions(hints=False))
 
 
 def test_a_hint_is_given_once(make_smear: Callable[..., SmearReport]) -> None:
@@ -180,7 +186,7 @@ def test_corrected_shares_stand_beside_with_their_condition(
     make_smear: Callable[..., SmearReport],
 ) -> None:
     names = tuple(BY_NAME)[:8]
-    known = Counting(confusion=Confusion(names, names, np.eye(8, dtype=np.int64) * 90 + 2))
+    known = CountingOptions(confusion=Confusion(names, names, np.eye(8, dtype=np.int64) * 90 + 2))
     report = make_smear({"counting": known}, neutrophil=70, lymphocyte=30)
     text = flat(Page(report_html(report, {})).text)
     assert "resemble those the classifier was validated on" in text
@@ -200,7 +206,7 @@ def test_the_method_of_the_intervals_is_said(
 ) -> None:
     if method != "exact":
         pytest.importorskip("statsmodels")
-    report = make_smear({"counting": Counting(method)}, neutrophil=70, lymphocyte=30)
+    report = make_smear({"counting": CountingOptions(method)}, neutrophil=70, lymphocyte=30)
     assert words in said(report).notes[0]
 
 
@@ -285,7 +291,9 @@ def test_the_page_can_be_heard(make_smear: Callable[..., SmearReport], language:
     counts = {"neutrophil": 70, "lymphocyte": 20, "eosinophil": 9, "unidentified": 3}
     report = make_smear({"sample": Sample(wbc_count=9)}, **counts)
     page = Page(
-        report_html(report, {report.cells[0].cell_id: b""}, look=Look(load_texts(language)))
+        report_html(
+            report, {report.cells[0].cell_id: b""}, look=ReportOptions(load_texts(language))
+        )
     )
     assert page.all("html")[0]["lang"] == language
     assert all(header.get("scope") in ("col", "row") for header in page.all("th"))

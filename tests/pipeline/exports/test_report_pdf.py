@@ -9,7 +9,7 @@ import pypdfium2
 import pytest
 
 from leukodiff.datasets.vocabulary import BY_NAME, CELL_TYPES
-from leukodiff.pipeline.exports.look import Look
+from leukodiff.pipeline.exports.look import ReportOptions
 from leukodiff.pipeline.exports.overlay import encode_jpeg
 from leukodiff.pipeline.exports.pdf import report_pdf
 from leukodiff.pipeline.exports.pdf_page import Text, Typeface, typeface
@@ -17,7 +17,7 @@ from leukodiff.pipeline.exports.report_view import contents
 from leukodiff.pipeline.report.report import (
     Area,
     Cell,
-    Counting,
+    CountingOptions,
     FieldResult,
     ScanReading,
     SmearReport,
@@ -59,13 +59,13 @@ def report(make_cell: MakeCell, make_report: MakeReport) -> SmearReport:
     return make_report(
         *(make_cell(kind, i) for i, kind in enumerate(kinds)),
         sample=Sample("S 1", "Müller, Änne", "female", 47, 0.6, "2026-11-21"),
-        counting=Counting(confusion=confusion),
+        counting=CountingOptions(confusion=confusion),
     )
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_html_and_pdf_say_the_same_numbers(report: SmearReport, jpeg: bytes, language: str) -> None:
-    look = Look(load_texts(language))
+    look = ReportOptions(load_texts(language))
     said = contents(report, {}, {}, look)
     text = " ".join(text_of(report_pdf(report, {report.cells[0].cell_id: jpeg}, look=look)))
     rows = [*said.shares, *said.blood, *said.ratios, *said.estimates]

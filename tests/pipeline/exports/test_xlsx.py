@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from leukodiff.classifier.facts import CellFacts
-from leukodiff.pipeline.exports.look import Look
+from leukodiff.pipeline.exports.look import ReportOptions
 from leukodiff.pipeline.exports.tables import (
     CELL_COLUMNS,
     COUNT_COLUMNS,
@@ -28,7 +28,7 @@ MakeReport = Callable[..., SmearReport]
 SHEETS = ["summary", "differential", "measurements", "cells", "fields"]
 
 
-def opened(report: SmearReport, look: Look | None = None) -> Any:
+def opened(report: SmearReport, look: ReportOptions | None = None) -> Any:
     from openpyxl import load_workbook
 
     return load_workbook(io.BytesIO(report_xlsx(report, look)))
@@ -90,13 +90,13 @@ def test_every_row_is_there(full: SmearReport) -> None:
     assert len(rows(full, "differential")) == 10
 
 
-def summary(report: SmearReport, look: Look | None = None) -> list[tuple[Any, Any]]:
+def summary(report: SmearReport, look: ReportOptions | None = None) -> list[tuple[Any, Any]]:
     return [row[:2] for row in opened(report, look)["summary"].iter_rows(values_only=True)]
 
 
 def test_the_summary(full: SmearReport) -> None:
     found = summary(full)
-    words = Look().texts
+    words = ReportOptions().texts
     for expected in [
         (words("identity.slide"), "smear 1"),
         (words("identity.sample"), "S 1"),
@@ -110,7 +110,7 @@ def test_the_summary(full: SmearReport) -> None:
 
 def test_hints_can_be_left_out(full: SmearReport) -> None:
     said = [value for _, value in summary(full)]
-    without = [value for _, value in summary(full, Look(hints=False))]
+    without = [value for _, value in summary(full, ReportOptions(hints=False))]
     assert any("bacterial infection" in str(value) for value in said)
     assert not any("bacterial infection" in str(value) for value in without)
 

@@ -15,7 +15,7 @@ from leukodiff.pipeline.report.profiles import (
     read_profile,
 )
 from leukodiff.pipeline.report.remarks import hint
-from leukodiff.pipeline.report.report import Cell, Counting, SmearReport
+from leukodiff.pipeline.report.report import Cell, CountingOptions, SmearReport
 from leukodiff.pipeline.report.sample import Sample
 from leukodiff.pipeline.report.statistics import Confusion
 from leukodiff.pipeline.report.texts import load_texts
@@ -107,7 +107,7 @@ def test_errors_of_the_classifier_are_allowed_for(make: Callable[..., SmearRepor
     right = {name: {name: 400} for name in ("neutrophil", "lymphocyte", "eosinophil", "basophil")}
     right |= {"monocyte": {"monocyte": 200, "neutrophil": 200}}
     right |= {"immature_granulocyte": {"immature_granulocyte": 400}}
-    counting = Counting(confusion=Confusion.from_mapping(right))
+    counting = CountingOptions(confusion=Confusion.from_mapping(right))
     report = make(USUAL, counting=counting)
     corrected = report.measured("monocyte", PERCENT, CORRECTED)
     assert corrected is not None
@@ -120,7 +120,7 @@ def test_errors_of_the_classifier_are_allowed_for(make: Callable[..., SmearRepor
 def test_once_a_person_has_named_cells_nothing_is_corrected(
     make_cell: MakeCell, make_report: MakeReport
 ) -> None:
-    counting = Counting(confusion=Confusion.from_mapping({"neutrophil": {"neutrophil": 50}}))
+    counting = CountingOptions(confusion=Confusion.from_mapping({"neutrophil": {"neutrophil": 50}}))
     seen = make_report(make_cell("neutrophil", reviewed_as="neutrophil"), counting=counting)
     assert seen.corrected is None
 
@@ -144,7 +144,7 @@ def test_how_many_cells_a_precision_takes(
     make: Callable[..., SmearReport], times: int, points: float, told: str
 ) -> None:
     types = {name: n * times for name, n in USUAL.items()}
-    remarks = " ".join(map(str, make(types, counting=Counting(precision=points)).remarks))
+    remarks = " ".join(map(str, make(types, counting=CountingOptions(precision=points)).remarks))
     assert told in remarks
     assert bool(told) == ("±" in remarks)
 
@@ -156,7 +156,7 @@ def test_no_range_for_this_sample_is_told(make: Callable[..., SmearReport], tmp_
         "age_from = 18\n",
         encoding="utf-8",
     )
-    counting = Counting(profile=read_profile(path))
+    counting = CountingOptions(profile=read_profile(path))
     unknown = make(USUAL, counting=counting)
     assert unknown.flags == ()
     assert "no reference range of neutrophil holds" in " ".join(map(str, unknown.remarks))

@@ -1,7 +1,7 @@
 import pytest
 
 from leukodiff.detector.scale import ScaleEstimate
-from leukodiff.pipeline.report.scale import ScaleUnknownError, agreed, settle_scale
+from leukodiff.pipeline.report.scale import ScaleUnknownError, agreed, resolve_scale
 
 
 @pytest.mark.parametrize(
@@ -28,7 +28,7 @@ def test_whose_word_counts(
         tried.append(guess)
         return ScaleEstimate(measured[0], 0.1, measured[1]) if measured else None
 
-    scale = settle_scale(given, metadata, measure, ["a warning"] if given is None else [])
+    scale = resolve_scale(given, metadata, measure, ["a warning"] if given is None else [])
     assert (scale.um_per_px, scale.source, scale.n_cells) == expected
     assert tried == ([] if given else [metadata])
     refused = metadata is not None and expected[1] == "red cells"
@@ -39,7 +39,7 @@ def test_whose_word_counts(
 
 def test_where_nobody_knows_it_says_how_to_tell() -> None:
     with pytest.raises(ScaleUnknownError, match="--um-per-px; TIFF says 353 um/px"):
-        settle_scale(None, None, lambda guess: None, ["TIFF says 353 um/px"])
+        resolve_scale(None, None, lambda guess: None, ["TIFF says 353 um/px"])
 
 
 @pytest.mark.parametrize(

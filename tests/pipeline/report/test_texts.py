@@ -16,7 +16,7 @@ from leukodiff.datasets.vocabulary import BY_NAME
 from leukodiff.detector.areas import REASONS
 from leukodiff.detector.scale import ScaleEstimate
 from leukodiff.pipeline.exports.html import report_html
-from leukodiff.pipeline.exports.look import Look
+from leukodiff.pipeline.exports.look import ReportOptions
 from leukodiff.pipeline.exports.values import UNIT_KEYS
 from leukodiff.pipeline.report import texts as texts_room
 from leukodiff.pipeline.report.flags import FLAGS
@@ -25,7 +25,7 @@ from leukodiff.pipeline.report.report import (
     ENOUGH,
     Area,
     Cell,
-    Counting,
+    CountingOptions,
     FieldResult,
     ScanReading,
     SmearReport,
@@ -37,7 +37,7 @@ from leukodiff.pipeline.report.scale import (
     FROM_USER,
     NO_SCALE,
     SlideScale,
-    settle_scale,
+    resolve_scale,
 )
 from leukodiff.pipeline.report.statistics import METHODS, Confusion
 from leukodiff.pipeline.report.texts import LANGUAGES, load_texts
@@ -56,7 +56,7 @@ def keys(language: str) -> dict[str, str]:
 
 
 def warnings_of_scale() -> tuple[str, ...]:
-    wrong = settle_scale(None, 0.25, lambda _: ScaleEstimate(0.073, 0.1, 40))
+    wrong = resolve_scale(None, 0.25, lambda _: ScaleEstimate(0.073, 0.1, 40))
     places = settled([Reading("its resolution", -1, -1), Reading("Aperio's MPP", 9, 9)]).warnings
     return (*wrong.warnings, *places, *settled([Reading("TIFF's XResolution", 0.1, 0.3)]).warnings)
 
@@ -199,7 +199,7 @@ def everything(make_cell: MakeCell, make_report: MakeReport) -> SmearReport:
         fields=fields,
         scale=SlideScale(0.073, "red cells", 0.1, 40, warnings_of_scale()),
         sample=Sample("x", "x", "female", 40, 0.7, "2026-11-22"),
-        counting=Counting(confusion=confusion),
+        counting=CountingOptions(confusion=confusion),
         atypical_rate=0.0001,
         provenance=type(report.provenance)(
             "1", report.provenance.models, {**settings, "full_pass": True, "all_areas": False}
@@ -229,7 +229,9 @@ def test_a_translated_report_has_no_english_words(everything: SmearReport, langu
     allowed = words_of(language) | set(re.findall(r"\w+", cited.lower()))
     english = words_of("en") - allowed - {"field", "neu", "mon", "bas"}
     for report in both:
-        text = Words(report_html(report, crops, {"x1": b""}, Look(load_texts(language)))).text
+        text = Words(
+            report_html(report, crops, {"x1": b""}, ReportOptions(load_texts(language)))
+        ).text
         found = set(re.findall(r"[^\W\d_]{3,}", text.lower()))
         assert not found & english
 

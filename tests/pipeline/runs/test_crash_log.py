@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from leukodiff.pipeline.runs.crash_log import WAITING, Troubles, UnderWay, Work
+from leukodiff.pipeline.runs.crash_log import WAITING, CrashLog, UnderWay, Work
 
 A: Work = ("s1", "a.png")
 B: Work = ("s2", "b.png")
@@ -123,7 +123,7 @@ def test_when_something_may_be_late(said: Sequence[Words], due: float | None) ->
 def test_whom_deaths_are_blamed_on(
     deaths: Sequence[Sequence[Work]], blamed: dict[Work, str], suspects: set[str]
 ) -> None:
-    known = Troubles()
+    known = CrashLog()
     for i, busy in enumerate(deaths):
         known = known.after(busy, f"death {i}")
     assert known.blamed == blamed
@@ -131,6 +131,6 @@ def test_whom_deaths_are_blamed_on(
 
 
 def test_what_takes_too_long_is_blamed_and_its_slide_comes_last() -> None:
-    known = Troubles().after([A, B], "a death").blaming(A, "no answer")
+    known = CrashLog().after([A, B], "a death").blaming(A, "no answer")
     assert known.blamed == {A: "no answer"}
     assert known.suspects == {"s1", "s2"}

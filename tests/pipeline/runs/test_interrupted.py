@@ -15,7 +15,7 @@ from leukodiff.pipeline.exports.bundle import report_files
 from leukodiff.pipeline.runs import run, slide_job
 from leukodiff.pipeline.runs.analyze import AnalyzeSettings, analyze
 from leukodiff.pipeline.runs.output import OutputError, SlideFolder, write_whole
-from leukodiff.pipeline.runs.signals import undisturbed
+from leukodiff.pipeline.runs.signals import defer_signals
 
 from ..conftest import COLORS, ColorDetector
 
@@ -226,7 +226,7 @@ def bare_signals() -> Iterator[None]:
 @pytest.mark.usefixtures("bare_signals")
 def test_what_hears_ctrl_c_hears_it_again_afterwards() -> None:
     before = [signal.getsignal(one) for one in (signal.SIGINT, signal.SIGTERM)]
-    with undisturbed():
+    with defer_signals():
         signal.raise_signal(signal.SIGINT)
         assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL, "it has no handler: it ends us"
     assert [signal.getsignal(one) for one in (signal.SIGINT, signal.SIGTERM)] == before
@@ -256,7 +256,7 @@ def test_another_thread_hears_no_ctrl_c() -> None:
     heard: list[object] = []
 
     def work() -> None:
-        with undisturbed():
+        with defer_signals():
             heard.append(signal.getsignal(signal.SIGINT))
 
     thread = threading.Thread(target=work)

@@ -19,7 +19,7 @@ from leukodiff.pipeline.report.differential import COUNTED
 from leukodiff.pipeline.report.report import (
     Area,
     Cell,
-    Counting,
+    CountingOptions,
     FieldResult,
     ScanReading,
     SmearReport,
@@ -63,7 +63,7 @@ def whole(make_cell: MakeCell, make_report: MakeReport) -> SmearReport:
         readings={"field 1.jpg": ScanReading((area,), True, 100, True)},
         atypical_rate=0.01,
         sample=Sample("A-1", sex="male", age_years=40.0, wbc_count=6.2),
-        counting=Counting("wilson", confusion=Confusion.from_mapping({"monocyte": {}})),
+        counting=CountingOptions("wilson", confusion=Confusion.from_mapping({"monocyte": {}})),
     )
 
 

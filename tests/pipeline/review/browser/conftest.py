@@ -17,7 +17,7 @@ from leukodiff.pipeline.analysis.models import Models
 from leukodiff.pipeline.review.record import Event, Record
 from leukodiff.pipeline.review.service.settings import ReviewSettings
 from leukodiff.pipeline.review.web.app import make_app
-from leukodiff.pipeline.review.web.app_state import Desk
+from leukodiff.pipeline.review.web.app_state import ReviewApp
 from leukodiff.pipeline.runs.analyze import AnalyzeSettings, analyze
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ class Server:
     models: Models
     port: int
     chosen: dict[str, Any] = field(default_factory=dict)
-    desk: Desk = field(init=False)
+    desk: ReviewApp = field(init=False)
     _server: Any = None
     _thread: threading.Thread | None = None
 
@@ -54,7 +54,7 @@ class Server:
         import uvicorn
 
         settings = ReviewSettings(self.out, port=self.port, threads=1, **self.chosen)
-        self.desk = Desk(settings, Record(settings.record_url), lambda: self.models.classifier)
+        self.desk = ReviewApp(settings, Record(settings.record_url), lambda: self.models.classifier)
         config = uvicorn.Config(
             make_app(self.desk),
             port=self.port,

@@ -25,7 +25,7 @@ from leukodiff.pipeline.review.record import (
 )
 from leukodiff.pipeline.review.record.events import FIRST, normal
 from leukodiff.pipeline.review.record.payload_schema import check_shape
-from leukodiff.pipeline.review.record.rules import admitted
+from leukodiff.pipeline.review.record.rules import check_event
 
 Make = Callable[..., Any]
 
@@ -40,7 +40,7 @@ class Log:
     def add(self, actor: str, kind: str, **payload: Any) -> None:
         said = normal(payload)
         check_shape(kind, said)
-        said = admitted(self.state, actor, kind, said, ())
+        said = check_event(self.state, actor, kind, said, ())
         n = self.state.version + 1
         self.state = fold([Event(n, "s", n, actor, f"at {n}", kind, said, FIRST, "")], self.state)
 

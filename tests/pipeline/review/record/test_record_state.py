@@ -21,7 +21,7 @@ from leukodiff.pipeline.review.record import (
 from leukodiff.pipeline.review.record.errors import Conflict, Locked
 from leukodiff.pipeline.review.record.events import FIRST, normal
 from leukodiff.pipeline.review.record.payload_schema import check_shape
-from leukodiff.pipeline.review.record.rules import admitted
+from leukodiff.pipeline.review.record.rules import check_event
 from leukodiff.pipeline.review.record.state import cell_of
 
 Payload = dict[str, Any]
@@ -40,7 +40,7 @@ class Log:
     def add(self, actor: str, kind: str, payload: Any) -> Event:
         said = normal(payload)
         check_shape(kind, said)
-        said = admitted(self.state, actor, kind, said, ())
+        said = check_event(self.state, actor, kind, said, ())
         n = len(self.events) + 1
         self.events.append(Event(n, "s", n, actor, f"at {n}", kind, said, FIRST, ""))
         return self.events[-1]

@@ -12,7 +12,7 @@ from leukodiff.pipeline.analysis.models import Models
 from leukodiff.pipeline.review.record import Event, Record
 from leukodiff.pipeline.review.service.settings import ReviewSettings
 from leukodiff.pipeline.review.web.app import make_app
-from leukodiff.pipeline.review.web.app_state import Desk
+from leukodiff.pipeline.review.web.app_state import ReviewApp
 from leukodiff.pipeline.runs.analyze import AnalyzeSettings, analyze
 
 BASE = "http://127.0.0.1:5000"
@@ -79,14 +79,14 @@ def analyzed(tmp_path: Path, smear: Callable[..., Path], models: Models) -> Path
 
 
 @pytest.fixture
-def make_desk(tmp_path: Path, models: Models) -> Iterator[Callable[..., Desk]]:
+def make_desk(tmp_path: Path, models: Models) -> Iterator[Callable[..., ReviewApp]]:
     """A desk over a folder, with the classifier that sees colors."""
-    made: list[Desk] = []
+    made: list[ReviewApp] = []
 
-    def make(out: Path, **chosen: Any) -> Desk:
+    def make(out: Path, **chosen: Any) -> ReviewApp:
         settings = ReviewSettings(out, **chosen)
         out.mkdir(parents=True, exist_ok=True)
-        made.append(Desk(settings, Record(settings.record_url), lambda: models.classifier))
+        made.append(ReviewApp(settings, Record(settings.record_url), lambda: models.classifier))
         return made[-1]
 
     yield make
@@ -95,20 +95,20 @@ def make_desk(tmp_path: Path, models: Models) -> Iterator[Callable[..., Desk]]:
 
 
 @pytest.fixture
-def desk(analyzed: Path, make_desk: Callable[..., Desk]) -> Desk:
+def desk(analyzed: Path, make_desk: Callable[..., ReviewApp]) -> ReviewApp:
     """The review of one slide, on this computer alone."""
     return make_desk(analyzed)
 
 
 @pytest.fixture
-def stranger(desk: Desk) -> Iterator[Browser]:
+def stranger(desk: ReviewApp) -> Iterator[Browser]:
     """A browser without the token."""
     with TestClient(make_app(desk), base_url=BASE, follow_redirects=False) as client:
         yield Browser(client)
 
 
 @pytest.fixture
-def browser(stranger: Browser, desk: Desk) -> Browser:
+def browser(stranger: Browser, desk: ReviewApp) -> Browser:
     """The operator's browser, with the page open."""
     assert stranger.page(f"/?token={desk.token}").status_code == 303
     stranger.read_csrf()
@@ -116,7 +116,7 @@ def browser(stranger: Browser, desk: Desk) -> Browser:
 
 
 @pytest.fixture
-def refusals(desk: Desk) -> Callable[[], list[str]]:
+def refusals(desk: ReviewApp) -> Callable[[], list[str]]:
     """What the record says was refused."""
 
     def found() -> list[str]:
@@ -125,7 +125,7 @@ def refusals(desk: Desk) -> Callable[[], list[str]]:
     return found
 
 
-def events_of(desk: Desk, kind: str) -> list[Event]:
+def events_of(desk: ReviewApp, kind: str) -> list[Event]:
     return [one for one in desk.record.events() if one.kind == kind]
 
 
@@ -133,7 +133,7 @@ def events_of(desk: Desk, kind: str) -> list[Event]:
 class House:
     """A review that others reach, and its people."""
 
-    desk: Desk
+    desk: ReviewApp
     app: Any
 
     def visitor(self, base: str = "http://review.lab:5000") -> Browser:
@@ -155,7 +155,9 @@ class House:
 
 
 @pytest.fixture
-def make_house(analyzed: Path, make_desk: Callable[..., Desk]) -> Iterator[Callable[..., House]]:
+def make_house(
+    analyzed: Path, make_desk: Callable[..., ReviewApp]
+) -> Iterator[Callable[..., House]]:
     """A review of one slide on an address that others reach, with four people."""
     opened: list[TestClient] = []
 

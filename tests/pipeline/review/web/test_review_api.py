@@ -16,7 +16,7 @@ from leukodiff.pipeline.report.serialize import STORED
 from leukodiff.pipeline.report.texts import load_texts
 from leukodiff.pipeline.review.service.people import OPERATOR
 from leukodiff.pipeline.review.service.reviewed_report import review_remarks
-from leukodiff.pipeline.review.web.app_state import Desk
+from leukodiff.pipeline.review.web.app_state import ReviewApp
 
 from .conftest import Browser, events_of
 
@@ -64,7 +64,7 @@ def test_the_worklist(browser: Browser) -> None:
 
 
 def test_after_a_restart_the_worklist_counts_as_reviewed(
-    browser: Browser, desk: Desk, make_desk: Callable[..., Desk]
+    browser: Browser, desk: ReviewApp, make_desk: Callable[..., ReviewApp]
 ) -> None:
     browser.name("b-2", "monocyte", 1)
     again = make_desk(desk.settings.out)
@@ -151,7 +151,7 @@ def test_a_box_that_is_no_cells(browser: Browser, field: str, box: list[Any], st
 
 
 def test_another_classifier_is_told(
-    browser: Browser, desk: Desk, monkeypatch: pytest.MonkeyPatch
+    browser: Browser, desk: ReviewApp, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from dataclasses import replace
 
@@ -188,7 +188,7 @@ def test_two_pages_hear_of_each_other(browser: Browser) -> None:
     assert kinds == ["added", "reclassified"]
 
 
-def test_what_was_looked_at_already_is_no_event(browser: Browser, desk: Desk) -> None:
+def test_what_was_looked_at_already_is_no_event(browser: Browser, desk: ReviewApp) -> None:
     browser.look_at_all()
     assert browser.look_at_all()["version"] == 2
     assert len(events_of(desk, "looked_at")) == 1
@@ -266,7 +266,7 @@ def test_exports_say_what_the_machine_and_the_person_said(browser: Browser) -> N
     ],
 )
 def test_the_review_is_told_in_the_report_s_language(
-    browser: Browser, desk: Desk, language: str, said: list[str]
+    browser: Browser, desk: ReviewApp, language: str, said: list[str]
 ) -> None:
     """What a person wrote stays as it was written."""
     browser.name("a-1", "monocyte", 1)
@@ -294,7 +294,7 @@ def picture(answer: Any) -> Any:
     return np.asarray(Image.open(io.BytesIO(answer.content)).convert("RGB"))
 
 
-def test_a_crop_is_24_um_wide_and_kept_by_its_version(browser: Browser, desk: Desk) -> None:
+def test_a_crop_is_24_um_wide_and_kept_by_its_version(browser: Browser, desk: ReviewApp) -> None:
     content = browser.slide()["content"]
     crop = picture(browser.get("/crops/smear/a-1.jpg?px=96"))
     assert crop.shape == (96, 96, 3)
@@ -348,7 +348,7 @@ def test_another_image_in_its_place_is_told(browser: Browser, tmp_path: Path) ->
     assert "another image" in gone.json()["error"]
 
 
-def test_a_slide_that_appears_is_added(browser: Browser, analyzed: Path, desk: Desk) -> None:
+def test_a_slide_that_appears_is_added(browser: Browser, analyzed: Path, desk: ReviewApp) -> None:
     made = analyzed / "second"
     shutil.copytree(analyzed / "smear", made)
     stored = json.loads((made / STORED).read_text())
@@ -359,14 +359,14 @@ def test_a_slide_that_appears_is_added(browser: Browser, analyzed: Path, desk: D
     assert browser.slide("second")["version"] == 1
 
 
-def rewrite(folder: Path, change: Callable[[dict[str, Any]], None], desk: Desk) -> None:
+def rewrite(folder: Path, change: Callable[[dict[str, Any]], None], desk: ReviewApp) -> None:
     stored = json.loads((folder / STORED).read_text())
     change(stored)
     (folder / STORED).write_text(json.dumps(stored))
     desk.shelf.refresh(now=True)
 
 
-def test_a_slide_analyzed_anew_is_told(browser: Browser, analyzed: Path, desk: Desk) -> None:
+def test_a_slide_analyzed_anew_is_told(browser: Browser, analyzed: Path, desk: ReviewApp) -> None:
     def fewer(stored: dict[str, Any]) -> None:
         del stored["cells"][0]
 
@@ -381,7 +381,9 @@ def test_a_slide_analyzed_anew_is_told(browser: Browser, analyzed: Path, desk: D
     assert browser.name("a-3", "monocyte", slide["version"]).status_code == 423
 
 
-def test_a_report_made_anew_leaves_the_review(browser: Browser, analyzed: Path, desk: Desk) -> None:
+def test_a_report_made_anew_leaves_the_review(
+    browser: Browser, analyzed: Path, desk: ReviewApp
+) -> None:
     browser.name("a-1", "monocyte", 1)
     rewrite(analyzed / "smear", lambda stored: stored["sample"].update(sex="female"), desk)
     slide = browser.slide()

@@ -11,7 +11,7 @@ from starlette.testclient import TestClient
 from leukodiff.pipeline.review.service.errors import Tally
 from leukodiff.pipeline.review.service.settings import Limits
 from leukodiff.pipeline.review.web.app import make_app
-from leukodiff.pipeline.review.web.app_state import Desk, kept_secret
+from leukodiff.pipeline.review.web.app_state import ReviewApp, kept_secret
 from leukodiff.pipeline.review.web.json_http import deepest
 
 from .conftest import BASE, PASSWORDS, Browser, House, events_of
@@ -38,7 +38,7 @@ def test_nothing_answers_without_the_token(
 
 
 @pytest.mark.parametrize("token", ["", "0" * 43, "é", "x" * 5000])
-def test_a_forged_token(stranger: Browser, desk: Desk, refusals: Refusals, token: str) -> None:
+def test_a_forged_token(stranger: Browser, desk: ReviewApp, refusals: Refusals, token: str) -> None:
     assert stranger.client.get("/", params={"token": token}).status_code == 403
     stranger.client.cookies.set(desk.cookie, "f" * 43)
     assert stranger.get(SLIDE).status_code == 403
@@ -46,7 +46,7 @@ def test_a_forged_token(stranger: Browser, desk: Desk, refusals: Refusals, token
 
 
 def test_the_cookie_is_out_of_reach_of_scripts_and_other_pages(
-    stranger: Browser, desk: Desk
+    stranger: Browser, desk: ReviewApp
 ) -> None:
     answer = stranger.get(f"/?token={desk.token}")
     assert answer.status_code == 303
@@ -229,7 +229,7 @@ def test_a_signature_that_is_sent_again(browser: Browser, refusals: Refusals) ->
     assert refusals() == ["signature", "signature", "body"]
 
 
-def test_refusals_do_not_fill_the_disk(stranger: Browser, desk: Desk) -> None:
+def test_refusals_do_not_fill_the_disk(stranger: Browser, desk: ReviewApp) -> None:
     time = [0.0]
     desk.tally = Tally(at_once=3, every=10, now=lambda: time[0])
     for _ in range(50):
@@ -241,7 +241,9 @@ def test_refusals_do_not_fill_the_disk(stranger: Browser, desk: Desk) -> None:
     assert "47 more of this kind" in last.payload["why"]
 
 
-def test_what_is_recorded_of_an_attack_is_short_and_printable(browser: Browser, desk: Desk) -> None:
+def test_what_is_recorded_of_an_attack_is_short_and_printable(
+    browser: Browser, desk: ReviewApp
+) -> None:
     browser.get("/api/slides/" + "%1b%5b31m" + "x" * 3000)
     (event,) = events_of(desk, "refused")
     assert len(json.dumps(event.payload)) < 700
@@ -249,13 +251,13 @@ def test_what_is_recorded_of_an_attack_is_short_and_printable(browser: Browser, 
     assert desk.record.verify() == []
 
 
-def test_the_secret_is_its_owners_alone(desk: Desk) -> None:
+def test_the_secret_is_its_owners_alone(desk: ReviewApp) -> None:
     path = desk.settings.hidden / "secret"
     assert path.stat().st_mode & 0o077 == 0
     assert kept_secret(path) == kept_secret(path) == desk.secret
 
 
-def test_a_limit_on_pages_that_listen(analyzed: Path, make_desk: Callable[..., Desk]) -> None:
+def test_a_limit_on_pages_that_listen(analyzed: Path, make_desk: Callable[..., ReviewApp]) -> None:
     desk = make_desk(analyzed, limits=Limits(streams=0))
     with TestClient(make_app(desk), base_url=BASE) as client:
         client.get(f"/?token={desk.token}")

@@ -8,7 +8,7 @@ from typing import Any
 import openpyxl
 import pytest
 
-from leukodiff.pipeline.review.web.app_state import Desk
+from leukodiff.pipeline.review.web.app_state import ReviewApp
 
 from .conftest import PASSWORDS, Browser, House, events_of
 from .test_review_uploads import bomb, png, zipped
@@ -30,7 +30,7 @@ Refusals = Callable[[], list[str]]
     ],
 )
 def test_an_upload_that_is_refused_is_in_the_log(
-    browser: Browser, desk: Desk, name: str, data: bytes, why: str
+    browser: Browser, desk: ReviewApp, name: str, data: bytes, why: str
 ) -> None:
     answer = browser.post("/api/upload", files=[("files", (name, data))])
     assert answer.status_code == 415
@@ -42,7 +42,7 @@ def test_an_upload_that_is_refused_is_in_the_log(
 
 
 @pytest.mark.parametrize("name", ["../../../etc/passwd.png", "/etc/passwd.png", "..\\..\\x.png"])
-def test_an_upload_stays_in_its_folder(browser: Browser, desk: Desk, name: str) -> None:
+def test_an_upload_stays_in_its_folder(browser: Browser, desk: ReviewApp, name: str) -> None:
     answer = browser.post("/api/upload", files=[("files", (name, png()))])
     assert answer.status_code == 200
     (stored,) = desk.settings.uploads.rglob("*.png")

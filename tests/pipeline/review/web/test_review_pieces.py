@@ -12,7 +12,7 @@ from PIL import Image
 from leukodiff.core.errors import InputError
 from leukodiff.pipeline.cli import main
 from leukodiff.pipeline.review.record import Record
-from leukodiff.pipeline.review.service.caches import Bytes, Images
+from leukodiff.pipeline.review.service.caches import ByteCache, ImagePool
 from leukodiff.pipeline.review.service.pictures import prune
 from leukodiff.pipeline.review.service.settings import ReviewSettings
 from leukodiff.pipeline.review.service.tiles import levels, region, tile_box
@@ -57,7 +57,7 @@ def test_settings_that_make_no_sense(wrong: dict[str, object]) -> None:
 
 
 def test_pictures_in_memory_are_bounded() -> None:
-    kept = Bytes(most=25)
+    kept = ByteCache(most=25)
     for name in "abc":
         assert kept.get(name, lambda name=name: name.encode() * 10) == name.encode() * 10  # type: ignore[misc]
     made: list[str] = []
@@ -77,7 +77,7 @@ def test_open_images_are_bounded_and_one_that_is_read_stays(tmp_path: Path) -> N
     paths = [tmp_path / f"{i}.png" for i in range(3)]
     for path in paths:
         Image.new("RGB", (10, 10)).save(path)
-    images = Images(most=700)
+    images = ImagePool(most=700)
     with images.open(paths[0]) as first:
         for path in paths[1:]:
             with images.open(path) as scan:
@@ -90,7 +90,7 @@ def test_open_images_are_bounded_and_one_that_is_read_stays(tmp_path: Path) -> N
 def test_an_image_is_decoded_once_for_all_who_ask(tmp_path: Path) -> None:
     path = tmp_path / "a.png"
     Image.new("RGB", (500, 500)).save(path)
-    images, seen = Images(most=10**7), set[int]()
+    images, seen = ImagePool(most=10**7), set[int]()
     gate = threading.Barrier(6)
 
     def read() -> None:
@@ -107,7 +107,7 @@ def test_an_image_is_decoded_once_for_all_who_ask(tmp_path: Path) -> None:
 
 
 def test_an_image_that_can_not_be_read_is_tried_again(tmp_path: Path) -> None:
-    path, images = tmp_path / "a.png", Images(most=10**7)
+    path, images = tmp_path / "a.png", ImagePool(most=10**7)
     path.write_bytes(b"no image")
     for _ in range(2):
         with pytest.raises(InputError), images.open(path):

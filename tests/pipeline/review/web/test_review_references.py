@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from leukodiff.pipeline.review.service.errors import Refused
+from leukodiff.pipeline.review.service.errors import ApiError
 from leukodiff.pipeline.review.service.reference_cells import MOST, Origin, Reference, References
-from leukodiff.pipeline.review.web.app_state import Desk
+from leukodiff.pipeline.review.web.app_state import ReviewApp
 
 from .conftest import Browser, House, events_of
 
@@ -19,7 +19,7 @@ def sign(browser: Browser) -> None:
     assert browser.post("/api/slides/smear/sign", body).status_code == 200
 
 
-def test_a_signed_cell_becomes_a_reference_cell(browser: Browser, desk: Desk) -> None:
+def test_a_signed_cell_becomes_a_reference_cell(browser: Browser, desk: ReviewApp) -> None:
     assert browser.get("/api/references").json() == {"classes": {}, "width_um": 24.0}
     browser.name("a-1", "monocyte", 1)
     chosen = {"slide": "smear", "cell": "a-1"}
@@ -64,7 +64,9 @@ def test_what_is_no_reference_cell(browser: Browser, body: Any, status: int) -> 
     assert browser.get("/api/references").json()["classes"] == {}
 
 
-def test_pictures_that_somebody_put_there(browser: Browser, desk: Desk, tmp_path: Path) -> None:
+def test_pictures_that_somebody_put_there(
+    browser: Browser, desk: ReviewApp, tmp_path: Path
+) -> None:
     folder = desk.settings.reference_folder / "basophil"
     folder.mkdir(parents=True)
     Image.new("RGB", (60, 60), (90, 60, 140)).save(folder / "ours = one & two.png")
@@ -89,7 +91,7 @@ def test_pictures_that_somebody_put_there(browser: Browser, desk: Desk, tmp_path
         "/references/basophil/%00.png",
     ],
 )
-def test_their_addresses_lead_nowhere(browser: Browser, desk: Desk, path: str) -> None:
+def test_their_addresses_lead_nowhere(browser: Browser, desk: ReviewApp, path: str) -> None:
     folder = desk.settings.reference_folder / "basophil"
     folder.mkdir(parents=True)
     (folder / "note.txt").write_text("secret")
@@ -111,10 +113,10 @@ def test_there_is_an_end_to_them(tmp_path: Path) -> None:
     kept = References(tmp_path)
     for i in range(MOST):
         kept.add("monocyte", f"{i:02}.jpg", b"picture", Origin("s", str(i), "Paul", "today"))
-    with pytest.raises(Refused, match="remove one"):
+    with pytest.raises(ApiError, match="remove one"):
         kept.add("monocyte", "one more.jpg", b"picture", Origin())
     kept.remove("monocyte", "07.jpg")
-    with pytest.raises(Refused, match="no such"):
+    with pytest.raises(ApiError, match="no such"):
         kept.remove("monocyte", "07.jpg")
     kept.add("monocyte", "one more.jpg", b"picture", Origin())
     found = kept.all()

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from leukodiff.pipeline.review.service.errors import Refused
+from leukodiff.pipeline.review.service.errors import ApiError
 from leukodiff.pipeline.review.service.jobs import (
     DONE,
     FAILED,
@@ -27,7 +27,7 @@ from leukodiff.pipeline.review.service.jobs import (
 )
 from leukodiff.pipeline.review.service.settings import Limits
 from leukodiff.pipeline.review.service.uploads import Incoming, free_name, safe_name, store
-from leukodiff.pipeline.review.web.app_state import Desk
+from leukodiff.pipeline.review.web.app_state import ReviewApp
 
 from .conftest import Browser
 
@@ -116,7 +116,7 @@ def test_collisions_are_kept_apart(wanted: str, taken: list[str], free: str) -> 
     ],
 )
 def test_what_is_not_taken(tmp_path: Path, name: str, data: bytes, why: str) -> None:
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(ApiError) as refused:
         store([incoming(name, data)], tmp_path, LIMITS)
     assert refused.value.status == 415
     assert why in refused.value.error
@@ -154,7 +154,7 @@ def post(browser: Browser, *files: tuple[str, bytes], **said: str) -> Any:
 
 
 def test_an_upload_over_the_wire(
-    browser: Browser, desk: Desk, refusals: Callable[[], list[str]]
+    browser: Browser, desk: ReviewApp, refusals: Callable[[], list[str]]
 ) -> None:
     answer = post(browser, ("a.png", png()), ("a.zip", zipped()), name="Monday <b>")
     assert answer.status_code == 200, answer.text
@@ -181,7 +181,7 @@ def test_uploads_that_are_none(browser: Browser, kind: str, body: bytes, status:
     assert sent.status_code in (status, 415), sent.text
 
 
-def test_too_many_files(analyzed: Path, make_desk: Callable[..., Desk]) -> None:
+def test_too_many_files(analyzed: Path, make_desk: Callable[..., ReviewApp]) -> None:
     from starlette.testclient import TestClient
 
     from leukodiff.pipeline.review.web.app import make_app
@@ -200,7 +200,7 @@ def test_too_many_files(analyzed: Path, make_desk: Callable[..., Desk]) -> None:
 
 
 def test_files_by_path_from_an_allowed_folder_alone(
-    tmp_path: Path, analyzed: Path, make_desk: Callable[..., Desk]
+    tmp_path: Path, analyzed: Path, make_desk: Callable[..., ReviewApp]
 ) -> None:
     from starlette.testclient import TestClient
 

@@ -15,7 +15,7 @@ from leukodiff.pipeline.analysis import ReadingSettings, Workers, read_scan
 from leukodiff.pipeline.analysis.models import load_models
 from leukodiff.pipeline.runs.analyze import AnalyzeSettings, RunSummary
 from leukodiff.pipeline.runs.cluster import ClusterSettings
-from leukodiff.pipeline.runs.cluster.shared_scan import Helper, Helpers, SharingWorkers
+from leukodiff.pipeline.runs.cluster.shared_scan import RemoteHelper, RemoteHelpers, SharingWorkers
 from leukodiff.pipeline.slides import open_scan
 from leukodiff.pipeline.slides.discover import Field
 
@@ -99,25 +99,25 @@ def test_a_helper_on_a_node_takes_regions_until_it_dies(
 ) -> None:
     """The one who reads the scan is this process; the cluster's core is its helper's."""
     from leukodiff.pipeline.runs.cluster.run import orders_for
-    from leukodiff.pipeline.runs.cluster.scheduler import recruiter
+    from leukodiff.pipeline.runs.cluster.scheduler import helper_factory
     from leukodiff.pipeline.runs.cluster.stores import FolderDepot
 
     models, depot = load_models(workers=1), FolderDepot(tmp_path)
     depot.prepare()
     orders = orders_for(OF_SCANS, ClusterSettings(), depot, models)
-    recruit = recruiter(orders, Field(scan.name, scan, scan.stem, is_scan=True))
+    recruit = helper_factory(orders, Field(scan.name, scan, scan.stem, is_scan=True))
     taken: list[int] = []
 
-    def counted() -> list[Helper]:
+    def counted() -> list[RemoteHelper]:
         return [replace(one, call=partial(watched, one)) for one in recruit()]
 
-    def watched(helper: Helper, do: bytes, items: Sequence[Any]) -> Future[list[Any]]:
+    def watched(helper: RemoteHelper, do: bytes, items: Sequence[Any]) -> Future[list[Any]]:
         taken.append(len(items))
         if len(taken) == 2:
             helper.end()
         return helper.call(do, items)
 
-    helpers = Helpers(counted)
+    helpers = RemoteHelpers(counted)
     with ThreadPoolExecutor(1) as pool, open_scan(scan) as opened:
         how, tell = ReadingSettings(), lambda share, what: None
         alone = read_scan(opened, models, how, Workers(pool, 1), tell)

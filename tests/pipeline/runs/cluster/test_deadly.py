@@ -14,7 +14,7 @@ import pytest
 
 from leukodiff.pipeline.runs.analyze import analyze_slides
 from leukodiff.pipeline.runs.cluster import ClusterSettings
-from leukodiff.pipeline.runs.observer import Keeper
+from leukodiff.pipeline.runs.observer import RunObserver
 from leukodiff.pipeline.slides.discover import find_slides
 
 from .conftest import OF_FIELDS, node_workers
@@ -90,7 +90,7 @@ def test_a_field_that_kills_its_worker_fails_alone(
     began, found = (one.getMessage() for one in caplog.records)
     assert re.fullmatch("s2: given up after 3 tries: .*; trying its fields one by one", began)
     assert found == f"s2/killer.png: {reason}; going on with the rest"
-    keeper = Keeper(troubles={("s2", "killer.png"): reason})
+    keeper = RunObserver(troubles={("s2", "killer.png"): reason})
     analyze_slides(find_slides([inputs]), tmp_path / "one", OF_FIELDS, keeper=keeper)
     assert sheet(tmp_path / "out") == sheet(tmp_path / "one")
     assert node_workers() == []

@@ -11,7 +11,7 @@ import pytest
 
 from leukodiff.pipeline.runs.analyze import AnalyzeSettings, analyze_slides
 from leukodiff.pipeline.runs.cluster import ClusterSettings
-from leukodiff.pipeline.runs.observer import Keeper
+from leukodiff.pipeline.runs.observer import RunObserver
 from leukodiff.pipeline.slides.discover import Slide, find_slides
 
 from .conftest import N_SLIDES, OF_FIELDS, OF_SCANS, node_workers
@@ -49,7 +49,7 @@ def run(inputs: Path, out: Path, settings: AnalyzeSettings = OF_FIELDS) -> Any:
 def one_machine(slides: list[Slide], out: Path, *hung: str, settings: Any = OF_FIELDS) -> Any:
     """What a run's child process does that is told what has hung before."""
     troubles = {(slide_id, field_id): REASON for slide_id, _, field_id in map(split, hung)}
-    return analyze_slides(slides, out, settings, keeper=Keeper(troubles=troubles))
+    return analyze_slides(slides, out, settings, keeper=RunObserver(troubles=troubles))
 
 
 def split(work: str) -> tuple[str, str, str]:

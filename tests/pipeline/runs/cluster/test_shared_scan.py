@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 
 from leukodiff.pipeline.analysis import ReadingSettings, ScanFound, Workers, read_scan
 from leukodiff.pipeline.analysis.models import Models
-from leukodiff.pipeline.analysis.windows import Glass
+from leukodiff.pipeline.analysis.windows import ScanContext
 from leukodiff.pipeline.runs.cluster.shared_scan import (
     EACH,
-    Helper,
-    Helpers,
+    RemoteHelper,
+    RemoteHelpers,
     SharingWorkers,
     packed,
     unpacked,
@@ -113,15 +113,15 @@ def test_a_shared_scan_is_read_as_by_one(
 ) -> None:
     aside: list[Aside] = []
 
-    def recruit() -> list[Helper]:
+    def recruit() -> list[RemoteHelper]:
         if aside:
             return []
         aside.append(Aside(path, models, fails))
-        return [Helper(aside[0].call, ready(starts), aside[0].end)]
+        return [RemoteHelper(aside[0].call, ready(starts), aside[0].end)]
 
     with ThreadPoolExecutor(1) as pool:
         alone = read(path, models, how, Workers(pool, 1))
-        helpers = Helpers(recruit)
+        helpers = RemoteHelpers(recruit)
         shared = read(path, models, how, SharingWorkers(pool, 1, helpers=helpers, share_from=1))
         helpers.close()
     assert same(alone, shared)
@@ -151,8 +151,8 @@ def test_a_helper_that_hangs_is_sent_home_and_its_part_done_here(
 
     with ThreadPoolExecutor(1) as pool:
         alone = read(path, models, ReadingSettings(), Workers(pool, 1))
-        told = [[Helper(call, ready(), end)]]
-        helpers = Helpers(lambda: told.pop() if told else [])
+        told = [[RemoteHelper(call, ready(), end)]]
+        helpers = RemoteHelpers(lambda: told.pop() if told else [])
         workers = SharingWorkers(pool, 1, helpers=helpers, share_from=1, patience_s=0.2)
         workers = replace(workers, at_work=at_work)
         shared = read(path, models, ReadingSettings(), workers)
@@ -162,24 +162,24 @@ def test_a_helper_that_hangs_is_sent_home_and_its_part_done_here(
 
 
 def test_little_work_is_not_shared(path: Path, models: Models) -> None:
-    def recruit() -> list[Helper]:
+    def recruit() -> list[RemoteHelper]:
         raise AssertionError("nobody was to be asked")
 
     with ThreadPoolExecutor(1) as pool:
-        workers = SharingWorkers(pool, 1, helpers=Helpers(recruit), share_from=10**6)
+        workers = SharingWorkers(pool, 1, helpers=RemoteHelpers(recruit), share_from=10**6)
         assert len(read(path, models, ReadingSettings(), workers).white) > 0
 
 
 def test_what_can_not_be_done_here_either_is_told(models: Models) -> None:
     with ThreadPoolExecutor(1) as pool:
-        workers = SharingWorkers(pool, 1, helpers=Helpers(list), share_from=1)
+        workers = SharingWorkers(pool, 1, helpers=RemoteHelpers(list), share_from=1)
         with pytest.raises(OSError, match="item 0"):
             list(workers.over_scan(refuse, range(9)))
 
 
 def test_scan_and_models_are_left_out_of_what_is_sent(path: Path, models: Models) -> None:
     with open_scan(path) as scan:
-        glass = Glass(scan, 0.5, models)
+        glass = ScanContext(scan, 0.5, models)
         small = packed(glass.look)
         assert len(small) < 1000
         other = replace(models, estimate_um_per_px=models.estimate_um_per_px)

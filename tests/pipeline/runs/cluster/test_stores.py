@@ -8,7 +8,7 @@ import pytest
 
 from leukodiff.core.errors import InputError
 from leukodiff.pipeline.runs.cluster.remote_paths import at
-from leukodiff.pipeline.runs.cluster.stores import Depot, depot
+from leukodiff.pipeline.runs.cluster.stores import OutputStore, depot
 from leukodiff.pipeline.runs.output import RECORD, OutputError
 
 OLD, NEW = (
@@ -26,7 +26,7 @@ def out(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def goes_to(out: Path) -> Iterator[Depot]:
+def goes_to(out: Path) -> Iterator[OutputStore]:
     found = depot(out)
     found.prepare()
     yield found
@@ -51,7 +51,7 @@ def files(out: Path) -> set[str]:
 
 
 def test_a_slide_is_brought_and_replaced(
-    out: Path, goes_to: Depot, made: Callable[..., Path]
+    out: Path, goes_to: OutputStore, made: Callable[..., Path]
 ) -> None:
     assert goes_to.record("s1") is None
     goes_to.deliver("s1", made(OLD, "cells.csv", "overlays/a.jpg", "overlays/b.jpg"), None)
@@ -64,7 +64,7 @@ def test_a_slide_is_brought_and_replaced(
 
 
 def test_who_comes_late_leaves_what_stands(
-    out: Path, goes_to: Depot, made: Callable[..., Path]
+    out: Path, goes_to: OutputStore, made: Callable[..., Path]
 ) -> None:
     goes_to.deliver("s1", made(NEW, "cells.csv"), None)
     goes_to.deliver("s1", made(OLD, "other.csv"), None)
@@ -112,13 +112,15 @@ def test_of_a_worker_that_is_ended_half_a_slide_goes_and_a_whole_one_stays(
     assert files(out) == {"cells.csv", RECORD}
 
 
-def test_each_file_that_is_brought_is_a_step(goes_to: Depot, made: Callable[..., Path]) -> None:
+def test_each_file_that_is_brought_is_a_step(
+    goes_to: OutputStore, made: Callable[..., Path]
+) -> None:
     steps: list[None] = []
     goes_to.deliver("s1", made(OLD, "a.csv", "overlays/a.jpg"), None, lambda: steps.append(None))
     assert len(steps) >= 2
 
 
-def test_nothing_but_results_is_left(out: Path, goes_to: Depot) -> None:
+def test_nothing_but_results_is_left(out: Path, goes_to: OutputStore) -> None:
     assert goes_to.mark.exists()
     goes_to.mark.with_name(".run-0123abcd").write_bytes(b"")  # of a run that was killed
     goes_to.tidy()

@@ -9,8 +9,8 @@ from threading import Event, get_ident
 import pytest
 
 from leukodiff.pipeline.runs.cluster.remote_paths import at, fetched
-from leukodiff.pipeline.runs.cluster.watchdog import Hung, Patience
-from leukodiff.pipeline.runs.observer import Keeper, Step
+from leukodiff.pipeline.runs.cluster.watchdog import TimedOut, Watchdog
+from leukodiff.pipeline.runs.observer import RunObserver, Step
 from leukodiff.pipeline.slides.discover import Field, Slide
 
 LIMIT_S = 0.3
@@ -25,7 +25,7 @@ def never() -> Iterator[Event]:
 
 
 def test_what_is_made_comes_back() -> None:
-    assert Patience(LIMIT_S).wait_for(lambda: 7) == 7
+    assert Watchdog(LIMIT_S).wait_for(lambda: 7) == 7
 
 
 def test_an_error_is_raised_where_it_is_waited_for() -> None:
@@ -33,7 +33,7 @@ def test_an_error_is_raised_where_it_is_waited_for() -> None:
         raise OSError("no room")
 
     with pytest.raises(OSError, match="no room"):
-        Patience(LIMIT_S).wait_for(refuse)
+        Watchdog(LIMIT_S).wait_for(refuse)
 
 
 class Clock:
@@ -55,14 +55,14 @@ class Clock:
             time.sleep(0.005)
 
 
-def steadily(clock: Clock, patience: Patience) -> None:
+def steadily(clock: Clock, patience: Watchdog) -> None:
     with patience.telling.under_way("s1", "a.png") as step:
         for _ in range(4):
             clock.forward(LIMIT_S * 0.9)
             step()
 
 
-def outside(clock: Clock, patience: Patience) -> None:
+def outside(clock: Clock, patience: Watchdog) -> None:
     with patience.telling.under_way("s1", "a.png"):
         pass
     clock.forward(2 * LIMIT_S)
@@ -70,24 +70,24 @@ def outside(clock: Clock, patience: Patience) -> None:
 
 @pytest.mark.parametrize("do", [steadily, outside], ids=["it gets on", "nothing is under way"])
 def test_what_may_take_long(
-    monkeypatch: pytest.MonkeyPatch, do: Callable[[Clock, Patience], None]
+    monkeypatch: pytest.MonkeyPatch, do: Callable[[Clock, Watchdog], None]
 ) -> None:
     monkeypatch.setattr("leukodiff.pipeline.cluster.patience.HEARTBEAT_S", 0.01)
     clock = Clock()
-    patience = Patience(LIMIT_S, clock)
+    patience = Watchdog(LIMIT_S, clock)
     assert patience.wait_for(lambda: do(clock, patience)) is None
 
 
 @pytest.mark.parametrize("field_id", ["a.png", ""])
 def test_what_hangs_is_told_of(never: Event, field_id: str) -> None:
-    patience = Patience(LIMIT_S)
+    patience = Watchdog(LIMIT_S)
 
     def hang() -> None:
         with patience.telling.under_way("s1", ""), patience.telling.under_way("s1", field_id):
             never.wait()
 
     began = time.monotonic()
-    assert patience.wait_for(hang) == Hung(field_id)
+    assert patience.wait_for(hang) == TimedOut(field_id)
     assert time.monotonic() - began < LIMIT_S + 30
 
 
@@ -105,7 +105,9 @@ def test_what_is_fetched_is_told_of_and_what_hangs_is_left_where_it_lies(tmp_pat
         yield lambda: told.append("step")
 
     slide = Slide("s1", place, fields)
-    got = fetched(slide, tmp_path, Keeper(under_way=under_way, troubles={("s1", "b.png"): "slow"}))
+    got = fetched(
+        slide, tmp_path, RunObserver(under_way=under_way, troubles={("s1", "b.png"): "slow"})
+    )
     assert set(told) == {"s1/a.png", "step"}
     assert [one.path.name for one in got.fields] == ["a.png", "b.png"]
     assert got.fields[0].path == tmp_path / "a.png"
