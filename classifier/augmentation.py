@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from leukodiff.datasets.field_augmentation import (
+    blur,
     channel_gamma,
     color_noise,
     density_gamma,

@@ -127,7 +127,7 @@ def words(name: str) -> set[str]:
 
 
 def identifiers(tree: ast.AST) -> Iterator[tuple[str, int]]:
-    """Names that the code defines or uses, with their lines; not those of other libraries' arguments."""
+    """Names that the code defines or uses, with their lines."""
     for node in ast.walk(tree):
         match node:
             case ast.FunctionDef() | ast.ClassDef() | ast.AsyncFunctionDef():
