@@ -32,9 +32,9 @@ import json
 paths = [Path(p) for p in json.loads((Path(sys.argv[1]) / "slide.json").read_text())["paths"]]
 crops, views, _ = pictures(report, Path(sys.argv[1]), paths)
 loaded = time.perf_counter()
-first = make(report, crops, views, settings.look)
+first = make(report, crops, views, settings.options)
 once = time.perf_counter()
-make(report, crops, views, settings.look)
+make(report, crops, views, settings.options)
 again = time.perf_counter()
 print(again - once, once - loaded, len(first), len(report.cells))
 """

@@ -1,4 +1,4 @@
-"""How found cells become a report: what a person may choose, and what is made of it."""
+"""Settings of a report, and the files that follow from a report alone."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -15,7 +15,7 @@ from leukodiff.pipeline.report.statistics import METHODS, Confusion
 from leukodiff.pipeline.report.texts import load_texts
 
 from .html import report_html
-from .look import ReportOptions
+from .report_view import ReportOptions
 from .tables import areas_csv, cells_csv, counts_csv, fields_csv, measurements_csv
 
 Jpegs = Mapping[str, bytes]
@@ -26,14 +26,15 @@ WITHOUT = Sample()
 
 @dataclass(frozen=True)
 class ReportSettings:
-    """What a report says and how.
+    """Settings of a slide's report.
 
     `interval` is one of `statistics.METHODS`. `reference`: a profile's file, the shipped one when
-    `None`. `language`: one of `texts.LANGUAGES`, or a file. `hints`: say what a flagged value may
-    go with. `exports`: of `EXPORTS`, beside what is always made. `sample`: what is known of the
-    blood where there is one slide; `samples`: a table of it where there are many. `confusion`: how
-    often the classifier errs in one's own laboratory, a file of `evaluate pipeline`. `precision`:
-    say how many cells it takes to know each share to so many percentage points.
+    `None`. `language`: one of `texts.LANGUAGES`, or a file. `hints`: with what a flagged value may
+    go with. `exports`: of `EXPORTS`, in addition to the files that are always made. `sample`: the
+    blood's data where there is one slide; `samples`: a table of them where there are many.
+    `confusion`: the classifier's confusions in one's own laboratory, a file of `evaluate pipeline`.
+    `precision`: percentage points to which each share is wanted; the report gives the number of
+    cells that it takes.
 
     Raises:
         InputError: when made, of an interval, export or precision that there is not.
@@ -69,8 +70,8 @@ class ReportSettings:
         return read_profile(self.reference) if self.reference else adult()
 
     @cached_property
-    def look(self) -> ReportOptions:
-        """The words.
+    def options(self) -> ReportOptions:
+        """Language and hints.
 
         Raises:
             InputError: there is no such language.
@@ -79,7 +80,7 @@ class ReportSettings:
 
     @cached_property
     def lab_confusion(self) -> Confusion | None:
-        """How often the classifier errs in one's own laboratory.
+        """The classifier's confusions in one's own laboratory.
 
         Raises:
             InputError: the file is no confusion matrix.
@@ -88,7 +89,7 @@ class ReportSettings:
 
     @cached_property
     def table(self) -> Mapping[str, Sample]:
-        """What is known of each slide's blood, by slide_id.
+        """Data of each slide's blood, by slide_id.
 
         Raises:
             InputError: the file is no table of samples.
@@ -96,12 +97,12 @@ class ReportSettings:
         return read_samples(self.samples) if self.samples else {}
 
     def check(self, slide_ids: Sequence[str]) -> None:
-        """Reads all files, so that a wrong one is told before the work begins.
+        """Reads all files, so that a wrong one is reported before the work begins.
 
         Raises:
             InputError: one is wrong, one sample is given for many slides, or a table of none.
         """
-        self.look  # noqa: B018 - read for its errors
+        self.options  # noqa: B018 - read for its errors
         self.profile  # noqa: B018
         self.lab_confusion  # noqa: B018
         if self.sample != WITHOUT and len(slide_ids) > 1:
@@ -113,17 +114,17 @@ class ReportSettings:
             raise InputError(f"{self.samples}: names none of the slides at hand ({some})")
 
     def sample_of(self, slide_id: str) -> Sample:
-        """What is known of a slide's blood."""
+        """Data of a slide's blood."""
         return self.table.get(slide_id, self.sample)
 
     def counting(self, confusion: Confusion | None) -> CountingOptions:
-        """How cells become numbers; one's own measure of errors before the model's `confusion`."""
+        """Options of counting; one's own confusions go before the model's `confusion`."""
         return CountingOptions(
             self.interval, self.profile, self.lab_confusion or confusion, self.precision
         )
 
     def result_affecting(self, slide_id: str) -> dict[str, Any]:
-        """Whatever changes a slide's report."""
+        """Everything that changes a slide's report."""
         return {
             "interval": self.interval,
             "precision": self.precision,
@@ -142,7 +143,7 @@ class ReportSettings:
         return replace(report, sample=sample, counting=counting)
 
     def knows(self, slide_id: str) -> bool:
-        """Whether they say anything of a slide's blood."""
+        """True where they have data of a slide's blood."""
         return self.sample != WITHOUT or slide_id in self.table
 
 
@@ -158,32 +159,32 @@ def report_files(
     }
     if report.readings:
         files["areas.csv"] = areas_csv(report)
-    files["report.html"] = report_html(report, crops, views, settings.look)
+    files["report.html"] = report_html(report, crops, views, settings.options)
     for name in settings.exports:
         file_name, export = EXPORTS[name]
-        files[file_name] = export(report, crops, views, settings.look)
+        files[file_name] = export(report, crops, views, settings.options)
     return files
 
 
-def _pdf(report: SmearReport, crops: Jpegs, views: Jpegs, look: ReportOptions) -> bytes:
+def _pdf(report: SmearReport, crops: Jpegs, views: Jpegs, options: ReportOptions) -> bytes:
     from .pdf import report_pdf
 
-    return report_pdf(report, crops, views, look)
+    return report_pdf(report, crops, views, options)
 
 
-def _xlsx(report: SmearReport, _crops: Jpegs, _views: Jpegs, look: ReportOptions) -> bytes:
+def _xlsx(report: SmearReport, _crops: Jpegs, _views: Jpegs, options: ReportOptions) -> bytes:
     from .xlsx import report_xlsx
 
-    return report_xlsx(report, look)
+    return report_xlsx(report, options)
 
 
-def _fhir(report: SmearReport, _crops: Jpegs, _views: Jpegs, _look: ReportOptions) -> str:
+def _fhir(report: SmearReport, _crops: Jpegs, _views: Jpegs, _options: ReportOptions) -> str:
     from .fhir import report_fhir
 
     return report_fhir(report)
 
 
-def _hl7(report: SmearReport, _crops: Jpegs, _views: Jpegs, _look: ReportOptions) -> str:
+def _hl7(report: SmearReport, _crops: Jpegs, _views: Jpegs, _options: ReportOptions) -> str:
     from .hl7 import report_hl7
 
     return report_hl7(report)
@@ -195,4 +196,4 @@ EXPORTS: Mapping[str, tuple[str, Export]] = {
     "fhir": ("report.fhir.json", _fhir),
     "hl7": ("report.hl7", _hl7),
 }
-"""What is made where it is asked for: the file's name, and how. Imported only then."""
+"""Optional files: name of the file and its maker, whose module is imported only then."""

@@ -1,37 +1,52 @@
-"""A few cells of each class, kept while the fields go by: what the report shows of a smear."""
+"""Pictures of cells: a fair sample of each class, kept during the analysis, and contact sheets."""
 
 import hashlib
+import textwrap
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
-from leukodiff.pipeline.report.report import Cell
+from leukodiff.datasets.vocabulary import CellType
+from leukodiff.pipeline.report.report import DISPLAY_ORDER, Cell, SmearReport
 from leukodiff.pipeline.slides import Scan
 
-from .overlay import encode_jpeg
-
-Rgb = NDArray[np.uint8]
+from .colors import rgb
+from .drawing import Rgb, dark_text, encode_jpeg, label, paste
 
 CROP_UM = 24.0
-"""Side of a crop on the glass, um: the largest white cells fit, and sizes compare."""
+"""Side of a crop on the slide, um: the largest white cells fit, and sizes compare."""
+
 CROP_PX = 112
+
 CROPS_ON_SHEET = 96
 """Cells of a class on a contact sheet."""
 
-GLASS = (245, 245, 245)
-"""What is shown beyond the edge of a field."""
+BACKGROUND = (245, 245, 245)
+"""Color of a crop beyond the edge of its field, RGB 0-255."""
+
+SHEET_COLUMNS = 12
+
+GAP_PX = 8
+
+CAPTION_PX = 13
+"""Letters of a caption."""
+
+TITLE_PX = 22
+"""Letters of a sheet's title."""
+
+CAPTION_CHARACTERS = 18
+"""Longest line of a caption."""
 
 
 @dataclass
 class Gallery:
     """At most `per_class` crops of each class and of the atypical, whatever the number of cells.
 
-    Which ones is settled by a hash of the cell's id: a fair sample, and the same one in whatever
-    order the fields come. Safe to use from many threads at once.
+    A hash of the cell's id chooses them: a fair sample, and the same one in whatever order the
+    fields come. Safe to use from many threads at once.
     """
 
     per_class: int
@@ -59,9 +74,9 @@ class Gallery:
                 for cell_id in sorted(kept, key=lambda cell_id: kept[cell_id][0])[:per_class]
             }
 
-    def _wants(self, shelf: str, rank: bytes) -> bool:
+    def _wants(self, group: str, rank: bytes) -> bool:
         with self._lock:
-            kept = self._kept.get(shelf, {})
+            kept = self._kept.get(group, {})
             full = len(kept) >= self.per_class
             return self.per_class > 0 and (not full or rank < max(r for r, _ in kept.values()))
 
@@ -83,7 +98,7 @@ def cut_crop(image: Rgb, cell: Cell, um_per_px: float) -> bytes:
 
 
 def cut_from_scan(scan: Scan, cell: Cell, um_per_px: float) -> bytes:
-    """The same of a cell of a scan, of which no more than the crop is read."""
+    """`cut_crop` of a cell of a scan, of which no more than the crop is read."""
     side = max(1, round(CROP_UM / um_per_px))
     x, y = (cell.x_min + cell.x_max) / 2, (cell.y_min + cell.y_max) / 2
     left, top = max(0, int(x) - side), max(0, int(y) - side)
@@ -99,13 +114,71 @@ def cut_from_scan(scan: Scan, cell: Cell, um_per_px: float) -> bytes:
 
 
 def _window(image: Rgb, left: int, top: int, side: int) -> Rgb:
-    """A square of a field; what lies beyond the field is glass."""
+    """A square of a field, filled with background beyond the field."""
     height, width = image.shape[:2]
     x0, y0 = min(max(left, 0), width), min(max(top, 0), height)
     x1, y1 = max(min(left + side, width), x0), max(min(top + side, height), y0)
     inside = image[y0:y1, x0:x1]
     if inside.shape[:2] == (side, side):
         return inside
-    window = np.full((side, side, 3), GLASS, np.uint8)
+    window = np.full((side, side, 3), BACKGROUND, np.uint8)
     window[y0 - top : y1 - top, x0 - left : x1 - left] = inside
     return window
+
+
+def contact_sheets(report: SmearReport, crops: Mapping[str, bytes]) -> dict[str, bytes]:
+    """A JPEG for each class that has a cell with a crop, and for the atypical cells, by name.
+
+    Args:
+        report: what was found.
+        crops: a JPEG by cell_id, all of one size.
+    """
+    sheets = {}
+    for kind in DISPLAY_ORDER:
+        cells = report.cells_in_group(kind.name)
+        shown = [cell for cell in cells if cell.cell_id in crops]
+        if shown:
+            pictures = [_decoded(crops[cell.cell_id]) for cell in shown]
+            captions = [_caption(cell, report.class_names) for cell in shown]
+            title = _title(kind, len(shown), len(cells))
+            sheets[kind.name] = encode_jpeg(_sheet(kind, title, pictures, captions))
+    return sheets
+
+
+def _caption(cell: Cell, class_names: Sequence[str]) -> list[Rgb]:
+    """A cell's number, its two likeliest classes and its note, line by line."""
+    first, *second = cell.leading(class_names)
+    number = cell.cell_id.rpartition("-")[2]
+    lines = [f"{number}: {first}", *second, *textwrap.wrap(cell.note, CAPTION_CHARACTERS)]
+    return [dark_text(line, CAPTION_PX) for line in lines]
+
+
+def _sheet(
+    kind: CellType, title: Rgb, pictures: Sequence[Rgb], captions: Sequence[Sequence[Rgb]]
+) -> Rgb:
+    side, line = pictures[0].shape[0], captions[0][0].shape[0]
+    words = line * max(map(len, captions))
+    columns, rows = min(SHEET_COLUMNS, len(pictures)), -(-len(pictures) // SHEET_COLUMNS)
+    pitch_x, pitch_y = side + GAP_PX, side + words + GAP_PX
+    width = max(columns * pitch_x + GAP_PX, title.shape[1] + 2 * GAP_PX)
+    top = title.shape[0] + 2 * GAP_PX
+    sheet = np.full((top + rows * pitch_y, width, 3), 255, np.uint8)
+    paste(sheet, title, GAP_PX, GAP_PX)
+    for i, (picture, caption) in enumerate(zip(pictures, captions, strict=True)):
+        x, y = GAP_PX + i % SHEET_COLUMNS * pitch_x, top + i // SHEET_COLUMNS * pitch_y
+        paste(sheet, picture, x, y)
+        cv2.rectangle(sheet, (x - 1, y - 1), (x + side, y + side), rgb(kind.color), 2)
+        for n, words_px in enumerate(caption):
+            paste(sheet, words_px, x, y + side + 2 + n * line)
+    return sheet
+
+
+def _title(kind: CellType, shown: int, total: int) -> Rgb:
+    chip = label(kind.abbreviation, TITLE_PX, kind.color)
+    count = f"{total}" if shown == total else f"{shown} of {total}, a fair sample"
+    return np.hstack([chip, dark_text(f"{kind.title}: {count}", TITLE_PX)])
+
+
+def _decoded(jpeg: bytes) -> Rgb:
+    picture = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR_RGB)
+    return np.asarray(picture, np.uint8)

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from leukodiff.pipeline.report.texts import Texts
 
 DASH = "–"
-"""What stands where there is no number."""
+"""Sign for a missing number."""
 
-_TURNS = "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
-"""Letters without a form that turn the direction of those after them."""
+_BIDI = "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+"""Invisible letters that turn the direction of those after them."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ def readable(text: str) -> str:
 
 
 def _has_form(letter: str) -> bool:
-    return unicodedata.category(letter) not in ("Cc", "Cs", "Zl", "Zp") and letter not in _TURNS
+    return unicodedata.category(letter) not in ("Cc", "Cs", "Zl", "Zp") and letter not in _BIDI
 
 
 def _escaped(letter: str) -> str:

@@ -6,6 +6,8 @@ import uuid
 from leukodiff.datasets.vocabulary import BY_NAME
 from leukodiff.pipeline.report.report import Cell, SmearReport
 
+from .colors import rgb
+
 _NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "leukodiff/cells.geojson")
 
 
@@ -47,7 +49,7 @@ def _feature(report: SmearReport, cell: Cell) -> dict[str, object]:
 
 
 def _measures(cell: Cell) -> dict[str, float]:
-    """What is known of them: QuPath wants numbers."""
+    """The measurements that are known: QuPath wants numbers."""
     facts = cell.facts
     measures = {
         "cell area um2": facts.cell_um2,
@@ -62,12 +64,6 @@ def _measures(cell: Cell) -> dict[str, float]:
 def _identity(name: str) -> str:
     # Bytes of a file name that are no text can't be hashed as UTF-8: their escapes are.
     return str(uuid.uuid5(_NAMESPACE, name.encode("utf-8", "backslashreplace").decode("utf-8")))
-
-
-def rgb(color: str) -> tuple[int, int, int]:
-    """`#rrggbb` as three numbers, 0-255."""
-    red, green, blue = bytes.fromhex(color[1:])
-    return red, green, blue
 
 
 def _ring(cell: Cell) -> list[tuple[float, float]]:

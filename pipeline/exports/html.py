@@ -1,4 +1,4 @@
-"""The report a person reads: one HTML file that needs nothing beside it."""
+"""The report a person reads: one HTML file that needs no other file."""
 
 import base64
 from collections.abc import Mapping
@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING
 
 from leukodiff.pipeline.report.report import SmearReport
 
-from .colors import ink_on
-from .look import ReportOptions
-from .report_view import contents
+from .colors import text_color_on
+from .report_view import ReportOptions, report_view
 from .values import AXIS_TICKS, on_axis
 
 if TYPE_CHECKING:
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
 
 TEMPLATES = Path(__file__).with_name("templates")
 
-PADDING = 3.0
+PADDING_PERCENT = 3.0
 """Room at both ends of an axis, percent of the drawing: for half a label."""
 
 
@@ -26,7 +25,7 @@ def report_html(
     report: SmearReport,
     crops: Mapping[str, bytes],
     views: Mapping[str, bytes] | None = None,
-    look: ReportOptions | None = None,
+    options: ReportOptions | None = None,
 ) -> str:
     """A slide's report.
 
@@ -34,13 +33,13 @@ def report_html(
         report: what was found.
         crops: a JPEG by cell_id for the cells to show.
         views: a JPEG by field_id of the scans: their overviews.
-        look: its language and parts; English with hints when `None`.
+        options: its language and parts; English with hints when `None`.
     """
-    said = contents(report, crops, views or {}, look or ReportOptions())
+    view = report_view(report, crops, views or {}, options or ReportOptions())
     return report_template().render(
-        said=said,
-        t=said.texts,
-        ink=ink_on,
+        view=view,
+        t=view.texts,
+        text_color=text_color_on,
         data_uri=_data_uri,
         at=_at,
         share_at=lambda percent: _at(on_axis(percent)),
@@ -54,7 +53,7 @@ def _data_uri(jpeg: bytes) -> str:
 
 def _at(place: float) -> float:
     """A place on an axis, 0-1, as percent of the drawing."""
-    return round(PADDING + (100 - 2 * PADDING) * place, 2)
+    return round(PADDING_PERCENT + (100 - 2 * PADDING_PERCENT) * place, 2)
 
 
 @cache

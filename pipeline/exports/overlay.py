@@ -1,4 +1,4 @@
-"""A field with its labeled boxes: thin lines, the class beside the cell, a legend below."""
+"""Pictures of what was found: a field with its labeled boxes, a scan in small with its cells."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -9,30 +9,51 @@ from numpy.typing import NDArray
 
 from leukodiff.datasets.vocabulary import BY_NAME
 from leukodiff.detector.areas import REASONS
-from leukodiff.pipeline.report.report import Cell
+from leukodiff.pipeline.report.report import Area, Cell, ScanReading
 
-from .geojson import rgb
-from .plates import INK, WHITE, label, paste, plate
-from .shades import legend_swatch, shade
+from .colors import rgb
+from .drawing import (
+    WHITE,
+    Rgb,
+    dark_text,
+    label,
+    legend,
+    legend_entry,
+    legend_swatch,
+    paste,
+    scale_bar,
+    shrunk,
+    tint,
+)
 
-Rgb = NDArray[np.uint8]
 Boxes = NDArray[np.float32]
 
-JPEG_QUALITY = 88
 SCALE_BAR_UM = 10.0
-FAINT = 0.45
-"""How strongly red cells are outlined, 0-1: enough to check the count, too little to distract."""
+
+RED_CELL_STRENGTH = 0.45
+"""Opacity of red cells' outlines, 0-1: enough to check the count, too little to distract."""
+
+OVERVIEW_PX = 3000
+"""Longer side of an overview, legend not counted."""
+
+MAX_LABELED_CELLS = 60
+"""With more cells than this on an overview, they are marked without labels."""
+
+OVERVIEW_SCALE_BARS_UM = (10_000, 5000, 2000, 1000, 500, 200, 100, 50, 20, 10)
 
 
 def draw_overlay(
-    image: Rgb, cells: Sequence[Cell], beside: Mapping[str, Boxes], um_per_px: float | None = None
+    image: Rgb,
+    cells: Sequence[Cell],
+    other_cells: Mapping[str, Boxes],
+    um_per_px: float | None = None,
 ) -> Rgb:
     """Draws a field's cells on a copy of it, with a legend below.
 
     Args:
         image: (H, W, 3) uint8 RGB.
         cells: the named cells of this field.
-        beside: boxes (N, 4) of what is counted without a name, `platelet` and `red_cell`.
+        other_cells: boxes (N, 4) of what is counted without a name, `platelet` and `red_cell`.
         um_per_px: for the scale bar, left out when unknown.
 
     Returns:
@@ -40,23 +61,26 @@ def draw_overlay(
     """
     height, width = image.shape[:2]
     size = letter_size(width, height)
-    legend = draw_legend(width, size, cells, beside, um_per_px)
-    canvas = np.empty((height + len(legend), width, 3), np.uint8)
-    canvas[height:] = legend
+    counts = legend_counts(cells, other_cells)
+    entries = [legend_entry(name, count, size) for name, count in counts.items() if count]
+    entries = entries or [dark_text("no cells found", size)]
+    strip = legend([*entries, *_scale_bars(um_per_px, size)], width, size)
+    canvas = np.empty((height + len(strip), width, 3), np.uint8)
+    canvas[height:] = strip
     canvas[:height] = image
     field = canvas[:height]
-    _outline(field, beside.get("red_cell"), "red_cell", FAINT)
-    _outline(field, beside.get("platelet"), "platelet", 1.0)
+    _outline(field, other_cells.get("red_cell"), "red_cell", RED_CELL_STRENGTH)
+    _outline(field, other_cells.get("platelet"), "platelet", 1.0)
     _draw_cells(field, cells, size)
     return canvas
 
 
 def draw_left_out(image: Rgb, kind: str, um_per_px: float | None = None) -> Rgb:
-    """Draws a field that was not read: shaded, with the reason in words below.
+    """Draws a field that was not read: tinted, with the reason in words below.
 
     Args:
         image: (H, W, 3) uint8 RGB.
-        kind: why not, one of `REASONS`.
+        kind: the reason, one of `REASONS`.
         um_per_px: for the scale bar, left out when unknown.
 
     Returns:
@@ -64,17 +88,36 @@ def draw_left_out(image: Rgb, kind: str, um_per_px: float | None = None) -> Rgb:
     """
     height, width = image.shape[:2]
     size = letter_size(width, height)
-    entries = [legend_swatch(kind, REASONS[kind], size), *_bar(um_per_px, size)]
-    canvas = np.concatenate([image, stacked(entries, width, size)])
-    shade(canvas[:height], kind)
+    entries = [legend_swatch(kind, REASONS[kind], size), *_scale_bars(um_per_px, size)]
+    canvas = np.concatenate([image, legend(entries, width, size)])
+    tint(canvas[:height], kind)
     return canvas
 
 
-def encode_jpeg(picture: Rgb, quality: int = JPEG_QUALITY) -> bytes:
-    """A picture (H, W, 3) uint8 RGB as a JPEG file."""
-    bgr = cv2.cvtColor(picture, cv2.COLOR_RGB2BGR)
-    _, data = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, quality])
-    return data.tobytes()
+def draw_overview(
+    picture: Rgb, reading: ScanReading, cells: Sequence[Cell], downsample: float, um_per_px: float
+) -> Rgb:
+    """Draws a scan in small: each cell marked in its class's color, what was left out tinted.
+
+    Args:
+        picture: (H, W, 3) uint8 RGB, the scan in small.
+        reading: its areas, in px of the scan.
+        cells: in px of the scan.
+        downsample: px of the scan to one of the picture.
+        um_per_px: of the scan.
+
+    Returns:
+        (H + legend, W, 3) uint8 RGB.
+    """
+    canvas = shrunk(picture, OVERVIEW_PX)
+    factor = canvas.shape[1] / (picture.shape[1] * downsample)
+    for area in reading.areas:
+        if not area.read:
+            _tint_area(canvas, area, factor)
+    size = max(14, round(min(max(canvas.shape[:2]), 2.5 * min(canvas.shape[:2])) / 110))
+    _mark_cells(canvas, cells, factor, size)
+    strip = _overview_legend(canvas.shape[1], size, reading, cells, um_per_px / factor)
+    return np.concatenate([canvas, strip])
 
 
 def letter_size(width: int, height: int) -> int:
@@ -82,75 +125,17 @@ def letter_size(width: int, height: int) -> int:
     return int(np.clip(round(min(width, height * 4 / 3) / 49), 11, 64))
 
 
-def draw_legend(
-    width: int,
-    size: int,
-    cells: Sequence[Cell],
-    beside: Mapping[str, Boxes],
-    um_per_px: float | None,
-) -> Rgb:
-    """What was counted, by class, wrapped to a field's width; (h, W, 3) uint8 RGB."""
-    counts = legend_counts(cells, beside)
-    entries = [legend_entry(name, count, size) for name, count in counts.items() if count]
-    entries = entries or [plate("no cells found", size, INK, WHITE)]
-    return stacked([*entries, *_bar(um_per_px, size)], width, size)
-
-
-def _bar(um_per_px: float | None, size: int) -> list[Rgb]:
+def _scale_bars(um_per_px: float | None, size: int) -> list[Rgb]:
     if not um_per_px:
         return []
     return [scale_bar(SCALE_BAR_UM / um_per_px, f"{SCALE_BAR_UM:g} um", size)]
 
 
-def stacked(entries: Sequence[Rgb], width: int, size: int) -> Rgb:
-    """The entries of a legend on a white strip of a width, in as many rows as they need."""
-    rows = _wrapped(entries, width - size, size)
-    pitch = entries[0].shape[0] + size // 6
-    strip = np.full((len(rows) * pitch + size // 2, width, 3), 255, np.uint8)
-    for i, row in enumerate(rows):
-        x = size // 2
-        for entry in row:
-            paste(strip, entry, x, size // 4 + i * pitch)
-            x += entry.shape[1] + size
-    return strip
-
-
-def legend_counts(cells: Sequence[Cell], beside: Mapping[str, Boxes]) -> dict[str, int]:
-    """How many of each class, in the vocabulary's order; platelets named and boxed together."""
+def legend_counts(cells: Sequence[Cell], other_cells: Mapping[str, Boxes]) -> dict[str, int]:
+    """Cells of each class, in the vocabulary's order; platelets named and boxed together."""
     counts = Counter(cell.counted_as for cell in cells)
-    counts.update({name: len(boxes) for name, boxes in beside.items()})
+    counts.update({name: len(boxes) for name, boxes in other_cells.items()})
     return {name: counts[name] for name in BY_NAME}
-
-
-def legend_entry(name: str, count: int, size: int) -> Rgb:
-    """A class in its color, with its count."""
-    kind = BY_NAME[name]
-    chip = label(kind.abbreviation, size, kind.color)
-    gap = np.full((chip.shape[0], size // 4, 3), 255, np.uint8)
-    words = plate(f"{kind.title} {count}", size, INK, WHITE)
-    return np.hstack([chip, gap, words])
-
-
-def scale_bar(length_px: float, text: str, size: int) -> Rgb:
-    """A bar of a length, with what it stands for."""
-    words = plate(text, size, INK, WHITE)
-    bar = np.full((words.shape[0], max(1, round(length_px)), 3), 255, np.uint8)
-    middle, half = words.shape[0] // 2, max(1, size // 12)
-    bar[middle - half : middle + half] = 34
-    bar[middle - 3 * half : middle + 3 * half, [0, -1]] = 34
-    return np.hstack([bar, words])
-
-
-def _wrapped(entries: Sequence[Rgb], width: int, gap: int) -> list[list[Rgb]]:
-    rows: list[list[Rgb]] = [[]]
-    used = 0
-    for entry in entries:
-        if rows[-1] and used + entry.shape[1] > width:
-            rows.append([])
-            used = 0
-        rows[-1].append(entry)
-        used += entry.shape[1] + gap
-    return rows
 
 
 def _outline(field: Rgb, boxes: Boxes | None, name: str, strength: float) -> None:
@@ -165,8 +150,7 @@ def _outline(field: Rgb, boxes: Boxes | None, name: str, strength: float) -> Non
 
 
 def _draw_cells(field: Rgb, cells: Sequence[Cell], size: int) -> None:
-    boxes = np.array([(c.x_min, c.y_min, c.x_max, c.y_max) for c in cells]).reshape(-1, 4)
-    corners = np.rint(boxes).astype(int)
+    corners = np.rint(_boxes(cells)).astype(int)
     line = max(1, round(size / 8))
     for cell, (x0, y0, x1, y1) in zip(cells, corners.tolist(), strict=True):
         color = rgb(BY_NAME[cell.counted_as].color)
@@ -174,16 +158,26 @@ def _draw_cells(field: Rgb, cells: Sequence[Cell], size: int) -> None:
         cv2.rectangle(field, (x0, y0), (x1 - 1, y1 - 1), WHITE, 1)
         for step in range(1, line + 1):
             cv2.rectangle(field, (x0 - step, y0 - step), (x1 - 1 + step, y1 - 1 + step), color, 1)
-    taken = corners.copy()
-    for cell, corner in zip(cells, corners, strict=True):
+    _draw_labels(field, cells, corners, size, line)
+
+
+def _boxes(cells: Sequence[Cell]) -> NDArray[np.float64]:
+    return np.array([(c.x_min, c.y_min, c.x_max, c.y_max) for c in cells]).reshape(-1, 4)
+
+
+def _draw_labels(
+    canvas: Rgb, cells: Sequence[Cell], boxes: NDArray[np.int64], size: int, gap: int
+) -> None:
+    taken = boxes.copy()
+    for cell, box in zip(cells, boxes, strict=True):
         picture = label(label_text(cell), size, BY_NAME[cell.counted_as].color)
-        place = place_label(picture.shape[1], picture.shape[0], corner, taken, field.shape, line)
-        paste(field, picture, place[0], place[1])
+        place = place_label(picture.shape[1], picture.shape[0], box, taken, canvas.shape, gap)
+        paste(canvas, picture, place[0], place[1])
         taken = np.vstack([taken, place])
 
 
 def label_text(cell: Cell) -> str:
-    """The class and how sure it is: `NEU 98%`; a person's word has no percentage."""
+    """The class and its probability: `NEU 98%`; a person's word has no percentage."""
     abbreviation = BY_NAME[cell.counted_as].abbreviation
     return abbreviation if cell.reviewed_as else f"{abbreviation} {cell.percent}%"
 
@@ -196,7 +190,7 @@ def place_label(
     shape: tuple[int, ...],
     gap: int,
 ) -> NDArray[np.int64]:
-    """Where a label goes: beside its box, in the field, off every box and label already there.
+    """A label's place: next to its box, in the field, off every box and label already there.
 
     Above, below, right and left are tried in turn. Where no place is free, off its own box is
     enough; where the box fills the field the label lies in its corner.
@@ -221,15 +215,56 @@ def place_label(
     ]
     places = np.array([(x, y, x + width, y + height) for x, y in corners])
     fits = (places >= 0).all(1) & (places[:, 2] <= shape[1]) & (places[:, 3] <= shape[0])
-    free = ~_meet(places, taken).any(axis=1)
+    free = ~_overlap(places, taken).any(axis=1)
     for choice in (fits & free, fits):
         if choice.any():
             return np.asarray(places[int(choice.argmax())])
     return np.array([inside_x, inside_y, inside_x + width, inside_y + height])
 
 
-def _meet(places: NDArray[np.int64], boxes: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Which of (P, 4) places and (N, 4) boxes overlap, (P, N)."""
+def _overlap(places: NDArray[np.int64], boxes: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Overlaps of (P, 4) places and (N, 4) boxes, (P, N)."""
     low = np.maximum(places[:, None, :2], boxes[None, :, :2])
     high = np.minimum(places[:, None, 2:], boxes[None, :, 2:])
     return np.asarray((low < high).all(axis=2), np.bool_)
+
+
+def _tint_area(canvas: Rgb, area: Area, factor: float) -> None:
+    box = np.rint(np.array([area.x_min, area.y_min, area.x_max, area.y_max]) * factor)
+    x0, y0, x1, y1 = box.astype(int).tolist()
+    tint(canvas[y0:y1, x0:x1], area.kind)
+
+
+def _mark_cells(canvas: Rgb, cells: Sequence[Cell], factor: float, size: int) -> None:
+    """A ring around each cell, wider than the cell; its label too where they are few."""
+    line = max(2, size // 7)
+    # White cells last: they lie upon the platelets and what is none.
+    cells = sorted(cells, key=lambda cell: cell.is_white)
+    boxes = _boxes(cells) * factor
+    middle = np.rint((boxes[:, :2] + boxes[:, 2:]) / 2).astype(int)
+    radius = np.maximum(size // 2, np.rint((boxes[:, 2:] - boxes[:, :2]).max(1, initial=0)))
+    few = len(cells) <= MAX_LABELED_CELLS
+    rings = radius.astype(int) if few else np.maximum(2, radius.astype(int) // 2)
+    for cell, (x, y), r in zip(cells, middle.tolist(), rings.tolist(), strict=True):
+        color = rgb(BY_NAME[cell.counted_as].color)
+        cv2.circle(canvas, (x, y), r + line, WHITE, line + 2, cv2.LINE_AA)
+        cv2.circle(canvas, (x, y), r + line, color, line, cv2.LINE_AA)
+    if few:
+        reach = (rings + 2 * line + 1)[:, None]
+        rings_px = np.concatenate([middle - reach, middle + reach], axis=1)
+        _draw_labels(canvas, cells, rings_px, size, 1)
+
+
+def _overview_legend(
+    width: int, size: int, reading: ScanReading, cells: Sequence[Cell], um_per_px: float
+) -> Rgb:
+    counts = legend_counts(cells, {})
+    entries = [legend_entry(name, count, size) for name, count in counts.items() if count]
+    entries = entries or [dark_text("no white cells found", size)]
+    for kind, (reason, _) in reading.left_out.items():
+        entries.append(legend_swatch(kind, reason, size))
+    fits = [um for um in OVERVIEW_SCALE_BARS_UM if um / um_per_px <= width / 5]
+    if fits:
+        length = f"{fits[0] / 1000:g} mm" if fits[0] >= 1000 else f"{fits[0]} um"
+        entries.append(scale_bar(fits[0] / um_per_px, length, size))
+    return legend(entries, width, size)

@@ -8,8 +8,6 @@ from typing import Any
 from leukodiff.pipeline.report.report import SmearReport
 
 from . import pdf_parts as parts
-from .colors import shade
-from .look import ReportOptions
 from .pdf_numbers import differential, label, note, numbers
 from .pdf_page import (
     BODY,
@@ -36,7 +34,7 @@ from .pdf_page import (
     words,
 )
 from .quality import FieldRow
-from .report_view import Finding, ReportView, contents
+from .report_view import Finding, ReportOptions, ReportView, report_view
 from .values import CRITICAL
 
 VIEW_HEIGHT = 120 * MM
@@ -48,7 +46,7 @@ def report_pdf(
     report: SmearReport,
     crops: Mapping[str, bytes],
     views: Mapping[str, bytes] | None = None,
-    look: ReportOptions | None = None,
+    options: ReportOptions | None = None,
 ) -> bytes:
     """A slide's report as a PDF.
 
@@ -56,9 +54,9 @@ def report_pdf(
         report: what was found.
         crops: a JPEG by cell_id for the cells to show; they are embedded as they are.
         views: a JPEG by field_id of the scans: their overviews.
-        look: its language and parts; English with hints when `None`.
+        options: its language and parts; English with hints when `None`.
     """
-    said = contents(report, crops, views or {}, look or ReportOptions())
+    said = report_view(report, crops, views or {}, options or ReportOptions())
     with _one_at_a_time:  # reportlab's fonts and settings are everybody's
         pages = Pages(typeface())
         for part in (_head, differential, _findings, numbers, _sign, _cells, _quality, _made):
@@ -137,13 +135,13 @@ def _sign(pages: Pages, said: ReportView) -> None:
 
 def _cells(pages: Pages, said: ReportView) -> None:
     t = said.texts
-    pages.heading(t("heading.cells"), 50 * MM if said.shelves else 8 * MM)
-    if not said.shelves:
+    pages.heading(t("heading.cells"), 50 * MM if said.gallery else 8 * MM)
+    if not said.gallery:
         pages.paragraph(Text(f"{t('note.none')}."))
         return
-    atypical = said.shelves[0].kind.name == "atypical"
+    atypical = said.gallery[0].kind.name == "atypical"
     note(pages, t("gallery.note") + (f" {t('gallery.atypical')}" if atypical else ""))
-    for shelf in said.shelves:
+    for shelf in said.gallery:
         parts.gallery(pages, shelf, t("gallery.scale", um=10), t("report.no_picture"))
 
 
@@ -236,15 +234,15 @@ def _foot(canvas: Any, pages: Pages, said: ReportView, number: int) -> None:
     numbers = face.fit(t("report.page", page=number, pages=len(pages.pages)))
     use = face.fit(t("report.use"))
     y = BOTTOM - 5 * MM
-    canvas.setStrokeColor(shade(RULE))
+    canvas.setStrokeColor(RULE)
     canvas.setLineWidth(0.4)
     canvas.line(MARGIN, y + 3.4 * MM, MARGIN + WIDTH, y + 3.4 * MM)
     room = WIDTH - face.width(f"{numbers}  {use}", one) - 14 * MM
     name, *rest = face.wrap(
         Text(f"{said.slide} · {said.made}" if said.made else said.slide, TINY), room
     )
-    canvas.setFillColor(shade(SOFT))
+    canvas.setFillColor(SOFT)
     canvas.setFont(one.font, one.size)
     canvas.drawString(MARGIN, y, f"{name}…" if rest else name)
-    canvas.drawCenterdString(MARGIN + WIDTH - 45 * MM, y, use)
+    canvas.drawCentredString(MARGIN + WIDTH - 45 * MM, y, use)
     canvas.drawRightString(MARGIN + WIDTH, y, numbers)

@@ -20,7 +20,7 @@ from .pdf_page import (
     words,
 )
 from .report_view import ReportView
-from .values import CRITICAL, TOO_FEW, Flag, ValueRow
+from .values import CRITICAL, TOO_FEW, FlagText, ValueRow
 
 
 def differential(pages: Pages, said: ReportView) -> None:
@@ -111,7 +111,7 @@ def _below(pages: Pages, said: ReportView, columns: Sequence[Column]) -> list[Bl
             rule="",
             pad=0.5 * MM,
         )
-        for one in said.beside
+        for one in said.other_cells
     ]
     return [total, *beside]
 
@@ -145,7 +145,10 @@ def _moved(pages: Pages, said: ReportView) -> None:
     columns = [Column(first), *(Column(each, "right") for _ in said.shares)]
     head = [label(""), *(label(row.name) for row in said.shares)]
     counted = [Text(t("row.as_counted"), SMALL), *(Text(row.percent, SMALL) for row in said.shares)]
-    moved = [Text(t("row.moved"), SMALL), *(Text(row.moved, SMALL) for row in said.shares)]
+    moved = [
+        Text(t("row.moved"), SMALL),
+        *(Text(row.unidentified_bounds, SMALL) for row in said.shares),
+    ]
     pages.table(columns, head, [row_block(face, columns, one) for one in (counted, moved)])
     n, whole = said.n_unidentified, said.n + said.n_unidentified
     note(pages, t("note.unidentified", n=n, all=whole))
@@ -180,7 +183,7 @@ def label(text: str) -> Text:
     return Text(text, SMALL, bold=True, color=SOFT)
 
 
-def _flag(one: Flag) -> Text:
+def _flag(one: FlagText) -> Text:
     if one.level == TOO_FEW:
         return Text(one.text, SMALL, color=SOFT)
     color = LOUD if one.level == CRITICAL else WARN

@@ -6,8 +6,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from .colors import shade
-
 MM = 72 / 25.4
 """Points in a millimeter; every length here is in points."""
 
@@ -184,7 +182,7 @@ def line_block(line: str, one: Text) -> Block:
     height = one.size * LEADING
 
     def draw(canvas: Any, x: float, y: float) -> None:
-        canvas.setFillColor(shade(one.color))
+        canvas.setFillColor(one.color)
         canvas.setFont(one.font, one.size)
         canvas.drawString(x, y - one.size, line)
 
@@ -211,13 +209,13 @@ def words(face: Typeface, one: Text, width: float, align: str = "left") -> Block
     leading = one.size * LEADING
 
     def draw(canvas: Any, x: float, y: float) -> None:
-        canvas.setFillColor(shade(one.color))
+        canvas.setFillColor(one.color)
         canvas.setFont(one.font, one.size)
         for line in lines:
             if align == "right":
                 canvas.drawRightString(x + width, y - one.size, line)
             elif align == "center":
-                canvas.drawCenterdString(x + width / 2, y - one.size, line)
+                canvas.drawCentredString(x + width / 2, y - one.size, line)
             else:
                 canvas.drawString(x, y - one.size, line)
             y -= leading
@@ -246,7 +244,7 @@ def row_block(
             block.draw(canvas, left + column.inset, y - (height - block.height) / 2)
             left += column.width
         if rule:
-            canvas.setStrokeColor(shade(rule))
+            canvas.setStrokeColor(rule)
             canvas.setLineWidth(0.5)
             canvas.line(x, y - height, left, y - height)
 

@@ -7,9 +7,9 @@ from typing import Any
 
 from leukodiff.datasets.vocabulary import CellType
 
-from .colors import ink_on, shade
-from .display_groups import CROP_UM, Shelf, Thumbnail
+from .colors import text_color_on
 from .formatting import Fact
+from .gallery import CROP_UM, GallerySection, Thumbnail
 from .pdf_page import (
     INK,
     LEADING,
@@ -46,12 +46,12 @@ def chip(kind: CellType) -> Block:
     height = 9.0
 
     def draw(canvas: Any, x: float, y: float) -> None:
-        canvas.setFillColor(shade(kind.color))
+        canvas.setFillColor(kind.color)
         canvas.roundRect(x, y - height, CHIP, height, 1.5, stroke=0, fill=1)
-        canvas.setFillColor(shade(ink_on(kind.color)))
+        canvas.setFillColor(text_color_on(kind.color))
         one = Text("", TINY, bold=True)
         canvas.setFont(one.font, one.size)
-        canvas.drawCenterdString(x + CHIP / 2, y - height + 2, kind.abbreviation)
+        canvas.drawCentredString(x + CHIP / 2, y - height + 2, kind.abbreviation)
 
     return Block(height, draw)
 
@@ -64,17 +64,17 @@ def interval_bar(bar: IntervalBar | None, width: float) -> Block:
         if bar is None:
             return
         at = partial(_on_axis, x, width)
-        if bar.usual:
-            low, high = at(bar.usual[0]), at(bar.usual[1])
-            canvas.setFillColor(shade(USUAL))
+        if bar.reference:
+            low, high = at(bar.reference[0]), at(bar.reference[1])
+            canvas.setFillColor(USUAL)
             canvas.rect(low, y - height, high - low, height, stroke=0, fill=1)
-            canvas.setStrokeColor(shade(LIMIT))
+            canvas.setStrokeColor(LIMIT)
             canvas.setLineWidth(0.6)
             for place in (low, high):
                 canvas.line(place, y, place, y - height)
         middle = y - (4.5 if bar.corrected else height / 2)
         _whisker(canvas, at(bar.low), at(bar.high), middle, 1.0, INK)
-        canvas.setFillColor(shade(INK))
+        canvas.setFillColor(INK)
         canvas.circle(at(bar.value), middle, 1.9, stroke=0, fill=1)
         if bar.corrected:
             below = y - 10.5
@@ -89,15 +89,15 @@ def interval_axis(width: float) -> Block:
 
     def draw(canvas: Any, x: float, y: float) -> None:
         at = partial(_on_axis, x, width)
-        canvas.setStrokeColor(shade(LIMIT))
+        canvas.setStrokeColor(LIMIT)
         canvas.setLineWidth(0.6)
         canvas.line(at(0), y, at(100), y)
-        canvas.setFillColor(shade(SOFT))
+        canvas.setFillColor(SOFT)
         one = Text("", 6.6)
         canvas.setFont(one.font, one.size)
         for tick in AXIS_TICKS:
             canvas.line(at(tick), y, at(tick), y - 2.5)
-            canvas.drawCenterdString(at(tick), y - 9, str(tick))
+            canvas.drawCentredString(at(tick), y - 9, str(tick))
 
     return Block(10, draw)
 
@@ -109,7 +109,7 @@ def _on_axis(x: float, width: float, percent: float) -> float:
 def _whisker(
     canvas: Any, low: float, high: float, y: float, weight: float, color: str, end: float = 2.2
 ) -> None:
-    canvas.setStrokeColor(shade(color))
+    canvas.setStrokeColor(color)
     canvas.setLineWidth(weight)
     canvas.line(low, y, high, y)
     for place in (low, high):
@@ -122,8 +122,8 @@ def _diamond(canvas: Any, x: float, y: float, size: float = 2.6) -> None:
     for dx, dy in ((size, 0), (0, -size), (-size, 0)):
         path.lineTo(x + dx, y + dy)
     path.close()
-    canvas.setFillColor(shade("#ffffff"))
-    canvas.setStrokeColor(shade(INK))
+    canvas.setFillColor("#ffffff")
+    canvas.setStrokeColor(INK)
     canvas.setLineWidth(0.8)
     canvas.drawPath(path, stroke=1, fill=1)
 
@@ -139,12 +139,12 @@ def count_graph(graph: CountGraph, face: Typeface) -> Block:
         one = Text("", 6.6)
         for tick in graph.ticks:
             place = left + length * graph.place(tick)
-            canvas.setStrokeColor(shade(LINE))
+            canvas.setStrokeColor(LINE)
             canvas.setLineWidth(0.4)
             canvas.line(place, y, place, bottom)
-            canvas.setFillColor(shade(SOFT))
+            canvas.setFillColor(SOFT)
             canvas.setFont(one.font, one.size)
-            canvas.drawCenterdString(place, bottom - 8, str(tick))
+            canvas.drawCentredString(place, bottom - 8, str(tick))
         for number, bar in enumerate(graph.bars):
             top = y - number * pitch
             _count_bar(canvas, bar, graph, (left, top, length, pitch))
@@ -152,7 +152,7 @@ def count_graph(graph: CountGraph, face: Typeface) -> Block:
             words(face, Text(str(bar.count), bold=True), numbers, "right").draw(
                 canvas, left + length, top - 1.5
             )
-        canvas.setStrokeColor(shade(LIMIT))
+        canvas.setStrokeColor(LIMIT)
         canvas.setLineWidth(0.6)
         canvas.line(left, y, left, bottom)
 
@@ -168,12 +168,12 @@ def _count_bar(
     if bar.interval is None:
         if bar.count:
             canvas.setDash(3, 2)
-            canvas.setStrokeColor(shade(bar.kind.color))
+            canvas.setStrokeColor(bar.kind.color)
             canvas.setLineWidth(1)
             canvas.rect(left, middle - thick / 2, width, thick, stroke=1, fill=0)
             canvas.setDash()
         return
-    canvas.setFillColor(shade(bar.kind.color))
+    canvas.setFillColor(bar.kind.color)
     canvas.rect(left, middle - thick / 2, width, thick, stroke=0, fill=1)
     low, high = (left + length * graph.place(end) for end in bar.interval)
     _whisker(canvas, low, high, middle, 2.8, "#ffffff")
@@ -210,10 +210,10 @@ def boxed(block: Block, color: str, left: float = 0.8, around: bool = True) -> B
     height = block.height + 2 * pad
 
     def draw(canvas: Any, x: float, y: float) -> None:
-        canvas.setFillColor(shade(color))
+        canvas.setFillColor(color)
         canvas.rect(x, y - height, left, height, stroke=0, fill=1)
         if around:
-            canvas.setStrokeColor(shade(color))
+            canvas.setStrokeColor(color)
             canvas.setLineWidth(1)
             canvas.rect(x, y - height, WIDTH, height, stroke=1, fill=0)
         block.draw(canvas, x + left + 2.5 * MM, y - pad)
@@ -225,7 +225,7 @@ def rule(color: str = LINE, weight: float = 0.5, gap: float = 1.6 * MM) -> Block
     """A line over the whole width."""
 
     def draw(canvas: Any, x: float, y: float) -> None:
-        canvas.setStrokeColor(shade(color))
+        canvas.setStrokeColor(color)
         canvas.setLineWidth(weight)
         canvas.line(x, y - gap / 2, x + WIDTH, y - gap / 2)
 
@@ -238,7 +238,7 @@ def signature(face: Typeface, title: Sequence[Text], labels: Sequence[str], comm
     shares = (0.38, 0.2, 0.42)
 
     def draw(canvas: Any, x: float, y: float) -> None:
-        canvas.setStrokeColor(shade(RULE))
+        canvas.setStrokeColor(RULE)
         canvas.setLineWidth(0.6)
         canvas.rect(x, y - height, WIDTH, height, stroke=1, fill=0)
         left = x + 4 * MM
@@ -255,7 +255,7 @@ def signature(face: Typeface, title: Sequence[Text], labels: Sequence[str], comm
     return Block(height, draw)
 
 
-def gallery(pages: Pages, shelf: Shelf, bar: str, no_picture: str) -> None:
+def gallery(pages: Pages, shelf: GallerySection, bar: str, no_picture: str) -> None:
     """A shelf's pictures, row by row, the first with its title and scale bar."""
     title = _shelf_title(pages.face, shelf, bar)
     cells = [_thumbnail(pages.face, one, no_picture) for one in shelf.thumbnails]
@@ -269,7 +269,7 @@ def gallery(pages: Pages, shelf: Shelf, bar: str, no_picture: str) -> None:
         pages.add(row)
 
 
-def _shelf_title(face: Typeface, shelf: Shelf, bar: str) -> Block:
+def _shelf_title(face: Typeface, shelf: GallerySection, bar: str) -> Block:
     name = Text(face.fit(shelf.name), 9.2, bold=True)
     shown = Text(face.fit(shelf.shown), 9.2, color=SOFT)
 
@@ -282,7 +282,7 @@ def _shelf_title(face: Typeface, shelf: Shelf, bar: str) -> Block:
         if shelf.thumbnails:
             place += 4 * MM
             length = CROP * 10 / CROP_UM
-            canvas.setStrokeColor(shade(INK))
+            canvas.setStrokeColor(INK)
             canvas.setLineWidth(1)
             canvas.lines(
                 [
@@ -308,11 +308,11 @@ def _thumbnail(face: Typeface, one: Thumbnail, no_picture: str) -> Block:
     missing = words(face, Text(no_picture, TINY, color=SOFT), CROP, "center")
 
     def draw(canvas: Any, x: float, y: float) -> None:
-        canvas.setFillColor(shade("#f2f2f2"))
+        canvas.setFillColor("#f2f2f2")
         canvas.rect(x, y - CROP, CROP, CROP, stroke=0, fill=1)
         if not picture(canvas, one.jpeg, (x, y - CROP, CROP, CROP)):
             missing.draw(canvas, x, y - CROP / 2)
-        canvas.setStrokeColor(shade("#bdbdbd"))
+        canvas.setStrokeColor("#bdbdbd")
         canvas.setLineWidth(0.4)
         canvas.rect(x, y - CROP, CROP, CROP, stroke=1, fill=0)
         caption.draw(canvas, x, y - CROP - 1)
@@ -330,7 +330,7 @@ def view(jpeg: bytes, most: float) -> Block | None:
 
     def draw(canvas: Any, x: float, y: float) -> None:
         picture(canvas, jpeg, (x, y - height, width, height))
-        canvas.setStrokeColor(shade(RULE))
+        canvas.setStrokeColor(RULE)
         canvas.setLineWidth(0.4)
         canvas.rect(x, y - height, width, height, stroke=1, fill=0)
 

@@ -1,4 +1,4 @@
-"""How good a smear was to read: what was read, what was left out and why, and the scale."""
+"""Quality of a smear: what was read, what was left out and why, and the scale."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -8,11 +8,11 @@ from leukodiff.detector.areas import USABLE
 from leukodiff.pipeline.report.report import LEFT_OUT, FieldResult, ScanReading, SmearReport
 from leukodiff.pipeline.report.texts import Texts
 
-from .display_groups import link
 from .formatting import DASH, Fact, number, readable
+from .gallery import link
 
-MOST_FIELDS = 400
-"""How many fields the report lists; fields.csv has them all."""
+MAX_LISTED_FIELDS = 400
+"""Fields that the report lists; fields.csv has them all."""
 
 SCALE_DECIMALS = 4
 
@@ -34,7 +34,7 @@ class FieldRow:
 
 @dataclass(frozen=True)
 class ScanPart:
-    """How a scan was read: in sentences, as a picture (JPEG), and what was left out of it."""
+    """Reading of a scan: in sentences, as a picture (JPEG), and what was left out of it."""
 
     name: str
     sentences: tuple[str, ...]
@@ -45,7 +45,7 @@ class ScanPart:
 
 @dataclass(frozen=True)
 class Quality:
-    """How good a smear was to read."""
+    """Quality of a smear in words."""
 
     facts: tuple[Fact, ...]
     sentences: tuple[str, ...]
@@ -58,7 +58,7 @@ class Quality:
 
 
 def quality(report: SmearReport, views: Mapping[str, bytes], texts: Texts) -> Quality:
-    """How good a smear was to read.
+    """Quality of a smear in words.
 
     Args:
         report: what was found.
@@ -81,39 +81,39 @@ def quality(report: SmearReport, views: Mapping[str, bytes], texts: Texts) -> Qu
     )
 
 
-def scale_said(report: SmearReport, texts: Texts) -> str:
+def scale_text(report: SmearReport, texts: Texts) -> str:
     """The scale, where it comes from, and what it was measured on."""
     scale = report.scale
     if scale is None:
         return DASH
-    said = texts(
+    text = texts(
         "quality.scale_is",
         scale=number(scale.um_per_px, SCALE_DECIMALS, texts),
         source=texts.phrase(scale.source),
     )
     if not scale.n_cells:
-        return said
+        return text
     spread = number(scale.spread, 2, texts)
-    return said + "; " + texts("quality.measured", n=scale.n_cells, spread=spread)
+    return text + "; " + texts("quality.measured", n=scale.n_cells, spread=spread)
 
 
 def _facts(report: SmearReport, texts: Texts) -> tuple[Fact, ...]:
     platelets, red = report.total("n_platelet"), report.total("n_rbc")
-    beside = texts("quality.not_beside")
+    counted = texts("quality.not_beside")
     if platelets is not None and red is not None and not report.readings:
-        beside = texts("quality.beside", platelets=platelets, red_cells=red)
+        counted = texts("quality.beside", platelets=platelets, red_cells=red)
     if not report.n_read:
-        beside = ""
+        counted = ""
     found = [
-        Fact(texts("quality.fields"), _fields_said(report, texts)),
-        Fact(texts("quality.scale"), scale_said(report, texts)),
+        Fact(texts("quality.fields"), _fields_read(report, texts)),
+        Fact(texts("quality.scale"), scale_text(report, texts)),
         Fact(texts("quality.not_named"), _not_named(report, texts)),
-        Fact(texts("quality.other_cells"), beside),
+        Fact(texts("quality.other_cells"), counted),
     ]
     return tuple(fact for fact in found if fact.value)
 
 
-def _fields_said(report: SmearReport, texts: Texts) -> str:
+def _fields_read(report: SmearReport, texts: Texts) -> str:
     """`6 of 9 fields were read; 3 left out (1 empty, 2 thick)`."""
     if report.readings:
         return ""
@@ -130,27 +130,27 @@ def _fields_said(report: SmearReport, texts: Texts) -> str:
 
 
 def _not_named(report: SmearReport, texts: Texts) -> str:
-    """Why cells were not named, `3 out of focus, 1 not sure enough`; empty where all were."""
+    """Reasons for unnamed cells, `3 out of focus, 1 not sure enough`; empty without any."""
     shown = [cell for cell in report.cells if cell.note and not cell.reviewed_as]
     notes = Counter(readable(texts.phrase(cell.note)) for cell in shown)
     return ", ".join(f"{n} {note}" for note, n in notes.most_common())
 
 
 def _sentences(report: SmearReport, texts: Texts) -> tuple[str, ...]:
-    """When reading fields stopped, and what to do where nothing was read."""
+    """The end of reading before the last field, and advice where nothing was read."""
     target = report.provenance.settings.get("target_cells")
     found = report.total("n_wbc")
     if report.readings:
         return ()
-    told = []
+    sentences = []
     if report.not_read:
         last, n = readable(report.last_read), len(report.not_read)
-        told.append(texts("quality.stopped", target=target, last=last, n=n))
+        sentences.append(texts("quality.stopped", target=target, last=last, n=n))
     elif isinstance(target, int) and found is not None and found < target:
-        told.append(texts("quality.fewer", target=target))
+        sentences.append(texts("quality.fewer", target=target))
     if report.left_out and not report.n_read:
-        told.append(texts("quality.all_areas"))
-    return tuple(told)
+        sentences.append(texts("quality.all_areas"))
+    return tuple(sentences)
 
 
 def _scan(
@@ -166,25 +166,25 @@ def _scan(
 
 
 def _kind(kind: str, texts: Texts) -> str:
-    """What an area is fit for; a usable one that was left out was not reached."""
+    """An area's kind; a usable one that was left out was not reached."""
     return texts("quality.not_reached_kind") if kind == USABLE else readable(texts.phrase(kind))
 
 
 def _scan_sentences(report: SmearReport, reading: ScanReading, texts: Texts) -> tuple[str, ...]:
     share, mm2 = number(100 * reading.share_read, 1, texts), number(_mm2(report, reading), 2, texts)
-    told = [
+    sentences = [
         texts("scan.read", n=reading.n_read, all=len(reading.areas), share=share, mm2=mm2),
         texts("scan.first_look" if reading.first_look else "scan.everywhere"),
     ]
     if reading.reached:
-        told.append(texts("scan.reached", target=reading.target_cells))
+        sentences.append(texts("scan.reached", target=reading.target_cells))
     elif reading.target_cells:
-        told.append(texts("quality.fewer", target=reading.target_cells))
-    return tuple(told)
+        sentences.append(texts("quality.fewer", target=reading.target_cells))
+    return tuple(sentences)
 
 
 def _mm2(report: SmearReport, reading: ScanReading) -> float | None:
-    """How much of the glass was read, mm2; `None` without a scale."""
+    """Area that was read, mm2; `None` without a scale."""
     if report.um_per_px is None:
         return None
     read = sum(area.size_px for area in reading.areas if area.read)
@@ -194,7 +194,7 @@ def _mm2(report: SmearReport, reading: ScanReading) -> float | None:
 def _rows(
     report: SmearReport, fields: tuple[FieldResult, ...], texts: Texts
 ) -> tuple[FieldRow, ...]:
-    return tuple(_row(report, one, texts) for one in fields[:MOST_FIELDS])
+    return tuple(_row(report, one, texts) for one in fields[:MAX_LISTED_FIELDS])
 
 
 def _row(report: SmearReport, one: FieldResult, texts: Texts) -> FieldRow:

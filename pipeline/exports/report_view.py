@@ -1,7 +1,7 @@
-"""A report's contents in the words of a language: what its HTML and its PDF are both set from."""
+"""A report's contents in the words of a language, from which HTML and PDF are both made."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from leukodiff.pipeline.report.differential import BESIDE
 from leukodiff.pipeline.report.measurements import Measurement
@@ -9,11 +9,10 @@ from leukodiff.pipeline.report.profiles import PER_LITRE, PERCENT
 from leukodiff.pipeline.report.remarks import hint
 from leukodiff.pipeline.report.report import FEW_CELLS, SmearReport
 from leukodiff.pipeline.report.statistics import cells_to_settle
-from leukodiff.pipeline.report.texts import Texts
+from leukodiff.pipeline.report.texts import Texts, load_texts
 
-from .display_groups import Shelf, shelves
 from .formatting import Fact, limit, number, readable, sentence
-from .look import ReportOptions
+from .gallery import GallerySection, gallery_sections
 from .quality import Quality, quality
 from .values import (
     CRITICAL,
@@ -34,18 +33,24 @@ from .values import (
     value_row,
 )
 
-SETTLED_BY = 5000
-"""To count more cells than this for one flag is no advice."""
+MAX_SETTLING_CELLS = 5000
+"""Counting more cells than this to settle one flag is not advised."""
 
-TIME = 16
-"""So many letters of an ISO time are its date, hour and minute."""
+MINUTE_CHARACTERS = 16
+"""Length of date, hour and minute in an ISO time."""
 
-YES_NO = {True: "yes", False: "no"}
+
+@dataclass(frozen=True)
+class ReportOptions:
+    """Language of a report; `hints`: with what a flagged value may go with."""
+
+    texts: Texts = field(default_factory=load_texts)
+    hints: bool = True
 
 
 @dataclass(frozen=True)
 class Finding:
-    """A flag with its number and range, how many cells would settle it, what it may go with."""
+    """A flag with its number and range, the cells that would settle it, and a hint at causes."""
 
     level: str
     text: str
@@ -56,7 +61,7 @@ class Finding:
 
 @dataclass(frozen=True)
 class ReportView:
-    """Everything a report says, in the order it says it.
+    """Contents of a report, in the order of its pages.
 
     `basis` is what the percentages rest on. `too_few` is empty where there are cells enough.
     """
@@ -79,13 +84,13 @@ class ReportView:
     ratios: tuple[ValueRow, ...]
     estimates: tuple[ValueRow, ...]
     graph: CountGraph
-    shelves: tuple[Shelf, ...]
+    gallery: tuple[GallerySection, ...]
     quality: Quality
     provenance: tuple[Fact, ...]
 
     @property
     def critical(self) -> tuple[Finding, ...]:
-        """The findings to be told at once."""
+        """The findings to be reported at once."""
         return tuple(one for one in self.findings if one.level == CRITICAL)
 
     @property
@@ -95,17 +100,20 @@ class ReportView:
 
     @property
     def has_corrected(self) -> bool:
-        """Whether there are corrected shares."""
+        """True where there are corrected shares."""
         return any(row.bar and row.bar.corrected for row in self.shares)
 
     @property
-    def beside(self) -> tuple[CountBar, ...]:
-        """What is counted and not in the percentages."""
+    def other_cells(self) -> tuple[CountBar, ...]:
+        """Cells that are counted and not in the percentages."""
         return tuple(bar for bar in self.graph.bars if bar.kind.name in BESIDE)
 
 
-def contents(
-    report: SmearReport, crops: Mapping[str, bytes], views: Mapping[str, bytes], look: ReportOptions
+def report_view(
+    report: SmearReport,
+    crops: Mapping[str, bytes],
+    views: Mapping[str, bytes],
+    options: ReportOptions,
 ) -> ReportView:
     """A report in words.
 
@@ -113,18 +121,18 @@ def contents(
         report: what was found.
         crops: a JPEG by cell_id for the cells to show.
         views: a JPEG by field_id of the scans: their overviews.
-        look: the language, and whether hints are given.
+        options: the language, and whether hints are given.
     """
-    texts, found = look.texts, report.differential
+    texts, found = options.texts, report.differential
     return ReportView(
         texts=texts,
         version=readable(report.provenance.version),
         slide=readable(report.slide_id),
-        made=report.provenance.started[:TIME].replace("T", " "),
+        made=report.provenance.started[:MINUTE_CHARACTERS].replace("T", " "),
         identity=_identity(report, texts),
         basis=_basis(report, texts),
         too_few=_too_few(found.n, texts),
-        findings=_findings(report, look),
+        findings=_findings(report, options),
         remarks=_remarks(report, texts),
         n=found.n,
         n_unidentified=found.n_unidentified,
@@ -135,14 +143,14 @@ def contents(
         ratios=ratio_rows(report, texts),
         estimates=estimate_rows(report, texts),
         graph=count_graph(report, texts),
-        shelves=shelves(report, crops, texts),
+        gallery=gallery_sections(report, crops, texts),
         quality=quality(report, views, texts),
         provenance=_provenance(report, texts),
     )
 
 
 def _identity(report: SmearReport, texts: Texts) -> tuple[Fact, ...]:
-    """What is known of the sample."""
+    """Facts about the sample."""
     sample = report.sample
     age = "" if sample.age_years is None else limit(sample.age_years, texts)
     known = {
@@ -152,7 +160,7 @@ def _identity(report: SmearReport, texts: Texts) -> tuple[Fact, ...]:
         "age": texts("identity.years", age=age) if age else "",
         "collected": sample.collected,
         "slide": report.slide_id,
-        "analyzed": report.provenance.started[:TIME].replace("T", " "),
+        "analyzed": report.provenance.started[:MINUTE_CHARACTERS].replace("T", " "),
     }
     return tuple(Fact(texts(f"identity.{k}"), readable(v)) for k, v in known.items() if v)
 
@@ -179,45 +187,45 @@ def _too_few(n: int, texts: Texts) -> str:
     return texts(f"finding.{key}", **({"n": n, "enough": FEW_CELLS} if n else {}))
 
 
-def _findings(report: SmearReport, look: ReportOptions) -> tuple[Finding, ...]:
+def _findings(report: SmearReport, options: ReportOptions) -> tuple[Finding, ...]:
     """The flags, the loudest first."""
     loudness = (CRITICAL, SURE, POSSIBLY)
     flags = sorted(report.flags, key=lambda one: loudness.index(level_of(one.flag)))
-    hints = dict.fromkeys(hint(one, look.texts) if look.hints else "" for one in flags)
-    return tuple(_finding(one, report, look.texts, hints) for one in flags)
+    hints = dict.fromkeys(hint(one, options.texts) if options.hints else "" for one in flags)
+    return tuple(_finding(one, report, options.texts, hints) for one in flags)
 
 
 def _remarks(report: SmearReport, texts: Texts) -> tuple[str, ...]:
-    """What else a reader must know; the flags are findings."""
-    told = (one.said(texts) for one in report.remarks if one.code != "flagged")
-    return tuple(sentence(readable(one)) for one in told)
+    """Remarks other than flags, which are findings."""
+    others = (one.said(texts) for one in report.remarks if one.code != "flagged")
+    return tuple(sentence(readable(text)) for text in others)
 
 
 def _finding(
     one: Measurement, report: SmearReport, texts: Texts, hints: dict[str, None]
 ) -> Finding:
     """A flag in words; it takes its hint out of `hints`, so that each is given once."""
-    row, told = value_row(one, texts), hint(one, texts)
+    row, advice = value_row(one, texts), hint(one, texts)
     key = "times" if one.unit == PER_LITRE else "value"
-    said = texts(f"finding.{key}", value=row.value, unit=row.unit).strip()
+    detail = texts(f"finding.{key}", value=row.value, unit=row.unit).strip()
     if one.low != one.high:
-        said = texts("finding.interval", value=said, interval=row.interval)
-    said = texts("finding.reference", value=said, reference=row.reference)
-    if told in hints:
-        del hints[told]
+        detail = texts("finding.interval", value=detail, interval=row.interval)
+    detail = texts("finding.reference", value=detail, reference=row.reference)
+    if advice in hints:
+        del hints[advice]
     else:
-        told = ""
+        advice = ""
     return Finding(
         flag_of(one, texts).level,
         sentence(in_words(one, texts)),
-        said,
+        detail,
         _settle(one, report, texts),
-        told,
+        advice,
     )
 
 
 def _settle(one: Measurement, report: SmearReport, texts: Texts) -> str:
-    """How many more cells would settle a `possibly`; empty where that can't be told."""
+    """Number of further cells that would settle a `possibly`; empty where it is not known."""
     whole = {PERCENT: 100.0, PER_LITRE: report.sample.wbc_count}.get(one.unit)
     if level_of(one.flag) != POSSIBLY or not whole or one.usual is None or one.value is None:
         return ""
@@ -225,14 +233,14 @@ def _settle(one: Measurement, report: SmearReport, texts: Texts) -> str:
     if edge > whole:
         return ""
     needed = cells_to_settle(min(one.value / whole, 1.0), edge / whole)
-    if needed is None or needed > SETTLED_BY:
-        return texts("finding.not_settled", n=SETTLED_BY)
+    if needed is None or needed > MAX_SETTLING_CELLS:
+        return texts("finding.not_settled", n=MAX_SETTLING_CELLS)
     more = needed - report.differential.n
     return texts("finding.settle", n=more) if more > 0 else ""
 
 
 def _corrected(report: SmearReport, texts: Texts) -> str:
-    """On what condition the corrected shares may be trusted, or why there are none."""
+    """Condition for trusting the corrected shares, or the reason why there are none."""
     if report.corrected:
         return texts("note.corrected")
     if report.counting.confusion is None or not report.differential.n:
@@ -242,16 +250,12 @@ def _corrected(report: SmearReport, texts: Texts) -> str:
 
 
 def _notes(report: SmearReport, texts: Texts) -> tuple[str, ...]:
-    """How the table is to be read."""
-    found = report.differential
-    if not found.n:
+    """Notes on how to read the table."""
+    n = report.differential.n
+    if not n:
         return (texts("note.relative"),)
-    told = [
-        texts(f"note.interval_{report.counting.interval}", n=found.n),
-        texts("note.flags"),
-        texts("note.relative"),
-    ]
-    return tuple(told)
+    interval = texts(f"note.interval_{report.counting.interval}", n=n)
+    return interval, texts("note.flags"), texts("note.relative")
 
 
 def _provenance(report: SmearReport, texts: Texts) -> tuple[Fact, ...]:
@@ -269,7 +273,7 @@ def _provenance(report: SmearReport, texts: Texts) -> tuple[Fact, ...]:
         *((_setting(name, texts), _plain(value, texts)) for name, value in made.settings.items()),
         (texts("provenance.started"), _started(report, texts)),
     ]
-    return tuple(Fact(readable(label), readable(said)) for label, said in known if said)
+    return tuple(Fact(readable(label), readable(value)) for label, value in known if value)
 
 
 def _profile(report: SmearReport, texts: Texts) -> str:
@@ -291,7 +295,7 @@ def _plain(value: object, texts: Texts) -> str:
     if value is None:
         return texts("setting.not_given")
     if isinstance(value, bool):
-        return texts(f"setting.{YES_NO[value]}")
+        return texts("setting.yes" if value else "setting.no")
     return limit(value, texts) if isinstance(value, float) else str(value)
 
 

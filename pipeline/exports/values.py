@@ -1,4 +1,4 @@
-"""The numbers of a report as rows of words, with what is drawn beside them."""
+"""The numbers of a report as rows of text, with the bars that are drawn next to them."""
 
 import math
 from dataclasses import dataclass
@@ -38,15 +38,21 @@ UNIT_KEYS = {
 }
 """Every unit by its key in the texts."""
 
-CRITICAL, SURE, POSSIBLY, TOO_FEW = "critical", "sure", "possibly", "too_few"
-"""How much a flag says, the loudest first."""
+CRITICAL = "critical"
+
+SURE = "sure"
+
+POSSIBLY = "possibly"
+
+TOO_FEW = "too_few"
+"""Outside the range, with an interval that tells nothing: too few cells."""
 
 AXIS_TICKS = (0, 1, 5, 20, 40, 70, 100)
-"""Where the axis of the intervals is marked, percent."""
+"""Marks of the axis of the intervals, percent."""
 
 
 @dataclass(frozen=True)
-class Flag:
+class FlagText:
     """A flag in words; `level` is empty where there is none."""
 
     text: str = ""
@@ -55,15 +61,15 @@ class Flag:
 
 @dataclass(frozen=True)
 class IntervalBar:
-    """What is drawn of a share, all percent 0-100: its interval, its range, the corrected share.
+    """A share to draw, percent 0-100: its interval, reference range and corrected share.
 
-    `alt` says the same in words.
+    `alt` is the same in words.
     """
 
     value: float
     low: float
     high: float
-    usual: tuple[float, float] | None
+    reference: tuple[float, float] | None
     corrected: Estimate | None
     alt: str
 
@@ -79,8 +85,8 @@ class ShareRow:
     interval: str
     reference: str
     corrected: str
-    moved: str
-    flag: Flag
+    unidentified_bounds: str
+    flag: FlagText
     bar: IntervalBar | None
 
 
@@ -93,12 +99,12 @@ class ValueRow:
     interval: str
     unit: str
     reference: str
-    flag: Flag
+    flag: FlagText
 
 
 @dataclass(frozen=True)
 class CountBar:
-    """A bar of the graph: how many cells, and the interval of so many; `None` outside the 100 %."""
+    """A bar of the graph; `interval` in cells, `None` for cells outside the 100 %."""
 
     kind: CellType
     name: str
@@ -114,12 +120,12 @@ class CountGraph:
     ticks: tuple[int, ...]
 
     def place(self, count: float) -> float:
-        """Where a count lies on the axis, 0-1."""
+        """A count's place on the axis, 0-1."""
         return min(count / self.ticks[-1], 1.0)
 
 
 def on_axis(percent: float) -> float:
-    """Where a share lies on the axis of the intervals, 0-1: its root shows the small ones."""
+    """A share's place on the axis of the intervals, 0-1: its root, to show the small ones."""
     return math.sqrt(min(max(percent, 0.0), 100.0) / 100)
 
 
@@ -173,7 +179,7 @@ def ratio_rows(report: SmearReport, texts: Texts) -> tuple[ValueRow, ...]:
 
 
 def estimate_rows(report: SmearReport, texts: Texts) -> tuple[ValueRow, ...]:
-    """What the fields tell, as estimates."""
+    """Estimates from the fields."""
     return tuple(value_row(m, texts) for m in report.measurements if m.kind == ESTIMATED)
 
 
@@ -209,19 +215,19 @@ def with_interval(one: Estimate | None, decimals: int, texts: Texts) -> str:
     return f"{number(one.value, decimals, texts)} ({said})"
 
 
-def flag_of(one: Measurement | None, texts: Texts) -> Flag:
+def flag_of(one: Measurement | None, texts: Texts) -> FlagText:
     """A measurement's flag; of one outside its range whose interval tells nothing, that it does."""
     if one is None or one.value is None:
-        return Flag()
+        return FlagText()
     if one.flag:
-        return Flag(texts(f"flag.{one.flag.replace(' ', '_')}"), level_of(one.flag))
+        return FlagText(texts(f"flag.{one.flag.replace(' ', '_')}"), level_of(one.flag))
     if one.usual and not one.usual.low <= one.value <= one.usual.high:
-        return Flag(texts("flag_more.too_few"), TOO_FEW)
-    return Flag()
+        return FlagText(texts("flag_more.too_few"), TOO_FEW)
+    return FlagText()
 
 
 def level_of(flag: str) -> str:
-    """How much a flag of `reference.FLAGS` says."""
+    """Level of a flag."""
     first, *_ = flag.split()
     return {"critical": CRITICAL, "possibly": POSSIBLY}.get(first, SURE)
 
@@ -232,7 +238,7 @@ def in_words(one: Measurement, texts: Texts) -> str:
 
 
 def count_graph(report: SmearReport, texts: Texts) -> CountGraph:
-    """How many cells of each type, with the intervals in cells."""
+    """Cells of each type, with the intervals in cells."""
     found = report.differential
     rows = {row.cell_type: row for row in found.rows}
     bars = tuple(

@@ -12,8 +12,8 @@ from leukodiff.pipeline.report.profiles import PER_LITRE
 from leukodiff.pipeline.report.remarks import hint
 from leukodiff.pipeline.report.report import Cell, SmearReport
 
-from .look import ReportOptions
 from .messages import format_number
+from .report_view import ReportOptions
 from .tables import (
     CELL_COLUMNS,
     COUNT_COLUMNS,
@@ -29,13 +29,13 @@ if TYPE_CHECKING:
 Value = str | int | float | None
 Rows = Iterable[Sequence[Value]]
 
-STILL = datetime(2000, 1, 1)
-"""When every workbook was made: the same report gives the same bytes."""
+CREATED = datetime(2000, 1, 1)
+"""Creation time of every workbook: the same report gives the same bytes."""
 
-MOST_CHARACTERS = 32767
-"""Of a cell, as Excel has it."""
+MAX_CELL_CHARACTERS = 32767
+"""Excel's limit."""
 
-WIDEST = 60
+MAX_WIDTH = 60
 """Of a column, characters."""
 
 _WORDS = {"slide_id", "cell_type", "flag"}
@@ -44,7 +44,7 @@ _RUNS = ("=", "+", "-", "@")
 _ERRORS = ("#NULL!", "#DIV/0!", "#VALUE!", "#REF!", "#NAME?", "#NUM!", "#N/A")
 
 
-def report_xlsx(report: SmearReport, look: ReportOptions | None = None) -> bytes:
+def report_xlsx(report: SmearReport, options: ReportOptions | None = None) -> bytes:
     """A workbook of five sheets: summary, differential, measurements, cells, fields.
 
     Columns are those of the CSV files. Numbers are numbers, an empty cell is unknown. Text never
@@ -53,7 +53,7 @@ def report_xlsx(report: SmearReport, look: ReportOptions | None = None) -> bytes
     from openpyxl import Workbook
 
     book = Workbook(write_only=True)
-    _add(book, "summary", ("", ""), _summary(report, look or ReportOptions()))
+    _add(book, "summary", ("", ""), _summary(report, options or ReportOptions()))
     _add(book, "differential", COUNT_COLUMNS, _differential(report))
     _add(book, "measurements", MEASUREMENT_COLUMNS, _measurements(report))
     chances = [f"p_{name}" for name in report.class_names]
@@ -62,30 +62,30 @@ def report_xlsx(report: SmearReport, look: ReportOptions | None = None) -> bytes
     return _saved(book)
 
 
-def _summary(report: SmearReport, look: ReportOptions) -> Iterator[Sequence[Value]]:
+def _summary(report: SmearReport, options: ReportOptions) -> Iterator[Sequence[Value]]:
     """Whose blood it is, what was read, what was found, and by what."""
-    sample, made, found, say = report.sample, report.provenance, report.differential, look.texts
-    yield say("identity.slide"), report.slide_id
-    yield say("identity.sample"), sample.sample_id
-    yield say("identity.patient"), sample.patient
-    yield say("identity.sex"), say(f"identity.{sample.sex}") if sample.sex else None
-    yield say("identity.age"), sample.age_years
-    yield say("identity.collected"), sample.collected
-    yield f"{say('value.white_cell_per_litre')}, {PER_LITRE}", sample.wbc_count
-    yield say("basis.counted"), found.n
-    yield say("basis.unidentified"), found.n_unidentified
-    yield say("basis.fields"), f"{report.n_read} / {len(report.fields)}"
-    yield f"{say('quality.scale')}, um/px", _rounded(report.um_per_px, 5)
-    yield say("provenance.profile"), report.counting.profile.title
-    yield say("provenance.interval"), say(f"interval.{report.counting.interval}")
-    yield from ((say("heading.findings"), remark.said(say)) for remark in report.remarks)
-    hints = (hint(one, say) for one in report.flags if look.hints)
+    sample, made, found, t = report.sample, report.provenance, report.differential, options.texts
+    yield t("identity.slide"), report.slide_id
+    yield t("identity.sample"), sample.sample_id
+    yield t("identity.patient"), sample.patient
+    yield t("identity.sex"), t(f"identity.{sample.sex}") if sample.sex else None
+    yield t("identity.age"), sample.age_years
+    yield t("identity.collected"), sample.collected
+    yield f"{t('value.white_cell_per_litre')}, {PER_LITRE}", sample.wbc_count
+    yield t("basis.counted"), found.n
+    yield t("basis.unidentified"), found.n_unidentified
+    yield t("basis.fields"), f"{report.n_read} / {len(report.fields)}"
+    yield f"{t('quality.scale')}, um/px", _rounded(report.um_per_px, 5)
+    yield t("provenance.profile"), report.counting.profile.title
+    yield t("provenance.interval"), t(f"interval.{report.counting.interval}")
+    yield from ((t("heading.findings"), remark.said(t)) for remark in report.remarks)
+    hints = (hint(one, t) for one in report.flags if options.hints)
     yield from (("", text) for text in hints if text)
-    yield say("identity.analyzed"), made.started
+    yield t("identity.analyzed"), made.started
     yield "leukodiff", made.version
     for model in made.models:
-        yield say(f"provenance.{model.kind}"), f"{model.name} {model.version} ({model.sha256})"
-    yield say("report.use"), say("report.verify")
+        yield t(f"provenance.{model.kind}"), f"{model.name} {model.version} ({model.sha256})"
+    yield t("report.use"), t("report.verify")
 
 
 def _differential(report: SmearReport) -> Rows:
@@ -155,7 +155,7 @@ def _add(book: "Workbook", title: str, columns: Sequence[str], rows: Rows) -> No
     for number, column in enumerate(columns):
         seen = (column, *(row[number] for row in held[:100]))
         width = max(len(str(value)) for value in seen if value is not None) + 2
-        sheet.column_dimensions[get_column_letter(number + 1)].width = min(width, WIDEST)
+        sheet.column_dimensions[get_column_letter(number + 1)].width = min(width, MAX_WIDTH)
     bold = Font(bold=True)
     if any(columns):
         sheet.freeze_panes = "A2"
@@ -171,7 +171,7 @@ def _held(sheet: Any, value: Value) -> Any:
     """A value as a cell takes it; text that could run, or pass for an error, is marked as text."""
     if not isinstance(value, str):
         return value
-    text = _NO_XML.sub("\ufffd", value)[:MOST_CHARACTERS]
+    text = _NO_XML.sub("\ufffd", value)[:MAX_CELL_CHARACTERS]
     if not text.startswith(_RUNS) and text not in _ERRORS:
         return text or None
     from openpyxl.cell import WriteOnlyCell
@@ -185,14 +185,14 @@ def _saved(book: "Workbook") -> bytes:
     from openpyxl.writer.excel import ExcelWriter
 
     book.properties.creator = "leukodiff"
-    book.properties.created = STILL
+    book.properties.created = CREATED
     content = io.BytesIO()
-    with _Still(content, "w", ZIP_DEFLATED) as archive:
+    with _TimelessZip(content, "w", ZIP_DEFLATED) as archive:
         ExcelWriter(book, archive).save()
     return content.getvalue()
 
 
-class _Still(ZipFile):
+class _TimelessZip(ZipFile):
     """An archive that knows no time: neither of its files, nor of the workbook's last change."""
 
     def writestr(
@@ -206,9 +206,9 @@ class _Still(ZipFile):
         name = getattr(zinfo_or_arcname, "filename", zinfo_or_arcname)
         content = data.encode() if isinstance(data, str) else data
         if name == "docProps/core.xml":
-            still = rb"\g<1>2000-01-01T00:00:00Z"
-            content = re.sub(rb"(<dcterms:modified[^>]*>)[^<]*", still, content)
-        info = ZipInfo(str(name), STILL.timetuple()[:6])
+            constant = rb"\g<1>2000-01-01T00:00:00Z"
+            content = re.sub(rb"(<dcterms:modified[^>]*>)[^<]*", constant, content)
+        info = ZipInfo(str(name), CREATED.timetuple()[:6])
         super().writestr(info, content, compress_type or ZIP_DEFLATED, compresslevel)
 
     def write(

@@ -17,7 +17,7 @@ from leukodiff.classifier.segmentation import Outline, outline
 from leukodiff.core.errors import InputError
 from leukodiff.datasets.vocabulary import BY_NAME
 from leukodiff.pipeline.analysis.windows import ROUND_A_CELL_UM, round_about
-from leukodiff.pipeline.exports.plates import INK, WHITE, paste, plate
+from leukodiff.pipeline.exports.drawing import dark_text, paste
 from leukodiff.pipeline.exports.tables import without_formula
 from leukodiff.pipeline.slides import open_scan
 
@@ -175,14 +175,14 @@ def _picture(
     """The crop with its outlines, beside it the map over the crop; below it the words."""
     panels = [_outlined(crop, lines), _heated(crop, lost)]
     texts = [*words, "green: the cell; orange: its nucleus", told]
-    plates = [plate(text, LETTERS_PX, INK, WHITE) for text in texts]
-    line = plates[0].shape[0]
-    width = max(2 * PANEL_PX + 3 * GAP_PX, *(2 * GAP_PX + one.shape[1] for one in plates))
-    height = PANEL_PX + 3 * GAP_PX + line * len(plates)
+    captions = [dark_text(text, LETTERS_PX) for text in texts]
+    line = captions[0].shape[0]
+    width = max(2 * PANEL_PX + 3 * GAP_PX, *(2 * GAP_PX + one.shape[1] for one in captions))
+    height = PANEL_PX + 3 * GAP_PX + line * len(captions)
     picture = np.full((height, width, 3), 255, np.uint8)
     for i, panel in enumerate(panels):
         paste(picture, panel, GAP_PX + i * (PANEL_PX + GAP_PX), GAP_PX)
-    for i, one in enumerate(plates):
+    for i, one in enumerate(captions):
         paste(picture, one, GAP_PX, PANEL_PX + 2 * GAP_PX + i * line)
     return picture
 

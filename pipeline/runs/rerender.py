@@ -11,8 +11,7 @@ from typing import Any
 from leukodiff.core.errors import InputError
 from leukodiff.pipeline.exports.bundle import ReportSettings, report_files
 from leukodiff.pipeline.exports.crops import Gallery, cut_crop, cut_from_scan
-from leukodiff.pipeline.exports.overlay import encode_jpeg
-from leukodiff.pipeline.exports.overview import shrunk
+from leukodiff.pipeline.exports.drawing import encode_jpeg, shrunk
 from leukodiff.pipeline.exports.tables import (
     COUNT_COLUMNS,
     SLIDE_COLUMNS,

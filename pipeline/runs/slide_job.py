@@ -25,11 +25,16 @@ from leukodiff.pipeline.analysis import (
 )
 from leukodiff.pipeline.analysis.models import Models
 from leukodiff.pipeline.exports.bundle import ReportSettings, report_files
-from leukodiff.pipeline.exports.crops import CROPS_ON_SHEET, Gallery, cut_crop, cut_from_scan
+from leukodiff.pipeline.exports.crops import (
+    CROPS_ON_SHEET,
+    Gallery,
+    contact_sheets,
+    cut_crop,
+    cut_from_scan,
+)
+from leukodiff.pipeline.exports.drawing import encode_jpeg, shrunk
 from leukodiff.pipeline.exports.geojson import cells_geojson
-from leukodiff.pipeline.exports.overlay import draw_left_out, draw_overlay, encode_jpeg
-from leukodiff.pipeline.exports.overview import draw_overview, shrunk
-from leukodiff.pipeline.exports.sheets import contact_sheets
+from leukodiff.pipeline.exports.overlay import draw_left_out, draw_overlay, draw_overview
 from leukodiff.pipeline.exports.tables import count_rows, slide_row
 from leukodiff.pipeline.report.report import (
     DONE,

@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from leukodiff.core.errors import InputError
-from leukodiff.pipeline.exports.crops import CROP_PX, CROP_UM, GLASS
-from leukodiff.pipeline.exports.overlay import encode_jpeg
+from leukodiff.pipeline.exports.crops import BACKGROUND, CROP_PX, CROP_UM
+from leukodiff.pipeline.exports.drawing import encode_jpeg
 from leukodiff.pipeline.report.report import Cell
 
 from .caches import ByteCache, ImagePool
@@ -72,7 +72,7 @@ class Pictures:
 
     def _sheet(self, slide: "StoredSlide", cells: Sequence[Cell]) -> bytes:
         rows = -(-len(cells) // SHEET_SIDE)
-        sheet = np.full((rows * SHEET_CROP_PX, SHEET_SIDE * SHEET_CROP_PX, 3), GLASS, np.uint8)
+        sheet = np.full((rows * SHEET_CROP_PX, SHEET_SIDE * SHEET_CROP_PX, 3), BACKGROUND, np.uint8)
         missing: list[ApiError] = []
         for field_id in dict.fromkeys(cell.field_id for cell in cells):
             places = [(i, cell) for i, cell in enumerate(cells) if cell.field_id == field_id]
@@ -180,7 +180,7 @@ def cut(scan: "Scan", cell: Cell, um_per_px: float, px: int) -> Rgb:
     top = round((cell.y_min + cell.y_max - side) / 2)
     x0, y0 = min(max(left, 0), scan.width), min(max(top, 0), scan.height)
     x1, y1 = max(min(left + side, scan.width), x0), max(min(top + side, scan.height), y0)
-    window = np.full((side, side, 3), GLASS, np.uint8)
+    window = np.full((side, side, 3), BACKGROUND, np.uint8)
     if x1 > x0 and y1 > y0:
         inside = scan.read(x0, y0, x1 - x0, y1 - y0)
         window[y0 - top : y1 - top, x0 - left : x1 - left] = inside

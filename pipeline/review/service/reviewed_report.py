@@ -7,7 +7,7 @@ from typing import Any
 from leukodiff.core.errors import InputError
 from leukodiff.pipeline.exports.bundle import EXPORTS
 from leukodiff.pipeline.exports.crops import CROP_PX, Gallery
-from leukodiff.pipeline.exports.look import ReportOptions
+from leukodiff.pipeline.exports.report_view import ReportOptions
 from leukodiff.pipeline.exports.tables import cells_csv, counts_csv, fields_csv, measurements_csv
 from leukodiff.pipeline.report.remarks import Remark
 from leukodiff.pipeline.report.report import SmearReport
@@ -127,14 +127,14 @@ def made_as(
     kind: str, slide: StoredSlide, report: ReviewedReport, pictures: Pictures
 ) -> tuple[str, str | bytes]:
     """`html` or one of `EXPORTS`, with the cells' pictures where the format shows some."""
-    look = look_of(slide)
+    options = look_of(slide)
     crops = crops_of(slide, report, pictures) if kind in ("html", "pdf") else {}
     if kind == "html":
         from leukodiff.pipeline.exports.html import report_html
 
-        return "report.html", report_html(report, crops, {}, look)
+        return "report.html", report_html(report, crops, {}, options)
     name, make = EXPORTS[kind]
-    return name, make(report, crops, {}, look)
+    return name, make(report, crops, {}, options)
 
 
 def crops_of(slide: StoredSlide, report: SmearReport, pictures: Pictures) -> dict[str, bytes]:

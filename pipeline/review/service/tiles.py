@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from leukodiff.pipeline.exports.overlay import encode_jpeg
+from leukodiff.pipeline.exports.drawing import encode_jpeg
 
 from .caches import ByteCache, ImagePool
 from .errors import ApiError

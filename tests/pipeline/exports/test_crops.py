@@ -5,7 +5,7 @@ import cv2
 import numpy as np
 import pytest
 
-from leukodiff.pipeline.exports.crops import CROP_PX, GLASS, Gallery, cut_crop
+from leukodiff.pipeline.exports.crops import BACKGROUND, CROP_PX, Gallery, cut_crop
 from leukodiff.pipeline.report.report import Cell
 
 MakeCell = Callable[..., Cell]
@@ -81,5 +81,5 @@ def test_beyond_the_field_there_is_glass(make_cell: MakeCell) -> None:
     cell = make_cell(x_min=0, y_min=0, x_max=10, y_max=10)
     data = cut_crop(np.zeros((500, 500, 3), np.uint8), cell, 0.1)
     crop = np.asarray(cv2.imdecode(np.frombuffer(data, np.uint8), 1))
-    assert np.abs(crop[5, 5].astype(int) - GLASS).max() < 8
+    assert np.abs(crop[5, 5].astype(int) - BACKGROUND).max() < 8
     assert crop[-5, -5].max() < 8

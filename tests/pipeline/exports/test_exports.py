@@ -11,16 +11,16 @@ from numpy.typing import NDArray
 from leukodiff.classifier.facts import CellFacts
 from leukodiff.classifier.predictions import ATYPICAL
 from leukodiff.datasets.vocabulary import BY_NAME
-from leukodiff.pipeline.exports.geojson import cells_geojson, rgb
+from leukodiff.pipeline.exports.colors import rgb
+from leukodiff.pipeline.exports.drawing import encode_jpeg, label, paste, text_image
+from leukodiff.pipeline.exports.geojson import cells_geojson
 from leukodiff.pipeline.exports.html import report_html
 from leukodiff.pipeline.exports.overlay import (
     draw_overlay,
-    encode_jpeg,
     label_text,
     letter_size,
     place_label,
 )
-from leukodiff.pipeline.exports.plates import label, paste, plate
 from leukodiff.pipeline.report.report import Cell, FieldResult, SmearReport
 
 MakeCell = Callable[..., Cell]
@@ -250,10 +250,10 @@ def test_letters_grow_with_the_field() -> None:
     assert sizes == [11, 13, 52, 64]
 
 
-def test_plates_line_up_and_are_made_once() -> None:
-    words = [plate(text, 13, (0, 0, 0), (255, 255, 255)) for text in ("a", "gy", "NEU 99%")]
+def test_text_images_line_up_and_are_made_once() -> None:
+    words = [text_image(text, 13, (0, 0, 0), (255, 255, 255)) for text in ("a", "gy", "NEU 99%")]
     assert len({p.shape[0] for p in words}) == 1
-    assert plate("a", 13, (0, 0, 0), (255, 255, 255)) is words[0]
+    assert text_image("a", 13, (0, 0, 0), (255, 255, 255)) is words[0]
     assert not words[0].flags.writeable
     assert label("PLT", 13, "#56b4e9").min() < 60  # dark letters on a light color
     assert label("NEU", 13, "#0072b2").max() == 255
@@ -262,7 +262,7 @@ def test_plates_line_up_and_are_made_once() -> None:
 @pytest.mark.parametrize(
     ("x", "y", "n"), [(0, 0, 4), (-1, -1, 1), (3, 3, 1), (9, 9, 0), (-9, 0, 0)]
 )
-def test_a_plate_is_cut_at_the_edge(x: int, y: int, n: int) -> None:
+def test_a_picture_is_cut_at_the_edge(x: int, y: int, n: int) -> None:
     canvas = np.zeros((4, 4, 3), np.uint8)
     paste(canvas, np.full((2, 2, 3), 9, np.uint8), x, y)
     assert (canvas[:, :, 0] == 9).sum() == n

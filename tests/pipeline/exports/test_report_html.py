@@ -13,13 +13,12 @@ import pytest
 
 from leukodiff.datasets.vocabulary import BY_NAME, CELL_TYPES
 from leukodiff.pipeline.exports import crops as gallery
-from leukodiff.pipeline.exports.colors import contrast, ink_on
-from leukodiff.pipeline.exports.display_groups import CROP_UM
+from leukodiff.pipeline.exports.colors import contrast, text_color_on
+from leukodiff.pipeline.exports.drawing import encode_jpeg
 from leukodiff.pipeline.exports.formatting import between, number, readable
+from leukodiff.pipeline.exports.gallery import CROP_UM
 from leukodiff.pipeline.exports.html import report_html
-from leukodiff.pipeline.exports.look import ReportOptions
-from leukodiff.pipeline.exports.overlay import encode_jpeg
-from leukodiff.pipeline.exports.report_view import ReportView, contents
+from leukodiff.pipeline.exports.report_view import ReportOptions, ReportView, report_view
 from leukodiff.pipeline.exports.values import on_axis, ticks
 from leukodiff.pipeline.report.report import (
     ATYPICAL,
@@ -66,8 +65,8 @@ def flat(text: str) -> str:
     return " ".join(text.split())
 
 
-def said(report: SmearReport, **look: object) -> ReportView:
-    return contents(report, {}, {}, ReportOptions(**look))  # type: ignore[arg-type]
+def said(report: SmearReport, **options: object) -> ReportView:
+    return report_view(report, {}, {}, ReportOptions(**options))  # type: ignore[arg-type]
 
 
 @pytest.fixture
@@ -101,7 +100,7 @@ def test_a_bad_case_has_dashes_and_says_so(
 ) -> None:
     changes = {"cells": (make_cell(kind),) * n} | BAD_CASES[case]
     report = replace(make_report(), **changes)
-    page = Page(report_html(report, {}, look=ReportOptions(load_texts(language))))
+    page = Page(report_html(report, {}, options=ReportOptions(load_texts(language))))
     assert not NO_NUMBER.search(page.text)
     assert {"en": "Not enough cells", "de": "Nicht genug Zellen"}[language] in page.text
     if not report.differential.n:
@@ -173,7 +172,7 @@ def test_hints_can_be_left_out(make_smear: Callable[..., SmearReport]) -> None:
     report = make_smear(neutrophil=180, lymphocyte=20)
     assert any(one.hint for one in said(report).findings)
     assert not any(one.hint for one in said(report, hints=False).findings)
-    assert "infection" not in report_html(report, {}, look=ReportOptions(hints=False))
+    assert "infection" not in report_html(report, {}, options=ReportOptions(hints=False))
 
 
 def test_a_hint_is_given_once(make_smear: Callable[..., SmearReport]) -> None:
@@ -215,7 +214,7 @@ def test_unidentified_cells_say_how_far_they_move_a_share(
 ) -> None:
     found = said(make_smear(neutrophil=60, lymphocyte=30, unidentified=10))
     assert (found.n, found.n_unidentified) == (90, 10)
-    assert [row.moved for row in found.shares[:2]] == ["60.0–70.0", "30.0–40.0"]
+    assert [row.unidentified_bounds for row in found.shares[:2]] == ["60.0–70.0", "30.0–40.0"]
 
 
 def test_counts_in_blood_need_the_analyzers(make_smear: Callable[..., SmearReport]) -> None:
@@ -236,7 +235,7 @@ def test_abnormal_and_unidentified_cells_come_first(
     kinds = [kind.name for kind in CELL_TYPES if kind.name not in ("red_cell", "white_cell")]
     report = make_smear(**dict.fromkeys(kinds, 1))
     report = replace(report, cells=(*report.cells, odd))
-    found = [shelf.kind.name for shelf in said(report).shelves]
+    found = [shelf.kind.name for shelf in said(report).gallery]
     first = [ATYPICAL.name, "immature_granulocyte", "erythroblast", "unidentified"]
     assert found == [*first, *(name for name in kinds if name not in first)]
     text = report_html(report, {})
@@ -292,7 +291,7 @@ def test_the_page_can_be_heard(make_smear: Callable[..., SmearReport], language:
     report = make_smear({"sample": Sample(wbc_count=9)}, **counts)
     page = Page(
         report_html(
-            report, {report.cells[0].cell_id: b""}, look=ReportOptions(load_texts(language))
+            report, {report.cells[0].cell_id: b""}, options=ReportOptions(load_texts(language))
         )
     )
     assert page.all("html")[0]["lang"] == language
@@ -306,7 +305,7 @@ def test_the_page_can_be_heard(make_smear: Callable[..., SmearReport], language:
 @pytest.mark.parametrize("kind", [*CELL_TYPES, ATYPICAL], ids=lambda kind: kind.name)
 def test_letters_stand_out_on_every_color(kind: object) -> None:
     color = kind.color  # type: ignore[attr-defined]
-    assert contrast(ink_on(color), color) >= 4.5
+    assert contrast(text_color_on(color), color) >= 4.5
 
 
 def test_the_pages_own_colors_stand_out() -> None:

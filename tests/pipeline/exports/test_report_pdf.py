@@ -9,11 +9,10 @@ import pypdfium2
 import pytest
 
 from leukodiff.datasets.vocabulary import BY_NAME, CELL_TYPES
-from leukodiff.pipeline.exports.look import ReportOptions
-from leukodiff.pipeline.exports.overlay import encode_jpeg
+from leukodiff.pipeline.exports.drawing import encode_jpeg
 from leukodiff.pipeline.exports.pdf import report_pdf
 from leukodiff.pipeline.exports.pdf_page import Text, Typeface, typeface
-from leukodiff.pipeline.exports.report_view import contents
+from leukodiff.pipeline.exports.report_view import ReportOptions, report_view
 from leukodiff.pipeline.report.report import (
     Area,
     Cell,
@@ -65,13 +64,13 @@ def report(make_cell: MakeCell, make_report: MakeReport) -> SmearReport:
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_html_and_pdf_say_the_same_numbers(report: SmearReport, jpeg: bytes, language: str) -> None:
-    look = ReportOptions(load_texts(language))
-    said = contents(report, {}, {}, look)
-    text = " ".join(text_of(report_pdf(report, {report.cells[0].cell_id: jpeg}, look=look)))
+    options = ReportOptions(load_texts(language))
+    said = report_view(report, {}, {}, options)
+    text = " ".join(text_of(report_pdf(report, {report.cells[0].cell_id: jpeg}, options=options)))
     rows = [*said.shares, *said.blood, *said.ratios, *said.estimates]
     assert len(rows) == 6 + 7 + 2 + 4
     for row in said.shares:
-        for words in (row.count, row.percent, row.interval, row.corrected, row.moved):
+        for words in (row.count, row.percent, row.interval, row.corrected, row.unidentified_bounds):
             assert words in text
     for one in (*said.blood, *said.ratios, *said.estimates):
         assert one.value in text

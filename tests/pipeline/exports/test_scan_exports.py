@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 
 from leukodiff.datasets.vocabulary import BY_NAME
-from leukodiff.pipeline.exports.geojson import cells_geojson, rgb
+from leukodiff.pipeline.exports.colors import rgb
+from leukodiff.pipeline.exports.crops import contact_sheets
+from leukodiff.pipeline.exports.drawing import LEFT_OUT_COLORS, encode_jpeg, shrunk
+from leukodiff.pipeline.exports.geojson import cells_geojson
 from leukodiff.pipeline.exports.html import report_html
-from leukodiff.pipeline.exports.overlay import encode_jpeg
-from leukodiff.pipeline.exports.overview import draw_overview, shrunk
-from leukodiff.pipeline.exports.shades import SHADES
-from leukodiff.pipeline.exports.sheets import contact_sheets
+from leukodiff.pipeline.exports.overlay import draw_overview
 from leukodiff.pipeline.exports.tables import areas_csv, count_rows, slide_row
 from leukodiff.pipeline.report.report import Area, Cell, FieldResult, ScanReading, SmearReport
 from leukodiff.pipeline.report.scale import SlideScale
@@ -113,7 +113,7 @@ def test_the_overview_shades_what_was_not_read(report: SmearReport) -> None:
         part = view[y : y + 200, x : x + 200].reshape(-1, 3)
         assert len(np.unique(part, axis=0)) == 1
         moved = part[0].astype(int) - 200
-        assert (np.sign(moved) == np.sign(np.array(SHADES[kind]) - 200)).all()
+        assert (np.sign(moved) == np.sign(np.array(LEFT_OUT_COLORS[kind]) - 200)).all()
     assert (plain == 200).all()
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from leukodiff.classifier.facts import CellFacts
-from leukodiff.pipeline.exports.look import ReportOptions
+from leukodiff.pipeline.exports.report_view import ReportOptions
 from leukodiff.pipeline.exports.tables import (
     CELL_COLUMNS,
     COUNT_COLUMNS,
@@ -28,10 +28,10 @@ MakeReport = Callable[..., SmearReport]
 SHEETS = ["summary", "differential", "measurements", "cells", "fields"]
 
 
-def opened(report: SmearReport, look: ReportOptions | None = None) -> Any:
+def opened(report: SmearReport, options: ReportOptions | None = None) -> Any:
     from openpyxl import load_workbook
 
-    return load_workbook(io.BytesIO(report_xlsx(report, look)))
+    return load_workbook(io.BytesIO(report_xlsx(report, options)))
 
 
 def rows(report: SmearReport, sheet: str) -> list[dict[str, Any]]:
@@ -90,8 +90,8 @@ def test_every_row_is_there(full: SmearReport) -> None:
     assert len(rows(full, "differential")) == 10
 
 
-def summary(report: SmearReport, look: ReportOptions | None = None) -> list[tuple[Any, Any]]:
-    return [row[:2] for row in opened(report, look)["summary"].iter_rows(values_only=True)]
+def summary(report: SmearReport, options: ReportOptions | None = None) -> list[tuple[Any, Any]]:
+    return [row[:2] for row in opened(report, options)["summary"].iter_rows(values_only=True)]
 
 
 def test_the_summary(full: SmearReport) -> None:

@@ -16,7 +16,7 @@ from leukodiff.datasets.vocabulary import BY_NAME
 from leukodiff.detector.areas import REASONS
 from leukodiff.detector.scale import ScaleEstimate
 from leukodiff.pipeline.exports.html import report_html
-from leukodiff.pipeline.exports.look import ReportOptions
+from leukodiff.pipeline.exports.report_view import ReportOptions
 from leukodiff.pipeline.exports.values import UNIT_KEYS
 from leukodiff.pipeline.report import texts as texts_room
 from leukodiff.pipeline.report.flags import FLAGS

@@ -1,4 +1,4 @@
-"""The cells that a report shows, shelf by shelf: what a healthy adult lacks comes first."""
+"""The cells that a report shows, in sections: what a healthy adult lacks comes first."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,17 +10,20 @@ from leukodiff.pipeline.report.texts import Texts
 
 from .formatting import readable
 
-SHORT_ID = 11
+SHORT_ID_CHARACTERS = 11
+"""Longest cell id that is shown whole."""
 
 CROP_UM = 24.0
-"""Side of a picture, um: `gallery.CROP_UM`, which is not imported here because it loads OpenCV."""
+"""Side of a picture, um: `crops.CROP_UM`, which is not imported here because it loads OpenCV."""
 
-FIRST = (ATYPICAL.name, "immature_granulocyte", "erythroblast", UNIDENTIFIED)
+SHOWN_FIRST = (ATYPICAL.name, "immature_granulocyte", "erythroblast", UNIDENTIFIED)
+
+_PLACES = {name: place for place, name in enumerate(SHOWN_FIRST)}
 
 
 @dataclass(frozen=True)
 class Thumbnail:
-    """A cell on show: its JPEG, the overlay that shows it in its field, and what is said of it."""
+    """A cell's picture (JPEG), its caption, and the address of its field's overlay."""
 
     cell_id: str
     short_id: str
@@ -32,8 +35,8 @@ class Thumbnail:
 
 
 @dataclass(frozen=True)
-class Shelf:
-    """The cells on show of one type, or of the atypical ones; `shown` says how many of how many."""
+class GallerySection:
+    """The pictures of one type, or of the atypical cells; `shown`: their number, `20 of 96`."""
 
     kind: CellType
     name: str
@@ -41,7 +44,9 @@ class Shelf:
     thumbnails: tuple[Thumbnail, ...]
 
 
-def shelves(report: SmearReport, crops: Mapping[str, bytes], texts: Texts) -> tuple[Shelf, ...]:
+def gallery_sections(
+    report: SmearReport, crops: Mapping[str, bytes], texts: Texts
+) -> tuple[GallerySection, ...]:
     """The abnormal and the unidentified cells, then the others; types without a cell are left out.
 
     Args:
@@ -50,28 +55,28 @@ def shelves(report: SmearReport, crops: Mapping[str, bytes], texts: Texts) -> tu
         texts: the language.
     """
     found = ((kind, report.cells_in_group(kind.name)) for kind in in_order(DISPLAY_ORDER))
-    return tuple(_shelf(report, kind, cells, crops, texts) for kind, cells in found if cells)
+    return tuple(_section(report, kind, cells, crops, texts) for kind, cells in found if cells)
 
 
 def in_order(kinds: tuple[CellType, ...]) -> list[CellType]:
     """Types as they are shown."""
-    return sorted(kinds, key=lambda k: FIRST.index(k.name) if k.name in FIRST else len(FIRST))
+    return sorted(kinds, key=lambda kind: _PLACES.get(kind.name, len(_PLACES)))
 
 
-def _shelf(
+def _section(
     report: SmearReport,
     kind: CellType,
     cells: list[Cell],
     crops: Mapping[str, bytes],
     texts: Texts,
-) -> Shelf:
+) -> GallerySection:
     name = texts(f"cells.{kind.name}")
-    there = [cell for cell in cells if cell.cell_id in crops]
+    pictured = [cell for cell in cells if cell.cell_id in crops]
     shown = str(len(cells))
-    if len(there) < len(cells):
-        shown = texts("gallery.shown", n=len(there), all=len(cells))
-    pictures = (_thumbnail(report, cell, name, crops[cell.cell_id], texts) for cell in there)
-    return Shelf(kind, name, shown, tuple(pictures))
+    if len(pictured) < len(cells):
+        shown = texts("gallery.shown", n=len(pictured), all=len(cells))
+    pictures = (_thumbnail(report, cell, name, crops[cell.cell_id], texts) for cell in pictured)
+    return GallerySection(kind, name, shown, tuple(pictures))
 
 
 def _thumbnail(report: SmearReport, cell: Cell, name: str, jpeg: bytes, texts: Texts) -> Thumbnail:
@@ -79,7 +84,7 @@ def _thumbnail(report: SmearReport, cell: Cell, name: str, jpeg: bytes, texts: T
     leading = " / ".join(cell.leading(report.class_names))
     return Thumbnail(
         cell_id,
-        cell_id if len(cell_id) <= SHORT_ID else f"…{cell_id[-SHORT_ID:]}",
+        cell_id if len(cell_id) <= SHORT_ID_CHARACTERS else f"…{cell_id[-SHORT_ID_CHARACTERS:]}",
         leading,
         readable(texts.phrase(cell.note)) if cell.note else "",
         f"{name}: {leading}, {cell_id}",
