@@ -63,8 +63,8 @@ def test_the_names_that_are_promised_are_there() -> None:
         set(leukodiff.pipeline.__all__)
     )
     assert set(leukodiff.pipeline.__all__) <= set(dir(leukodiff.pipeline))
-    with pytest.raises(AttributeError, match="no attribute 'analyze'"):
-        leukodiff.pipeline.analyze  # noqa: B018
+    with pytest.raises(AttributeError, match="no attribute 'classify'"):
+        leukodiff.pipeline.classify  # noqa: B018
 
 
 @pytest.mark.parametrize(
