@@ -24,6 +24,7 @@ from .people import (
     People,
     User,
 )
+from .refusals import RateLimiter
 from .replay import fold
 from .state import (
     ANALYZED,
@@ -62,6 +63,7 @@ __all__ = [
     "Locked",
     "LockedOut",
     "People",
+    "RateLimiter",
     "Reading",
     "Record",
     "RecordError",

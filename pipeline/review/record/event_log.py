@@ -19,6 +19,7 @@ from .database import Database
 from .events import Event, canonical, hash_of, normal
 from .hash_chain import Fault, Head, StoredEvent, chain_faults
 from .payload_schema import MAX_NAME, check_shape
+from .refusals import RateLimiter, printable, refusal_payload
 from .replay import fold
 from .rules import check_event
 from .state import SlideState
@@ -28,6 +29,10 @@ from .worklist import SlideRow, row_of, worklist_faults
 Clock = Callable[[], datetime]
 
 _ALL = 2**31 - 1
+
+REFUSALS_AT_ONCE = 60
+
+SECONDS_A_REFUSAL = 1.0
 
 KEPT_STATES = 64
 """How many slides' states are kept in memory."""
@@ -59,8 +64,9 @@ class Record:
         self.people = People(self)
         self._lock = threading.Lock()
         self._states: OrderedDict[str, SlideState] = OrderedDict()
-        self._refusals: list[float] = []
-        self._left_out = 0
+        self._refusals = RateLimiter(
+            REFUSALS_AT_ONCE, SECONDS_A_REFUSAL, lambda: self.clock().timestamp()
+        )
 
     def append(
         self,
@@ -122,18 +128,16 @@ class Record:
     ) -> Event | None:
         """Note an attack or a refusal; texts are cut short, odd characters replaced.
 
-        No more than `MOST_REFUSALS` a minute are kept, lest an attacker fills the disk: then
-        `None`, and the next one that is kept says in `left_out` how many were not.
+        A process keeps `REFUSALS_AT_ONCE`, then one in `SECONDS_A_REFUSAL`, lest an attacker fills
+        the disk: then `None`, and the next one that is kept says in `left_out` how many were not.
         """
-        from .refusals import refusal
-
-        left_out = self._may_refuse()
+        left_out = self._refusals.admit("")
         if left_out is None:
             return None
-        said = refusal(what, why, address, slide, left_out)
+        said = refusal_payload(what, why, address, slide, left_out)
         with self.database.writing() as (connection, number, last):
             head = Head(number, last)
-            who = refusal(actor or "?", "", "", "", 0)["what"][:MAX_NAME]
+            who = printable(actor or "?")
             return self.append_about_people(connection, head, who, kinds.REFUSED, said)
 
     def slides(self) -> list[SlideRow]:
@@ -242,20 +246,6 @@ class Record:
                 self._states.move_to_end(state.slide)
             while len(self._states) > KEPT_STATES:
                 self._states.popitem(last=False)
-
-    def _may_refuse(self) -> int | None:
-        """How many were left out since the last one that was kept; `None`: this one is, too."""
-        from .refusals import MOST_REFUSALS
-
-        now = self.clock().timestamp()
-        with self._lock:
-            self._refusals = [one for one in self._refusals if now - 60 < one <= now]
-            if len(self._refusals) >= MOST_REFUSALS:
-                self._left_out += 1
-                return None
-            self._refusals.append(now)
-            left_out, self._left_out = self._left_out, 0
-            return left_out
 
 
 def _is_name(name: object) -> bool:

@@ -14,7 +14,7 @@ from leukodiff.pipeline.analysis.models import NamesCells
 from leukodiff.pipeline.analysis.windows import ROUND_A_CELL_UM, round_about
 
 from .caches import ImagePool
-from .errors import ApiError
+from .errors import ServiceError
 from .pictures import field_image
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ class CellClassifier:
         """What the cell in a box (px of the field) is.
 
         Raises:
-            Refused: 400 the box is no cell's, 404 its image is gone.
+            ServiceError: `invalid`: the box is no cell's, `not_found`: its image is gone.
         """
         with field_image(self.images, slide, field_id) as scan:
             require_box(box, scan.width, scan.height, slide.um_per_px)
@@ -101,14 +101,18 @@ def require_box(box: Box, width: int, height: int, um_per_px: float) -> None:
     """Refuses a box that can't be a cell's.
 
     Raises:
-        Refused: 400: it is outside the field, or smaller or larger than any cell.
+        ServiceError: `invalid`: it is outside the field, or smaller or larger than any cell.
     """
     x0, y0, x1, y1 = box
     if not (0 <= x0 < x1 <= width and 0 <= y0 < y1 <= height):
-        raise ApiError(400, f"the box is not inside the field of {width} x {height} px", "body")
+        raise ServiceError(
+            "invalid", f"the box is not inside the field of {width} x {height} px", "body"
+        )
     short, long = min(x1 - x0, y1 - y0) * um_per_px, max(x1 - x0, y1 - y0) * um_per_px
     if short < LEAST_UM or long > MOST_UM:
-        raise ApiError(400, f"a cell has {LEAST_UM:.0f} to {MOST_UM:.0f} um, this box {long:.1f}")
+        raise ServiceError(
+            "invalid", f"a cell has {LEAST_UM:.0f} to {MOST_UM:.0f} um, this box {long:.1f}"
+        )
 
 
 def _classified(classifier: NamesCells, scan: "Scan", box: Box, um_per_px: float) -> Predictions:

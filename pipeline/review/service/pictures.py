@@ -18,7 +18,7 @@ from leukodiff.pipeline.exports.drawing import encode_jpeg
 from leukodiff.pipeline.report.report import Cell
 
 from .caches import ByteCache, ImagePool
-from .errors import ApiError
+from .errors import ServiceError
 
 if TYPE_CHECKING:
     from leukodiff.pipeline.slides import Scan
@@ -48,7 +48,7 @@ class Pictures:
         """A cell and its neighborhood, `CROP_UM` wide, as a JPEG of px * px or a little more.
 
         Raises:
-            Refused: 404, its image is gone or is another one.
+            ServiceError: `not_found`: its image is gone or is another one.
         """
         side = next((one for one in SIZES if one >= px), SIZES[-1])
         key = digest(cell.cell_id, _box(cell), side)
@@ -65,7 +65,7 @@ class Pictures:
         Cells whose image is gone are left blank.
 
         Raises:
-            Refused: 404, the images of all of them are gone.
+            ServiceError: `not_found`: the images of all of them are gone.
         """
         key = digest("sheet", *((cell.cell_id, _box(cell)) for cell in cells))
         return self._kept(slide, f"{key}.jpg", lambda: self._sheet(slide, cells))
@@ -73,7 +73,7 @@ class Pictures:
     def _sheet(self, slide: "StoredSlide", cells: Sequence[Cell]) -> bytes:
         rows = -(-len(cells) // SHEET_SIDE)
         sheet = np.full((rows * SHEET_CROP_PX, SHEET_SIDE * SHEET_CROP_PX, 3), BACKGROUND, np.uint8)
-        missing: list[ApiError] = []
+        missing: list[ServiceError] = []
         for field_id in dict.fromkeys(cell.field_id for cell in cells):
             places = [(i, cell) for i, cell in enumerate(cells) if cell.field_id == field_id]
             try:
@@ -82,7 +82,7 @@ class Pictures:
                         y, x = (SHEET_CROP_PX * at for at in divmod(i, SHEET_SIDE))
                         crop = cut(scan, cell, slide.um_per_px, SHEET_CROP_PX)
                         sheet[y : y + SHEET_CROP_PX, x : x + SHEET_CROP_PX] = crop
-            except ApiError as error:
+            except ServiceError as error:
                 missing += [error] * len(places)
         if missing and len(missing) == len(cells):
             raise missing[0]
@@ -135,7 +135,7 @@ class field_image:  # noqa: N801 - used as a function
     """The image of a field of a slide, open for as long as it is read.
 
     Raises:
-        Refused: 404 with one line: no such field, or where its image was looked for.
+        ServiceError: `not_found`: no such field, or where its image was looked for.
     """
 
     def __init__(self, images: ImagePool, slide: "StoredSlide", field_id: str) -> None:
@@ -146,11 +146,13 @@ class field_image:  # noqa: N801 - used as a function
         try:
             scan = self._opened.__enter__()
         except InputError as error:
-            raise ApiError(404, str(error)) from error
+            raise ServiceError("not_found", str(error)) from error
         size = self._slide.size(self._field_id)
         if size and None not in size and size != (scan.width, scan.height):
             self._opened.__exit__(None, None, None)
-            raise ApiError(404, f"{scan.path}: another image than the one that was analyzed")
+            raise ServiceError(
+                "not_found", f"{scan.path}: another image than the one that was analyzed"
+            )
         return scan
 
     def __exit__(self, *error: object) -> None:
@@ -161,15 +163,15 @@ def image_path(slide: "StoredSlide", field_id: str) -> Path:
     """Where the image of a field lies.
 
     Raises:
-        Refused: 404: there is no such field, or its image is gone.
+        ServiceError: `not_found`: there is no such field, or its image is gone.
     """
     if slide.size(field_id) is None:
-        raise ApiError(404, "no such field", "address")
+        raise ServiceError("not_found", "no such field", "address")
     path = slide.paths.get(field_id)
     if path is None:
-        raise ApiError(404, f"{field_id}: nobody knows where its image was")
+        raise ServiceError("not_found", f"{field_id}: nobody knows where its image was")
     if not path.is_file() and not path.is_dir():
-        raise ApiError(404, f"the image is gone: looked for {path}")
+        raise ServiceError("not_found", f"the image is gone: looked for {path}")
     return path
 
 

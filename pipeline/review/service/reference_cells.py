@@ -14,7 +14,7 @@ from pathlib import Path
 
 from leukodiff.pipeline.runs.output import writing
 
-from .errors import ApiError
+from .errors import ServiceError
 from .serializers import NAMES
 
 MOST = 60
@@ -64,27 +64,30 @@ class References:
         """A picture and what a browser is told that it is.
 
         Raises:
-            Refused: 404: there is none such.
+            ServiceError: `not_found`: there is none such.
         """
         path = self._path(cell_type, name)
         try:
             return path.read_bytes(), KINDS[path.suffix.lower()]
         except OSError as error:
-            raise ApiError(404, "no such reference cell", "address") from error
+            raise ServiceError("not_found", "no such reference cell", "address") from error
 
     def add(self, cell_type: str, name: str, picture: bytes, origin: Origin) -> None:
         """Keeps a picture, then where it came from.
 
         Raises:
-            Refused: 409: it is there already, or there are enough of its class.
+            ServiceError: `conflict`: it is there already, or there are enough of its class.
             OutputError: it can't be written.
         """
         with self._lock:
             known = [path.name for path in self._pictures(cell_type)]
             if name in known:
-                raise ApiError(409, "this cell is a reference cell already")
+                raise ServiceError("conflict", "this cell is a reference cell already")
             if len(known) >= MOST:
-                raise ApiError(409, f"{MOST} reference cells of this class are there: remove one")
+                raise ServiceError(
+                    "conflict",
+                    f"{MOST} reference cells of this class are there: remove one",
+                )
             path = self.folder / cell_type / name
             said = json.dumps(vars(origin), ensure_ascii=False).encode("utf-8")
             with writing(path):
@@ -96,7 +99,7 @@ class References:
         """Takes a picture away.
 
         Raises:
-            Refused: 404: there is none such.
+            ServiceError: `not_found`: there is none such.
             OutputError: it can't be removed.
         """
         with self._lock:
@@ -110,7 +113,7 @@ class References:
             for path in self._pictures(cell_type):
                 if path.name == name:
                     return path
-        raise ApiError(404, "no such reference cell", "address")
+        raise ServiceError("not_found", "no such reference cell", "address")
 
     def _pictures(self, cell_type: str) -> Iterator[Path]:
         folder = self.folder / cell_type

@@ -15,7 +15,7 @@ from leukodiff.pipeline.report.texts import load_texts
 from leukodiff.pipeline.runs.rerender import CROPS_A_CLASS
 
 from ..record import Reading, Signature, SlideState
-from .errors import ApiError
+from .errors import ServiceError
 from .pictures import Pictures
 from .serializers import counts
 from .slide_store import StoredSlide
@@ -110,13 +110,19 @@ def export(
     """A file made from the reviewed state: its name and its content.
 
     Raises:
-        Refused: 404: there is no such format or table.
+        ServiceError: `not_found`: there is no such format or table.
     """
     if kind not in TYPES:
-        raise ApiError(404, f"no export {kind[:20]!r}; there are {', '.join(TYPES)}", "address")
+        raise ServiceError(
+            "not_found", f"no export {kind[:20]!r}; there are {', '.join(TYPES)}", "address"
+        )
     if kind == "csv":
         if table not in CSV:
-            raise ApiError(404, f"no table {table[:20]!r}; there are {', '.join(CSV)}", "address")
+            raise ServiceError(
+                "not_found",
+                f"no table {table[:20]!r}; there are {', '.join(CSV)}",
+                "address",
+            )
         return f"{report.slide_id}-{table}.csv", CSV[table](report).encode("utf-8", "replace")
     name, made = made_as(kind, slide, report, pictures)
     content = made.encode("utf-8", "backslashreplace") if isinstance(made, str) else made
@@ -145,6 +151,6 @@ def crops_of(slide: StoredSlide, report: SmearReport, pictures: Pictures) -> dic
             continue
         try:
             gallery.offer(cell, partial(pictures.crop, slide, cell, CROP_PX))
-        except ApiError:
+        except ServiceError:
             gone.add(cell.field_id)
     return dict(gallery.crops())

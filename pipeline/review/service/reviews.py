@@ -25,7 +25,7 @@ from ..record import (
     undo,
 )
 from ..record.events import ADDED
-from .errors import ApiError
+from .errors import ServiceError
 from .people import OPERATOR, REVIEW, Person
 from .serializers import Json, n_atypical
 from .slide_store import FileStamp, Shelf, StoredSlide
@@ -130,7 +130,7 @@ class Reviews:
         """Learns what the worklist says of the slides under review, after a start."""
         for row in self.record.slides():
             if row.status != "analysed":
-                with suppress(ApiError):  # its folder has gone
+                with suppress(ServiceError):  # its folder has gone
                     self.tell(self.view(row.slide_id, OPERATOR))
 
     def tell(self, view: View) -> None:
@@ -166,14 +166,14 @@ class Reviews:
         """A slide as a person sees it.
 
         Raises:
-            Refused: 404: there is no such slide, or its folder is damaged.
+            ServiceError: `not_found`: there is no such slide, or its folder is damaged.
         """
         try:
             slide = self.shelf.get(slide_id)
         except InputError as error:
-            raise ApiError(404, str(error)) from error
+            raise ServiceError("not_found", str(error)) from error
         if slide is None:
-            raise ApiError(404, "no such slide", "address")
+            raise ServiceError("not_found", "no such slide", "address")
         followed = self._follow(slide_id)
         if followed.state is None:
             self.take_up()
@@ -213,13 +213,13 @@ class Reviews:
         """Appends an event to a reading, and says what a page at `version` must draw anew.
 
         Raises:
-            Refused: 409 someone changed the same cells, 423 the slide is signed, 403 it is another
-                reader's, 400 the record does not take it.
+            ServiceError: `conflict`: someone changed the same cells, `locked`: the slide is signed,
+                `forbidden`: it is another reader's, `invalid`: the record does not take it.
         """
         if before.stale:
-            raise ApiError(423, ANEW)
+            raise ServiceError("locked", ANEW)
         if before.reader is None:
-            raise ApiError(403, TAKEN, "role")
+            raise ServiceError("forbidden", TAKEN, "role")
         said = dict(payload)
         if before.state.readers > 1:
             said["reader"] = before.reader
@@ -232,13 +232,13 @@ class Reviews:
         """Appends an event; what the record refuses becomes an answer.
 
         Raises:
-            Refused: as `do`.
+            ServiceError: as `do`.
         """
         try:
             return self.record.append(before.slide.slide_id, person.name, kind, payload, version)
         except Conflict as error:
-            raise ApiError(
-                409,
+            raise ServiceError(
+                "conflict",
                 str(error),
                 theirs=dict(error.theirs),
                 mine=dict(error.mine),
@@ -246,22 +246,26 @@ class Reviews:
                 who=sorted({one.actor for one in error.since}),
             ) from error
         except StaleSignature as error:
-            raise ApiError(409, str(error), "signature", version=before.state.version) from error
+            raise ServiceError(
+                "conflict", str(error), "signature", version=before.state.version
+            ) from error
         except Locked as error:
-            raise ApiError(423, str(error), "locked") from error
+            raise ServiceError("locked", str(error), "locked") from error
         except InputError as error:
-            raise ApiError(400, str(error), "body") from error
+            raise ServiceError("invalid", str(error), "body") from error
 
     def back(self, before: View, person: Person, again: bool, version: int) -> Json:
         """Undoes a person's last edit, or does it `again`.
 
         Raises:
-            Refused: 409 there is none; else as `do`.
+            ServiceError: `conflict`: there is none; else as `do`.
         """
         change = (redo if again else undo)(before.state, person.name, before.reader or 1)
         if change is None:
             word = "do again" if again else "undo"
-            raise ApiError(409, f"there is nothing to {word}", version=before.state.version)
+            raise ServiceError(
+                "conflict", f"there is nothing to {word}", version=before.state.version
+            )
         return self.do(before, person, change.kind, change.payload, version)
 
     def news(self, before: View, person: Person, version: int) -> Json:

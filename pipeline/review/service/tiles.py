@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from leukodiff.pipeline.exports.drawing import encode_jpeg
 
 from .caches import ByteCache, ImagePool
-from .errors import ApiError
+from .errors import ServiceError
 from .pictures import field_image, image_path
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ class Tiles:
         """Size of a field and how it is cut.
 
         Raises:
-            Refused: 404: no such field, or its image is gone.
+            ServiceError: `not_found`: no such field, or its image is gone.
         """
         with field_image(self.images, slide, field_id) as scan:
             size = scan.width, scan.height
@@ -72,7 +72,7 @@ class Tiles:
         """A tile as a JPEG.
 
         Raises:
-            Refused: 404: no such field or tile, or its image is gone.
+            ServiceError: `not_found`: no such field or tile, or its image is gone.
         """
         image_path(slide, field_id)  # gone since it was kept: told, not hidden
         key = (slide.sha256, field_id, level, x, y)
@@ -82,7 +82,7 @@ class Tiles:
         with field_image(self.images, slide, field_id) as scan:
             last = levels(scan.width, scan.height) - 1
             if not 0 <= level <= last:
-                raise ApiError(404, "no such level")
+                raise ServiceError("not_found", "no such level")
             downsample = 2.0 ** (last - level)
             box = tile_box(scan.width, scan.height, downsample, x, y)
             small = max(scan.width, scan.height) / downsample <= SMALL_PX < max(scan.levels[0][:2])
@@ -105,12 +105,12 @@ def tile_box(width: int, height: int, downsample: float, x: int, y: int) -> tupl
     """Left, top, right and bottom of a tile in px of its level, its overlap included.
 
     Raises:
-        Refused: 404: the level has no such tile.
+        ServiceError: `not_found`: the level has no such tile.
     """
     across, down = math.ceil(width / downsample), math.ceil(height / downsample)
     left, top = max(0, x * TILE_PX - OVERLAP_PX), max(0, y * TILE_PX - OVERLAP_PX)
     if x < 0 or y < 0 or x * TILE_PX >= across or y * TILE_PX >= down:
-        raise ApiError(404, "no such tile")
+        raise ServiceError("not_found", "no such tile")
     right = min(across, (x + 1) * TILE_PX + OVERLAP_PX)
     below = min(down, (y + 1) * TILE_PX + OVERLAP_PX)
     return left, top, right, below

@@ -25,7 +25,7 @@ from leukodiff.pipeline.runs.output import OutputError, write_whole, writing
 from leukodiff.pipeline.slides import Scan, is_scan_name, open_scan
 
 from ..record import STATE_SIGNED, Record, SlideState
-from .errors import ApiError
+from .errors import ServiceError
 from .pictures import image_path
 from .reviewed_cells import COLUMNS, PREFIX, ReviewedCell, joined, lessons, row, signers, splits
 from .reviews import CELLS
@@ -200,7 +200,7 @@ def _rows(
             path = image_path(source.slide, field_id)
             with writing(folder):
                 images = list(_images(path, source, own, folder))
-        except (ApiError, InputError) as error:
+        except (ServiceError, InputError) as error:
             made.left_out.append(f"{source.name}: {len(own)} cells of {field_id}: {error}")
             continue
         tied.add(shown.setdefault(_content(path), source.name))

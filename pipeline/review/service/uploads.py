@@ -16,7 +16,7 @@ from leukodiff.datasets.layout import IMAGE_SUFFIXES
 from leukodiff.pipeline.runs.output import writing
 from leukodiff.pipeline.slides.discover import RESERVED_NAMES
 
-from .errors import ApiError
+from .errors import ServiceError
 from .settings import HIDDEN, UPLOADS, Limits
 
 FORMATS = {
@@ -125,7 +125,7 @@ def store(files: Sequence[Incoming], out: Path, limits: Limits, name: str = "") 
     upload nothing is ever overwritten, and nothing appears before all of it is there.
 
     Raises:
-        Refused: 415 none of the files is an image, 413 no room for them.
+        ServiceError: `not_an_image`: none of the files is an image, `no_room`: no room for them.
         OutputError: they can't be written.
     """
     made = Stored()
@@ -138,7 +138,12 @@ def store(files: Sequence[Incoming], out: Path, limits: Limits, name: str = "") 
         groups.setdefault("" if parent in (".", "/") else parent, []).append(one)
     if not groups:
         first = made.refused[0] if made.refused else {"name": "", "why": "no file came"}
-        raise ApiError(415, f"{first['name']}: {first['why']}", "upload", refused=made.refused)
+        raise ServiceError(
+            "not_an_image",
+            f"{first['name']}: {first['why']}",
+            "upload",
+            refused=made.refused,
+        )
     _require_room(out, sum(one.size for group in groups.values() for one in group))
     for parent, group in groups.items():
         title = PurePosixPath(parent).name or name or PurePosixPath(group[0].name).stem
@@ -150,7 +155,7 @@ def store(files: Sequence[Incoming], out: Path, limits: Limits, name: str = "") 
 
 def _require_room(out: Path, size: int) -> None:
     if shutil.disk_usage(out).free < 2 * size + 100_000_000:
-        raise ApiError(413, "not enough room on the disk for these images", "upload")
+        raise ServiceError("no_room", "not enough room on the disk for these images", "upload")
 
 
 def _stored(group: Sequence[Incoming], out: Path, wanted: str) -> Path:

@@ -10,9 +10,9 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from ..service.errors import ApiError
 from ..service.people import ANYONE, OPERATOR, Person, person_of
 from .app_state import ReviewApp
+from .errors import ApiError
 
 SAFE = frozenset({"GET", "HEAD"})
 UNSAFE = frozenset({"POST"})

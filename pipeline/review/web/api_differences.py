@@ -1,10 +1,10 @@
 """Where two readers differ, for the third who decides."""
 
 from ..record import THIRD, Difference, Signature, differences
-from ..service.errors import ApiError
 from ..service.serializers import Json, cell_json
 from ..service.views import View
 from .endpoint import ApiRequest
+from .errors import ApiError
 
 
 def differing(call: ApiRequest) -> Json:

@@ -10,9 +10,9 @@ from typing import Any
 from leukodiff.core.errors import InputError
 
 from ..record import ROLES, LockedOut, People
-from ..service.errors import ApiError
 from ..service.serializers import Json, event_json
 from .endpoint import ApiRequest
+from .errors import ApiError
 from .json_http import text_of
 
 NAME_LETTERS = 300

@@ -5,11 +5,11 @@ from collections.abc import Callable
 
 from starlette.responses import Response
 
-from ..service.errors import ApiError
 from ..service.pictures import SHEET_SIDE, digest
 from ..service.serializers import Json, all_cells
 from ..service.views import View
 from .endpoint import ApiRequest
+from .errors import ApiError
 from .headers import ASK_AGAIN, FOR_GOOD
 
 JPEG = "image/jpeg"

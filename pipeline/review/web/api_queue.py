@@ -13,13 +13,13 @@ from leukodiff.core.errors import InputError
 from leukodiff.pipeline.runs.output import OutputError
 from leukodiff.pipeline.slides.discover import find_slides
 
-from ..service.errors import ApiError
 from ..service.people import ANALYZE, Person
 from ..service.serializers import Json
 from ..service.uploads import Incoming, Stored, store
 from .api_slides import job_json
 from .app_state import ReviewApp
 from .endpoint import ApiRequest, desk_of
+from .errors import ApiError
 from .json_http import JsonResponse, text_of
 
 FIELDS = 20

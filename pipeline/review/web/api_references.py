@@ -11,11 +11,11 @@ from leukodiff.pipeline.exports.crops import CROP_UM
 
 from ..record import STATE_SIGNED
 from ..record.events import REFERENCE_ADDED, REFERENCE_REMOVED
-from ..service.errors import ApiError
 from ..service.reference_cells import Origin, Reference
 from ..service.serializers import Json
 from .api_slides import ID_LETTERS
 from .endpoint import ApiRequest
+from .errors import ApiError
 from .headers import ASK_AGAIN
 from .json_http import text_of
 

@@ -8,13 +8,13 @@ from starlette.responses import Response
 from ..record import SlideRow, signing
 from ..record.events import ADDED, COMMENTED, LOOKED_AT, OPENED, REOPENED, SIGNED
 from ..service.cell_classifier import Named
-from ..service.errors import ApiError
 from ..service.jobs import Job
 from ..service.people import SIGN
 from ..service.reviewed_report import TYPES, export, reviewed_report
 from ..service.serializers import NAMES, Json, cell_json, slide_json
 from ..service.views import View, agreement_json, feed_json, obstacles, standing
 from .endpoint import ApiRequest
+from .errors import ApiError
 from .headers import attachment
 from .json_http import text_of, whole_of
 

@@ -16,7 +16,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from leukodiff.core.errors import LeukodiffError
 from leukodiff.pipeline.runs.output import OutputError, log_error
 
-from ..service.errors import ApiError
+from ..service.errors import ServiceError
 from ..service.people import ANALYZE, ANYONE, LOOK, MANAGE, REVIEW, SIGN
 from . import (
     api_differences,
@@ -30,6 +30,7 @@ from . import (
 from .access import AccessMiddleware
 from .app_state import ReviewApp
 from .endpoint import Function, answers, desk_of
+from .errors import ApiError
 from .headers import SecurityHeaders
 from .json_http import refusal
 from .stream import stream
@@ -51,6 +52,7 @@ def make_app(desk: ReviewApp) -> ASGIApp:
         lifespan=lifespan,
         exception_handlers={
             ApiError: on_refused,
+            ServiceError: on_refused,
             HTTPException: on_http,
             LeukodiffError: on_ours,
             Exception: on_bug,
@@ -128,13 +130,15 @@ def _post(path: str, function: Function, needs: str) -> Route:
 
 async def on_refused(request: Request, error: Exception) -> Response:
     """Says why, as a page where a browser goes to a page; records it where it may be an attack."""
-    assert isinstance(error, ApiError)  # noqa: S101 - registered for it alone
+    if isinstance(error, ServiceError):
+        error = ApiError.of(error)
+    assert isinstance(error, ApiError)  # noqa: S101 - registered for these two alone
     person = request.scope.get("person", ANYONE)
     if error.what:
         where = f"{request.method} {request.url.path}"
         await run_in_threadpool(desk_of(request).refused, person, where, error)
     if wants_page(request):
-        title = "Not found" if error.status == 404 else "ApiError"
+        title = "Not found" if error.status == 404 else "Refused"
         return pages.page(request, "error.html", error.status, title=title, message=error.error)
     return refusal(error)
 

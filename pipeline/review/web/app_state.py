@@ -18,10 +18,9 @@ from leukodiff.core.errors import LeukodiffError
 from leukodiff.pipeline.analysis.models import NamesCells
 from leukodiff.pipeline.runs.output import prepare, writing
 
-from ..record import LockedOut, Record
+from ..record import LockedOut, RateLimiter, Record
 from ..service.caches import ByteCache, ImagePool
 from ..service.cell_classifier import CellClassifier
-from ..service.errors import ApiError, Tally, shortened
 from ..service.jobs import Job, Queue
 from ..service.people import Person
 from ..service.pictures import Pictures, prune
@@ -30,6 +29,7 @@ from ..service.reviews import Reviews
 from ..service.settings import ReviewSettings
 from ..service.slide_store import Shelf
 from ..service.tiles import Tiles
+from .errors import ApiError
 
 log = logging.getLogger("leukodiff")
 
@@ -37,6 +37,9 @@ SECRET_BYTES = 32
 
 PATIENCE = 5.0
 """Seconds that what goes on beside the requests is given to end."""
+
+REFUSAL_LETTERS = 200
+"""Letters of a refused request that are recorded: an attacker chooses them."""
 
 LoadClassifier = Callable[[], NamesCells]
 
@@ -51,7 +54,7 @@ class ReviewApp:
     settings: ReviewSettings
     record: Record
     load_classifier: LoadClassifier
-    tally: Tally = field(default_factory=Tally)
+    refusal_limiter: RateLimiter = field(default_factory=RateLimiter)
     streams: threading.Semaphore = field(init=False)
     closing: threading.Event = field(default_factory=threading.Event)
 
@@ -143,13 +146,13 @@ class ReviewApp:
 
     def refused(self, person: Person, where: str, error: ApiError) -> None:
         """Records a refusal, a few of each kind at a time."""
-        skipped = self.tally.admits(error.what)
+        skipped = self.refusal_limiter.admit(error.what)
         if skipped is None:
             return
         more = f" ({skipped} more of this kind)" if skipped else ""
-        why = shortened(error.error) + more
+        why = error.error[:REFUSAL_LETTERS] + more
         try:
-            self.record.refuse(person.name or "?", error.what, why, address=shortened(where))
+            self.record.refuse(person.name or "?", error.what, why, address=where[:REFUSAL_LETTERS])
         except LeukodiffError as failed:
             log.error("a refusal could not be recorded: %s", failed)
 

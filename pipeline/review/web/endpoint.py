@@ -8,10 +8,10 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
-from ..service.errors import ApiError
 from ..service.people import Person
 from ..service.views import View
 from .app_state import ReviewApp
+from .errors import ApiError
 from .json_http import JsonResponse, body_of
 
 Endpoint = Callable[[Request], Awaitable[Response]]

@@ -8,7 +8,7 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
-from ..service.errors import ApiError
+from .errors import ApiError
 
 Json = dict[str, Any]
 

@@ -24,13 +24,13 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from ..record import LockedOut
-from ..service.errors import ApiError
 from ..service.people import ANYONE, LOOK, MANAGE, REVIEW, Person
 from ..service.reviewed_report import export, reviewed_report
 from .access import NEXT_LETTERS
 from .api_slides import exported, opened
 from .app_state import ReviewApp
 from .endpoint import ApiRequest, call_of, client_of, desk_of
+from .errors import ApiError
 from .headers import REPORT_POLICY
 
 HERE = Path(__file__).parent

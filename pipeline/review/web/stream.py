@@ -8,11 +8,11 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
-from ..service.errors import ApiError
 from ..service.people import LOOK
 from ..service.serializers import Json
 from ..service.views import feed_json
 from .endpoint import ApiRequest, call_of, desk_of
+from .errors import ApiError
 
 EVERY = 0.5
 """Seconds between looks at the record: another process may write to it, too."""

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
-from leukodiff.pipeline.review.service.errors import Tally
+from leukodiff.pipeline.review.record import RateLimiter
 from leukodiff.pipeline.review.service.settings import Limits
 from leukodiff.pipeline.review.web.app import make_app
 from leukodiff.pipeline.review.web.app_state import ReviewApp, kept_secret
@@ -231,7 +231,7 @@ def test_a_signature_that_is_sent_again(browser: Browser, refusals: Refusals) ->
 
 def test_refusals_do_not_fill_the_disk(stranger: Browser, desk: ReviewApp) -> None:
     time = [0.0]
-    desk.tally = Tally(at_once=3, every=10, now=lambda: time[0])
+    desk.refusal_limiter = RateLimiter(burst=3, interval_s=10, now=lambda: time[0])
     for _ in range(50):
         stranger.get(SLIDE)
     assert len(events_of(desk, "refused")) == 3

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from leukodiff.pipeline.review.service.errors import ApiError
+from leukodiff.pipeline.review.service.errors import ServiceError
 from leukodiff.pipeline.review.service.reference_cells import MOST, Origin, Reference, References
 from leukodiff.pipeline.review.web.app_state import ReviewApp
 
@@ -113,10 +113,10 @@ def test_there_is_an_end_to_them(tmp_path: Path) -> None:
     kept = References(tmp_path)
     for i in range(MOST):
         kept.add("monocyte", f"{i:02}.jpg", b"picture", Origin("s", str(i), "Paul", "today"))
-    with pytest.raises(ApiError, match="remove one"):
+    with pytest.raises(ServiceError, match="remove one"):
         kept.add("monocyte", "one more.jpg", b"picture", Origin())
     kept.remove("monocyte", "07.jpg")
-    with pytest.raises(ApiError, match="no such"):
+    with pytest.raises(ServiceError, match="no such"):
         kept.remove("monocyte", "07.jpg")
     kept.add("monocyte", "one more.jpg", b"picture", Origin())
     found = kept.all()

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from leukodiff.pipeline.review.service.errors import ApiError
+from leukodiff.pipeline.review.service.errors import ServiceError
 from leukodiff.pipeline.review.service.jobs import (
     DONE,
     FAILED,
@@ -116,10 +116,10 @@ def test_collisions_are_kept_apart(wanted: str, taken: list[str], free: str) -> 
     ],
 )
 def test_what_is_not_taken(tmp_path: Path, name: str, data: bytes, why: str) -> None:
-    with pytest.raises(ApiError) as refused:
+    with pytest.raises(ServiceError) as refused:
         store([incoming(name, data)], tmp_path, LIMITS)
-    assert refused.value.status == 415
-    assert why in refused.value.error
+    assert refused.value.code == "not_an_image"
+    assert why in refused.value.message
     assert not (tmp_path / "uploads").exists() or not list((tmp_path / "uploads").iterdir())
 
 
