@@ -18,7 +18,7 @@ from fuzzing.campaign import LIMIT_S, MOST_MB, Tally, as_json, campaign, merged
 from fuzzing.seeds import write_seeds
 from fuzzing.targets import TARGETS
 
-from leukodiff.core.markdown import markdown_table
+from leukodiff.core.text import markdown_table
 
 
 def in_parallel(

@@ -15,7 +15,7 @@ from results_page import load_figures
 
 from leukodiff.classifier.evaluation.leave_one_out_table import markdown as classifier_table
 from leukodiff.classifier.infer import SHIPPED as CLASSIFIER
-from leukodiff.core.markdown import markdown_table, share_text
+from leukodiff.core.text import markdown_table, share_text
 from leukodiff.datasets.leave_one_out import HELD_OUT, LEFT_OUT
 from leukodiff.datasets.phantom import PhantomSettings, place, render
 from leukodiff.datasets.registry import DATASETS

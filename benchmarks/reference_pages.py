@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from leukodiff.core.markdown import markdown_table
+from leukodiff.core.text import markdown_table
 from leukodiff.pipeline.cli import main
 
 if TYPE_CHECKING:

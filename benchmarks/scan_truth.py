@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from leukodiff.classifier.infer import SHIPPED as CLASSIFIER
-from leukodiff.core.checksum import sha256_of
+from leukodiff.core.files import sha256_of
 from leukodiff.datasets.registry import data_root
 from leukodiff.datasets.vocabulary import UNIDENTIFIED
 from leukodiff.detector.infer import SHIPPED as DETECTOR

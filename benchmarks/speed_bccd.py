@@ -23,11 +23,11 @@ from torch_twin import classifier_twin, detector_twin
 
 from leukodiff.classifier.crops import cut_crops
 from leukodiff.classifier.infer import Classifier
+from leukodiff.core.boxes import iou_matrix
 from leukodiff.datasets.bccd import UM_PER_PX
 from leukodiff.datasets.images import read_rgb
 from leukodiff.datasets.registry import load_dataset
 from leukodiff.detector.infer import Detector
-from leukodiff.detector.matching import iou_matrix
 from leukodiff.pipeline.analysis.models import Models, load_models
 from leukodiff.pipeline.runs.analyze import AnalyzeSettings, analyze
 

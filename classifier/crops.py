@@ -10,6 +10,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from leukodiff.core.crops import Square, resize_square
+from leukodiff.core.units import CROP_UM
+
 Image = NDArray[np.uint8]
 
 BACKGROUND_WINDOW_UM = 36.0
@@ -24,7 +27,7 @@ WHITE = 245.0
 class CropSettings:
     """How a crop is cut: `window_um` is its side on the glass in um, `size_px` in pixels."""
 
-    window_um: float = 24.0
+    window_um: float = CROP_UM
     size_px: int = 128
 
     @property
@@ -51,7 +54,8 @@ def cut_crops(
     for crop, (x0, y0, x1, y1) in zip(crops, xyxy, strict=True):
         center = (float(x0 + x1) / 2, float(y0 + y1) / 2)
         background = background_color(image, center, BACKGROUND_WINDOW_UM / um_per_px)
-        cut = _cut(image, center, settings.window_um / um_per_px, settings.size_px, background)
+        window = Square.around(*center, settings.window_um / um_per_px).cut(image, background)
+        cut = resize_square(window, settings.size_px, enlarging=cv2.INTER_LINEAR)
         crop[:] = white_balance(cut, background)
     return crops
 
@@ -60,9 +64,9 @@ def background_color(
     image: Image, center: tuple[float, float], side_px: float
 ) -> NDArray[np.float32]:
     """The color of empty glass around a point: median of its brightest tenth, (3,) RGB 1-255."""
-    left, top, right, bottom = _window(center, side_px)
     height, width = image.shape[:2]
-    around = image[max(top, 0) : min(bottom, height), max(left, 0) : min(right, width)]
+    left, top, right, bottom = Square.around(*center, side_px).within(width, height)
+    around = image[top:bottom, left:right]
     step = max(1, int(side_px) // 48)
     pixels = around[::step, ::step].reshape(-1, 3)
     if not len(pixels):
@@ -78,36 +82,3 @@ def white_balance(crop: Image, background: NDArray[np.float32]) -> Image:
     levels = np.arange(256, dtype=np.float32)[:, None] * (WHITE / background)
     table = np.clip(np.rint(levels), 0, 255).astype(np.uint8)
     return np.asarray(cv2.LUT(crop, table.reshape(1, 256, 3)), np.uint8)
-
-
-def _window(center: tuple[float, float], side_px: float) -> tuple[int, int, int, int]:
-    """Left, top, right, bottom of a square window, rounded to whole pixels, at least 1 px wide."""
-    side = max(1, round(side_px))
-    left, top = round(center[0] - side / 2), round(center[1] - side / 2)
-    return left, top, left + side, top + side
-
-
-def _cut(
-    image: Image,
-    center: tuple[float, float],
-    side_px: float,
-    size_px: int,
-    fill: NDArray[np.float32],
-) -> Image:
-    left, top, right, bottom = _window(center, side_px)
-    height, width = image.shape[:2]
-    inside = image[max(top, 0) : min(bottom, height), max(left, 0) : min(right, width)]
-    if inside.shape[:2] != (bottom - top, right - left):
-        padded = cv2.copyMakeBorder(
-            inside,
-            min(max(-top, 0), bottom - top),
-            min(max(bottom - height, 0), bottom - top),
-            min(max(-left, 0), right - left),
-            min(max(right - width, 0), right - left),
-            cv2.BORDER_CONSTANT,
-            value=[float(v) for v in fill],
-        )
-        inside = np.asarray(padded, np.uint8)
-    shrinking = inside.shape[0] > size_px
-    method = cv2.INTER_AREA if shrinking else cv2.INTER_LINEAR
-    return np.asarray(cv2.resize(inside, (size_px, size_px), interpolation=method), np.uint8)

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from leukodiff.core.checksum import sha256_of
 from leukodiff.core.errors import ModelFileError
+from leukodiff.core.files import sha256_of
 from leukodiff.datasets.fields import LabeledField
 from leukodiff.datasets.registry import DATASETS
 from leukodiff.runtime.metadata import ModelMetadata, metadata_path, with_earlier, write_metadata

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from leukodiff.core.boxes import area
 from leukodiff.runtime.metadata import ModelMetadata
 from leukodiff.runtime.model import Model, load_model
 
@@ -55,8 +56,7 @@ def temperatures(
 
 def widths_um(xyxy: NDArray[np.float32], um_per_px: float) -> NDArray[np.float32]:
     """How wide the cell in each box (N, 4), px, is: the root of the box's area, um; (N,)."""
-    sides = np.maximum(xyxy[:, 2:] - xyxy[:, :2], 0)
-    return np.asarray(np.sqrt(sides[:, 0] * sides[:, 1]) * um_per_px, np.float32)
+    return np.asarray(np.sqrt(area(xyxy)) * um_per_px, np.float32)
 
 
 def turned(crops: Image) -> list[Image]:

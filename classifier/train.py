@@ -21,6 +21,7 @@ from timm.utils import ModelEmaV3
 from torch import Tensor, nn
 
 from leukodiff.core.errors import DataError
+from leukodiff.core.files import replacing
 from leukodiff.datasets.bccd import bccd_test_scenes
 from leukodiff.datasets.fields import LabeledField
 from leukodiff.datasets.splits import TEST, apart_from
@@ -322,9 +323,8 @@ def _save_checkpoint(path: Path, run: _Run, settings: ClassifierTraining) -> Non
         "dropout_rng": torch.get_rng_state(),
         **{name: getattr(run, name).state_dict() for name in _STATEFUL},
     }
-    partial = path.with_suffix(".partial")
-    torch.save(state, partial)
-    partial.replace(path)
+    with replacing(path) as partial:
+        torch.save(state, partial)
 
 
 def _resume(run: _Run, settings: ClassifierTraining) -> None:

@@ -1,1 +1,1 @@
-"""Parts that every room needs: errors, files, intervals, checksums."""
+"""Parts that every room needs: errors, files, boxes, crops, caches, text, intervals, units."""

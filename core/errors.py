@@ -1,4 +1,4 @@
-"""The errors leukodiff raises on purpose: each names the file and says what to do."""
+"""Errors that leukodiff raises on purpose: each names the file and says what to do."""
 
 
 class LeukodiffError(Exception):

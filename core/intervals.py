@@ -1,4 +1,4 @@
-"""How sure a share is."""
+"""Exact binomial intervals of shares."""
 
 import math
 from collections.abc import Sequence

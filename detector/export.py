@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from leukodiff.core.checksum import sha256_of
 from leukodiff.core.errors import InputError, ModelFileError
+from leukodiff.core.files import sha256_of
 from leukodiff.datasets.vocabulary import DETECTOR_CLASSES, WHITE_CELL
 from leukodiff.runtime.metadata import ModelMetadata, metadata_path, write_metadata
 from leukodiff.runtime.onnx_export import export_onnx

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from leukodiff.core.errors import DataError
-from leukodiff.core.markdown import markdown_table, share_text
+from leukodiff.core.text import markdown_table, share_text
 from leukodiff.datasets.fields import LabeledField
 from leukodiff.datasets.leave_one_out import Laboratory, cells_of
 from leukodiff.datasets.vocabulary import WHITE_CELL

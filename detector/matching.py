@@ -5,6 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from leukodiff.core.boxes import iou_matrix
+
 from .detections import Detections
 
 IOU_LEVELS: NDArray[np.float64] = np.linspace(0.5, 0.95, 10)
@@ -22,18 +24,6 @@ class Match:
 
     right: NDArray[np.bool_]
     label_of: NDArray[np.int64]
-
-
-def iou_matrix(a: NDArray[np.float32], b: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Intersection over union (0-1) of each box in `a` (N, 4) with each in `b` (M, 4): (N, M)."""
-    first, second = a.astype(np.float64)[:, None], b.astype(np.float64)[None]
-    low, high = (
-        np.maximum(first[..., :2], second[..., :2]),
-        np.minimum(first[..., 2:], second[..., 2:]),
-    )
-    shared = np.prod(np.clip(high - low, 0, None), axis=2)
-    areas = [np.prod(boxes[..., 2:] - boxes[..., :2], axis=2) for boxes in (first, second)]
-    return np.asarray(shared / np.maximum(areas[0] + areas[1] - shared, 1e-12))
 
 
 def match_detections(

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from leukodiff.core.boxes import area, clip, iou
+
 from .detections import Detections
 
 SAME_CELL_IOU = 0.5
@@ -154,9 +156,9 @@ def _gives_way(seen: _Seen, pairs: _Pairs) -> Mask:
     chosen = seen.cut[piece] & ~seen.cut[whole]
     piece, whole = piece[chosen], whole[chosen]
     a, b = seen.xyxy[piece], seen.xyxy[whole]
-    inside = _area(_clipped(a, b)) >= MOSTLY_INSIDE * _area(a)
+    inside = area(clip(a, b)) >= MOSTLY_INSIDE * area(a)
     same_class = seen.found.class_id[piece] == seen.found.class_id[whole]
-    alike = same_class & (_iou(a, _clipped(b, seen.tiles[seen.tile[piece]])) >= SAME_CELL_IOU)
+    alike = same_class & (iou(a, clip(b, seen.tiles[seen.tile[piece]])) >= SAME_CELL_IOU)
     gone = np.zeros(len(seen.xyxy), bool)
     gone[piece[inside | alike]] = True
     return gone
@@ -165,11 +167,11 @@ def _gives_way(seen: _Seen, pairs: _Pairs) -> Mask:
 def _likeness(seen: _Seen, pairs: _Pairs) -> Floats:
     """How surely (0-1) two whole boxes, or two cut ones, are one cell: IoU where both tiles see."""
     a, b = seen.xyxy[pairs.first], seen.xyxy[pairs.second]
-    both_seen_a = _clipped(a, seen.tiles[seen.tile[pairs.second]])
-    both_seen_b = _clipped(b, seen.tiles[seen.tile[pairs.first]])
-    enough = _area(_clipped(a, b)) >= LEAST_SHARED * np.minimum(_area(a), _area(b))
-    cut = np.where(enough, _iou(both_seen_a, both_seen_b), 0)
-    alike = np.where(seen.cut[pairs.first], cut, _iou(a, b))
+    both_seen_a = clip(a, seen.tiles[seen.tile[pairs.second]])
+    both_seen_b = clip(b, seen.tiles[seen.tile[pairs.first]])
+    enough = area(clip(a, b)) >= LEAST_SHARED * np.minimum(area(a), area(b))
+    cut = np.where(enough, iou(both_seen_a, both_seen_b), 0)
+    alike = np.where(seen.cut[pairs.first], cut, iou(a, b))
     comparable = (seen.cut[pairs.first] == seen.cut[pairs.second]) & (
         seen.found.class_id[pairs.first] == seen.found.class_id[pairs.second]
     )
@@ -248,17 +250,3 @@ def _depth(xyxy: Floats, tiles: Floats) -> Floats:
     """How far (px) each box (P, 4) lies from the edges of its tile (P, 4); negative beyond one."""
     inside = np.concatenate([xyxy[:, :2] - tiles[:, :2], tiles[:, 2:] - xyxy[:, 2:]], axis=1)
     return np.asarray(inside.min(axis=1))
-
-
-def _clipped(xyxy: Floats, limits: Floats) -> Floats:
-    low = np.maximum(xyxy[:, :2], limits[:, :2])
-    return np.concatenate([low, np.minimum(xyxy[:, 2:], limits[:, 2:])], axis=1)
-
-
-def _area(xyxy: Floats) -> Floats:
-    return np.asarray(np.prod(np.clip(xyxy[:, 2:] - xyxy[:, :2], 0, None), axis=1))
-
-
-def _iou(a: Floats, b: Floats) -> Floats:
-    shared = _area(_clipped(a, b))
-    return np.asarray(shared / np.maximum(_area(a) + _area(b) - shared, 1e-12))

@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from leukodiff.core.boxes import area
 from leukodiff.core.errors import DataError
 from leukodiff.datasets.fields import LabeledField
 from leukodiff.datasets.images import read_rgb
@@ -140,7 +141,7 @@ def _cut(
     part = _with_long_side(image[y : y + side, x : x + side], side)
     moved = xyxy - np.array([x, y, x, y])
     cut = np.clip(moved, 0, [part.shape[1], part.shape[0]] * 2)
-    kept = _area(cut) >= np.maximum(KEPT_FRACTION * _area(moved), 1e-6)
+    kept = area(cut) >= np.maximum(KEPT_FRACTION * area(moved), 1e-6)
     return Window(part, cut[kept], class_id[kept])
 
 
@@ -149,11 +150,6 @@ def _with_long_side(image: Image, side: int) -> Image:
     if max(height, width) >= side:
         return image
     return padded(image, side, height) if width >= height else padded(image, width, side)
-
-
-def _area(xyxy: NDArray[np.float64]) -> NDArray[np.float64]:
-    sides = np.maximum(xyxy[:, 2:] - xyxy[:, :2], 0)
-    return np.asarray(sides[:, 0] * sides[:, 1])
 
 
 def _write_window(window: Window, root: Path, split: str, name: str) -> None:

@@ -1,13 +1,13 @@
 """The facts that travel beside a model file, and the strict reading of them."""
 
 import json
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 from leukodiff.core.errors import ModelFileError
+from leukodiff.core.files import write_atomic
 
 CALIBRATING = frozenset(
     {"temperature", "temperature_rise", "atypical_rate", "second_look"}
@@ -74,10 +74,8 @@ def with_earlier(
 
 def write_metadata(path: Path, metadata: ModelMetadata) -> None:
     """Write metadata as JSON that a person can read too; whole or not at all."""
-    partial = path.with_name(path.name + ".partial")
     text = json.dumps(asdict(metadata), indent=2, ensure_ascii=False, allow_nan=False)
-    partial.write_text(text + "\n", encoding="utf-8")
-    os.replace(partial, path)
+    write_atomic(path, f"{text}\n".encode())
 
 
 def read_metadata(path: Path) -> ModelMetadata:

@@ -13,9 +13,9 @@ from typing import Any, TypeVar, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from leukodiff.core.checksum import sha256_of
 from leukodiff.core.cpu import cores
 from leukodiff.core.errors import InputError, LeukodiffError, ModelFileError
+from leukodiff.core.files import sha256_of
 
 from .metadata import ModelMetadata, metadata_path, read_metadata
 

@@ -1,10 +1,11 @@
 """A torch module, written as the ONNX file that `load_model` takes. Needs the `train` extra."""
 
-import os
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+from leukodiff.core.files import replacing
 
 OPSET = 18
 """The newest operator set of which ONNX Runtime's CUDA provider has all that a YOLO needs."""
@@ -30,11 +31,9 @@ def export_onnx(
     import onnxslim
     import torch
 
-    partial = path.with_name(path.name + ".partial")
     path.parent.mkdir(parents=True, exist_ok=True)
-    with warnings.catch_warnings(), torch.inference_mode():
-        # The tracer warns of every shape it reads; the parity tests are what shows that they are
-        # right.
+    with replacing(path) as partial, warnings.catch_warnings(), torch.inference_mode():
+        # The tracer warns of every shape it reads; the parity tests show that they are right.
         warnings.simplefilter("ignore")
         torch.onnx.export(
             module.eval(),
@@ -47,11 +46,10 @@ def export_onnx(
             dynamo=False,
         )
         model = onnxslim.slim(onnx.load(str(partial)))
-    halve_weights(model)
-    model.ir_version = min(model.ir_version, 10)  # what ONNX Runtime 1.20 and OpenVINO 2025 read
-    onnx.checker.check_model(model)
-    onnx.save(model, str(partial))
-    os.replace(partial, path)
+        halve_weights(model)
+        model.ir_version = min(model.ir_version, 10)  # ONNX Runtime 1.20, OpenVINO 2025 read it
+        onnx.checker.check_model(model)
+        onnx.save(model, str(partial))
 
 
 def halve_weights(model: Any) -> None:

@@ -56,7 +56,7 @@ def write_classifier(tmp_path: Path) -> Any:
     onnx = pytest.importorskip("onnx")
     import numpy as np
 
-    from leukodiff.core.checksum import sha256_of
+    from leukodiff.core.files import sha256_of
     from leukodiff.datasets.vocabulary import CLASSIFIER_CLASSES
     from leukodiff.runtime.metadata import ModelMetadata, metadata_path, write_metadata
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from leukodiff.classifier import infer as classifier
-from leukodiff.core.checksum import sha256_of
+from leukodiff.core.files import sha256_of
 from leukodiff.datasets.phantom import PhantomSettings, render_smear
 from leukodiff.datasets.vocabulary import CLASSIFIER_CLASSES, DETECTOR_CLASSES
 from leukodiff.detector import infer as detector

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from leukodiff.classifier.infer import Classifier
-from leukodiff.core.checksum import sha256_of
+from leukodiff.core.files import sha256_of
 from leukodiff.datasets.bccd import load_bccd
 from leukodiff.datasets.chula import load_chula
 from leukodiff.datasets.fetch import fetch

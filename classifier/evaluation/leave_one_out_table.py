@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from leukodiff.core.markdown import markdown_table, share_text
+from leukodiff.core.text import markdown_table, share_text
 from leukodiff.datasets.leave_one_out import cells_of
 from leukodiff.datasets.vocabulary import BY_NAME, FIVE_PART
 

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
+from leukodiff.core.boxes import area
 from leukodiff.core.errors import InputError
 from leukodiff.datasets.fields import Boxes
 
@@ -93,7 +94,7 @@ def visible_part(
 ) -> tuple[Boxes, NDArray[np.intp]]:
     """Boxes (N, 4) px clipped to the picture, and which of them have `min_visible` (0-1) in it."""
     clipped = boxes.clip(0, [width, height] * 2)
-    visible = np.flatnonzero(_area(clipped) >= np.maximum(min_visible, 1e-9) * _area(boxes))
+    visible = np.flatnonzero(area(clipped) >= np.maximum(min_visible, 1e-9) * area(boxes))
     return clipped[visible].astype(np.float32).reshape(-1, 4), visible
 
 
@@ -142,11 +143,6 @@ def place(settings: PhantomSettings, white_types: Sequence[str] | None = None) -
     radius = np.concatenate([white_radius, red_radius, platelet_radius])
     waves = np.concatenate([white_waves, red_waves, platelet_waves])
     return Placement(names, xy[:, 0], xy[:, 1], radius, waves, settings.seed, artifacts)
-
-
-def _area(boxes: Floats) -> Floats:
-    result: Floats = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
-    return result
 
 
 def _draw_radii(rng: np.random.Generator, diameter_um: Floats) -> Floats:

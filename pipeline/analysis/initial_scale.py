@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-from leukodiff.detector.scale import RED_CELL_UM
+from leukodiff.core.units import RED_CELL_UM
 from leukodiff.pipeline.slides import Rgb
 
 LEAST_ROUND = 0.8

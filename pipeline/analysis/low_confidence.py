@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from leukodiff.classifier.morphometry import overlap
 from leukodiff.classifier.predictions import Predictions, joined
+from leukodiff.core.boxes import iou_matrix
 from leukodiff.datasets.vocabulary import UNIDENTIFIED, WHITE_CELL
 from leukodiff.detector.detections import Detections
-from leukodiff.detector.matching import iou_matrix
 from leukodiff.detector.tile_merge import SAME_CELL_IOU
 
 from .models import FindsCells, NamesCells, Rgb

@@ -169,7 +169,9 @@ def _last_changed(out: Path | str) -> int | None:
 
 def show_summary(summary: RunSummary) -> None:
     """A row a slide, what failed, and where to look."""
-    from .console import printable, show_table
+    from leukodiff.core.text import printable
+
+    from .console import show_table
 
     rows = [[row.get(column) for column in COLUMNS.values()] for row in summary.rows[:SHOWN]]
     show_table("", list(COLUMNS), rows)

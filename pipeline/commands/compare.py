@@ -128,9 +128,10 @@ def _pairs(
 
 
 def _show(compared: Sequence[tuple[CountComparison, CellAgreement | None]]) -> None:
+    from leukodiff.core.text import printable
     from leukodiff.pipeline.comparison import formatting as words
 
-    from .console import printable, show_table
+    from .console import show_table
 
     for found, cells in compared if len(compared) <= _MANY else ():
         click.echo(printable(f"A: {_called(found.a)}"))
@@ -235,6 +236,6 @@ def _range(value: float | None, low: float | None, high: float | None, sign: str
 
 
 def _note(text: str) -> None:
-    from .console import printable
+    from leukodiff.core.text import printable
 
     click.echo(printable(text), err=True)

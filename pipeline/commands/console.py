@@ -17,6 +17,8 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
+from leukodiff.core.text import printable
+
 Advance = Callable[[int, int, str], None]
 """Called with what is done, what there is in all, and a word on what is at hand."""
 
@@ -75,11 +77,6 @@ def bar_and_lines(unit: str) -> Iterator[tuple[Advance | None, Line]]:
             bar.update(task, completed=done, total=total, description=printable(what))
 
         yield advance, line
-
-
-def printable(text: str) -> str:
-    """Text as a terminal may show it: what would steer it (from a file's name) becomes `?`."""
-    return "".join(one if one.isprintable() else "?" for one in text)
 
 
 class _Rate(ProgressColumn):

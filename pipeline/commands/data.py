@@ -94,9 +94,10 @@ def from_reviews(folders: tuple[Path, ...], out: Path, record: str) -> None:
     DIR is what `review` was given. Only signed slides count, and of them the cells that a person
     named or looked at. Splits are by slide. Then: train classifier --data table=FOLDER.
     """
+    from leukodiff.core.text import printable
     from leukodiff.pipeline.review.service.training_set import make_training_set
 
-    from .console import printable, show_table
+    from .console import show_table
 
     if record and len(folders) > 1:
         raise click.UsageError("--record is that of one DIR; give one")

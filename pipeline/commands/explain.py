@@ -24,10 +24,9 @@ def explain(
     nucleus, and which parts of it told the classifier its class: those are hidden in turn.
     """
     from leukodiff.classifier.infer import Classifier
+    from leukodiff.core.text import printable
     from leukodiff.pipeline.runs.explain import explain as start
     from leukodiff.pipeline.runs.explain import save
-
-    from .console import printable
 
     found = start(slide, cell_id, Classifier.load(classifier), image)
     out = out or Path(f"{cell_id}.png")

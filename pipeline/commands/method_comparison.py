@@ -91,9 +91,10 @@ _HEADER = (
 
 
 def _show(found: MethodComparison) -> None:
+    from leukodiff.core.text import printable
     from leukodiff.pipeline.comparison.formatting import method_sentences
 
-    from .console import printable, show_table
+    from .console import show_table
 
     title = f"{found.n_slides} slides; percent and points; slopes; in brackets the 95 % interval"
     show_table(title, _HEADER, [_row(one) for one in found.types])

@@ -25,9 +25,8 @@ def report(folders: Sequence[Path], **chosen: Any) -> None:
     Exit status: 0 all made, 1 some could not be, 2 wrong usage.
     """
     from leukodiff.core.errors import LeukodiffError
+    from leukodiff.core.text import printable
     from leukodiff.pipeline.runs.rerender import rerender, slide_folders
-
-    from .console import printable
 
     settings = report_settings(chosen)
     slides = slide_folders(folders)

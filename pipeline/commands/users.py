@@ -96,7 +96,9 @@ def restore(name: str, out: Path | None, record: str) -> None:
 @_where
 def list_(out: Path | None, record: str) -> None:
     """Show who may log in."""
-    from .console import printable, show_table
+    from leukodiff.core.text import printable
+
+    from .console import show_table
 
     with _opened(out, record) as opened:
         rows = [

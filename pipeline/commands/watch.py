@@ -42,11 +42,10 @@ def watch(
     A slide is taken when its files have not changed for a while and can be opened. Stopped and
     started again, it goes on: slides that are whole in the results are passed over.
     """
+    from leukodiff.core.text import printable
     from leukodiff.pipeline.runs.analyze import AnalyzeSettings
     from leukodiff.pipeline.runs.watch.http import served
     from leukodiff.pipeline.runs.watch.watch import Watch, WatchSettings
-
-    from .console import printable
 
     def say(text: str) -> None:
         click.echo(printable(text), err=True)

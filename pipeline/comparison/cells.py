@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from leukodiff.core.boxes import iou_matrix
 from leukodiff.core.intervals import clopper_pearson
-from leukodiff.detector.matching import iou_matrix
 
 from .names import in_order
 from .readings import UNNAMED, ReadCell

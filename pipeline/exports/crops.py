@@ -9,15 +9,14 @@ from dataclasses import dataclass, field, replace
 import cv2
 import numpy as np
 
+from leukodiff.core.crops import Square, resize_square
+from leukodiff.core.units import CROP_UM
 from leukodiff.datasets.vocabulary import CellType
 from leukodiff.pipeline.report.report import DISPLAY_ORDER, Cell, SmearReport
 from leukodiff.pipeline.slides import Scan
 
 from .colors import rgb
 from .drawing import Rgb, dark_text, encode_jpeg, label, paste
-
-CROP_UM = 24.0
-"""Side of a crop on the slide, um: the largest white cells fit, and sizes compare."""
 
 CROP_PX = 112
 
@@ -81,6 +80,12 @@ class Gallery:
             return self.per_class > 0 and (not full or rank < max(r for r, _ in kept.values()))
 
 
+def square_around(cell: Cell, um_per_px: float) -> Square:
+    """The square of `CROP_UM` round a cell, px of its field."""
+    x, y = (cell.x_min + cell.x_max) / 2, (cell.y_min + cell.y_max) / 2
+    return Square.around(x, y, CROP_UM / um_per_px)
+
+
 def cut_crop(image: Rgb, cell: Cell, um_per_px: float) -> bytes:
     """A cell and its neighborhood at a fixed physical size, as a JPEG.
 
@@ -89,12 +94,8 @@ def cut_crop(image: Rgb, cell: Cell, um_per_px: float) -> bytes:
         cell: its box is in px of the field.
         um_per_px: scale of the field.
     """
-    side = max(1, round(CROP_UM / um_per_px))
-    left = round((cell.x_min + cell.x_max - side) / 2)
-    top = round((cell.y_min + cell.y_max - side) / 2)
-    window = _window(image, left, top, side)
-    method = cv2.INTER_AREA if side > CROP_PX else cv2.INTER_CUBIC
-    return encode_jpeg(np.asarray(cv2.resize(window, (CROP_PX, CROP_PX), interpolation=method)))
+    window = square_around(cell, um_per_px).cut(image, BACKGROUND)
+    return encode_jpeg(resize_square(window, CROP_PX))
 
 
 def cut_from_scan(scan: Scan, cell: Cell, um_per_px: float) -> bytes:
@@ -111,19 +112,6 @@ def cut_from_scan(scan: Scan, cell: Cell, um_per_px: float) -> bytes:
         y_max=cell.y_max - top,
     )
     return cut_crop(scan.read(left, top, right - left, below - top), moved, um_per_px)
-
-
-def _window(image: Rgb, left: int, top: int, side: int) -> Rgb:
-    """A square of a field, filled with background beyond the field."""
-    height, width = image.shape[:2]
-    x0, y0 = min(max(left, 0), width), min(max(top, 0), height)
-    x1, y1 = max(min(left + side, width), x0), max(min(top + side, height), y0)
-    inside = image[y0:y1, x0:x1]
-    if inside.shape[:2] == (side, side):
-        return inside
-    window = np.full((side, side, 3), BACKGROUND, np.uint8)
-    window[y0 - top : y1 - top, x0 - left : x1 - left] = inside
-    return window
 
 
 def contact_sheets(report: SmearReport, crops: Mapping[str, bytes]) -> dict[str, bytes]:

@@ -13,8 +13,6 @@ from .formatting import readable
 SHORT_ID_CHARACTERS = 11
 """Longest cell id that is shown whole."""
 
-CROP_UM = 24.0
-"""Side of a picture, um: `crops.CROP_UM`, which is not imported here because it loads OpenCV."""
 
 SHOWN_FIRST = (ATYPICAL.name, "immature_granulocyte", "erythroblast", UNIDENTIFIED)
 

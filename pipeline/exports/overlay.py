@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from leukodiff.core.boxes import overlap_matrix
 from leukodiff.datasets.vocabulary import BY_NAME
 from leukodiff.detector.areas import REASONS
 from leukodiff.pipeline.report.report import Area, Cell, ScanReading
@@ -215,18 +216,11 @@ def place_label(
     ]
     places = np.array([(x, y, x + width, y + height) for x, y in corners])
     fits = (places >= 0).all(1) & (places[:, 2] <= shape[1]) & (places[:, 3] <= shape[0])
-    free = ~_overlap(places, taken).any(axis=1)
+    free = ~overlap_matrix(places, taken).any(axis=1)
     for choice in (fits & free, fits):
         if choice.any():
             return np.asarray(places[int(choice.argmax())])
     return np.array([inside_x, inside_y, inside_x + width, inside_y + height])
-
-
-def _overlap(places: NDArray[np.int64], boxes: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Overlaps of (P, 4) places and (N, 4) boxes, (P, N)."""
-    low = np.maximum(places[:, None, :2], boxes[None, :, :2])
-    high = np.minimum(places[:, None, 2:], boxes[None, :, 2:])
-    return np.asarray((low < high).all(axis=2), np.bool_)
 
 
 def _tint_area(canvas: Rgb, area: Area, factor: float) -> None:

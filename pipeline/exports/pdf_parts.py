@@ -5,11 +5,12 @@ from functools import partial
 from io import BytesIO
 from typing import Any
 
+from leukodiff.core.units import CROP_UM
 from leukodiff.datasets.vocabulary import CellType
 
 from .colors import text_color_on
 from .formatting import Fact
-from .gallery import CROP_UM, GallerySection, Thumbnail
+from .gallery import GallerySection, Thumbnail
 from .pdf_page import (
     INK,
     LEADING,

@@ -4,7 +4,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from leukodiff.core.errors import LeukodiffError
-from leukodiff.detector.scale import RED_CELL_UM, ScaleEstimate
+from leukodiff.core.units import RED_CELL_UM
+from leukodiff.detector.scale import ScaleEstimate
 
 FROM_METADATA, FROM_USER, FROM_RED_CELLS = "metadata", "user", "red cells"
 

@@ -14,7 +14,7 @@ from traceback import format_exception
 from typing import Any
 
 from leukodiff.core.errors import LeukodiffError
-from leukodiff.core.files import all_to_disk, to_disk
+from leukodiff.core.files import all_to_disk, to_disk, write_atomic
 
 RECORD = "slide.json"
 """In a slide's folder: what it was made of and by, and its rows of the run's tables."""
@@ -55,20 +55,13 @@ def prepare(out: Path, n_bytes: int = 0) -> None:
 
 
 def write_whole(path: Path, content: str | bytes) -> None:
-    """Writes a file beside its place and moves it there, so that it is never half there.
+    """Writes a file whole or not at all, as `write_atomic`.
 
-    Nor is it after a power cut: the disk has taken it before it gets its name.
+    Raises:
+        OutputError: it can't be written.
     """
-    partial = path.with_name(f".{path.name}.partial")
-    try:
-        with writing(path):
-            partial.write_bytes(to_bytes(content))
-            to_disk(partial)
-            os.replace(partial, path)
-            to_disk(path.parent)
-    finally:
-        with suppress(OSError):  # it is gone where all went well
-            partial.unlink()
+    with writing(path):
+        write_atomic(path, to_bytes(content))
 
 
 def log_error(out: Path, where: str, error: BaseException) -> None:

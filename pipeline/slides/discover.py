@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
 
-from leukodiff.core.checksum import sha256_of
 from leukodiff.core.errors import InputError
+from leukodiff.core.files import sha256_of
 from leukodiff.datasets.images import Rgb, header_size, read_rgb
 from leukodiff.datasets.layout import IMAGE_SUFFIXES
 

@@ -9,15 +9,18 @@ from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
+from leukodiff.core.cache import Cache
 from leukodiff.core.errors import InputError
 
 from .metadata_scale import Scale
 from .scan import PIECE_SIDE, Rgb, Scan
 from .tiff_tiles import UNDECODABLE, Segments
-from .tile_cache import CACHE_BYTES, TileCache
 
 if TYPE_CHECKING:
     from tifffile import TiffFile
+
+CACHE_BYTES = 64 * 1024 * 1024
+"""Decoded tiles that one scan keeps: two rows of tiles of 256 px across a scan of 40,000 px."""
 
 GLASS = 255
 """What stands where a file has no tile: scanners leave out empty glass."""
@@ -45,7 +48,7 @@ class TiffScan(Scan):
         self._parts = tuple(parts)
         self._lock = threading.Lock()
         largest = max(part.segment_bytes for part in parts)
-        self._cache = TileCache(max(CACHE_BYTES, 2 * largest))
+        self._cache = Cache[Rgb](max(CACHE_BYTES, 2 * largest), lambda tile: tile.nbytes)
 
     @classmethod
     def open(cls, path: Path) -> Self:

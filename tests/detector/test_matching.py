@@ -5,8 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from leukodiff.core.boxes import iou_matrix
 from leukodiff.detector.detections import Detections
-from leukodiff.detector.matching import iou_matrix, match_detections
+from leukodiff.detector.matching import match_detections
 
 NAMES = ("white_cell", "red_cell")
 

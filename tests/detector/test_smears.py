@@ -10,11 +10,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from leukodiff.core.boxes import iou_matrix
 from leukodiff.datasets.phantom import PhantomSettings, place, render
 from leukodiff.detector.detections import Detections
 from leukodiff.detector.infer import Detector
 from leukodiff.detector.letterbox import PAD_GRAY, resized
-from leukodiff.detector.matching import iou_matrix
 from leukodiff.detector.tiles import ReadAt
 
 SURELY = 0.65

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from leukodiff.core.checksum import sha256_of
+from leukodiff.core.files import sha256_of
 from leukodiff.runtime.metadata import ModelMetadata, metadata_path, write_metadata
 
 WriteModel = Callable[..., Path]

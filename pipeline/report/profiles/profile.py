@@ -7,8 +7,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from leukodiff.core.checksum import sha256_of
 from leukodiff.core.errors import InputError
+from leukodiff.core.files import sha256_of
 
 from ..differential import COUNTED
 from ..sample import OLDEST, SEXES, Sample

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import threading
-from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import Connection, RowMapping, delete, func, insert, select, update
 
+from leukodiff.core.cache import Cache
 from leukodiff.core.errors import InputError
 
 from . import events as kinds
@@ -63,7 +63,7 @@ class Record:
         self.clock = clock
         self.people = People(self)
         self._lock = threading.Lock()
-        self._states: OrderedDict[str, SlideState] = OrderedDict()
+        self._states = Cache[SlideState](KEPT_STATES)
         self._refusals = RateLimiter(
             REFUSALS_AT_ONCE, SECONDS_A_REFUSAL, lambda: self.clock().timestamp()
         )
@@ -218,8 +218,7 @@ class Record:
 
     def _refreshed(self, connection: Connection, slide: str) -> SlideState:
         """The state with all that is committed, from what is kept in memory."""
-        with self._lock:
-            known = self._states.get(slide) or SlideState(slide)
+        known = self._states.get(slide) or SlideState(slide)
         e = tables.events.c
         later = select(tables.events).where(e.slide == slide, e.version > known.version)
         rows = connection.execute(later.order_by(e.version)).mappings()
@@ -242,10 +241,7 @@ class Record:
         with self._lock:
             known = self._states.get(state.slide)
             if state.version and (known is None or known.version <= state.version):
-                self._states[state.slide] = state
-                self._states.move_to_end(state.slide)
-            while len(self._states) > KEPT_STATES:
-                self._states.popitem(last=False)
+                self._states.put(state.slide, state)
 
 
 def _is_name(name: object) -> bool:

@@ -26,6 +26,7 @@ from sqlalchemy import (
 )
 
 from leukodiff.core.errors import InputError, LeukodiffError
+from leukodiff.core.text import printable
 
 from . import tables
 from .hash_chain import Head
@@ -359,4 +360,4 @@ def _digest(token: str) -> str:
 
 
 def _shown(text: str) -> str:
-    return "".join(one if one.isprintable() else "?" for one in text[:100])
+    return printable(text[:100])

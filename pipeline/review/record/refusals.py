@@ -8,6 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from leukodiff.core.text import printable
+
 MAX_LETTERS = 300
 """Characters of a text of a refusal that are kept: an attacker chooses them."""
 
@@ -37,12 +39,10 @@ class RateLimiter:
 
 def refusal_payload(what: str, why: str, address: str, slide: str, left_out: int) -> dict[str, Any]:
     """Payload of a refusal: short printable texts, whatever an attacker sent."""
-    optional = {"address": printable(address), "slide": printable(slide), "left_out": left_out}
+    optional = {"address": _short(address), "slide": _short(slide), "left_out": left_out}
     given = {key: value for key, value in optional.items() if value}
-    return {"what": printable(what), "why": printable(why), **given}
+    return {"what": _short(what), "why": _short(why), **given}
 
 
-def printable(text: str) -> str:
-    """The first `MAX_LETTERS` of a text; what can't be printed is replaced."""
-    start = text[:MAX_LETTERS]
-    return "".join(one if one.isprintable() else "\N{REPLACEMENT CHARACTER}" for one in start)
+def _short(text: str) -> str:
+    return printable(text[:MAX_LETTERS], "\N{REPLACEMENT CHARACTER}")

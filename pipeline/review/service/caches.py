@@ -2,42 +2,23 @@
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from leukodiff.core.cache import Cache
 from leukodiff.datasets.images import read_rgb
 from leukodiff.pipeline.slides import ImageScan, Scan, is_scan_name, open_scan
-from leukodiff.pipeline.slides.tile_cache import CACHE_BYTES
+from leukodiff.pipeline.slides.tiff_scan import CACHE_BYTES
 
 AT_ONCE = 2
 """Images that are decoded at a time: each may be large."""
 
 
-@dataclass
-class ByteCache:
-    """Made pictures, the longest unused go first. Safe from many threads at once."""
-
-    most: int
-    _kept: OrderedDict[Hashable, bytes] = field(default_factory=OrderedDict)
-    _lock: threading.Lock = field(default_factory=threading.Lock)
-    _size: int = 0
-
-    def get(self, key: Hashable, make: Callable[[], bytes]) -> bytes:
-        """The picture, made where it is not kept."""
-        with self._lock:
-            if key in self._kept:
-                self._kept.move_to_end(key)
-                return self._kept[key]
-        made = make()
-        with self._lock:
-            if key not in self._kept and len(made) <= self.most:
-                self._kept[key] = made
-                self._size += len(made)
-            while self._size > self.most:
-                self._size -= len(self._kept.popitem(last=False)[1])
-        return made
+def picture_cache(max_bytes: int) -> Cache[bytes]:
+    """A cache of encoded pictures."""
+    return Cache(max_bytes, len)
 
 
 @dataclass

@@ -1,23 +1,24 @@
 """Pictures of cells: cut from the slide's own images at one physical size."""
 
 import hashlib
-import os
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from leukodiff.core.cache import Cache
+from leukodiff.core.crops import resize_square
 from leukodiff.core.errors import InputError
-from leukodiff.pipeline.exports.crops import BACKGROUND, CROP_PX, CROP_UM
+from leukodiff.core.files import write_cache_file
+from leukodiff.pipeline.exports.crops import BACKGROUND, CROP_PX, square_around
 from leukodiff.pipeline.exports.drawing import encode_jpeg
 from leukodiff.pipeline.report.report import Cell
 
-from .caches import ByteCache, ImagePool
+from .caches import ImagePool
 from .errors import ServiceError
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ class Pictures:
     """Cuts cells, and keeps what was cut: a few in memory, more on disk under `folder`."""
 
     images: ImagePool
-    kept: ByteCache
+    kept: Cache[bytes]
     folder: Path
 
     def crop(self, slide: "StoredSlide", cell: Cell, px: int) -> bytes:
@@ -96,23 +97,15 @@ class Pictures:
                 return path.read_bytes()
             made = make()
             with suppress(OSError):  # no room for it: it is made again
-                write_quietly(path, made)
+                write_cache_file(path, made)
             return made
 
-        return self.kept.get((slide.sha256, name), found)
+        return self.kept.get_or_make((slide.sha256, name), found)
 
 
 def digest(*parts: object) -> str:
     """A name for what is made from `parts`: what a file may be called, whatever they hold."""
     return hashlib.sha256(repr(parts).encode(errors="replace")).hexdigest()[:32]
-
-
-def write_quietly(path: Path, content: bytes) -> None:
-    """Writes a file of a cache; no reader ever sees half of it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}-{os.urandom(4).hex()}")
-    partial.write_bytes(content)
-    partial.replace(path)
 
 
 def prune(folder: Path, most: int) -> None:
@@ -177,17 +170,8 @@ def image_path(slide: "StoredSlide", field_id: str) -> Path:
 
 def cut(scan: "Scan", cell: Cell, um_per_px: float, px: int) -> Rgb:
     """A cell and its neighborhood, `CROP_UM` wide, (px, px, 3); beyond the image is glass."""
-    side = max(1, round(CROP_UM / um_per_px))
-    left = round((cell.x_min + cell.x_max - side) / 2)
-    top = round((cell.y_min + cell.y_max - side) / 2)
-    x0, y0 = min(max(left, 0), scan.width), min(max(top, 0), scan.height)
-    x1, y1 = max(min(left + side, scan.width), x0), max(min(top + side, scan.height), y0)
-    window = np.full((side, side, 3), BACKGROUND, np.uint8)
-    if x1 > x0 and y1 > y0:
-        inside = scan.read(x0, y0, x1 - x0, y1 - y0)
-        window[y0 - top : y1 - top, x0 - left : x1 - left] = inside
-    how = cv2.INTER_AREA if side > px else cv2.INTER_CUBIC
-    return np.asarray(cv2.resize(window, (px, px), interpolation=how), np.uint8)
+    square = square_around(cell, um_per_px)
+    return resize_square(square.read((scan.width, scan.height), scan.read, BACKGROUND), px)
 
 
 def _box(cell: Cell) -> tuple[float, ...]:

@@ -5,13 +5,13 @@ every crop. What was chosen on a slide has `NAME.json` beside it, which says whe
 """
 
 import json
-import os
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from leukodiff.core.files import write_atomic
 from leukodiff.pipeline.runs.output import writing
 
 from .errors import ServiceError
@@ -92,8 +92,8 @@ class References:
             said = json.dumps(vars(origin), ensure_ascii=False).encode("utf-8")
             with writing(path):
                 path.parent.mkdir(parents=True, exist_ok=True)
-                _write(path.with_suffix(".json"), said)
-                _write(path, picture)
+                write_atomic(path.with_suffix(".json"), said)
+                write_atomic(path, picture)
 
     def remove(self, cell_type: str, name: str) -> None:
         """Takes a picture away.
@@ -130,12 +130,3 @@ def _origin(path: Path) -> Origin:
         return Origin(**{key: str(one)[:300] for key, one in said.items()})
     except (OSError, ValueError, TypeError, AttributeError):
         return Origin()
-
-
-def _write(path: Path, content: bytes) -> None:
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    with partial.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)

@@ -2,12 +2,12 @@
 
 import logging
 import threading
-from collections import OrderedDict
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
+from leukodiff.core.cache import Cache
 from leukodiff.core.errors import InputError
 from leukodiff.pipeline.report.report import SmearReport
 
@@ -67,8 +67,8 @@ class Reviews:
     record: Record
     shelf: Shelf
     readers: int
-    _made: "OrderedDict[tuple[object, ...], SmearReport]" = field(default_factory=OrderedDict)
-    _followed: "OrderedDict[str, _Followed]" = field(default_factory=OrderedDict)
+    _made: Cache[SmearReport] = field(default_factory=lambda: Cache(KEPT))
+    _followed: Cache[_Followed] = field(default_factory=lambda: Cache(KEPT))
     _cells: dict[str, str] = field(default_factory=dict)
     _taken: dict[str, object] = field(default_factory=dict)
     _told: dict[str, Json] = field(default_factory=dict)
@@ -153,13 +153,11 @@ class Reviews:
     def _follow(self, slide_id: str) -> _Followed:
         """The slide's events, only the new ones read from the record."""
         with self._lock:
-            known = self._followed.pop(slide_id, None) or _Followed()
+            known = self._followed.get(slide_id) or _Followed()
             last = known.events[-1].number if known.events else 0
             if new := self.record.events(slide_id, last):
                 known = _Followed((*known.events, *new), fold(new, known.state))
-            self._followed[slide_id] = known
-            while len(self._followed) > KEPT:
-                self._followed.popitem(last=False)
+            self._followed.put(slide_id, known)
             return known
 
     def view(self, slide_id: str, person: Person) -> View:
@@ -191,16 +189,7 @@ class Reviews:
 
     def _applied(self, slide: StoredSlide, state: SlideState, reader: int) -> SmearReport:
         key = (slide.slide_id, slide.sha256, state.version, reader)
-        with self._lock:
-            if key in self._made:
-                self._made.move_to_end(key)
-                return self._made[key]
-        made = applied(slide.report, state, reader)
-        with self._lock:
-            self._made[key] = made
-            while len(self._made) > KEPT:
-                self._made.popitem(last=False)
-        return made
+        return self._made.get_or_make(key, lambda: applied(slide.report, state, reader))
 
     def do(
         self,

@@ -4,7 +4,6 @@ import hashlib
 import json
 import threading
 import time
-from collections import OrderedDict
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -12,6 +11,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from leukodiff.core.cache import Cache
 from leukodiff.core.errors import InputError
 from leukodiff.pipeline.report.report import Cell, SmearReport
 from leukodiff.pipeline.report.serialize import STORED, read_stored
@@ -86,7 +86,7 @@ class Shelf:
 
     out: Path
     _stamps: dict[str, FileStamp] = field(default_factory=dict)
-    _loaded: OrderedDict[FileStamp, StoredSlide] = field(default_factory=OrderedDict)
+    _loaded: Cache[StoredSlide] = field(default_factory=lambda: Cache(KEPT))
     _lock: threading.RLock = field(default_factory=threading.RLock)
     _looked: float = -1e9
 
@@ -108,13 +108,8 @@ class Shelf:
         stamp = known.get(slide_id) or self.refresh(now=slide_id not in known).get(slide_id)
         if stamp is None:
             return None
-        with self._lock:
-            if stamp not in self._loaded:
-                self._loaded[stamp] = load(slide_id, stamp.folder)
-            self._loaded.move_to_end(stamp)
-            while len(self._loaded) > KEPT:
-                self._loaded.popitem(last=False)
-            return self._loaded[stamp]
+        with self._lock:  # read once, however many ask for it
+            return self._loaded.get_or_make(stamp, lambda: load(slide_id, stamp.folder))
 
 
 def stamps(out: Path) -> dict[str, FileStamp]:

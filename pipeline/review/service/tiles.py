@@ -5,7 +5,7 @@ first is one px; tiles of 254 px overlap their neighbors by one.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
 from threading import Lock
 from typing import TYPE_CHECKING
@@ -14,9 +14,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from leukodiff.core.cache import Cache
 from leukodiff.pipeline.exports.drawing import encode_jpeg
 
-from .caches import ByteCache, ImagePool
+from .caches import ImagePool
 from .errors import ServiceError
 from .pictures import field_image, image_path
 
@@ -48,8 +49,8 @@ class Tiles:
     """Makes tiles, and keeps those that were made."""
 
     images: ImagePool
-    kept: ByteCache
-    _small: dict[object, Rgb] = field(default_factory=dict)
+    kept: Cache[bytes]
+    _small: Cache[Rgb] = field(default_factory=lambda: Cache(SMALL_KEPT))
     _lock: Lock = field(default_factory=Lock)
 
     def facts(self, slide: "StoredSlide", field_id: str) -> Mapping[str, int]:
@@ -76,7 +77,7 @@ class Tiles:
         """
         image_path(slide, field_id)  # gone since it was kept: told, not hidden
         key = (slide.sha256, field_id, level, x, y)
-        return self.kept.get(key, lambda: self._made(slide, field_id, level, x, y))
+        return self.kept.get_or_make(key, lambda: self._made(slide, field_id, level, x, y))
 
     def _made(self, slide: "StoredSlide", field_id: str, level: int, x: int, y: int) -> bytes:
         with field_image(self.images, slide, field_id) as scan:
@@ -91,14 +92,11 @@ class Tiles:
                 return encode_jpeg(from_small(whole, box, downsample, scan), QUALITY)
             return encode_jpeg(region(scan, box, downsample), QUALITY)
 
-    def _small_picture(self, key: object, scan: "Scan") -> Rgb:
-        with self._lock:
-            if key not in self._small:
-                if len(self._small) >= SMALL_KEPT:
-                    self._small.pop(next(iter(self._small)))
-                downsample = max(scan.width, scan.height) / SMALL_PX
-                self._small[key] = scan.read_at(0, 0, scan.width, scan.height, downsample)
-            return self._small[key]
+    def _small_picture(self, key: Hashable, scan: "Scan") -> Rgb:
+        downsample = max(scan.width, scan.height) / SMALL_PX
+        whole = 0, 0, scan.width, scan.height, downsample
+        with self._lock:  # made once, however many tiles are asked for
+            return self._small.get_or_make(key, lambda: scan.read_at(*whole))
 
 
 def tile_box(width: int, height: int, downsample: float, x: int, y: int) -> tuple[int, ...]:

@@ -12,6 +12,7 @@ from typing import IO
 
 from PIL import Image, UnidentifiedImageError
 
+from leukodiff.core.text import printable
 from leukodiff.datasets.layout import IMAGE_SUFFIXES
 from leukodiff.pipeline.runs.output import writing
 from leukodiff.pipeline.slides.discover import RESERVED_NAMES
@@ -63,8 +64,7 @@ def safe_name(text: str) -> str:
     Examples: `../../etc/passwd` -> `passwd`, `=cmd|' /C calc'!A0` -> `cmd___C calc__A0`.
     """
     last = PurePosixPath(unicodedata.normalize("NFC", text).replace("\\", "/")).name
-    plain = "".join(one if one.isprintable() else "_" for one in last)
-    plain = _UNSAFE.sub("_", plain).lstrip(" .+-=_").rstrip(" .")
+    plain = _UNSAFE.sub("_", printable(last, "_")).lstrip(" .+-=_").rstrip(" .")
     stem, dot, suffix = plain.rpartition(".")
     if dot and len(suffix) <= 8:
         plain = f"{stem[: NAME_LETTERS - len(suffix) - 1].rstrip(' .')}.{suffix}"

@@ -6,8 +6,8 @@ from urllib.parse import quote
 
 from starlette.responses import Response
 
+from leukodiff.core.units import CROP_UM
 from leukodiff.datasets.vocabulary import UNIDENTIFIED
-from leukodiff.pipeline.exports.crops import CROP_UM
 
 from ..record import STATE_SIGNED
 from ..record.events import REFERENCE_ADDED, REFERENCE_REMOVED

@@ -2,7 +2,6 @@
 
 import hmac
 import logging
-import os
 import secrets
 import threading
 from collections.abc import Callable
@@ -15,11 +14,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from leukodiff.core.errors import LeukodiffError
+from leukodiff.core.files import replacing
 from leukodiff.pipeline.analysis.models import NamesCells
 from leukodiff.pipeline.runs.output import prepare, writing
 
 from ..record import LockedOut, RateLimiter, Record
-from ..service.caches import ByteCache, ImagePool
+from ..service.caches import ImagePool, picture_cache
 from ..service.cell_classifier import CellClassifier
 from ..service.jobs import Job, Queue
 from ..service.people import Person
@@ -68,9 +68,9 @@ class ReviewApp:
         self.reviews = Reviews(self.record, self.shelf, settings.readers)
         images = ImagePool(limits.images_bytes)
         crops = settings.hidden / "crops"
-        self.pictures = Pictures(images, ByteCache(limits.tiles_bytes), crops)
+        self.pictures = Pictures(images, picture_cache(limits.tiles_bytes), crops)
         self.references = References(settings.reference_folder)
-        self.tiles = Tiles(images, ByteCache(limits.tiles_bytes))
+        self.tiles = Tiles(images, picture_cache(limits.tiles_bytes))
         self.namer = CellClassifier(self.load_classifier, images)
         order = {
             "detector": str(settings.detector or ""),
@@ -212,9 +212,8 @@ def kept_secret(path: Path) -> bytes:
             if len(found) == SECRET_BYTES:
                 return found
         made = secrets.token_bytes(SECRET_BYTES)
-        partial = path.with_name(f".{path.name}.{os.getpid()}")
-        partial.unlink(missing_ok=True)
-        with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-            file.write(made)
-        partial.replace(path)
+        with replacing(path) as partial:
+            partial.unlink(missing_ok=True)
+            partial.touch(0o600, exist_ok=False)
+            partial.write_bytes(made)
     return made

@@ -1,6 +1,6 @@
 import pytest
 
-from leukodiff.pipeline.commands.console import printable, progress_bar, show_table
+from leukodiff.pipeline.commands.console import progress_bar, show_table
 
 
 def test_a_table_is_whole_where_there_is_no_terminal(capsys: pytest.CaptureFixture[str]) -> None:
@@ -34,15 +34,3 @@ def test_progress_says_how_far_it_is(
     assert out == ""
     assert "smear [/b]" in err
     assert "2/2" in err
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        pytest.param("Blut, 3. Mai é", "Blut, 3. Mai é", id="accents and commas"),
-        pytest.param("a\x1b[2Jb", "a?[2Jb", id="an escape sequence"),
-        pytest.param("", "", id="empty"),
-    ],
-)
-def test_printable(text: str, expected: str) -> None:
-    assert printable(text) == expected

@@ -12,11 +12,9 @@ import numpy as np
 import pytest
 
 from leukodiff.datasets.vocabulary import BY_NAME, CELL_TYPES
-from leukodiff.pipeline.exports import crops as gallery
 from leukodiff.pipeline.exports.colors import contrast, text_color_on
 from leukodiff.pipeline.exports.drawing import encode_jpeg
 from leukodiff.pipeline.exports.formatting import between, number, readable
-from leukodiff.pipeline.exports.gallery import CROP_UM
 from leukodiff.pipeline.exports.html import report_html
 from leukodiff.pipeline.exports.report_view import ReportOptions, ReportView, report_view
 from leukodiff.pipeline.exports.values import on_axis, ticks
@@ -243,10 +241,6 @@ def test_abnormal_and_unidentified_cells_come_first(
         text.index(f"</span>{name} <") for name in ("Atypical", "Unidentified", "Neutrophils")
     ]
     assert places == sorted(places)
-
-
-def test_pictures_are_as_wide_as_they_say() -> None:
-    assert CROP_UM == gallery.CROP_UM
 
 
 def test_names_are_escaped_and_shown(make_cell: MakeCell, make_report: MakeReport) -> None:

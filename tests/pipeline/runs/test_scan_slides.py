@@ -335,7 +335,7 @@ def test_cells_that_the_detector_is_not_sure_of_count_where_they_are_named(
 @pytest.fixture
 def no_cache(monkeypatch: pytest.MonkeyPatch) -> None:
     """Tiles are read from the file each time."""
-    monkeypatch.setattr("leukodiff.pipeline.scans.cache.TileCache.get", lambda self, key: None)
+    monkeypatch.setattr("leukodiff.core.cache.Cache.get", lambda self, key: None)
 
 
 @pytest.mark.usefixtures("no_cache")

@@ -14,7 +14,6 @@ from leukodiff.core.errors import InputError
 from leukodiff.datasets.images import read_rgb
 from leukodiff.pipeline.slides import open_scan
 from leukodiff.pipeline.slides.tiff_scan import TiffScan
-from leukodiff.pipeline.slides.tile_cache import TileCache
 
 Rgb = NDArray[np.uint8]
 Write = Callable[..., Path]
@@ -294,22 +293,6 @@ def test_strips_are_decoded_once_when_shrunk(smear: Rgb, write: Write) -> None:
     with open_scan(path) as scan:
         assert isinstance(scan, TiffScan)
         assert scan.piece_px(0)[0] == 300
-
-
-@pytest.mark.parametrize(
-    ("most", "kept"),
-    [
-        pytest.param(0, [], id="none"),
-        pytest.param(50, [2], id="one"),
-        pytest.param(99, [0, 2], id="used"),
-    ],
-)
-def test_the_cache_keeps_what_was_used_last(most: int, kept: list[int]) -> None:
-    cache = TileCache(most)
-    for key in range(3):
-        cache.put(key, np.zeros(40, np.uint8))
-        cache.get(0)
-    assert [key for key in range(3) if cache.get(key) is not None] == kept
 
 
 UNREADABLE: dict[str, tuple[NDArray[Any], dict[str, Any], str]] = {

@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from leukodiff.core.units import CROP_UM
 from leukodiff.datasets.phantom import PhantomSettings, Placement, place, render_region
 
 ROWS = (
@@ -24,7 +25,6 @@ ROWS = (
 """As REFERENCE_ROWS in static/reference.js."""
 
 COLUMNS = 6
-CROP_UM = 24.0
 CROP_PX = 112
 TARGET = Path(__file__).parents[1] / "static" / "reference.jpg"
 

@@ -12,7 +12,7 @@ from PIL import Image
 from leukodiff.core.errors import InputError
 from leukodiff.pipeline.cli import main
 from leukodiff.pipeline.review.record import Record
-from leukodiff.pipeline.review.service.caches import ByteCache, ImagePool
+from leukodiff.pipeline.review.service.caches import ImagePool
 from leukodiff.pipeline.review.service.pictures import prune
 from leukodiff.pipeline.review.service.settings import ReviewSettings
 from leukodiff.pipeline.review.service.tiles import levels, region, tile_box
@@ -54,23 +54,6 @@ def test_the_hosts_that_a_browser_may_say() -> None:
 def test_settings_that_make_no_sense(wrong: dict[str, object]) -> None:
     with pytest.raises(InputError):
         ReviewSettings(Path("out"), **wrong)  # type: ignore[arg-type]
-
-
-def test_pictures_in_memory_are_bounded() -> None:
-    kept = ByteCache(most=25)
-    for name in "abc":
-        assert kept.get(name, lambda name=name: name.encode() * 10) == name.encode() * 10  # type: ignore[misc]
-    made: list[str] = []
-
-    def make() -> bytes:
-        made.append("made")
-        return b"x"
-
-    kept.get("c", make)
-    assert made == []
-    kept.get("a", make)
-    assert made == ["made"]
-    assert len(kept.get("large", lambda: b"x" * 100)) == 100
 
 
 def test_open_images_are_bounded_and_one_that_is_read_stays(tmp_path: Path) -> None:

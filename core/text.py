@@ -1,7 +1,12 @@
-"""Figures as a person reads them in a document."""
+"""Text for people: foreign text made harmless, and figures in Markdown."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
+
+
+def printable(text: str, instead: str = "?") -> str:
+    """Foreign text with `instead` for each character that can steer a terminal or break a line."""
+    return "".join(one if one.isprintable() else instead for one in text)
 
 
 def markdown_table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:

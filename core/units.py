@@ -1,0 +1,7 @@
+"""Physical sizes that several rooms share."""
+
+CROP_UM = 24.0
+"""Side of the crop of a cell, um: the largest white cells fit, and sizes compare."""
+
+RED_CELL_UM = 7.5
+"""Median diameter of a red cell on a dried smear, um: the ruler that every field has."""
