@@ -39,7 +39,7 @@ class CropSettings:
 def cut_crops(
     image: Image, xyxy: NDArray[np.float32], um_per_px: float, settings: CropSettings
 ) -> Image:
-    """Cuts one crop a box, centerd on the box, white-balanced by its own neighborhood.
+    """Cuts one crop a box, centered on the box, white-balanced by its own neighborhood.
 
     Args:
         image: (H, W, 3) uint8 RGB at full resolution.

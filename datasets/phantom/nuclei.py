@@ -33,7 +33,7 @@ def arc_chain(
 ) -> Discs:
     """Discs of `radii` (um) at the angles `along` (radians) of an arc of radius `bend_um`.
 
-    The chain is turned by a random angle and centerd on its own weight.
+    The chain is turned by a random angle and centered on its own weight.
     """
     xy = bend_um * np.stack([np.cos(along), flatness * np.sin(along)], axis=1)
     xy -= np.average(xy, axis=0, weights=radii**2)
