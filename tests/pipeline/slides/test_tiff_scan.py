@@ -280,7 +280,7 @@ def test_a_scan_without_a_pyramid_is_shrunk_piece_by_piece(
     path = write(smear, photometric="rgb", compression="deflate", **TILE)
     with open_scan(path) as scan:
         whole = scan.read_at(0, 0, 300, 210, 10)
-        monkeypatch.setattr("leukodiff.pipeline.scans.tiff_scan.PIECE_SIDE", 50)
+        monkeypatch.setattr("leukodiff.pipeline.slides.tiff_scan.PIECE_SIDE", 50)
         np.testing.assert_array_equal(scan.read_at(0, 0, 300, 210, 10), whole)
         odd = scan.read_at(0, 0, 300, 210, 7.7)
     expected = cv2.resize(smear, (39, 27), interpolation=cv2.INTER_AREA)
