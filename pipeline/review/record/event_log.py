@@ -19,7 +19,7 @@ from .database import Database
 from .events import Event, canonical, hash_of, normal
 from .hash_chain import Fault, Head, StoredEvent, chain_faults
 from .payload_schema import MAX_NAME, check_shape
-from .refusals import RateLimiter, printable, refusal_payload
+from .refusals import RateLimiter, refusal_payload, short_printable
 from .replay import fold
 from .rules import check_event
 from .state import SlideState
@@ -137,7 +137,7 @@ class Record:
         said = refusal_payload(what, why, address, slide, left_out)
         with self.database.writing() as (connection, number, last):
             head = Head(number, last)
-            who = printable(actor or "?")
+            who = short_printable(actor or "?")
             return self.append_about_people(connection, head, who, kinds.REFUSED, said)
 
     def slides(self) -> list[SlideRow]:

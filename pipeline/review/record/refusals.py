@@ -39,10 +39,15 @@ class RateLimiter:
 
 def refusal_payload(what: str, why: str, address: str, slide: str, left_out: int) -> dict[str, Any]:
     """Payload of a refusal: short printable texts, whatever an attacker sent."""
-    optional = {"address": _short(address), "slide": _short(slide), "left_out": left_out}
+    optional = {
+        "address": short_printable(address),
+        "slide": short_printable(slide),
+        "left_out": left_out,
+    }
     given = {key: value for key, value in optional.items() if value}
-    return {"what": _short(what), "why": _short(why), **given}
+    return {"what": short_printable(what), "why": short_printable(why), **given}
 
 
-def _short(text: str) -> str:
+def short_printable(text: str) -> str:
+    """The first `MAX_LETTERS` of a text; what can't be printed is replaced."""
     return printable(text[:MAX_LETTERS], "\N{REPLACEMENT CHARACTER}")
