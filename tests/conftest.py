@@ -18,6 +18,26 @@ os.environ.setdefault("LEUKODIFF_ENGINE_CACHE", "")
 hypothesis.settings.register_profile("leukodiff", deadline=None, derandomize="CI" in os.environ)
 hypothesis.settings.load_profile("leukodiff")
 
+MARKED_FIXTURES = {
+    "data_root": "data",
+    "chromium": "browser",
+    "nodes": "cluster",
+    "postgresql": "database",
+    "lasting_postgresql": "database",
+}
+"""The marker that a test gets by a fixture which it uses, itself or by way of others."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Marks tests by what they need: a fixture, or a parameter of that name."""
+    for item in items:
+        parameters = getattr(item, "callspec", None)
+        needs = {*getattr(item, "fixturenames", ())}
+        needs |= {one for one in getattr(parameters, "params", {}).values() if type(one) is str}
+        for name in needs & MARKED_FIXTURES.keys():
+            item.add_marker(MARKED_FIXTURES[name])
+
+
 _connect = socket.socket.connect
 
 

@@ -60,16 +60,16 @@ def test_good_files_are_read(seeds: Seeds, child: Child, tmp_path: Path) -> None
             folder.mkdir()
             for path in (good, *company(kind, good)):
                 shutil.copy(path, folder / path.name)
-            told = child.ask(kind, folder / good.name, [])
-            assert told["what"] == "read", (kind, good.name, told["text"])
+            answer = child.ask(kind, folder / good.name, [])
+            assert answer["what"] == "read", (kind, good.name, answer["text"])
 
 
 def test_mutants_are_read_or_refused(seeds: Seeds, tmp_path: Path) -> None:
     """A part of `python benchmarks/fuzz.py`, always the same."""
-    tally = campaign(seeds, tmp_path, range(MUTANTS), seed=7)
-    assert sum(tally.outcomes.values()) == MUTANTS
-    assert tally.findings == []
-    assert {kind for kind, _ in tally.outcomes} == set(TARGETS)
+    totals = campaign(seeds, tmp_path, range(MUTANTS), seed=7)
+    assert sum(totals.outcomes.values()) == MUTANTS
+    assert totals.findings == []
+    assert {kind for kind, _ in totals.outcomes} == set(TARGETS)
 
 
 def png(width: int, height: int, data: bytes, depth: int = 8, color: int = 2) -> bytes:
@@ -167,9 +167,9 @@ def test_bombs_are_refused_before_memory_is_taken(
 ) -> None:
     path = tmp_path / name
     path.write_bytes(make())
-    told = child.ask("image", path, [name])
-    assert told["what"] == ("read" if "more than" in path.stem else "refused"), told
-    assert told["mb"] < BOMB_MB, told
+    answer = child.ask("image", path, [name])
+    assert answer["what"] == ("read" if "more than" in path.stem else "refused"), answer
+    assert answer["mb"] < BOMB_MB, answer
 
 
 FOUND: Mapping[str, tuple[str, str, str, str]] = {
@@ -209,14 +209,14 @@ FOUND: Mapping[str, tuple[str, str, str, str]] = {
 }
 
 
-@pytest.mark.parametrize(("kind", "name", "text", "told"), FOUND.values(), ids=FOUND)
+@pytest.mark.parametrize(("kind", "name", "text", "message"), FOUND.values(), ids=FOUND)
 def test_what_was_found_in_tables(
-    tmp_path: Path, seeds: Seeds, kind: str, name: str, text: str, told: str
+    tmp_path: Path, seeds: Seeds, kind: str, name: str, text: str, message: str
 ) -> None:
     path = tmp_path / name
     path.write_text(text, encoding="utf-8", errors="surrogateescape")
     (tmp_path / "1.png.seed").write_bytes(seeds["truth"][0].with_name("1.png.seed").read_bytes())
-    with pytest.raises(LeukodiffError, match=told):
+    with pytest.raises(LeukodiffError, match=message):
         TARGETS[kind](path)
 
 
@@ -259,7 +259,7 @@ def test_a_box_that_is_no_fraction(seeds: Seeds, tmp_path: Path, x: str) -> None
 
 
 @pytest.mark.parametrize(("column", "value"), [("number", None), ("number", "x"), ("hash", 7.5)])
-def test_a_head_that_is_none_is_told_as_lost(
+def test_a_head_that_is_none_counts_as_lost(
     seeds: Seeds, tmp_path: Path, column: str, value: object
 ) -> None:
     """Written past the constraints, as a damaged file has it."""
@@ -308,7 +308,7 @@ def _with(content: Any, keys: Sequence[str | int], value: object) -> Any:
 
 
 @pytest.mark.parametrize(
-    ("name", "keys", "value", "told"),
+    ("name", "keys", "value", "message"),
     [
         ("smear.json", ["readings"], "x", "damaged"),
         ("smear.json", ["slide_id"], 1e308, "slide_id: expected text"),
@@ -327,11 +327,11 @@ def _with(content: Any, keys: Sequence[str | int], value: object) -> Any:
     ],
 )
 def test_what_was_found_in_records(
-    slide: Path, name: str, keys: Sequence[str | int], value: object, told: str
+    slide: Path, name: str, keys: Sequence[str | int], value: object, message: str
 ) -> None:
     path = slide / name
     path.write_text(json.dumps(_with(json.loads(path.read_text()), keys, value)))
-    with pytest.raises(LeukodiffError, match=told) as refused:
+    with pytest.raises(LeukodiffError, match=message) as refused:
         TARGETS["record"](path)
     assert name in str(refused.value)
 
@@ -412,6 +412,6 @@ def test_a_command_ends_with_status_2_and_a_line(
     with warnings.catch_warnings():
         done = CliRunner().invoke(main, [str(places.get(one, one)) for one in options])
     assert done.exit_code == 2, done.output
-    told = [line for line in done.output.splitlines() if Path(name).stem in line]
-    assert told
+    lines = [line for line in done.output.splitlines() if Path(name).stem in line]
+    assert lines
     assert "Traceback" not in done.output

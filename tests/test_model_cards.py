@@ -28,11 +28,11 @@ def written(kind: str) -> str:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_the_card_is_what_metadata_and_results_say(kind):
+def test_the_card_is_written_from_metadata_and_results(kind):
     assert written(kind) == card(shipped(kind), DOCS), "run: python benchmarks/model_cards.py"
 
 
-def test_the_results_page_is_what_the_results_say():
+def test_the_results_page_is_written_from_the_results():
     figures = load_figures(DOCS / "results")
     text = (DOCS / "results.md").read_text(encoding="utf-8")
     assert text == page(figures), "run: python benchmarks/results.py --page"
@@ -72,7 +72,7 @@ def test_another_model_needs_another_card(kind, change):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_without_results_the_card_says_so(kind, tmp_path):
+def test_without_results_the_card_names_the_lack(kind, tmp_path):
     text = card(shipped(kind), tmp_path)
     assert text.count(NOT_MEASURED) >= 4
     assert shipped(kind).sha256 in text
@@ -112,7 +112,7 @@ def test_a_laboratory_left_out_stands_in_the_card(kind, tmp_path):
         pytest.param("0" * 64, False, id="of another version"),
     ],
 )
-def test_what_another_version_did_is_not_told_as_this_one_s(tmp_path, sha256, there):
+def test_figures_of_another_version_stay_out_of_the_card(tmp_path, sha256, there):
     docs = results_of(tmp_path, "classifier", sha256, HELD_OUT)
     assert ("| mine | held out |" in card(shipped("classifier"), docs)) is there
 

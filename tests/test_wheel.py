@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 
 REPOSITORY = Path(__file__).parents[1]
-BUILT_WITH = "web"
+BUILT_WITH = "npm"
 """What the review's pages are built with: no part of the wheel."""
-ROOMS = ("classifier", "datasets", "detector", "pipeline", "runtime")
+ROOMS = ("classifier", "core", "datasets", "detector", "pipeline", "runtime")
 THEIRS = "OWNER = 'somebody else'\n"
 
 
@@ -78,23 +78,23 @@ def test_another_datasets_package_stays_whole(
     wheels = [wheel, _their_wheel(tmp_path)]
     for path in wheels if ours_first else reversed(wheels):
         run(*_pip(python), "install", "--no-index", "--no-deps", path)
-    look = "import datasets; print(datasets.OWNER)"
+    show_owner = "import datasets; print(datasets.OWNER)"
     ours = "import leukodiff.datasets; print('ours')"
-    assert run(python, "-I", "-c", f"{ours}; {look}") == "ours\nsomebody else\n"
+    assert run(python, "-I", "-c", f"{ours}; {show_owner}") == "ours\nsomebody else\n"
     run(*_pip(python), "uninstall", "--yes", "leukodiff")
-    assert run(python, "-I", "-c", look).strip() == "somebody else"
+    assert run(python, "-I", "-c", show_owner).strip() == "somebody else"
 
 
 NPM = """#!/bin/sh
 case "$*" in *run*build*) [ {builds} = 1 ] || exit 1
-mkdir -p pipeline/review/static/lib; echo "var OpenSeadragon" > pipeline/review/static/lib/{name};;
+mkdir -p pipeline/review/web/static/lib; echo "var OpenSeadragon" > pipeline/review/web/static/lib/{name};;
 esac
 """
 """An npm that fetches nothing."""
 
 
 @pytest.mark.parametrize(
-    ("npm", "told"),
+    ("npm", "reason"),
     [
         pytest.param("builds", "", id="npm builds it"),
         pytest.param("fails", "npm run failed", id="npm fails"),
@@ -103,8 +103,8 @@ esac
         pytest.param("stands", "", id="it stands already"),
     ],
 )
-def test_the_viewer_is_built_into_a_wheel_or_its_lack_is_told(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, npm: str, told: str
+def test_the_viewer_is_built_into_a_wheel_or_its_lack_is_reported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, npm: str, reason: str
 ) -> None:
     facts = runpy.run_path(str(REPOSITORY / "setup.py"))
     tools = tmp_path / "bin"
@@ -123,9 +123,9 @@ def test_the_viewer_is_built_into_a_wheel_or_its_lack_is_told(
     monkeypatch.setenv("PATH", f"{tools}{system}")
     monkeypatch.chdir(tmp_path)
     why = facts["build_viewer"](tmp_path)
-    assert why.startswith(told)
-    assert bool(why) == bool(told)
-    assert (tmp_path / facts["VIEWER"]).is_file() == (not told)
+    assert why.startswith(reason)
+    assert bool(why) == bool(reason)
+    assert (tmp_path / facts["VIEWER"]).is_file() == (not reason)
 
 
 def _bare_environment(root: Path) -> Path:
