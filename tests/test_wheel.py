@@ -87,7 +87,7 @@ def test_another_datasets_package_stays_whole(
 
 NPM = """#!/bin/sh
 case "$*" in *run*build*) [ {builds} = 1 ] || exit 1
-mkdir -p pipeline/review/web/static/lib; echo "var OpenSeadragon" > pipeline/review/web/static/lib/{name};;
+mkdir -p {viewer.parent}; echo "var OpenSeadragon" > {viewer};;
 esac
 """
 """An npm that fetches nothing."""
@@ -110,7 +110,7 @@ def test_the_viewer_is_built_into_a_wheel_or_its_lack_is_reported(
     tools = tmp_path / "bin"
     tools.mkdir()
     if npm != "none":
-        text = NPM.format(builds=int(npm == "builds"), name="openseadragon.min.js")
+        text = NPM.format(builds=int(npm == "builds"), viewer=facts["VIEWER"])
         (tools / "npm").write_text(text)
         (tools / "npm").chmod(0o755)
     if npm != "no sources":
