@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from laboratories_page import laboratories_section
+from summary_table import summary_section
 
 Figures = Mapping[str, Any]
 
@@ -176,7 +177,7 @@ SPEED = """
 
 def page(figures: Figures) -> str:
     """The page; a part whose figures are not there is left out."""
-    parts = [HEAD]
+    parts = [HEAD, summary_section(figures)]
     if "detector/bccd_erratum/evaluation" in figures:
         parts.append(_detector(figures))
     if "scan_truth" in figures:
