@@ -1,4 +1,4 @@
-# leukodiff: `make demo` shows it, `make test` checks everything. Each sets itself up.
+# leukodiff: `make demo` shows it, `make check` and `make test` check it. Each sets itself up.
 # Paths are relative throughout, so that the folder may have a space in its name.
 
 UV_VERSION := 0.13.9
@@ -18,11 +18,14 @@ UV_OPTIONS := $(if $(CERTIFICATES),--system-certs)
 ROOMS := classifier core datasets detector pipeline runtime
 SOURCES := $(ROOMS) tests benchmarks
 
-.PHONY: help docs demo run-env test-env test lint web format lock clean
+QUICK := not (slow or browser or cluster or database or data)
+
+.PHONY: help docs demo run-env test-env check test style types lint quick-tests web format lock clean
 
 help:
 	@echo "make demo    a smear, its analysis and the differential; installs what it needs, no torch"
-	@echo "make test    style, types, import rules and all tests; installs torch (5 GB)"
+	@echo "make check   style, types, import rules and the quick tests: two minutes; installs torch (5 GB)"
+	@echo "make test    style, types, import rules and all tests"
 	@echo "make docs    the documentation as a site in site/, which needs no network"
 	@echo "make lint    style, types and import rules alone"
 	@echo "make web     what the review's pages take from npm, and the check of their scripts; needs node"
@@ -36,8 +39,15 @@ demo: $(RUN_ENV)/ready
 run-env: $(RUN_ENV)/ready
 test-env: $(TEST_ENV)/ready
 
+# Types are checked beside the tests: mypy uses one core, and so do the tests.
+check: style
+	@$(MAKE) --no-print-directory -j2 types quick-tests
+
 test: lint web
 	$(TEST_ENV)/bin/pytest
+
+quick-tests: $(TEST_ENV)/ready
+	$(TEST_ENV)/bin/pytest -q -m "$(QUICK)"
 
 # The review's viewer is OpenSeadragon's; without node the viewer says what is missing and all else works.
 WEB := pipeline/review/web/npm
@@ -51,9 +61,13 @@ docs: $(DOCS_ENV)/ready
 	@NO_MKDOCS_2_WARNING=1 $(DOCS_ENV)/bin/mkdocs build --quiet --strict
 	@echo "open site/index.html"
 
-lint: $(TEST_ENV)/ready
+lint: style types
+
+style: $(TEST_ENV)/ready
 	$(TEST_ENV)/bin/ruff check $(SOURCES)
 	$(TEST_ENV)/bin/ruff format --check $(SOURCES)
+
+types: $(TEST_ENV)/ready
 	$(TEST_ENV)/bin/mypy typings/leukodiff tests benchmarks
 	$(TEST_ENV)/bin/lint-imports --no-logo
 
