@@ -15,9 +15,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from leukodiff.classifier.facts import CellNote
 from leukodiff.classifier.infer import Classifier
-from leukodiff.classifier.morphometry import BLURRED, CUT, DIRT, OVERLAPPING
-from leukodiff.classifier.predictions import ATYPICAL, UNSURE, Predictions
+from leukodiff.classifier.predictions import Predictions
 from leukodiff.datasets.fields import LabeledField
 from leukodiff.datasets.images import read_rgb
 from leukodiff.datasets.registry import load_dataset
@@ -26,7 +26,7 @@ from leukodiff.detector.detections import Detections
 from leukodiff.detector.infer import Detector
 from leukodiff.detector.matching import match_detections
 
-NOTES = (CUT, BLURRED, OVERLAPPING, DIRT, ATYPICAL, UNSURE)
+NOTES = tuple(filter(None, CellNote))
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Judged:
 
     right: bool
     sure: bool
-    note: str
+    note: CellNote
 
 
 def main() -> None:

@@ -1,6 +1,19 @@
 """What is known of a cell beside its probabilities."""
 
 from dataclasses import dataclass
+from enum import StrEnum
+
+
+class CellNote(StrEnum):
+    """Reason not to name a cell; its value is the English of tables and stored reports."""
+
+    NONE = ""
+    CUT = "cut by the edge of the field"
+    BLURRED = "out of focus"
+    OVERLAPPING = "overlaps another white cell"
+    DIRT = "dark in every colour, as dirt is"
+    ATYPICAL = "unlike any class the classifier learnt"
+    UNSURE = "not sure enough"
 
 
 @dataclass(frozen=True)
@@ -8,14 +21,13 @@ class CellFacts:
     """Measures of one cell, each `None` where it is unknown, and what speaks against trusting it.
 
     `cell_um2` is the area of the cell with its nucleus, `nucleus_um2` that of the nucleus, um2;
-    `lobes` how many lobes the nucleus has. `note` says in words why the cell should not be named;
-    it is empty where nothing speaks against it.
+    `lobes` how many lobes the nucleus has. `note` is the reason not to name the cell, if any.
     """
 
     cell_um2: float | None = None
     nucleus_um2: float | None = None
     lobes: int | None = None
-    note: str = ""
+    note: CellNote = CellNote.NONE
 
     @property
     def nucleus_to_cell(self) -> float | None:

@@ -10,16 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .crops import CropSettings, Image
-from .facts import CellFacts
+from .facts import CellFacts, CellNote
 from .segmentation import outline
 
 Boxes = NDArray[np.float32]
 Bools = NDArray[np.bool_]
-
-CUT = "cut by the edge of the field"
-BLURRED = "out of focus"
-OVERLAPPING = "overlaps another white cell"
-DIRT = "dark in every colour, as dirt is"
 
 EDGE_UM = 0.3
 """A box that ends so near to the edge of the field, or within a pixel of it, is cut by it."""
@@ -67,19 +62,19 @@ def measure_cells(
     )
 
 
-def _note(hidden: bool, crowded: bool) -> str:
-    return CUT if hidden else OVERLAPPING if crowded else ""
+def _note(hidden: bool, crowded: bool) -> CellNote:
+    return CellNote.CUT if hidden else CellNote.OVERLAPPING if crowded else CellNote.NONE
 
 
 def _facts(
-    crop: Image, side_px: tuple[float, float], um_per_px: float, cut: bool, note: str
+    crop: Image, side_px: tuple[float, float], um_per_px: float, cut: bool, note: CellNote
 ) -> CellFacts:
     found = outline(crop, side_px, um_per_px)
     has_nucleus = bool(found.nucleus.any())
     if has_nucleus and found.sharpness < LEAST_SHARPNESS:
-        note = note or BLURRED
+        note = note or CellNote.BLURRED
     if found.blue > MOST_BLUE:
-        return CellFacts(note=note or DIRT)
+        return CellFacts(note=note or CellNote.DIRT)
     if cut or not has_nucleus:
         return CellFacts(note=note)
     return CellFacts(found.cell_um2, found.nucleus_um2, found.lobes, note)

@@ -9,10 +9,7 @@ from numpy.typing import NDArray
 
 from leukodiff.datasets.vocabulary import UNIDENTIFIED
 
-from .facts import UNKNOWN, CellFacts
-
-ATYPICAL = "unlike any class the classifier learnt"
-UNSURE = "not sure enough"
+from .facts import UNKNOWN, CellFacts, CellNote
 
 
 @dataclass(frozen=True)
@@ -68,11 +65,13 @@ class Predictions:
         return np.asarray(clear & (self.atypical > self.atypical_threshold), np.bool_)
 
     @property
-    def notes(self) -> tuple[str, ...]:
-        """Why each cell is not named, in words; empty for a cell that is."""
+    def notes(self) -> tuple[CellNote, ...]:
+        """The reason that each cell is not named, `NONE` for a cell that is."""
         rows = zip(self.facts, self.is_atypical, self.confidence, strict=True)
         return tuple(
-            one.note or (ATYPICAL if odd else UNSURE if sure < self.reject_threshold else "")
+            one.note
+            or (CellNote.ATYPICAL if odd else CellNote.NONE)
+            or (CellNote.UNSURE if sure < self.reject_threshold else CellNote.NONE)
             for one, odd, sure in rows
         )
 
@@ -99,7 +98,7 @@ class Predictions:
             atypical=None if self.atypical is None else self.atypical[chosen],
         )
 
-    def noted(self, where: NDArray[np.bool_], note: str) -> "Predictions":
+    def noted(self, where: NDArray[np.bool_], note: CellNote) -> "Predictions":
         """The same, with a note for the cells at `where` (N,) that have none yet."""
         pairs = zip(self.facts, where, strict=True)
         facts = (replace(one, note=one.note or note) if here else one for one, here in pairs)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from enum import StrEnum
 from typing import TypeVar
 
 import cv2
@@ -13,15 +14,16 @@ from .letterbox import Image, resized
 Floats = NDArray[np.float32]
 Pixels = TypeVar("Pixels", Image, Floats)
 
-USABLE, EMPTY, THICK, OUT_OF_FOCUS = "usable", "empty", "thick", "out of focus"
 
-REASONS = {
-    USABLE: "",
-    EMPTY: "no cells, or outside the smear",
-    THICK: "cells lie upon each other",
-    OUT_OF_FOCUS: "out of focus",
-}
-"""What the report says of each kind of area."""
+class AreaKind(StrEnum):
+    """Fitness of an area or a field to be read; the values are the words of tables and files."""
+
+    NOT_JUDGED = ""
+    USABLE = "usable"
+    EMPTY = "empty"
+    THICK = "thick"
+    OUT_OF_FOCUS = "out of focus"
+
 
 GRID_UM = 150.0
 """Side of an area (um): about a field of a 100x objective."""
@@ -82,12 +84,12 @@ CLEAR_SLOPE = 0.3
 class Areas:
     """A grid of areas over a smear, row by row, `columns` in each.
 
-    `xyxy` (N, 4) float32, px of the picture that was judged (see `scaled`); `kind` N of `REASONS`;
+    `xyxy` (N, 4) float32, px of the picture that was judged (see `scaled`); `kind` N;
     `coverage` (N,) float32, 0-1: how much of the area is under cells.
     """
 
     xyxy: Floats
-    kind: tuple[str, ...]
+    kind: tuple[AreaKind, ...]
     coverage: Floats
     columns: int
 
@@ -103,7 +105,7 @@ class Areas:
     @property
     def usable(self) -> NDArray[np.bool_]:
         """Which areas can be read (N,)."""
-        return np.array([kind == USABLE for kind in self.kind], bool)
+        return np.array([kind == AreaKind.USABLE for kind in self.kind], bool)
 
     def scaled(self, factor_x: float, factor_y: float) -> "Areas":
         """The same areas in the pixels of a picture so many times as wide and as high."""
@@ -115,7 +117,10 @@ class Areas:
         kinds = zip(self.kind, blurred.tolist(), strict=True)
         return replace(
             self,
-            kind=tuple(OUT_OF_FOCUS if kind == USABLE and bad else kind for kind, bad in kinds),
+            kind=tuple(
+                AreaKind.OUT_OF_FOCUS if kind == AreaKind.USABLE and bad else kind
+                for kind, bad in kinds
+            ),
         )
 
 
@@ -210,10 +215,10 @@ def cover_density(density: Floats) -> float:
     return float(np.median(stained[stained >= 0.6 * np.median(stained)]))
 
 
-def _kind(empty: bool, thick: bool) -> str:
+def _kind(empty: bool, thick: bool) -> AreaKind:
     if empty:
-        return EMPTY
-    return THICK if thick else USABLE
+        return AreaKind.EMPTY
+    return AreaKind.THICK if thick else AreaKind.USABLE
 
 
 def _grid(columns: int, rows: int, width: int, height: int) -> Floats:
@@ -303,7 +308,7 @@ def monolayer_order(areas: Areas) -> NDArray[np.int64]:
 def _strips(areas: Areas) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Which strip each area lies in, the first read first, and where along it."""
     row, column = np.divmod(np.arange(len(areas)), areas.columns)
-    cells = np.array([kind != EMPTY for kind in areas.kind], bool)
+    cells = np.array([kind != AreaKind.EMPTY for kind in areas.kind], bool)
     slopes = [_correlation(place[cells], areas.coverage[cells]) for place in (column, row)]
     steepest = int(np.argmax(np.abs(slopes)))
     if abs(slopes[steepest]) < CLEAR_SLOPE:

@@ -7,14 +7,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .areas import (
-    EMPTY,
     LEAST_COVERAGE,
     MOST_DENSITY,
-    OUT_OF_FOCUS,
-    THICK,
-    USABLE,
     USUAL_RED_CELL_DENSITY,
     WORKING_UM_PER_PX,
+    AreaKind,
     Floats,
     cover_density,
     focus_score,
@@ -102,8 +99,8 @@ def usual_look(looks: Sequence[FieldStats]) -> SlideBaseline:
     return SlideBaseline(float(np.median(densities)), scores)
 
 
-def field_kind(look: FieldStats, usual: SlideBaseline, white: NDArray[np.float32]) -> str:
-    """One of `areas.REASONS`: `USABLE`, or why the field should not be read.
+def field_kind(look: FieldStats, usual: SlideBaseline, white: NDArray[np.float32]) -> AreaKind:
+    """`USABLE`, or why the field should not be read.
 
     A field that shows a white cell is never empty, and its white cells never make it thick.
 
@@ -113,10 +110,10 @@ def field_kind(look: FieldStats, usual: SlideBaseline, white: NDArray[np.float32
         white: (N, 4) boxes of the white cells found in it, px of the field.
     """
     if not len(white) and look.coverage(usual.red_cell) < LEAST_COVERAGE:
-        return EMPTY
+        return AreaKind.EMPTY
     if look.focus is not None and out_of_focus([*usual.focus, look.focus], ALWAYS_SHARP)[-1]:
-        return OUT_OF_FOCUS
-    return THICK if _is_thick(look, usual, white) else USABLE
+        return AreaKind.OUT_OF_FOCUS
+    return AreaKind.THICK if _is_thick(look, usual, white) else AreaKind.USABLE
 
 
 def _is_thick(look: FieldStats, usual: SlideBaseline, white: NDArray[np.float32]) -> bool:

@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from leukodiff.core.errors import InputError
+from leukodiff.core.message import Message
 from leukodiff.datasets.vocabulary import WHITE_CELL
-from leukodiff.detector.areas import USABLE
+from leukodiff.detector.areas import AreaKind
 from leukodiff.detector.field_kind import SlideBaseline, field_kind, look_at, usual_look
 from leukodiff.detector.scale import ScaleEstimate
 from leukodiff.pipeline.report.scale import ScaleUnknownError, SlideScale, agreed, resolve_scale
@@ -25,14 +26,14 @@ SAMPLE = 8
 
 @dataclass(frozen=True)
 class FieldFound:
-    """What was `found` in a field, px of it, and what it is fit for (`kind`, of `REASONS`).
+    """What was `found` in a field, px of it, and what it is fit for (`kind`).
 
     `is_read`: its cells count; else the field is left out.
     """
 
     um_per_px: float
     found: Found
-    kind: str
+    kind: AreaKind
     is_read: bool
 
 
@@ -80,7 +81,7 @@ class FieldReader:
         found = find(self.models.detector, image, um_per_px)
         look = look_at(image, um_per_px)
         kind = field_kind(look, known.usual, found.cells.of(WHITE_CELL).xyxy)
-        return FieldFound(um_per_px, found, kind, kind == USABLE or self.how.all_areas)
+        return FieldFound(um_per_px, found, kind, kind == AreaKind.USABLE or self.how.all_areas)
 
     def name(self, image: Rgb, shown: FieldFound) -> Named:
         """The white cells of a field and what they are, and its other cells."""
@@ -129,8 +130,8 @@ class FieldReader:
         chosen = np.unique(np.linspace(0, n - 1, min(n, SAMPLE)).round().astype(int))
         return [self.fields[i] for i in chosen.tolist()]
 
-    def _metadata_scale(self, fields: Sequence[Field]) -> tuple[float | None, tuple[str, ...]]:
-        found, warnings = [], dict[str, None]()
+    def _metadata_scale(self, fields: Sequence[Field]) -> tuple[float | None, tuple[Message, ...]]:
+        found, warnings = [], dict[Message, None]()
         for one in fields:
             try:
                 with self.under_way(one.field_id):

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from leukodiff.classifier.predictions import Predictions
 from leukodiff.datasets.vocabulary import BY_NAME, UNIDENTIFIED
-from leukodiff.detector.areas import REASONS, monolayer_order
+from leukodiff.detector.areas import monolayer_order
 from leukodiff.detector.detections import Detections
 from leukodiff.detector.scale import ScaleEstimate
 from leukodiff.pipeline.report.report import Area, ScanReading
@@ -154,7 +154,7 @@ class _ScanAnalyzer:
         rows = zip(boxes, areas.kind, areas.coverage.tolist(), cells.tolist(), strict=True)
         return ScanReading(
             tuple(
-                Area(x0, y0, x1, y1, kind, REASONS[kind], coverage, i in read, n)
+                Area(x0, y0, x1, y1, kind, coverage, i in read, n)
                 for i, ((x0, y0, x1, y1), kind, coverage, n) in enumerate(rows)
             ),
             first_look=not self.how.full_pass,

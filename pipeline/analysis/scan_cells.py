@@ -6,7 +6,8 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from leukodiff.classifier.morphometry import OVERLAPPING, overlapping
+from leukodiff.classifier.facts import CellNote
+from leukodiff.classifier.morphometry import overlapping
 from leukodiff.classifier.predictions import Predictions, joined
 from leukodiff.datasets.vocabulary import WHITE_CELL
 from leukodiff.detector.detections import Detections
@@ -58,7 +59,7 @@ class Cells:
     def named(self, white: Detections) -> Predictions:
         """What each white cell is."""
         each = [self._name(box) for box in white.xyxy.tolist()]
-        return joined([self._nothing, *each]).noted(overlapping(white.xyxy), OVERLAPPING)
+        return joined([self._nothing, *each]).noted(overlapping(white.xyxy), CellNote.OVERLAPPING)
 
     def _whole(self, one: WindowResult) -> WindowResult:
         sides = (one.white.xyxy[:, 2:] - one.white.xyxy[:, :2]).max(axis=1, initial=0)

@@ -84,7 +84,7 @@ def _thumbnail(report: SmearReport, cell: Cell, name: str, jpeg: bytes, texts: T
         cell_id,
         cell_id if len(cell_id) <= SHORT_ID_CHARACTERS else f"…{cell_id[-SHORT_ID_CHARACTERS:]}",
         leading,
-        readable(texts.phrase(cell.note)) if cell.note else "",
+        texts.of(cell.note),
         f"{name}: {leading}, {cell_id}",
         link(report, cell.field_id),
         jpeg,

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from leukodiff.core.boxes import overlap_matrix
 from leukodiff.datasets.vocabulary import BY_NAME
-from leukodiff.detector.areas import REASONS
-from leukodiff.pipeline.report.report import Area, Cell, ScanReading
+from leukodiff.detector.areas import AreaKind
+from leukodiff.pipeline.report.report import REASONS, Area, Cell, ScanReading
 
 from .colors import rgb
 from .drawing import (
@@ -76,12 +76,12 @@ def draw_overlay(
     return canvas
 
 
-def draw_left_out(image: Rgb, kind: str, um_per_px: float | None = None) -> Rgb:
+def draw_left_out(image: Rgb, kind: AreaKind, um_per_px: float | None = None) -> Rgb:
     """Draws a field that was not read: tinted, with the reason in words below.
 
     Args:
         image: (H, W, 3) uint8 RGB.
-        kind: the reason, one of `REASONS`.
+        kind: the reason.
         um_per_px: for the scale bar, left out when unknown.
 
     Returns:

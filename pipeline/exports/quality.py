@@ -4,7 +4,8 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from leukodiff.detector.areas import USABLE
+from leukodiff.detector.areas import AreaKind
+from leukodiff.pipeline.report.remarks import Remark
 from leukodiff.pipeline.report.report import LEFT_OUT, FieldResult, ScanReading, SmearReport
 from leukodiff.pipeline.report.texts import Texts
 
@@ -89,7 +90,7 @@ def scale_text(report: SmearReport, texts: Texts) -> str:
     text = texts(
         "quality.scale_is",
         scale=number(scale.um_per_px, SCALE_DECIMALS, texts),
-        source=texts.phrase(scale.source),
+        source=texts.of(scale.source),
     )
     if not scale.n_cells:
         return text
@@ -117,7 +118,7 @@ def _fields_read(report: SmearReport, texts: Texts) -> str:
     """`6 of 9 fields were read; 3 left out (1 empty, 2 thick)`."""
     if report.readings:
         return ""
-    kinds = Counter(texts.phrase(one.kind) for one in report.left_out)
+    kinds = Counter(texts.of(one.kind) for one in report.left_out)
     why = ", ".join(f"{n} {readable(kind)}" for kind, n in kinds.most_common())
     parts = [texts("quality.read", n=report.n_read, all=len(report.fields))]
     if report.left_out:
@@ -132,7 +133,7 @@ def _fields_read(report: SmearReport, texts: Texts) -> str:
 def _not_named(report: SmearReport, texts: Texts) -> str:
     """Reasons for unnamed cells, `3 out of focus, 1 not sure enough`; empty without any."""
     shown = [cell for cell in report.cells if cell.note and not cell.reviewed_as]
-    notes = Counter(readable(texts.phrase(cell.note)) for cell in shown)
+    notes = Counter(texts.of(cell.note) for cell in shown)
     return ", ".join(f"{n} {note}" for note, n in notes.most_common())
 
 
@@ -157,7 +158,7 @@ def _scan(
     report: SmearReport, field_id: str, reading: ScanReading, view: bytes | None, texts: Texts
 ) -> ScanPart:
     left_out = tuple(
-        (_kind(kind, texts), str(n), readable(texts.phrase(reason)))
+        (_kind(kind, texts), str(n), texts.of(reason))
         for kind, (reason, n) in reading.left_out.items()
     )
     overlay = link(report, field_id)
@@ -165,9 +166,9 @@ def _scan(
     return ScanPart(readable(field_id), sentences, view, overlay, left_out)
 
 
-def _kind(kind: str, texts: Texts) -> str:
+def _kind(kind: AreaKind, texts: Texts) -> str:
     """An area's kind; a usable one that was left out was not reached."""
-    return texts("quality.not_reached_kind") if kind == USABLE else readable(texts.phrase(kind))
+    return texts("quality.not_reached_kind") if kind == AreaKind.USABLE else texts.of(kind)
 
 
 def _scan_sentences(report: SmearReport, reading: ScanReading, texts: Texts) -> tuple[str, ...]:
@@ -201,7 +202,8 @@ def _row(report: SmearReport, one: FieldResult, texts: Texts) -> FieldRow:
     n_wbc, n_rbc, n_platelet = (
         DASH if count is None else str(count) for count in (one.n_wbc, one.n_rbc, one.n_platelet)
     )
-    reason = one.error or one.reason
+    error = Remark.from_stored(one.error).text(texts) if one.error else ""
+    reason = error or texts.of(one.reason)
     return FieldRow(
         readable(one.field_id),
         link(report, one.field_id),
@@ -210,6 +212,6 @@ def _row(report: SmearReport, one: FieldResult, texts: Texts) -> FieldRow:
         n_rbc,
         n_platelet,
         texts(f"status.{one.status}"),
-        readable(texts.phrase(one.kind)) if one.status == LEFT_OUT else "",
-        readable(texts.phrase(reason)) if reason else "",
+        texts.of(one.kind) if one.status == LEFT_OUT else "",
+        readable(reason),
     )

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from leukodiff.pipeline.report.differential import BESIDE
 from leukodiff.pipeline.report.measurements import Measurement
 from leukodiff.pipeline.report.profiles import PER_LITRE, PERCENT
-from leukodiff.pipeline.report.remarks import hint
+from leukodiff.pipeline.report.remarks import hint, profile_title
 from leukodiff.pipeline.report.report import FEW_CELLS, SmearReport
 from leukodiff.pipeline.report.statistics import cells_to_settle
 from leukodiff.pipeline.report.texts import Texts, load_texts
@@ -175,7 +175,7 @@ def _basis(report: SmearReport, texts: Texts) -> tuple[Fact, ...]:
         "scan": ", ".join(
             f"{number(100 * one.share_read, 0, texts)} %" for one in report.readings.values()
         ),
-        "reference": readable(texts.phrase(report.counting.profile.title)),
+        "reference": readable(profile_title(report.counting.profile, texts)),
     }
     return tuple(Fact(texts(f"basis.{key}"), value) for key, value in known.items() if value)
 
@@ -197,7 +197,7 @@ def _findings(report: SmearReport, options: ReportOptions) -> tuple[Finding, ...
 
 def _remarks(report: SmearReport, texts: Texts) -> tuple[str, ...]:
     """Remarks other than flags, which are findings."""
-    others = (one.said(texts) for one in report.remarks if one.code != "flagged")
+    others = (one.text(texts) for one in report.remarks if one.code != "flagged")
     return tuple(sentence(readable(text)) for text in others)
 
 
@@ -278,7 +278,7 @@ def _provenance(report: SmearReport, texts: Texts) -> tuple[Fact, ...]:
 
 def _profile(report: SmearReport, texts: Texts) -> str:
     profile = report.counting.profile
-    return _file(texts.phrase(profile.title), f"({profile.name})", profile.sha256)
+    return _file(profile_title(profile, texts), f"({profile.name})", profile.sha256)
 
 
 def _file(name: str, version: str, sha256: str) -> str:

@@ -3,13 +3,11 @@
 import csv
 import io
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict
 
 from leukodiff.pipeline.report.differential import BESIDE, COUNTED, DifferentialRow
 from leukodiff.pipeline.report.profiles import PER_HUNDRED, PERCENT
 from leukodiff.pipeline.report.report import (
     BOX_DECIMALS,
-    ENOUGH,
     PROBABILITY_DECIMALS,
     Cell,
     SmearReport,
@@ -134,11 +132,10 @@ def areas_csv(report: SmearReport) -> str:
         (
             {
                 "field_id": field_id,
-                **asdict(area),
+                **{name: getattr(area, name) for name in AREA_COLUMNS[1:]},
                 "coverage": fixed(area.coverage, 2),
                 "read": "yes" if area.read else "no",
                 "n_cells": area.n_cells if area.read else None,
-                "reason": area.reason or ("" if area.read else ENOUGH),
             }
             for field_id, reading in report.readings.items()
             for area in reading.areas

@@ -78,7 +78,7 @@ def _summary(report: SmearReport, options: ReportOptions) -> Iterator[Sequence[V
     yield f"{t('quality.scale')}, um/px", _rounded(report.um_per_px, 5)
     yield t("provenance.profile"), report.counting.profile.title
     yield t("provenance.interval"), t(f"interval.{report.counting.interval}")
-    yield from ((t("heading.findings"), remark.said(t)) for remark in report.remarks)
+    yield from ((t("heading.findings"), remark.text(t)) for remark in report.remarks)
     hints = (hint(one, t) for one in report.flags if options.hints)
     yield from (("", text) for text in hints if text)
     yield t("identity.analyzed"), made.started

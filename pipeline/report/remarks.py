@@ -1,51 +1,92 @@
-"""What a reader must know of a slide before using its report, in the words of any language."""
+"""Remarks that a reader must know before using a slide's report, in the words of any language."""
 
-from dataclasses import dataclass, field
+import re
+from enum import Enum
+from functools import cache
+
+from leukodiff.core.message import Message, Value
 
 from .measurements import Measurement
-from .profiles import PER_LITRE, PERCENT
+from .profiles import PER_LITRE, PERCENT, Profile, adult
 from .texts import Texts, load_texts
 
-Value = int | str | tuple[str, ...] | tuple[tuple[str, int], ...]
-"""A number, a name, names of analytes, or how many of each kind."""
+LITERAL = "literal"
+FLAGGED = "flagged"
+
+STORED = (
+    "no_scale",
+    "no_scale_and",
+    "scale_contradicted",
+    "scale_refused",
+    "px_not_positive",
+    "px_out_of_range",
+    "px_not_square",
+    "image_resolution",
+    "tiff_resolution",
+    "imagej_resolution",
+    "aperio_mpp",
+    "ome_physical_size",
+    "openslide_mpp",
+    "openslide_property",
+    "micro_manager_pixel_size",
+    "metamorph_calibration",
+    "scan_turned",
+    "image_left_out",
+    "level_left_out",
+    "level_of_size_left_out",
+    "images_not_read",
+    "file_empty",
+    "file_unreadable",
+    "file_damaged",
+    "tiff_damaged",
+)
+"""Codes of the warnings and errors that smear.json keeps in English; the first fit is meant."""
 
 
-@dataclass(frozen=True, init=False)
-class Remark:
-    """A remark by its `code` (a key of the texts' `[remark]`) and the `values` that go into it.
+class Remark(Message):
+    """A message whose `code` is a key of the texts' `[remark]`.
 
-    A flag's code is `flagged`, and one that is known in English alone is `told`.
+    A flag's code is `flagged`; `literal` is for words that no code is known of.
     """
-
-    code: str
-    values: tuple[tuple[str, Value], ...] = field(default=())
-
-    def __init__(self, code: str, **values: Value) -> None:
-        object.__setattr__(self, "code", code)
-        object.__setattr__(self, "values", tuple(values.items()))
 
     @classmethod
     def of_flag(cls, one: Measurement) -> "Remark":
-        """That a measurement lies outside its range."""
-        return cls("flagged", analyte=one.analyte, unit=one.unit, flag=one.flag)
+        """The remark that a measurement lies outside its range."""
+        return cls(FLAGGED, analyte=one.analyte, unit=one.unit, flag=one.flag)
 
     @classmethod
-    def literal(cls, english: str) -> "Remark":
-        """A remark that comes in English words."""
-        return cls("told", text=english)
+    def literal(cls, words: str) -> "Remark":
+        """A remark that is the same in every language."""
+        return cls(LITERAL, text=words)
 
-    def said(self, texts: Texts) -> str:
+    @classmethod
+    def from_stored(cls, english: str) -> "Remark":
+        """The warning or error that a stored report has in English; `literal` if it is not known.
+
+        Only what was stored is read like this: smear.json has had the sentences from the start.
+        """
+        for code, pattern in _patterns():
+            if found := pattern.fullmatch(english):
+                return cls(code, **{k: _stored_value(v) for k, v in found.groupdict().items()})
+        return cls.literal(english)
+
+    def text(self, texts: Texts) -> str:
         """The remark in a language."""
-        values = dict(self.values)
-        if self.code == "told":
-            return texts.phrase(str(values["text"]))
-        if self.code == "flagged":
-            return flagged(str(values["analyte"]), str(values["unit"]), str(values["flag"]), texts)
-        return texts(f"remark.{self.code}", **{k: _said(v, texts) for k, v in values.items()})
+        return message_text(self, texts)
 
     def __str__(self) -> str:
         """The remark in English, as the tables have it."""
-        return self.said(load_texts())
+        return self.text(load_texts())
+
+
+def message_text(message: Message, texts: Texts) -> str:
+    """A message in a language: its words are those of its code in `[remark]`."""
+    values = dict(message.values)
+    if message.code == LITERAL:
+        return str(values["text"])
+    if message.code == FLAGGED:
+        return flagged(str(values["analyte"]), str(values["unit"]), str(values["flag"]), texts)
+    return texts(f"remark.{message.code}", **{k: _words(v, texts) for k, v in values.items()})
 
 
 def flagged(analyte: str, unit: str, flag: str, texts: Texts) -> str:
@@ -64,16 +105,35 @@ def hint(one: Measurement, texts: Texts) -> str:
     return f"{texts(key)} ({texts(f'hint_source.{one.analyte}')})."
 
 
-def _said(value: Value, texts: Texts) -> str:
+def profile_title(profile: Profile, texts: Texts) -> str:
+    """A profile's title; that of the shipped one in the reader's language."""
+    return texts("profile.adult") if profile.title == adult().title else profile.title
+
+
+@cache
+def _patterns() -> tuple[tuple[str, re.Pattern[str]], ...]:
+    """Matchers of the English words of the codes `STORED`, with a group for each place."""
+    words = {code: re.escape(load_texts()(f"remark.{code}")) for code in STORED}
+    place = re.compile(r"\\{(\w+)\\}")
+    return tuple((k, re.compile(place.sub(r"(?P<\1>.+?)", text))) for k, text in words.items())
+
+
+def _stored_value(english: str) -> Remark | str:
+    found = Remark.from_stored(english)
+    return english if found.code == LITERAL else found
+
+
+def _words(value: Value, texts: Texts) -> str:
+    if isinstance(value, Message):
+        return message_text(value, texts)
     if isinstance(value, tuple):
-        return ", ".join(
-            texts(f"analyte.{one}") if isinstance(one, str) else f"{one[1]} {_kind(one[0], texts)}"
-            for one in value
-        )
+        return ", ".join(_item(one, texts) for one in value)
     return str(value)
 
 
-def _kind(name: str, texts: Texts) -> str:
-    """What is counted: an analyte by its name, or a phrase."""
-    key = f"analyte.{name}"
-    return texts(key) if texts.has(key) else texts.phrase(name)
+def _item(one: str | tuple[str | Enum, int], texts: Texts) -> str:
+    """An analyte, or how many there are of a kind."""
+    if isinstance(one, str):
+        return texts(f"analyte.{one}")
+    kind, n = one
+    return f"{n} {texts.of(kind) if isinstance(kind, Enum) else texts(f'analyte.{kind}')}"

@@ -4,11 +4,13 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import StrEnum
 from functools import cached_property
 
-from leukodiff.classifier.facts import UNKNOWN, CellFacts
+from leukodiff.classifier.facts import UNKNOWN, CellFacts, CellNote
 from leukodiff.core.intervals import binomial_at_least
 from leukodiff.datasets.vocabulary import BY_NAME, CELL_TYPES, UNIDENTIFIED, CellType
+from leukodiff.detector.areas import AreaKind
 
 from .differential import COUNTED, Differential, differential
 from .measurements import COUNTED_SO, Measurement, estimates, measurements
@@ -24,8 +26,24 @@ DONE, INCOMPLETE, FAILED = "done", "incomplete", "failed"
 LEFT_OUT, NOT_READ = "left_out", "not_read"
 """Of a field: not fit to be read, or there were cells enough before it."""
 
-ENOUGH = "enough cells were found before"
-"""Why a field or a usable area was not read."""
+
+class Reason(StrEnum):
+    """Reason not to read a field or an area; its value is the English of tables."""
+
+    NONE = ""
+    EMPTY = "no cells, or outside the smear"
+    THICK = "cells lie upon each other"
+    OUT_OF_FOCUS = "out of focus"
+    ENOUGH = "enough cells were found before"
+
+
+REASONS: Mapping[AreaKind, Reason] = {
+    AreaKind.NOT_JUDGED: Reason.NONE,
+    AreaKind.USABLE: Reason.NONE,
+    AreaKind.EMPTY: Reason.EMPTY,
+    AreaKind.THICK: Reason.THICK,
+    AreaKind.OUT_OF_FOCUS: Reason.OUT_OF_FOCUS,
+}
 
 ATYPICAL = CellType("atypical", "!", "unknown", False, "#b3003b")
 """The shelf of cells that are unlike every class; no type that a cell could be counted as."""
@@ -61,7 +79,7 @@ class Cell:
     detector's, `confidence` the classifier's, both 0-1; `probabilities` are in the order of the
     report's `class_names`. A person's edit sets `reviewed_as` and never `cell_type`.
 
-    `facts` are its measures. `note` says why the classifier does not name it; empty where it does.
+    `facts` are its measures. `note` is the reason that the classifier does not name it.
     `atypical` says how unlike every class it is, `None` where the model does not tell; it
     `is_atypical` above the model's threshold.
     """
@@ -78,7 +96,7 @@ class Cell:
     probabilities: tuple[float, ...]
     reviewed_as: str | None = None
     facts: CellFacts = UNKNOWN
-    note: str = ""
+    note: CellNote = CellNote.NONE
     atypical: float | None = None
     is_atypical: bool = False
 
@@ -113,7 +131,7 @@ class Cell:
 class FieldResult:
     """One row of fields.csv; sizes in px. A failed field has no counts and says why in `error`.
 
-    `kind` says what the field is fit for, `reason` why it was not read, or what speaks against it.
+    `kind` says what the field is fit for; a whole scan is not judged, its areas are.
     """
 
     field_id: str
@@ -124,27 +142,36 @@ class FieldResult:
     n_platelet: int | None = None
     status: str = DONE
     error: str = ""
-    kind: str = ""
-    reason: str = ""
+    kind: AreaKind = AreaKind.NOT_JUDGED
+
+    @property
+    def reason(self) -> Reason:
+        """The reason that it was not read, or what speaks against it."""
+        return Reason.ENOUGH if self.status == NOT_READ else REASONS[self.kind]
 
 
 @dataclass(frozen=True)
 class Area:
     """A part of a scan, px of it: a row of areas.csv.
 
-    `kind` says what it is fit for and `reason` why it is left out; `coverage` is how much of it is
-    under cells, 0-1. `read`: it was looked at; `n_cells` were found in it.
+    `kind` says what it is fit for; `coverage` is how much of it is under cells, 0-1. `read`: it was
+    looked at; `n_cells` were found in it.
     """
 
     x_min: int
     y_min: int
     x_max: int
     y_max: int
-    kind: str
-    reason: str
+    kind: AreaKind
     coverage: float
     read: bool
     n_cells: int
+
+    @property
+    def reason(self) -> Reason:
+        """The reason that it was left out or not reached, or what speaks against it."""
+        unread = Reason.NONE if self.read else Reason.ENOUGH
+        return REASONS[self.kind] or unread
 
     @property
     def size_px(self) -> int:
@@ -177,9 +204,9 @@ class ScanReading:
         return sum(area.read for area in self.areas)
 
     @property
-    def left_out(self) -> Mapping[str, tuple[str, int]]:
-        """Why and how many areas were not read, by kind."""
-        kinds = Counter((a.kind, a.reason or ENOUGH) for a in self.areas if not a.read)
+    def left_out(self) -> Mapping[AreaKind, tuple[Reason, int]]:
+        """The reason for and the number of the areas that were not read, by kind."""
+        kinds = Counter((area.kind, area.reason) for area in self.areas if not area.read)
         return {kind: (reason, n) for (kind, reason), n in kinds.most_common()}
 
 
@@ -318,7 +345,7 @@ class SmearReport:
             *([Remark("not_read", n=len(self.not_read), all=n_all)] if self.not_read else []),
             *self._wanted_cells(),
             *self._without_range(),
-            *(Remark.literal(text) for text in (self.scale.warnings if self.scale else ())),
+            *(self.scale.warnings if self.scale else ()),
         )
 
     def _wanted_cells(self) -> list[Remark]:

@@ -2,16 +2,23 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 
 from leukodiff.core.errors import LeukodiffError
+from leukodiff.core.message import Message
 from leukodiff.core.units import RED_CELL_UM
 from leukodiff.detector.scale import ScaleEstimate
 
-FROM_METADATA, FROM_USER, FROM_RED_CELLS = "metadata", "user", "red cells"
+from .remarks import Remark
 
-NO_SCALE = (
-    "its scale can't be told: too few red cells were found to measure; give it with --um-per-px"
-)
+
+class ScaleSource(StrEnum):
+    """Source of a slide's scale; its value is the word of tables and stored reports."""
+
+    METADATA = "metadata"
+    USER = "user"
+    RED_CELLS = "red cells"
+
 
 BELIEVED = 1.4
 """Metadata that differ from the red cells by more than this factor are wrong: cells of the smallest
@@ -37,17 +44,17 @@ class SlideScale:
     """
 
     um_per_px: float
-    source: str
+    source: ScaleSource
     spread: float | None = None
     n_cells: int = 0
-    warnings: tuple[str, ...] = ()
+    warnings: tuple[Remark, ...] = ()
 
 
 def resolve_scale(
     given: float | None,
     metadata: float | None,
     measure: Callable[[float | None], ScaleEstimate | None],
-    warnings: Sequence[str] = (),
+    warnings: Sequence[Message] = (),
 ) -> SlideScale:
     """The user's word before the metadata, those before the red cells, unless the cells differ.
 
@@ -61,27 +68,29 @@ def resolve_scale(
         ScaleUnknownError: nobody knows, and there are too few red cells.
     """
     if given is not None:
-        return SlideScale(given, FROM_USER)
+        return SlideScale(given, ScaleSource.USER)
     measured = measure(metadata)
+    doubts = tuple(Remark(one.code, **dict(one.values)) for one in warnings)
     if metadata is None:
         if measured is None:
-            raise ScaleUnknownError("; ".join([NO_SCALE, *warnings]))
-        return _by_cells(measured, warnings)
+            raise ScaleUnknownError("; ".join(map(str, (Remark("no_scale"), *doubts))))
+        return _by_cells(measured, doubts)
     if measured is None:
-        return SlideScale(metadata, FROM_METADATA, warnings=tuple(warnings))
+        return SlideScale(metadata, ScaleSource.METADATA, warnings=doubts)
     factor = measured.um_per_px / metadata
     if measured.n_cells >= ENOUGH_CELLS and not 1 / BELIEVED <= factor <= BELIEVED:
-        refused = (
-            f"the file says {metadata:.4g} um/px, not used: its red cells would be "
-            f"{RED_CELL_UM / factor:.1f} um wide"
+        refused = Remark(
+            "scale_contradicted",
+            um_per_px=f"{metadata:.4g}",
+            red_cell_um=f"{RED_CELL_UM / factor:.1f}",
         )
-        return _by_cells(measured, (*warnings, refused))
-    return SlideScale(metadata, FROM_METADATA, measured.spread, measured.n_cells, tuple(warnings))
+        return _by_cells(measured, (*doubts, refused))
+    return SlideScale(metadata, ScaleSource.METADATA, measured.spread, measured.n_cells, doubts)
 
 
-def _by_cells(measured: ScaleEstimate, warnings: Sequence[str]) -> SlideScale:
+def _by_cells(measured: ScaleEstimate, warnings: tuple[Remark, ...]) -> SlideScale:
     return SlideScale(
-        measured.um_per_px, FROM_RED_CELLS, measured.spread, measured.n_cells, tuple(warnings)
+        measured.um_per_px, ScaleSource.RED_CELLS, measured.spread, measured.n_cells, warnings
     )
 
 

@@ -6,12 +6,15 @@ from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
-from leukodiff.classifier.facts import CellFacts
+from leukodiff.classifier.facts import CellFacts, CellNote
 from leukodiff.core.errors import InputError
 from leukodiff.datasets.vocabulary import BY_NAME, UNIDENTIFIED
+from leukodiff.detector.areas import AreaKind
 
 from .profiles import Profile, ReferenceRange
+from .remarks import Remark
 from .report import (
+    REASONS,
     Area,
     Cell,
     CountingOptions,
@@ -22,9 +25,9 @@ from .report import (
     SmearReport,
 )
 from .sample import Sample
-from .scale import SlideScale
+from .scale import ScaleSource, SlideScale
 from .statistics import Confusion
-from .validate import typed
+from .validate import Made, typed
 
 STORED = "smear.json"
 """The file's name in a slide's folder."""
@@ -36,8 +39,8 @@ _TYPES = frozenset({*BY_NAME, UNIDENTIFIED})
 _CELL = tuple(one.name for one in fields(Cell) if one.name != "facts")
 _FACTS = tuple(one.name for one in fields(CellFacts))
 _FACT_COLUMNS = tuple(f"fact_{name}" for name in _FACTS)
-_FIELD = tuple(one.name for one in fields(FieldResult))
-_AREA = tuple(one.name for one in fields(Area))
+_FIELD = (*(one.name for one in fields(FieldResult)), "reason")
+_AREA = ("x_min", "y_min", "x_max", "y_max", "kind", "reason", "coverage", "read", "n_cells")
 
 
 def to_json(report: SmearReport) -> str:
@@ -50,7 +53,7 @@ def to_json(report: SmearReport) -> str:
         "cells": [_row(cell, _CELL) + _row(cell.facts, _FACTS) for cell in report.cells],
         "field_columns": _FIELD,
         "fields": [_row(one, _FIELD) for one in report.fields],
-        "scale": asdict(report.scale) if report.scale else None,
+        "scale": _scale_row(report.scale) if report.scale else None,
         "provenance": asdict(report.provenance),
         "overlays": dict(report.overlays),
         "area_columns": _AREA,
@@ -90,9 +93,19 @@ def _row(one: object, names: tuple[str, ...]) -> list[Any]:
     return [getattr(one, name) for name in names]
 
 
+def _scale_row(one: SlideScale) -> dict[str, Any]:
+    values = {name: getattr(one, name) for name in ("um_per_px", "source", "spread", "n_cells")}
+    return values | {"warnings": list(map(str, one.warnings))}
+
+
+def _area_row(one: Area) -> list[Any]:
+    values = {name: getattr(one, name) for name in _AREA} | {"reason": REASONS[one.kind]}
+    return list(values.values())
+
+
 def _reading(one: ScanReading) -> dict[str, Any]:
     return {
-        "areas": [_row(area, _AREA) for area in one.areas],
+        "areas": [_area_row(area) for area in one.areas],
         "first_look": one.first_look,
         "target_cells": one.target_cells,
         "reached": one.reached,
@@ -107,10 +120,10 @@ def _report(content: Mapping[str, Any]) -> SmearReport:
         tuple(content["class_names"]),
         tuple(_cell(dict(zip(content["cell_columns"], r, strict=True))) for r in content["cells"]),
         tuple(
-            typed(FieldResult, dict(zip(content["field_columns"], row, strict=True)))
+            _judged(FieldResult, dict(zip(content["field_columns"], row, strict=True)))
             for row in content["fields"]
         ),
-        typed(SlideScale, scale | {"warnings": tuple(scale["warnings"])}) if scale else None,
+        _scale(scale) if scale else None,
         _provenance(content["provenance"]),
         content["overlays"],
         {
@@ -140,10 +153,25 @@ def _require_fit(content: Mapping[str, Any]) -> None:
         raise ValueError(f"expected {n} probabilities for each cell")
 
 
+def _judged(kind: type[Made], values: dict[str, Any]) -> Made:
+    """A field or an area; the `reason` in the file follows from its kind."""
+    known = {name: value for name, value in values.items() if name != "reason"}
+    return typed(kind, known | {"kind": AreaKind(values["kind"])})
+
+
+def _scale(values: Mapping[str, Any]) -> SlideScale:
+    warnings = tuple(map(Remark.from_stored, values["warnings"]))
+    return typed(
+        SlideScale, {**values, "source": ScaleSource(values["source"]), "warnings": warnings}
+    )
+
+
 def _cell(values: dict[str, Any]) -> Cell:
-    facts = typed(CellFacts, {name: values.pop(f"fact_{name}") for name in _FACTS})
+    known = {name: values.pop(f"fact_{name}") for name in _FACTS}
+    facts = typed(CellFacts, known | {"note": CellNote(known["note"])})
     chances = tuple(map(float, values["probabilities"]))
-    cell = typed(Cell, values | {"probabilities": chances, "facts": facts})
+    note = CellNote(values["note"])
+    cell = typed(Cell, values | {"probabilities": chances, "facts": facts, "note": note})
     if unknown := {cell.cell_type, cell.reviewed_as or cell.cell_type} - _TYPES:
         raise ValueError(f"no cell type is called {unknown.pop()[:40]!r}")
     return cell
@@ -161,5 +189,5 @@ def _profile(values: Mapping[str, Any]) -> Profile:
 
 
 def _read_reading(values: Mapping[str, Any], columns: list[str]) -> ScanReading:
-    areas = tuple(typed(Area, dict(zip(columns, row, strict=True))) for row in values["areas"])
+    areas = tuple(_judged(Area, dict(zip(columns, row, strict=True))) for row in values["areas"])
     return typed(ScanReading, {**values, "areas": areas})

@@ -3,9 +3,8 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from leukodiff.detector.areas import REASONS
+from leukodiff.detector.areas import AreaKind
 from leukodiff.pipeline.report.report import (
-    ENOUGH,
     FAILED,
     LEFT_OUT,
     NOT_READ,
@@ -77,7 +76,11 @@ def failed_slide(slide: Slide, reason: str, unreadable: bool = False) -> SlideOu
 
 
 def read_field(
-    field: Field, size: Sequence[int], cells: Sequence[Cell], beside: Mapping[str, int], kind: str
+    field: Field,
+    size: Sequence[int],
+    cells: Sequence[Cell],
+    beside: Mapping[str, int],
+    kind: AreaKind = AreaKind.NOT_JUDGED,
 ) -> FieldResult:
     """A field whose cells count; what was not counted (`beside` lacks it) stays unknown.
 
@@ -86,7 +89,7 @@ def read_field(
         size: its width and height, px.
         cells: its rows of cells.csv.
         beside: how many cells of the detector's other classes.
-        kind: what it is fit for, one of `REASONS`; empty for a scan, whose areas say it.
+        kind: what it is fit for, `NOT_JUDGED` for a scan, whose areas say it.
     """
     platelets = beside.get("platelet")
     named = sum(cell.cell_type == "platelet" for cell in cells)
@@ -98,11 +101,10 @@ def read_field(
         n_rbc=beside.get("red_cell"),
         n_platelet=None if platelets is None else platelets + named,
         kind=kind,
-        reason=REASONS.get(kind, ""),
     )
 
 
-def left_out_field(field: Field, size: Sequence[int], kind: str) -> FieldResult:
+def left_out_field(field: Field, size: Sequence[int], kind: AreaKind) -> FieldResult:
     """A field that is not fit to be read; its cells were not counted."""
     return FieldResult(
         field.field_id,
@@ -110,13 +112,12 @@ def left_out_field(field: Field, size: Sequence[int], kind: str) -> FieldResult:
         height=size[1],
         status=LEFT_OUT,
         kind=kind,
-        reason=REASONS[kind],
     )
 
 
 def not_read_field(field: Field) -> FieldResult:
     """A field that was not looked at, because there were cells enough."""
-    return FieldResult(field.field_id, status=NOT_READ, reason=ENOUGH)
+    return FieldResult(field.field_id, status=NOT_READ)
 
 
 def failed_field(field: Field, error: Exception, prefix: str = "") -> FieldResult:

@@ -251,7 +251,7 @@ class SlideJob:
             self._scale = found.scale
             cells = make_cells(field, found.white, found.named)
             self._offer(cells, scan, found.scale.um_per_px, workers)
-            result = read_field(field, (scan.width, scan.height), cells, found.beside, kind="")
+            result = read_field(field, (scan.width, scan.height), cells, found.beside)
         if self._making.overlays:
             view = draw_overview(
                 found.picture.image,

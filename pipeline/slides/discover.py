@@ -9,6 +9,7 @@ from pathlib import Path
 
 from leukodiff.core.errors import InputError
 from leukodiff.core.files import sha256_of
+from leukodiff.core.message import Message
 from leukodiff.datasets.images import Rgb, header_size, read_rgb
 from leukodiff.datasets.layout import IMAGE_SUFFIXES
 
@@ -71,7 +72,7 @@ class Field:
         with open_scan(self.path) as scan:
             return scan.read(0, 0, scan.width, scan.height)
 
-    def metadata_scale(self) -> tuple[float | None, tuple[str, ...]]:
+    def metadata_scale(self) -> tuple[float | None, tuple[Message, ...]]:
         """What the file says of its scale, um/px, and what of that was refused.
 
         Raises:

@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from leukodiff.core.message import Message
+
 from .scan import Level, Rgb, Scan
 
 
@@ -18,7 +20,7 @@ class ImageScan(Scan):
         image: Rgb,
         path: Path,
         um_per_px: float | None = None,
-        warnings: Sequence[str] = (),
+        warnings: Sequence[Message] = (),
     ) -> None:
         if image.ndim != 3 or image.shape[2] != 3 or not image.size or image.dtype != "uint8":
             raise ValueError(f"expected (H, W, 3) uint8, got {image.shape} {image.dtype}")

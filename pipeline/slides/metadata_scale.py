@@ -6,6 +6,8 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
+from leukodiff.core.message import Message
+
 PLAUSIBLE = (0.03, 2.0)
 """um/px that a smear is scanned or photographed at; 72 dpi is 353."""
 
@@ -34,38 +36,39 @@ UM: Mapping[str, float] = {
 class Reading(NamedTuple):
     """What one place says: um/px along x and y."""
 
-    place: str
+    place: Message
     x: float
     y: float
 
 
 class Scale(NamedTuple):
-    """um/px (None when nothing can be believed), and one line for each place that was not."""
+    """um/px (None when nothing can be believed), and a warning of each place that was not."""
 
     um_per_px: float | None
-    warnings: tuple[str, ...]
+    warnings: tuple[Message, ...]
 
 
 def settled(readings: Iterable[Reading]) -> Scale:
     """The first plausible of several readings, x and y averaged."""
-    warnings: list[str] = []
+    warnings: list[Message] = []
     for place, x, y in readings:
         problem = _problem(x, y)
-        if not problem:
+        if problem is None:
             return Scale((x + y) / 2, tuple(warnings))
-        warnings.append(f"{place} says {_shown(x, y)} um/px, not used: {problem}")
+        refused = Message("scale_refused", place=place, um_per_px=_shown(x, y), problem=problem)
+        warnings.append(refused)
     return Scale(None, tuple(warnings))
 
 
-def _problem(x: float, y: float) -> str:
+def _problem(x: float, y: float) -> Message | None:
     if not all(math.isfinite(side) and side > 0 for side in (x, y)):
-        return "a px has a positive size"
+        return Message("px_not_positive")
     low, high = PLAUSIBLE
     if not all(low <= side <= high for side in (x, y)):
-        return f"a smear has {low} to {high}"
+        return Message("px_out_of_range", low=str(low), high=str(high))
     if min(x, y) / max(x, y) < LEAST_SQUARE:
-        return "a microscope's px is square"
-    return ""
+        return Message("px_not_square")
+    return None
 
 
 def _shown(x: float, y: float) -> str:
@@ -80,15 +83,15 @@ def described(text: str) -> list[Reading]:
 
 _NUMBER = r"([-+0-9.eE]+)"
 _PATTERNS = (
-    ("Aperio's MPP", rf"\bMPP\s*=\s*{_NUMBER}", ""),
+    ("aperio_mpp", rf"\bMPP\s*=\s*{_NUMBER}", ""),
     (
-        "the openslide.mpp property",
+        "openslide_property",
         rf"openslide\.mpp-x</name>\s*<value[^>]*>{_NUMBER}",
         rf"openslide\.mpp-y</name>\s*<value[^>]*>{_NUMBER}",
     ),
-    ("Micro-Manager's PixelSizeUm", rf'"PixelSizeUm"\s*:\s*"?{_NUMBER}', ""),
+    ("micro_manager_pixel_size", rf'"PixelSizeUm"\s*:\s*"?{_NUMBER}', ""),
     (
-        "MetaMorph's spatial calibration",
+        "metamorph_calibration",
         rf'spatial-calibration-x"[^>]*value="{_NUMBER}"',
         rf'spatial-calibration-y"[^>]*value="{_NUMBER}"',
     ),
@@ -98,7 +101,7 @@ _PATTERNS = (
 def _pair(text: str, place: str, x_pattern: str, y_pattern: str) -> Reading | None:
     x = _first(x_pattern, text)
     y = _first(y_pattern, text) if y_pattern else None
-    return None if x is None else Reading(place, x, x if y is None else y)
+    return None if x is None else Reading(Message(place), x, x if y is None else y)
 
 
 def _first(pattern: str, text: str) -> float | None:
@@ -123,7 +126,7 @@ def _ome(text: str) -> Reading | None:
         for axis in "XY"
     ]
     x, y = sides[0] or sides[1], sides[1] or sides[0]
-    return None if x is None or y is None else Reading("OME PhysicalSize", x, y)
+    return None if x is None or y is None else Reading(Message("ome_physical_size"), x, y)
 
 
 def _length(value: str | None, unit: str | None) -> float | None:
@@ -149,7 +152,7 @@ def resolution(x_per_unit: float, y_per_unit: float, unit: int, description: str
     um = UM.get(named[1].strip().lower()) if named and of_imagej else _UNITS.get(unit)
     if um is None or x_per_unit <= 0 or y_per_unit <= 0 or x_per_unit == y_per_unit == 1:
         return []
-    place = "ImageJ's resolution" if of_imagej else "TIFF's XResolution"
+    place = Message("imagej_resolution" if of_imagej else "tiff_resolution")
     return [Reading(place, um / x_per_unit, um / y_per_unit)]
 
 

@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 
 from leukodiff.core.errors import InputError
+from leukodiff.core.message import Message
 
 from .metadata_scale import Reading, Scale, settled
 from .scan import Level, Rgb, Scan
@@ -116,7 +117,7 @@ def _levels(slide: "OpenSlide", width: int, height: int) -> list[Level]:
 def _scale(slide: "OpenSlide") -> Scale:
     sides = [_number(slide.properties.get(f"openslide.mpp-{axis}", "")) for axis in "xy"]
     x, y = sides[0] or sides[1], sides[1] or sides[0]
-    return settled([] if x is None or y is None else [Reading("openslide.mpp", x, y)])
+    return settled([] if x is None or y is None else [Reading(Message("openslide_mpp"), x, y)])
 
 
 def _number(text: str) -> float | None:

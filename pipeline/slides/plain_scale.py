@@ -7,6 +7,7 @@ from PIL.JpegImagePlugin import JpegImageFile
 from PIL.PngImagePlugin import PngImageFile
 
 from leukodiff.core.errors import InputError
+from leukodiff.core.message import Message
 
 from .metadata_scale import Reading, Scale, described, resolution, settled
 from .tiff_header import TIFF_MAGIC, read_tiff_header
@@ -43,5 +44,5 @@ def _of_dots(path: Path, magic: bytes) -> list[Reading]:
         if magic.startswith(start):
             with reader(path) as image:
                 dpi = image.info.get("dpi", (0, 0))
-            return [Reading("its resolution", *(25_400 / float(dots) for dots in dpi))]
+            return [Reading(Message("image_resolution"), *(25_400 / float(dots) for dots in dpi))]
     return []

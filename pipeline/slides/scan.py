@@ -10,6 +10,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from leukodiff.core.message import Message
+
 Rgb = NDArray[np.uint8]
 
 PIECE_SIDE = 4096
@@ -36,7 +38,7 @@ class Scan(ABC):
         levels: its resolutions, the finest (level 0) first.
         um_per_px: scale of level 0 as the file's metadata have it; None when they don't, or when
             what they say can't be true.
-        warnings: what was refused or left out when it was opened, one line each.
+        warnings: what was refused or left out when it was opened.
     """
 
     def __init__(
@@ -44,7 +46,7 @@ class Scan(ABC):
         path: Path,
         levels: Sequence[Level],
         um_per_px: float | None = None,
-        warnings: Sequence[str] = (),
+        warnings: Sequence[Message] = (),
     ) -> None:
         self.path = path
         self.levels = tuple(levels)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from leukodiff.core.errors import InputError
+from leukodiff.core.message import Message
 
 from .metadata_scale import Scale, described, resolution, settled
 from .scan import Level
@@ -47,13 +48,13 @@ def find_levels(path: Path, file: "TiffFile") -> Found:
     Raises:
         InputError: level 0 is cut off, or its pixels are of a kind that can't be read.
     """
-    warnings: list[str] = []
+    warnings: list[Message] = []
     pages = list(_pages(file, warnings))
     if not pages:
         raise InputError(f"{path}: the TIFF is cut off or damaged: no image is found in it")
     main = max(pages, key=_area)
     if main.tags.valueof(_ORIENTATION, default=1) != 1:
-        warnings.append("its Orientation says that it is turned or mirrored; read as it is stored")
+        warnings.append(Message("scan_turned"))
     images = _images(pages, main, warnings)
     parts = [_level_0(path, images[0])]
     for image in sorted(images[1:], key=lambda planes: -_area(planes[0])):
@@ -66,7 +67,7 @@ def find_levels(path: Path, file: "TiffFile") -> Found:
     return Found(parts, Scale(scale.um_per_px, (*scale.warnings, *warnings)))
 
 
-def _pages(file: "TiffFile", warnings: list[str]) -> Iterator["TiffPage"]:
+def _pages(file: "TiffFile", warnings: list[Message]) -> Iterator["TiffPage"]:
     """The file's images in its order; one that can't be read ends the chain that leads to it."""
     for number in range(MOST_PAGES):
         try:
@@ -74,13 +75,13 @@ def _pages(file: "TiffFile", warnings: list[str]) -> Iterator["TiffPage"]:
         except IndexError:
             return
         except UNDECODABLE as error:
-            warnings.append(f"image {number + 1} of the file can't be read, left out: {error}")
+            warnings.append(Message("image_left_out", number=number + 1, error=str(error)))
             return
         if page.imagewidth and page.imagelength:  # type: ignore[union-attr]
             yield page.aspage()
 
 
-def _sub_pages(page: "TiffPage", warnings: list[str]) -> Iterator["TiffPage"]:
+def _sub_pages(page: "TiffPage", warnings: list[Message]) -> Iterator["TiffPage"]:
     from tifffile import TiffPage
 
     for number, offset in enumerate(page.subifds or ()):
@@ -88,11 +89,11 @@ def _sub_pages(page: "TiffPage", warnings: list[str]) -> Iterator["TiffPage"]:
             page.parent.filehandle.seek(offset)
             yield TiffPage(page.parent, (page.index, number))
         except UNDECODABLE as error:
-            warnings.append(f"reduced level {number + 1} can't be read, left out: {error}")
+            warnings.append(Message("level_left_out", number=number + 1, error=str(error)))
 
 
 def _images(
-    pages: Sequence["TiffPage"], main: "TiffPage", warnings: list[str]
+    pages: Sequence["TiffPage"], main: "TiffPage", warnings: list[Message]
 ) -> list[list["TiffPage"]]:
     """Level 0 first, then what may be a level of it; each a list of its planes' pages."""
     equals = [page for page in pages if page.shape == main.shape]
@@ -101,7 +102,7 @@ def _images(
     if colors:
         return [colors, *(list(planes) for planes in zip(*subs, strict=False))]
     if len(equals) > 1:
-        warnings.append(f"{len(equals) - 1} more images of full size (focus planes?) are not read")
+        warnings.append(Message("images_not_read", number=len(equals) - 1))
     others = [page for page in (*pages, *subs[0]) if page.shape != main.shape]
     return [[main], *([page] for page in others)]
 
@@ -128,7 +129,7 @@ def _level_0(path: Path, planes: Sequence["TiffPage"]) -> Segments:
 
 
 def _reduced(
-    planes: Sequence["TiffPage"], main: "TiffPage", parts: list[Segments], warnings: list[str]
+    planes: Sequence["TiffPage"], main: "TiffPage", parts: list[Segments], warnings: list[Message]
 ) -> Iterator[Segments]:
     """The level that an image is, unless it is a label, a macro picture or of other pixels."""
     page = planes[0]
@@ -140,7 +141,7 @@ def _reduced(
         yield segments_of(planes, Level(page.imagewidth, page.imagelength, downsample))
     except UNDECODABLE as error:
         size = f"{page.imagewidth} x {page.imagelength} px"
-        warnings.append(f"the reduced level of {size} is left out: {error}")
+        warnings.append(Message("level_of_size_left_out", size=size, error=str(error)))
 
 
 def _downsample(full: Level, width: int, height: int) -> float:

@@ -2,10 +2,9 @@ import numpy as np
 import pytest
 
 from leukodiff.classifier.crops import cut_crops
+from leukodiff.classifier.facts import CellNote
 from leukodiff.classifier.infer import Classifier, turned, widths_um
-from leukodiff.classifier.morphometry import CUT
 from leukodiff.classifier.occlusion import occlusion_map
-from leukodiff.classifier.predictions import ATYPICAL
 from leukodiff.classifier.stain_normalization import normalize_stain
 from leukodiff.datasets.phantom import PhantomSettings, place, render
 
@@ -38,7 +37,9 @@ def test_a_model_that_tells(write_classifier, smear):
     path = write_classifier(atypical=True, thresholds={"reject": 0.0, "atypical": level})
     said = Classifier.load(path, threads=1).classify(smear[0], smear[1], 0.2)
     assert said.is_atypical.sum() == 3
-    assert said.notes == tuple(ATYPICAL if score > level else "" for score in scores)
+    assert said.notes == tuple(
+        CellNote.ATYPICAL if score > level else CellNote.NONE for score in scores
+    )
     assert said.cell_types.count("unidentified") == 3
 
 
@@ -56,7 +57,7 @@ def test_a_cut_cell_is_not_named_and_keeps_its_probabilities(write_classifier, s
     end = x0 + (x1 - x0) // 3
     classifier = Classifier.load(write_classifier(), threads=1)
     said = classifier.classify(image[:, :end], np.array([[x0, y0, end, y1]], np.float32), 0.2)
-    assert (said.notes, said.cell_types) == ((CUT,), ("unidentified",))
+    assert (said.notes, said.cell_types) == ((CellNote.CUT,), ("unidentified",))
     assert said.probabilities.sum() == pytest.approx(1)
 
 

@@ -2,11 +2,8 @@ import numpy as np
 import pytest
 
 from leukodiff.classifier.crops import CropSettings, cut_crops
+from leukodiff.classifier.facts import CellNote
 from leukodiff.classifier.morphometry import (
-    BLURRED,
-    CUT,
-    DIRT,
-    OVERLAPPING,
     at_edge,
     measure_cells,
     overlapping,
@@ -119,7 +116,7 @@ def test_no_cells(smear):
 def test_a_cut_cell_has_no_measures(smear):
     image, xyxy = smear
     x0, y0, x1, y1 = xyxy[0].astype(int)
-    for share, note in ((0.9, ""), (0.4, CUT)):
+    for share, note in ((0.9, ""), (0.4, CellNote.CUT)):
         end = round(x0 + share * (x1 - x0))
         (facts,) = looked_at(image[:, :end], boxes((x0, y0, end, y1)))
         assert facts.note == note
@@ -132,7 +129,7 @@ def test_a_cell_out_of_focus_is_noted_and_still_measured(smear):
 
     image, xyxy = smear
     blurred = cv2.GaussianBlur(image, (0, 0), 1.6 / 0.2)
-    assert {facts.note for facts in looked_at(blurred, xyxy)} == {BLURRED}
+    assert {facts.note for facts in looked_at(blurred, xyxy)} == {CellNote.BLURRED}
     assert all(facts.cell_um2 for facts in looked_at(blurred, xyxy))
 
 
@@ -140,7 +137,7 @@ def test_an_overlapping_cell_is_noted(smear):
     image, xyxy = smear
     moved = xyxy[:1] + np.float32(8)
     notes = [facts.note for facts in looked_at(image, np.concatenate([xyxy, moved]))]
-    assert notes == [OVERLAPPING, *[""] * 5, OVERLAPPING]
+    assert notes == [CellNote.OVERLAPPING, *[""] * 5, CellNote.OVERLAPPING]
 
 
 def test_what_has_no_nucleus_has_no_measures():
@@ -153,8 +150,8 @@ def test_what_has_no_nucleus_has_no_measures():
     ("color", "note"),
     [
         pytest.param((110, 70, 160), "", id="a nucleus"),
-        pytest.param((60, 40, 70), DIRT, id="nearly black"),
-        pytest.param((30, 30, 30), DIRT, id="black"),
+        pytest.param((60, 40, 70), CellNote.DIRT, id="nearly black"),
+        pytest.param((30, 30, 30), CellNote.DIRT, id="black"),
     ],
 )
 def test_what_is_dark_in_every_color_is_dirt(color, note):

@@ -9,11 +9,13 @@ from leukodiff.classifier.calibration import (
     fit_temperatures,
     reject_threshold,
 )
-from leukodiff.classifier.facts import CellFacts
+from leukodiff.classifier.facts import CellFacts, CellNote
 from leukodiff.classifier.infer import softmax, temperatures
-from leukodiff.classifier.predictions import ATYPICAL, UNSURE, Predictions, joined
+from leukodiff.classifier.predictions import Predictions, joined
 
 NAMES = ("neutrophil", "lymphocyte")
+
+CUT = CellNote.CUT
 
 
 def predictions(rows, threshold=0.0):
@@ -91,7 +93,7 @@ def test_reject_threshold(confidence, right, most, expected):
     assert found == pytest.approx(expected)
 
 
-def judged(atypical=(0.1, 0.9), threshold=0.5, note=""):
+def judged(atypical=(0.1, 0.9), threshold=0.5, note=CellNote.NONE):
     facts = (CellFacts(), CellFacts(note=note))
     rows = np.array([[0.9, 0.1], [0.9, 0.1]], np.float32)
     scores = None if atypical is None else np.array(atypical, np.float32)
@@ -102,14 +104,16 @@ def judged(atypical=(0.1, 0.9), threshold=0.5, note=""):
     ("made", "odd", "notes"),
     [
         pytest.param(judged(None), [False, False], ("", ""), id="the model does not tell"),
-        pytest.param(judged(), [False, True], ("", ATYPICAL), id="one above the threshold"),
+        pytest.param(
+            judged(), [False, True], ("", CellNote.ATYPICAL), id="one above the threshold"
+        ),
         pytest.param(judged((0.5, 0.5)), [False, False], ("", ""), id="on the threshold"),
-        pytest.param(judged(note="cut"), [False, False], ("", "cut"), id="a bad picture"),
-        pytest.param(judged(None, note="cut"), [False, False], ("", "cut"), id="a note alone"),
+        pytest.param(judged(note=CUT), [False, False], ("", CUT), id="a bad picture"),
+        pytest.param(judged(None, note=CUT), [False, False], ("", CUT), id="a note alone"),
         pytest.param(
             Predictions(np.array([[0.6, 0.4]], np.float32), NAMES, 0.7),
             [False],
-            (UNSURE,),
+            (CellNote.UNSURE,),
             id="unsure",
         ),
     ],
@@ -124,18 +128,18 @@ def test_why_a_cell_is_not_named(made, odd, notes):
 
 
 def test_a_note_does_not_take_the_place_of_another():
-    made = judged(note="cut").noted(np.array([True, True]), "overlaps")
-    assert [one.note for one in made.facts] == ["overlaps", "cut"]
-    assert judged().noted(np.array([False, False]), "overlaps").facts == judged().facts
+    made = judged(note=CUT).noted(np.array([True, True]), CellNote.OVERLAPPING)
+    assert [one.note for one in made.facts] == [CellNote.OVERLAPPING, CUT]
+    assert judged().noted(np.array([False, False]), CellNote.OVERLAPPING).facts == judged().facts
 
 
 def test_predictions_are_joined_in_order():
-    one, two = judged(), judged((0.3, 0.4), note="cut")
+    one, two = judged(), judged((0.3, 0.4), note=CUT)
     both = joined([one, two])
     assert len(both) == 4
     assert both.atypical is not None
     assert both.atypical.tolist() == pytest.approx([0.1, 0.9, 0.3, 0.4])
-    assert both.notes == ("", ATYPICAL, "", "cut")
+    assert both.notes == ("", CellNote.ATYPICAL, "", CUT)
     assert joined([judged(None), judged(None)]).atypical is None
     nothing = predictions([], 0.5)
     assert joined([nothing, predictions([[0.6, 0.4]])]).reject_threshold == 0.5

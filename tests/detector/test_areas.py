@@ -10,11 +10,7 @@ from leukodiff.datasets.images import read_rgb
 from leukodiff.datasets.phantom import STAINS, PhantomSettings, render
 from leukodiff.datasets.registry import load_dataset
 from leukodiff.detector.areas import (
-    EMPTY,
-    OUT_OF_FOCUS,
-    REASONS,
-    THICK,
-    USABLE,
+    AreaKind,
     Areas,
     focus_score,
     monolayer_order,
@@ -44,7 +40,7 @@ def field(red_cells_per_mm2: float, stain: str = "analyser", side_um: float = 20
 
 def areas(coverage: list[list[float]], unusable: tuple[int, ...] = ()) -> Areas:
     cover = np.array(coverage, np.float32)
-    kind = tuple(EMPTY if i in unusable else USABLE for i in range(cover.size))
+    kind = tuple(AreaKind.EMPTY if i in unusable else AreaKind.USABLE for i in range(cover.size))
     return Areas(np.zeros((cover.size, 4), np.float32), kind, cover.ravel(), cover.shape[1])
 
 
@@ -56,7 +52,7 @@ def test_zones_side_by_side(stain: str, um_per_px: float) -> None:
     picture = resized(row, round(row.shape[1] * factor), round(row.shape[0] * factor))
     found = smear_areas(picture, um_per_px, 200)
     assert found.columns == 3
-    assert found.kind == (EMPTY, USABLE, THICK)
+    assert found.kind == (AreaKind.EMPTY, AreaKind.USABLE, AreaKind.THICK)
     assert found.coverage[0] < 0.03
     assert found.coverage[1] == pytest.approx(0.33, abs=0.06)
     assert found.coverage[2] > 0.65
@@ -68,7 +64,7 @@ def test_a_coarse_picture_still_shows_how_much_is_covered(um_per_px: float) -> N
     factor = UM_PER_PX / um_per_px
     picture = resized(row, round(row.shape[1] * factor), round(row.shape[0] * factor))
     found = smear_areas(picture, um_per_px, 200)
-    assert found.kind == (EMPTY, USABLE, THICK)
+    assert found.kind == (AreaKind.EMPTY, AreaKind.USABLE, AreaKind.THICK)
     assert found.coverage[1] == pytest.approx(0.33, abs=0.08)
 
 
@@ -76,8 +72,8 @@ def test_a_coarse_picture_still_shows_how_much_is_covered(um_per_px: float) -> N
 def test_beyond_the_scan_is_empty(gray: int) -> None:
     beyond = np.full((400, 400, 3), gray, np.uint8)
     found = smear_areas(np.hstack([beyond, field(6500)]), UM_PER_PX, 200)
-    assert found.kind == (EMPTY, USABLE)
-    assert smear_areas(beyond, UM_PER_PX, 200).kind == (EMPTY,)
+    assert found.kind == (AreaKind.EMPTY, AreaKind.USABLE)
+    assert smear_areas(beyond, UM_PER_PX, 200).kind == (AreaKind.EMPTY,)
 
 
 @pytest.mark.parametrize(
@@ -104,14 +100,23 @@ def test_scaled_to_the_scan() -> None:
 
 def test_only_usable_areas_become_blurred() -> None:
     some = areas([[0.4, 0.4, 0.0]], unusable=(2,))
-    assert some.without(np.array([True, False, True])).kind == (OUT_OF_FOCUS, USABLE, EMPTY)
+    assert some.without(np.array([True, False, True])).kind == (
+        AreaKind.OUT_OF_FOCUS,
+        AreaKind.USABLE,
+        AreaKind.EMPTY,
+    )
     assert some.usable.tolist() == [True, True, False]
-    assert set(some.kind) <= set(REASONS)
+    assert set(some.kind) <= set(AreaKind)
 
 
 def test_shapes_are_checked() -> None:
     with pytest.raises(ValueError, match=r"expected shapes \(2, 4\)"):
-        Areas(np.zeros((1, 4), np.float32), (USABLE, USABLE), np.zeros(2, np.float32), 1)
+        Areas(
+            np.zeros((1, 4), np.float32),
+            (AreaKind.USABLE, AreaKind.USABLE),
+            np.zeros(2, np.float32),
+            1,
+        )
 
 
 @pytest.mark.parametrize(
@@ -183,5 +188,5 @@ def test_fields_that_people_read_are_usable(data_root, monkeypatch, name: str, s
     monkeypatch.setenv("LEUKODIFF_DATA", str(data_root))
     for one in load_dataset(name)[::step]:
         image, scale = read_rgb(one.path), one.um_per_px or 0.1
-        assert smear_areas(image, scale, 500).kind == (USABLE,), one.field_id
+        assert smear_areas(image, scale, 500).kind == (AreaKind.USABLE,), one.field_id
         assert not out_of_focus([focus_score(image, scale)])[0], one.field_id

@@ -11,7 +11,7 @@ from leukodiff.datasets.images import read_rgb
 from leukodiff.datasets.phantom import STAINS, Phantom, PhantomSettings, render
 from leukodiff.datasets.registry import load_dataset
 from leukodiff.datasets.vocabulary import is_white
-from leukodiff.detector.areas import EMPTY, OUT_OF_FOCUS, THICK, USABLE
+from leukodiff.detector.areas import AreaKind
 from leukodiff.detector.field_kind import FieldStats, SlideBaseline, field_kind, look_at, usual_look
 from leukodiff.detector.letterbox import resized
 
@@ -62,18 +62,18 @@ def test_kinds_whatever_the_stain_and_the_scale(stain: str, um_per_px: float) ->
         return field_kind(look_at(image, um_per_px), usual(stain, um_per_px), white_of(one))
 
     normal = phantom(NORMAL, stain, 1, um_per_px)
-    assert kind(normal) == USABLE
-    assert kind(normal, 1.2) == OUT_OF_FOCUS
-    assert kind(phantom(0.0, stain, 0, um_per_px)) == EMPTY
-    assert kind(phantom(CROWDED, stain, 1, um_per_px)) == THICK
+    assert kind(normal) == AreaKind.USABLE
+    assert kind(normal, 1.2) == AreaKind.OUT_OF_FOCUS
+    assert kind(phantom(0.0, stain, 0, um_per_px)) == AreaKind.EMPTY
+    assert kind(phantom(CROWDED, stain, 1, um_per_px)) == AreaKind.THICK
 
 
 def test_a_field_with_a_white_cell_is_never_empty() -> None:
     lone = phantom(0.0, "analyser", 1)
     look = look_at(lone.image, 0.1)
     assert look.coverage(usual().red_cell) < 0.07
-    assert field_kind(look, usual(), white_of(lone)) == USABLE
-    assert field_kind(look, usual(), no_boxes()) == EMPTY
+    assert field_kind(look, usual(), white_of(lone)) == AreaKind.USABLE
+    assert field_kind(look, usual(), no_boxes()) == AreaKind.EMPTY
 
 
 def test_white_cells_do_not_make_a_field_thick() -> None:
@@ -81,27 +81,27 @@ def test_white_cells_do_not_make_a_field_thick() -> None:
     image = one.image.copy()
     image[:, :480] = (60, 20, 90)  # as dark as nuclei
     boxes = np.array([[0, 0, 480, 720]], np.float32)
-    assert field_kind(look_at(image, 0.1), usual(), no_boxes()) == THICK
-    assert field_kind(look_at(image, 0.1), usual(), boxes) == USABLE
+    assert field_kind(look_at(image, 0.1), usual(), no_boxes()) == AreaKind.THICK
+    assert field_kind(look_at(image, 0.1), usual(), boxes) == AreaKind.USABLE
     everywhere = np.array([[0, 0, 960, 720]], np.float32)
-    assert field_kind(look_at(image, 0.1), usual(), everywhere) == USABLE
+    assert field_kind(look_at(image, 0.1), usual(), everywhere) == AreaKind.USABLE
 
 
 def test_a_field_alone_is_measured_by_itself() -> None:
     look = look_at(phantom(CROWDED).image, 0.1)
-    assert field_kind(look, usual(), no_boxes()) == THICK
-    assert field_kind(look, usual_look([look]), no_boxes()) == USABLE
+    assert field_kind(look, usual(), no_boxes()) == AreaKind.THICK
+    assert field_kind(look, usual_look([look]), no_boxes()) == AreaKind.USABLE
 
 
 @pytest.mark.parametrize(
     ("score", "others", "expected"),
     [
-        pytest.param(0.05, (), OUT_OF_FOCUS, id="alone, blurred"),
-        pytest.param(0.07, (), USABLE, id="alone, soft"),
-        pytest.param(0.07, (0.5,) * 7, OUT_OF_FOCUS, id="soft beside sharp ones"),
-        pytest.param(0.07, (0.15,) * 7, USABLE, id="soft beside soft ones"),
-        pytest.param(0.1, (5.0,) * 7, USABLE, id="sharp enough, whatever the others"),
-        pytest.param(None, (0.5,) * 7, USABLE, id="nobody can tell"),
+        pytest.param(0.05, (), AreaKind.OUT_OF_FOCUS, id="alone, blurred"),
+        pytest.param(0.07, (), AreaKind.USABLE, id="alone, soft"),
+        pytest.param(0.07, (0.5,) * 7, AreaKind.OUT_OF_FOCUS, id="soft beside sharp ones"),
+        pytest.param(0.07, (0.15,) * 7, AreaKind.USABLE, id="soft beside soft ones"),
+        pytest.param(0.1, (5.0,) * 7, AreaKind.USABLE, id="sharp enough, whatever the others"),
+        pytest.param(None, (0.5,) * 7, AreaKind.USABLE, id="nobody can tell"),
     ],
 )
 def test_what_is_out_of_focus(score, others, expected: str) -> None:
@@ -127,7 +127,7 @@ def test_where_focus_can_be_told(width: int, height: int, um_per_px: float, tell
 
 def test_a_field_without_pixels_is_empty() -> None:
     look = look_at(np.zeros((0, 0, 3), np.uint8), 0.1)
-    assert field_kind(look, usual_look([]), no_boxes()) == EMPTY
+    assert field_kind(look, usual_look([]), no_boxes()) == AreaKind.EMPTY
 
 
 def test_what_is_usual_comes_from_fields_with_cells_in_them() -> None:
@@ -157,4 +157,4 @@ def test_fields_that_people_read_are_left_in(data_root, monkeypatch, name: str, 
         cells = one.xyxy[[is_white(kind) for kind in one.cell_types]]
         white = cells if name not in ("pbc", "kaggle_blood_cells") else no_boxes()
         for beside in (together, usual_look([look])):
-            assert field_kind(look, beside, white) == USABLE, one.field_id
+            assert field_kind(look, beside, white) == AreaKind.USABLE, one.field_id

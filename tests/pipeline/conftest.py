@@ -16,7 +16,7 @@ from leukodiff.detector.detections import Detections
 from leukodiff.detector.scale import ScaleEstimate
 from leukodiff.pipeline.analysis.models import Models
 from leukodiff.pipeline.report.report import Cell, FieldResult, ModelUsed, Provenance, SmearReport
-from leukodiff.pipeline.report.scale import SlideScale
+from leukodiff.pipeline.report.scale import ScaleSource, SlideScale
 
 Rgb = NDArray[np.uint8]
 
@@ -240,7 +240,7 @@ def make_report() -> Callable[..., SmearReport]:
             "class_names": CLASSIFIER_CLASSES,
             "cells": cells,
             "fields": (FieldResult("field 1.jpg", 640, 480, len(cells), 12, 3),),
-            "scale": SlideScale(0.073, "red cells", 0.12, 40),
+            "scale": SlideScale(0.073, ScaleSource.RED_CELLS, 0.12, 40),
             "provenance": made,
             "overlays": {"field 1.jpg": "overlays/field 1.jpg"},
         }

@@ -4,6 +4,7 @@ import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import Enum
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -15,22 +16,17 @@ _HERE = Path(__file__).parent
 LANGUAGES: tuple[str, ...] = tuple(sorted(path.stem for path in _HERE.glob("*.toml")))
 """The languages that are shipped."""
 
-PHRASES = "phrases"
-"""The table of what comes from deeper rooms, by its English."""
-
 
 @dataclass(frozen=True)
 class Texts:
     """The words of one language.
 
     `words` are templates by key, such as `flag.high`; `{name}` in them stands for a value.
-    `phrases` translate what is only known in English; `{name}` in one stands for any words.
     `point` parts whole numbers from decimals.
     """
 
     language: str
     words: Mapping[str, str]
-    phrases: Mapping[str, str]
     point: str = "."
 
     def __call__(self, key: str, **values: object) -> str:
@@ -41,15 +37,10 @@ class Texts:
         """
         return self.words[key].format_map(values) if values else self.words[key]
 
-    def phrase(self, english: str) -> str:
-        """A phrase in this language, or as it stands where nobody has translated it."""
-        if english in self.phrases:
-            return self.phrases[english]
-        for pattern, text in self.phrases.items():
-            if "{" in pattern and (found := _places_in(pattern).fullmatch(english)):
-                parts = {name: self.phrase(words) for name, words in found.groupdict().items()}
-                return text.format_map(parts)
-        return english
+    def of(self, member: Enum) -> str:
+        """The words of a code, such as `cell_note.cut`; empty for a code of nothing."""
+        section = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", type(member).__name__).lower()
+        return self(f"{section}.{member.name.lower()}") if member.value else ""
 
     def number(self, value: float, decimals: int) -> str:
         """A number as this language writes it."""
@@ -58,15 +49,6 @@ class Texts:
     def has(self, key: str) -> bool:
         """Whether there are words for a key."""
         return key in self.words
-
-
-@cache
-def _places_in(pattern: str) -> re.Pattern[str]:
-    """What matches a phrase with `{places}`, a group for each."""
-    parts = re.split(r"\{(\w+)\}", pattern)
-    return re.compile(
-        "".join(f"(?P<{part}>.+?)" if i % 2 else re.escape(part) for i, part in enumerate(parts))
-    )
 
 
 @cache
@@ -93,14 +75,14 @@ def _load(language: str) -> Texts:
         known = ", ".join(LANGUAGES)
         raise InputError(f"no language {language!r}; known: {known}, or a file that ends in .toml")
     english = _read(_HERE / "en.toml")
-    words, phrases = _flat(own, path), _phrases(own, path)
+    words = _flat(own, path)
     base = _flat(english, path)
     if unknown := sorted(set(words) - set(base)):
         raise InputError(f"{path}: unknown key {unknown[0]!r}; en.toml has them all")
     for key, text in words.items():
         _require_places(text, base[key], f"{path}: {key}")
     point = words.get("number.point", ".")
-    return Texts(words.get("language.code", path.stem), {**base, **words}, phrases, point)
+    return Texts(words.get("language.code", path.stem), {**base, **words}, point)
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -114,7 +96,7 @@ def _flat(table: Mapping[str, Any], path: Path) -> dict[str, str]:
     words = {
         f"{section}.{key}": text
         for section, keys in table.items()
-        if section != PHRASES and isinstance(keys, dict)
+        if isinstance(keys, dict)
         for key, text in keys.items()
     }
     if wrong := [key for key, text in words.items() if not isinstance(text, str)]:
@@ -122,15 +104,6 @@ def _flat(table: Mapping[str, Any], path: Path) -> dict[str, str]:
     if stray := [key for key, keys in table.items() if not isinstance(keys, dict)]:
         raise InputError(f"{path}: {stray[0]!r} stands outside a [section]")
     return words
-
-
-def _phrases(table: Mapping[str, Any], path: Path) -> dict[str, str]:
-    found = table.get(PHRASES, {})
-    if not isinstance(found, dict) or not all(isinstance(text, str) for text in found.values()):
-        raise InputError(f"{path}: [phrases] must be texts by their English")
-    for english, text in found.items():
-        _require_places(text, english, f"{path}: {english!r}")
-    return found
 
 
 def _require_places(text: str, english: str, where: str) -> None:

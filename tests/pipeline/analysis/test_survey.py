@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from leukodiff.detector.areas import Areas
+from leukodiff.detector.areas import AreaKind, Areas
 from leukodiff.pipeline.analysis import survey
 from leukodiff.pipeline.analysis.survey import (
     AreaGrid,
@@ -32,7 +32,7 @@ def grid_of(columns: int, rows: int, width: int, height: int) -> AreaGrid:
     n = columns * rows
     coverage = np.full(n, 0.5, np.float32)
     return AreaGrid(
-        Areas(np.array(boxes, np.float32), ("usable",) * n, coverage, columns), width, height
+        Areas(np.array(boxes, np.float32), (AreaKind.USABLE,) * n, coverage, columns), width, height
     )
 
 

@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from leukodiff.classifier.facts import CellFacts
-from leukodiff.classifier.predictions import ATYPICAL
+from leukodiff.classifier.facts import CellFacts, CellNote
 from leukodiff.datasets.vocabulary import BY_NAME
 from leukodiff.pipeline.exports.colors import rgb
 from leukodiff.pipeline.exports.drawing import encode_jpeg, label, paste, text_image
@@ -59,7 +58,7 @@ def test_geojson_has_the_measures_that_are_known(
     make_cell: MakeCell, make_report: MakeReport
 ) -> None:
     known = make_cell("neutrophil", 1, facts=CellFacts(160.0, 40.0, 3), atypical=0.5)
-    unknown = make_cell("unidentified", 2, note="out of focus")
+    unknown = make_cell("unidentified", 2, note=CellNote.BLURRED)
     one, other = json.loads(cells_geojson(make_report(known, unknown)))["features"]
     measures = {"cell area um2": 160, "nucleus area um2": 40, "nucleus to cell ratio": 0.25}
     measures |= {"nucleus lobes": 3, "atypical": 0.5}
@@ -140,12 +139,12 @@ def test_a_named_cell_shows_its_two_likeliest_classes(
 def test_what_stands_out_is_shown_first_with_the_reason(
     make_cell: MakeCell, make_report: MakeReport
 ) -> None:
-    odd = {"cell_type": "unidentified", "note": ATYPICAL, "is_atypical": True}
+    odd = {"cell_type": "unidentified", "note": CellNote.ATYPICAL, "is_atypical": True}
     cells = [
         make_cell("neutrophil", 1),
         make_cell("erythroblast", 2),
         make_cell(number=3, atypical=0.8, **odd),
-        make_cell("unidentified", 4, note="out of focus"),
+        make_cell("unidentified", 4, note=CellNote.BLURRED),
         make_cell(number=5, atypical=0.9, **odd),
         make_cell(number=6, atypical=0.9, reviewed_as="lymphocyte", **odd),
     ]
@@ -155,7 +154,7 @@ def test_what_stands_out_is_shown_first_with_the_reason(
     text = Page(html).text
     order = [text.index(f"field 1-{number}") for number in (5, 3, 2, 4, 1, 6)]
     assert order == sorted(order)
-    assert text.count(ATYPICAL) == 4  # beside each, and among the reasons why cells are not named
+    assert text.count(CellNote.ATYPICAL) == 4  # of each, and among the reasons
     assert "out of focus" in text
     assert "Atypical cells are unlike every class" in text
 

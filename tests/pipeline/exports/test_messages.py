@@ -129,7 +129,7 @@ ODD: dict[str, tuple[tuple[str, ...], dict[str, Any]]] = {
         {
             "slide_id": NASTY,
             "sample": Sample(NASTY, NASTY, "female", 40, 6.2, NASTY),
-            "fields": (FieldResult(NASTY, 1, 1, 1, 1, 1, reason=NASTY),),
+            "fields": (FieldResult(NASTY, 1, 1, 1, 1, 1),),
             "provenance": Provenance(
                 NASTY, (ModelUsed("detector", NASTY, NASTY, "a" * 64),), {}, "2026-11-22T10:00:00Z"
             ),

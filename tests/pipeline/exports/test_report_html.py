@@ -246,8 +246,8 @@ def test_abnormal_and_unidentified_cells_come_first(
 def test_names_are_escaped_and_shown(make_cell: MakeCell, make_report: MakeReport) -> None:
     name = b"<b>\xff\n".decode("utf-8", "surrogateescape") + "\u202e" + "x" * 300
     sample = Sample(sample_id=name, patient=name)
-    cell = make_cell(field_id=name, cell_id=name, note=name, is_atypical=True)
-    fields = (FieldResult(name, status="failed", error=name), FieldResult(name, reason=name))
+    cell = make_cell(field_id=name, cell_id=name, is_atypical=True)
+    fields = (FieldResult(name, status="failed", error=name), FieldResult(name))
     report = make_report(cell, slide_id=name, sample=sample, fields=fields)
     html = report_html(report, {name: b""})
     html.encode("utf-8")

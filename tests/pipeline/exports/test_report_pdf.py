@@ -9,6 +9,7 @@ import pypdfium2
 import pytest
 
 from leukodiff.datasets.vocabulary import BY_NAME, CELL_TYPES
+from leukodiff.detector.areas import AreaKind
 from leukodiff.pipeline.exports.drawing import encode_jpeg
 from leukodiff.pipeline.exports.pdf import report_pdf
 from leukodiff.pipeline.exports.pdf_page import Text, Typeface, typeface
@@ -161,9 +162,9 @@ def test_long_names_and_many_fields_keep_to_the_page(
 ) -> None:
     name = "x" * 3000
     fields = [FieldResult(f"{i} {name}", status="failed", error=f"{name} {i}") for i in range(5)]
-    left = [FieldResult(f"f{i}", status="left_out", kind="empty") for i in range(450)]
+    left = [FieldResult(f"f{i}", status="left_out", kind=AreaKind.EMPTY) for i in range(450)]
     report = make_report(
-        make_cell(cell_id=name, note=name),
+        make_cell(cell_id=name),
         slide_id=name,
         sample=Sample(name, name),
         fields=(*fields, *left),
@@ -182,8 +183,8 @@ def test_a_scan_shows_what_was_read(
     make_cell: MakeCell, make_report: MakeReport, jpeg: bytes
 ) -> None:
     areas = (
-        Area(0, 0, 100, 100, "usable", "", 0.5, True, 1),
-        Area(0, 100, 100, 200, "thick", "cells lie upon each other", 0.9, False, 0),
+        Area(0, 0, 100, 100, AreaKind.USABLE, 0.5, True, 1),
+        Area(0, 100, 100, 200, AreaKind.THICK, 0.9, False, 0),
     )
     report = make_report(make_cell(), readings={"field 1.jpg": ScanReading(areas, True)})
     pdf = report_pdf(report, {}, {"field 1.jpg": jpeg})
@@ -197,7 +198,7 @@ def test_a_scan_shows_what_was_read(
 def test_the_typeface_has_the_languages_letters(language: str) -> None:
     said = load_texts(language)
     face = typeface()
-    for words in (*said.words.values(), *said.phrases.values(), "äöüßÄÖÜéèêàçœµ–×≥²°…„“’·"):
+    for words in (*said.words.values(), "äöüßÄÖÜéèêàçœµ–×≥²°…„“’·"):
         face.fit(words)
     assert not face.lacked
 

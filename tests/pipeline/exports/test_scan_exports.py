@@ -10,7 +10,9 @@ import cv2
 import numpy as np
 import pytest
 
+from leukodiff.classifier.facts import CellNote
 from leukodiff.datasets.vocabulary import BY_NAME
+from leukodiff.detector.areas import AreaKind
 from leukodiff.pipeline.exports.colors import rgb
 from leukodiff.pipeline.exports.crops import contact_sheets
 from leukodiff.pipeline.exports.drawing import LEFT_OUT_COLORS, encode_jpeg, shrunk
@@ -18,18 +20,20 @@ from leukodiff.pipeline.exports.geojson import cells_geojson
 from leukodiff.pipeline.exports.html import report_html
 from leukodiff.pipeline.exports.overlay import draw_overview
 from leukodiff.pipeline.exports.tables import areas_csv, count_rows, slide_row
+from leukodiff.pipeline.report.remarks import Remark
 from leukodiff.pipeline.report.report import Area, Cell, FieldResult, ScanReading, SmearReport
-from leukodiff.pipeline.report.scale import SlideScale
+from leukodiff.pipeline.report.scale import ScaleSource, SlideScale
 
 MakeCell = Callable[..., Cell]
 MakeReport = Callable[..., SmearReport]
 
 AREAS = (
-    Area(0, 0, 500, 500, "usable", "", 0.5, True, 3),
-    Area(500, 0, 1000, 500, "empty", "no cells, or outside the smear", 0.0, False, 0),
-    Area(0, 500, 500, 1000, "thick", "cells lie upon each other", 1.0, False, 0),
-    Area(500, 500, 1000, 1000, "usable", "", 0.456, False, 0),
+    Area(0, 0, 500, 500, AreaKind.USABLE, 0.5, True, 3),
+    Area(500, 0, 1000, 500, AreaKind.EMPTY, 0.0, False, 0),
+    Area(0, 500, 500, 1000, AreaKind.THICK, 1.0, False, 0),
+    Area(500, 500, 1000, 1000, AreaKind.USABLE, 0.456, False, 0),
 )
+WARNING = Remark.literal("the file's second scale was not used")
 READING = ScanReading(AREAS, first_look=True, target_cells=3, reached=True)
 SCAN = FieldResult("a.svs", 1000, 1000, 3)
 
@@ -53,7 +57,13 @@ def report(make_cell: MakeCell, make_report: MakeReport) -> SmearReport:
         *cells,
         fields=(SCAN,),
         readings={"a.svs": READING},
-        scale=SlideScale(0.25, "metadata", 0.123, 45, ("the file's second scale was not used",)),
+        scale=SlideScale(
+            0.25,
+            ScaleSource.METADATA,
+            0.123,
+            45,
+            (WARNING,),
+        ),
         overlays={"a.svs": "overlays/a.jpg"},
     )
 
@@ -167,7 +177,7 @@ def test_the_sheet_of_atypical_cells_comes_first_and_says_why(
     make_cell: MakeCell, make_report: MakeReport
 ) -> None:
     plain = make_cell("unidentified", 1)
-    odd = make_cell("unidentified", 2, is_atypical=True, note="unlike any class it learned")
+    odd = make_cell("unidentified", 2, is_atypical=True, note=CellNote.ATYPICAL)
     crop = encode_jpeg(np.full((112, 112, 3), 180, np.uint8))
     sheets = contact_sheets(make_report(plain, odd), {c.cell_id: crop for c in (plain, odd)})
     assert list(sheets) == ["atypical", "unidentified"]

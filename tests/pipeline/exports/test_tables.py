@@ -4,7 +4,8 @@ from collections.abc import Callable
 
 import pytest
 
-from leukodiff.classifier.facts import CellFacts
+from leukodiff.classifier.facts import CellFacts, CellNote
+from leukodiff.detector.areas import AreaKind
 from leukodiff.pipeline.exports.tables import (
     cells_csv,
     count_rows,
@@ -54,7 +55,7 @@ def test_cells_golden(make_cell: MakeCell, make_report: MakeReport) -> None:
     report = make_report(
         make_cell("neutrophil", 1, facts=CellFacts(160.16, 80.08, 3), atypical=0.25),
         make_cell("lymphocyte", 2, reviewed_as="monocyte"),
-        make_cell("unidentified", 3, field_id="field, 2.jpg", note="out of focus"),
+        make_cell("unidentified", 3, field_id="field, 2.jpg", note=CellNote.BLURRED),
     )
     assert cells_csv(report) == GOLDEN_CELLS
 
@@ -76,17 +77,17 @@ def test_a_persons_word_counts_and_the_classifiers_stays(
 
 def test_fields_golden(make_report: MakeReport) -> None:
     fields = (
-        FieldResult("a.jpg", 640, 480, 1, 12, 3, kind="usable"),
+        FieldResult("a.jpg", 640, 480, 1, 12, 3, kind=AreaKind.USABLE),
         FieldResult("b, c.jpg", status="failed", error="the JPEG is cut off before its end"),
-        FieldResult("d.jpg", 640, 480, status="left_out", kind="thick", reason="on each other"),
-        FieldResult("e.jpg", status="not_read", reason="enough"),
+        FieldResult("d.jpg", 640, 480, status="left_out", kind=AreaKind.THICK),
+        FieldResult("e.jpg", status="not_read"),
     )
     assert fields_csv(make_report(fields=fields)) == (
         "field_id,width,height,n_wbc,n_rbc,n_platelet,status,error,kind,reason\n"
         "a.jpg,640,480,1,12,3,done,,usable,\n"
         '"b, c.jpg",,,,,,failed,the JPEG is cut off before its end,,\n'
-        "d.jpg,640,480,,,,left_out,,thick,on each other\n"
-        "e.jpg,,,,,,not_read,,,enough\n"
+        "d.jpg,640,480,,,,left_out,,thick,cells lie upon each other\n"
+        "e.jpg,,,,,,not_read,,,enough cells were found before\n"
     )
 
 

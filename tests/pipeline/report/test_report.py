@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from leukodiff.classifier.facts import CellFacts
+from leukodiff.classifier.facts import CellFacts, CellNote
 from leukodiff.classifier.infer import Classifier
-from leukodiff.classifier.predictions import ATYPICAL, Predictions
+from leukodiff.classifier.predictions import Predictions
 from leukodiff.datasets.vocabulary import CLASSIFIER_CLASSES
 from leukodiff.detector.detections import Detections
 from leukodiff.pipeline.analysis.models import Models
@@ -53,7 +53,7 @@ def test_a_slide_is_flagged_when_more_are_atypical_than_chance_gives(
 
 def test_cells_in_bad_pictures_are_not_judged(make_cell: MakeCell, make_report: MakeReport) -> None:
     odd = [make_cell(number=i, atypical=0.9, is_atypical=True) for i in range(2)]
-    cut = CellFacts(note="cut by the edge of the field")
+    cut = CellFacts(note=CellNote.CUT)
     bad = [make_cell(number=i, atypical=0.9, facts=cut) for i in range(2, 9)]
     unknown = [make_cell(number=9)]
     report = make_report(*odd, *bad, *unknown, atypical_rate=0.01)
@@ -76,12 +76,12 @@ def found(n: int) -> Detections:
 
 
 def test_a_cell_knows_what_was_said_of_it() -> None:
-    facts = (CellFacts(150.0, 60.0, 2), CellFacts(), CellFacts(note="out of focus"))
+    facts = (CellFacts(150.0, 60.0, 2), CellFacts(), CellFacts(note=CellNote.BLURRED))
     scores = np.array([0.1, 0.9, 0.9], np.float32)
     said = named(facts=facts, atypical=scores, atypical_threshold=0.5)
     plain, odd, bad = make_cells(field(), found(3), said)
     assert (plain.cell_type, plain.note, plain.facts) == ("monocyte", "", facts[0])
-    assert (odd.cell_type, odd.note, odd.is_atypical) == ("unidentified", ATYPICAL, True)
+    assert (odd.cell_type, odd.note, odd.is_atypical) == ("unidentified", CellNote.ATYPICAL, True)
     assert (bad.cell_type, bad.note, bad.is_atypical) == ("unidentified", "out of focus", False)
     assert [cell.atypical for cell in (plain, odd)] == pytest.approx([0.1, 0.9])
     assert [cell.shelf for cell in (plain, odd, bad)] == ["monocyte", "atypical", "unidentified"]
@@ -111,7 +111,9 @@ def test_a_model_that_finds_every_cell_atypical_flags_the_slide(
     assert "n = 0" in str(summary.rows[0]["flags"])  # none of them is in the percentages
     with (out / "smear/cells.csv").open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
-    assert {(row["cell_type"], row["note"]) for row in rows} == {("unidentified", ATYPICAL)}
+    assert {(row["cell_type"], row["note"]) for row in rows} == {
+        ("unidentified", CellNote.ATYPICAL)
+    }
     assert all(0 < float(row["atypical"]) < 1 for row in rows)
     html = (out / "smear/report.html").read_text(encoding="utf-8")
     assert html.index(">Atypical <") < html.index("Fields (")

@@ -1,5 +1,6 @@
 import pytest
 
+from leukodiff.core.message import Message
 from leukodiff.detector.scale import ScaleEstimate
 from leukodiff.pipeline.report.scale import ScaleUnknownError, agreed, resolve_scale
 
@@ -28,18 +29,26 @@ def test_whose_word_counts(
         tried.append(guess)
         return ScaleEstimate(measured[0], 0.1, measured[1]) if measured else None
 
-    scale = resolve_scale(given, metadata, measure, ["a warning"] if given is None else [])
+    scale = resolve_scale(
+        given, metadata, measure, [Message("scan_turned")] if given is None else []
+    )
     assert (scale.um_per_px, scale.source, scale.n_cells) == expected
     assert tried == ([] if given else [metadata])
     refused = metadata is not None and expected[1] == "red cells"
     assert len(scale.warnings) == (0 if given else 1 + refused)
     if refused:
-        assert "its red cells would be 3.8 um wide" in scale.warnings[1]
+        assert "its red cells would be 3.8 um wide" in str(scale.warnings[1])
 
 
 def test_where_nobody_knows_it_says_how_to_tell() -> None:
-    with pytest.raises(ScaleUnknownError, match="--um-per-px; TIFF says 353 um/px"):
-        resolve_scale(None, None, lambda guess: None, ["TIFF says 353 um/px"])
+    refused = Message(
+        "scale_refused",
+        place=Message("tiff_resolution"),
+        um_per_px="353",
+        problem=Message("px_not_square"),
+    )
+    with pytest.raises(ScaleUnknownError, match="--um-per-px; TIFF's XResolution says 353 um/px"):
+        resolve_scale(None, None, lambda guess: None, [refused])
 
 
 @pytest.mark.parametrize(

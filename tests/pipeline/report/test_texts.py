@@ -1,6 +1,8 @@
 import re
 import tomllib
 from collections.abc import Callable
+from dataclasses import replace
+from enum import StrEnum
 from html.parser import HTMLParser
 from pathlib import Path
 from string import Formatter
@@ -9,11 +11,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from leukodiff.classifier import morphometry as closer_look
-from leukodiff.classifier import predictions
+from leukodiff.classifier.facts import CellNote
 from leukodiff.core.errors import InputError
+from leukodiff.core.message import Message
 from leukodiff.datasets.vocabulary import BY_NAME
-from leukodiff.detector.areas import REASONS
+from leukodiff.detector.areas import AreaKind
 from leukodiff.detector.scale import ScaleEstimate
 from leukodiff.pipeline.exports.html import report_html
 from leukodiff.pipeline.exports.report_view import ReportOptions
@@ -21,24 +23,18 @@ from leukodiff.pipeline.exports.values import UNIT_KEYS
 from leukodiff.pipeline.report import texts as texts_room
 from leukodiff.pipeline.report.flags import FLAGS
 from leukodiff.pipeline.report.profiles import adult
+from leukodiff.pipeline.report.remarks import STORED, Remark, profile_title
 from leukodiff.pipeline.report.report import (
-    ENOUGH,
     Area,
     Cell,
     CountingOptions,
     FieldResult,
+    Reason,
     ScanReading,
     SmearReport,
 )
 from leukodiff.pipeline.report.sample import Sample
-from leukodiff.pipeline.report.scale import (
-    FROM_METADATA,
-    FROM_RED_CELLS,
-    FROM_USER,
-    NO_SCALE,
-    SlideScale,
-    resolve_scale,
-)
+from leukodiff.pipeline.report.scale import ScaleSource, SlideScale, resolve_scale
 from leukodiff.pipeline.report.statistics import METHODS, Confusion
 from leukodiff.pipeline.report.texts import LANGUAGES, load_texts
 from leukodiff.pipeline.slides.metadata_scale import Reading, settled
@@ -52,30 +48,19 @@ OTHERS = [language for language in LANGUAGES if language != "en"]
 
 def keys(language: str) -> dict[str, str]:
     tables = tomllib.loads((FOLDER / f"{language}.toml").read_text(encoding="utf-8"))
-    return {f"{s}.{k}": v for s, t in tables.items() if s != "phrases" for k, v in t.items()}
+    return {f"{s}.{k}": v for s, t in tables.items() for k, v in t.items()}
 
 
-def warnings_of_scale() -> tuple[str, ...]:
-    wrong = resolve_scale(None, 0.25, lambda _: ScaleEstimate(0.073, 0.1, 40))
-    places = settled([Reading("its resolution", -1, -1), Reading("Aperio's MPP", 9, 9)]).warnings
-    return (*wrong.warnings, *places, *settled([Reading("TIFF's XResolution", 0.1, 0.3)]).warnings)
+def warnings_of_scale() -> tuple[Remark, ...]:
+    wrong = resolve_scale(None, 0.25, lambda _: ScaleEstimate(0.073, 0.1, 40)).warnings
+    readings = [Reading(Message("image_resolution"), -1, -1), Reading(Message("aperio_mpp"), 9, 9)]
+    oblong = [Reading(Message("tiff_resolution"), 0.1, 0.3)]
+    said = (*settled(readings).warnings, *settled(oblong).warnings)
+    return (*wrong, *(Remark(one.code, **dict(one.values)) for one in said))
 
 
-PHRASES = [
-    *(words for pair in REASONS.items() for words in pair if words),
-    closer_look.CUT,
-    closer_look.BLURRED,
-    closer_look.OVERLAPPING,
-    closer_look.DIRT,
-    predictions.ATYPICAL,
-    predictions.UNSURE,
-    ENOUGH,
-    FROM_METADATA,
-    FROM_USER,
-    FROM_RED_CELLS,
-    NO_SCALE,
-    adult().title,
-    *warnings_of_scale(),
+CODES = [
+    member for kind in (CellNote, AreaKind, Reason, ScaleSource) for member in kind if member.value
 ]
 
 
@@ -94,10 +79,14 @@ def test_every_text_is_translated(language: str) -> None:
             assert own[key] != text or key.startswith("hint_source."), key
 
 
-@pytest.mark.parametrize("language", OTHERS)
-@pytest.mark.parametrize("english", PHRASES)
-def test_every_phrase_of_the_code_is_translated(language: str, english: str) -> None:
-    assert load_texts(language).phrase(english) != english
+@pytest.mark.parametrize("member", CODES, ids=repr)
+def test_a_code_has_words_and_its_english_ones_are_those_of_the_tables(member: StrEnum) -> None:
+    assert load_texts().of(member) == member.value
+    assert all(load_texts(language).of(member) not in ("", member.value) for language in OTHERS)
+
+
+def test_a_code_of_nothing_has_no_words() -> None:
+    assert load_texts("de").of(CellNote.NONE) == ""
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -112,13 +101,61 @@ def test_every_code_has_words(language: str) -> None:
     assert all(said(f"cells.{name}") for name in (*BY_NAME, "atypical"))
 
 
-def test_a_phrase_with_places_is_filled() -> None:
-    english = "the file says 0.25 um/px, not used: its red cells would be 25.7 um wide"
-    german = "die Datei gibt 0.25 µm/px an, nicht verwendet: ihre Erythrozyten wären 25.7 µm breit"
-    assert load_texts("de").phrase(english) == german
-    assert load_texts("de").phrase("something else (with braces {x})") == (
-        "something else (with braces {x})"
-    )
+@pytest.mark.parametrize(
+    ("remark", "german"),
+    [
+        pytest.param(
+            Remark("scale_contradicted", um_per_px="0.25", red_cell_um="25.7"),
+            "die Datei gibt 0.25 µm/px an, nicht verwendet: ihre Erythrozyten wären 25.7 µm breit",
+            id="with values",
+        ),
+        pytest.param(
+            Remark(
+                "scale_refused",
+                place=Message("aperio_mpp"),
+                um_per_px="9",
+                problem=Message("px_out_of_range", low="0.03", high="2.0"),
+            ),
+            "MPP von Aperio: 9 µm/px, nicht verwendet: ein Ausstrich hat 0.03 bis 2.0",
+            id="messages within a message",
+        ),
+        pytest.param(
+            Remark("no_scale_and", more=Remark("file_empty")),
+            f"{load_texts('de')('remark.no_scale')}; die Datei ist leer (0 Bytes)",
+            id="one after another",
+        ),
+        pytest.param(
+            Remark("images_not_read", number="2"),
+            "2 weitere Bilder in voller Größe (Fokusebenen?) sind nicht gelesen",
+            id="a number",
+        ),
+        pytest.param(
+            Remark.literal("something else (with braces {x})"),
+            "something else (with braces {x})",
+            id="nobody's",
+        ),
+    ],
+)
+def test_a_stored_warning_is_read_back(remark: Remark, german: str) -> None:
+    assert Remark.from_stored(str(remark)) == remark
+    assert remark.text(load_texts("de")) == german
+
+
+def test_every_stored_code_is_told_from_the_others() -> None:
+    english = keys("en")
+    for code in STORED:
+        places = re.findall(r"{(\w+)}", english[f"remark.{code}"])
+        remark = Remark(code, **{name: f"<{name}>" for name in places})
+        assert Remark.from_stored(str(remark)) == remark
+
+
+@pytest.mark.parametrize(
+    ("language", "title"), [("en", "Adults"), ("de", "Erwachsene"), ("fr", "Adultes")]
+)
+def test_the_shipped_profiles_title_is_translated_and_no_other(language: str, title: str) -> None:
+    texts = load_texts(language)
+    assert profile_title(adult(), texts) == title
+    assert profile_title(replace(adult(), title="Our own"), texts) == "Our own"
 
 
 def test_numbers_have_the_languages_point() -> None:
@@ -134,8 +171,7 @@ def test_numbers_have_the_languages_point() -> None:
     [
         pytest.param('[flag]\nhigh = "hoch {x}"', "nothing to put", id="a place too many"),
         pytest.param('[flags]\nhigh = "hoch"', "unknown key", id="an unknown section"),
-        pytest.param('[phrases]\n"empty" = "leer {x}"', "nothing to put", id="in a phrase"),
-        pytest.param('[phrases]\n"empty" = 1', "texts by their English", id="a number"),
+        pytest.param("[flag]\nhigh = 1", "must be text", id="a number"),
         pytest.param("high", "not a file of texts", id="no TOML"),
     ],
 )
@@ -175,19 +211,26 @@ def everything(make_cell: MakeCell, make_report: MakeReport) -> SmearReport:
     """A report that says nearly all that one can say."""
     kinds = ["neutrophil"] * 60 + ["lymphocyte"] * 25 + ["monocyte"] * 5 + ["eosinophil"] * 9
     kinds += ["immature_granulocyte", "erythroblast", "unidentified", "unidentified"]
-    notes = {101: predictions.UNSURE, 102: predictions.ATYPICAL}
+    notes = {101: CellNote.UNSURE, 102: CellNote.ATYPICAL}
     cells = [
-        make_cell(kind, i, note=notes.get(i, ""), is_atypical=i == 102, atypical=float(i == 102))
+        make_cell(
+            kind,
+            i,
+            note=notes.get(i, CellNote.NONE),
+            is_atypical=i == 102,
+            atypical=float(i == 102),
+        )
         for i, kind in enumerate(kinds)
     ]
     names = tuple(BY_NAME)[:8]
     fields = (
         FieldResult("x1", 640, 480, len(cells), 900, 30),
         *(
-            FieldResult(f"x{k}", 6, 4, None, None, None, "left_out", "", k, REASONS[k])
-            for k in REASONS
+            FieldResult(f"x{kind[0]}", 6, 4, status="left_out", kind=kind)
+            for kind in AreaKind
+            if kind
         ),
-        FieldResult("x8", status="not_read", reason=ENOUGH),
+        FieldResult("x8", status="not_read"),
         FieldResult("x9", status="failed", error="the file is empty (0 bytes)"),
     )
     confusion = Confusion(names, names, np.eye(8, dtype=np.int64) * 100 + 2)
@@ -197,7 +240,7 @@ def everything(make_cell: MakeCell, make_report: MakeReport) -> SmearReport:
         *cells,
         slide_id="x0",
         fields=fields,
-        scale=SlideScale(0.073, "red cells", 0.1, 40, warnings_of_scale()),
+        scale=SlideScale(0.073, ScaleSource.RED_CELLS, 0.1, 40, warnings_of_scale()),
         sample=Sample("x", "x", "female", 40, 0.7, "2026-11-22"),
         counting=CountingOptions(confusion=confusion),
         atypical_rate=0.0001,
@@ -220,7 +263,7 @@ def words_of(language: str) -> set[str]:
 
 @pytest.mark.parametrize("language", OTHERS)
 def test_a_translated_report_has_no_english_words(everything: SmearReport, language: str) -> None:
-    scan = ScanReading((Area(0, 0, 9, 9, "usable", "", 0.5, True, 3),), True, 100, True)
+    scan = ScanReading((Area(0, 0, 9, 9, AreaKind.USABLE, 0.5, True, 3),), True, 100, True)
     both = (everything, make_scan(everything, scan))
     crops = {cell.cell_id: b"" for cell in everything.cells}
     cited = " ".join(f"{one.source} {one.critical_source}" for one in adult().ranges) + " ".join(
@@ -233,10 +276,8 @@ def test_a_translated_report_has_no_english_words(everything: SmearReport, langu
             report_html(report, crops, {"x1": b""}, ReportOptions(load_texts(language)))
         ).text
         found = set(re.findall(r"[^\W\d_]{3,}", text.lower()))
-        assert not found & english
+        assert found & english == set()
 
 
 def make_scan(report: SmearReport, reading: ScanReading) -> SmearReport:
-    from dataclasses import replace
-
     return replace(report, fields=report.fields[:1], readings={"x1": reading})

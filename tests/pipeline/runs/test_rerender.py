@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from leukodiff.classifier.facts import CellFacts
+from leukodiff.classifier.facts import CellFacts, CellNote
 from leukodiff.core.errors import InputError
+from leukodiff.detector.areas import AreaKind
 from leukodiff.pipeline.analysis.models import Models
 from leukodiff.pipeline.cli import main
 from leukodiff.pipeline.exports.bundle import ReportSettings
@@ -55,11 +56,13 @@ def out(tmp_path: Path, smear: Callable[..., Path], models: Models) -> Path:
 
 
 def whole(make_cell: MakeCell, make_report: MakeReport) -> SmearReport:
-    area = Area(0, 0, 9, 9, "usable", "", 0.5, True, 1)
+    area = Area(0, 0, 9, 9, AreaKind.USABLE, 0.5, True, 1)
     return make_report(
-        make_cell("neutrophil", 1, facts=CellFacts(160.1, None, 3, "out of focus"), atypical=0.25),
-        make_cell("unidentified", 2, note="cut", is_atypical=True, reviewed_as="monocyte"),
-        fields=(FieldResult("field 1.jpg", 8, 8, 1, None, 0, kind="usable"),),
+        make_cell(
+            "neutrophil", 1, facts=CellFacts(160.1, None, 3, CellNote.BLURRED), atypical=0.25
+        ),
+        make_cell("unidentified", 2, note=CellNote.CUT, is_atypical=True, reviewed_as="monocyte"),
+        fields=(FieldResult("field 1.jpg", 8, 8, 1, None, 0, kind=AreaKind.USABLE),),
         readings={"field 1.jpg": ScanReading((area,), True, 100, True)},
         atypical_rate=0.01,
         sample=Sample("A-1", sex="male", age_years=40.0, wbc_count=6.2),

@@ -7,6 +7,9 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
+from leukodiff.core.message import Message
+from leukodiff.pipeline.report.remarks import message_text
+from leukodiff.pipeline.report.texts import load_texts
 from leukodiff.pipeline.slides import open_scan
 from leukodiff.pipeline.slides.metadata_scale import Reading, described, settled
 from leukodiff.pipeline.slides.plain_scale import plain_scale
@@ -83,16 +86,19 @@ def test_namespaces_of_ome_don_t_matter() -> None:
     assert settled(described(text)).um_per_px == 0.2
 
 
+PLACE = Message("image_resolution")
+TIFF = Message("tiff_resolution")
+
 REFUSED: dict[str, tuple[Reading, str]] = {
-    "72 dpi": (Reading("TIFF's XResolution", 352.8, 352.8), "says 352.8 um/px, not used"),
-    "96 dpi": (Reading("TIFF's XResolution", 264.6, 264.6), "says 264.6 um/px, not used"),
-    "too fine": (Reading("here", 0.02, 0.02), "a smear has 0.03 to 2.0"),
-    "too coarse": (Reading("here", 2.1, 2.1), "a smear has 0.03 to 2.0"),
-    "zero": (Reading("here", 0.0, 0.0), "a positive size"),
-    "negative": (Reading("here", -0.2, -0.2), "a positive size"),
-    "not a number": (Reading("here", float("nan"), 0.2), "a positive size"),
-    "endless": (Reading("here", float("inf"), 0.2), "a positive size"),
-    "not square": (Reading("here", 0.2, 0.4), "says 0.2 x 0.4 um/px, not used: a microscope's"),
+    "72 dpi": (Reading(TIFF, 352.8, 352.8), "says 352.8 um/px, not used"),
+    "96 dpi": (Reading(TIFF, 264.6, 264.6), "says 264.6 um/px, not used"),
+    "too fine": (Reading(PLACE, 0.02, 0.02), "a smear has 0.03 to 2.0"),
+    "too coarse": (Reading(PLACE, 2.1, 2.1), "a smear has 0.03 to 2.0"),
+    "zero": (Reading(PLACE, 0.0, 0.0), "a positive size"),
+    "negative": (Reading(PLACE, -0.2, -0.2), "a positive size"),
+    "not a number": (Reading(PLACE, float("nan"), 0.2), "a positive size"),
+    "endless": (Reading(PLACE, float("inf"), 0.2), "a positive size"),
+    "not square": (Reading(PLACE, 0.2, 0.4), "says 0.2 x 0.4 um/px, not used: a microscope's"),
 }
 
 
@@ -100,16 +106,16 @@ REFUSED: dict[str, tuple[Reading, str]] = {
 def test_what_can_t_be_true_is_refused_with_a_line(reading: Reading, said: str) -> None:
     scale = settled([reading])
     assert scale.um_per_px is None
-    assert said in scale.warnings[0]
+    assert said in message_text(scale.warnings[0], load_texts())
 
 
 @pytest.mark.parametrize("um", [0.03, 0.06, 0.25, 2.0])
 def test_what_can_be_true_is_taken(um: float) -> None:
-    assert settled([Reading("here", um, um)]) == (um, ())
+    assert settled([Reading(PLACE, um, um)]) == (um, ())
 
 
 def test_the_next_place_is_asked_when_the_first_can_t_be_true() -> None:
-    scale = settled([Reading("first", 300.0, 300.0), Reading("second", 0.25, 0.25)])
+    scale = settled([Reading(PLACE, 300.0, 300.0), Reading(PLACE, 0.25, 0.25)])
     assert scale.um_per_px == 0.25
     assert len(scale.warnings) == 1
 
@@ -120,7 +126,7 @@ def test_a_printer_s_dots_are_refused_when_a_scan_is_opened(dpi: int, write: Wri
     path = write(image, tile=(16, 16), resolution=(dpi, dpi), resolutionunit="INCH")
     with open_scan(path) as scan:
         assert scan.um_per_px is None
-        assert "not used" in scan.warnings[0]
+        assert [one.code for one in scan.warnings] == ["scale_refused"]
 
 
 @pytest.mark.parametrize("text", ["", "MPP", "MPP = ", "MPP = --", "<Pixels", '"PixelSizeUm": ""'])

@@ -220,7 +220,7 @@ def test_a_level_that_is_missing_is_left_out_with_a_line(
     path.write_bytes(data)
     with open_scan(path) as scan:
         assert scan.downsamples == (1.0, 4.0)
-        assert "left out" in scan.warnings[0]
+        assert scan.warnings[0].code.endswith("left_out")
         np.testing.assert_array_equal(scan.read_at(0, 0, 300, 210, 2), halved(smear))
 
 
@@ -232,7 +232,7 @@ def test_a_level_whose_tiles_are_cut_off_is_left_out_with_a_line(
     path.write_bytes(data[:-100])
     with open_scan(path) as scan:
         assert scan.downsamples == (1.0,)
-        assert "cut off: 1 of" in scan.warnings[0]
+        assert "cut off: 1 of" in str(dict(scan.warnings[0].values)["error"])
 
 
 def test_a_tile_that_is_damaged_is_named(smear: Rgb, write: Write) -> None:

@@ -7,6 +7,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
+from leukodiff.core.message import Message
 from leukodiff.pipeline.slides.openslide_scan import OpenSlideScan
 from leukodiff.pipeline.slides.tiff_scan import TiffScan
 
@@ -51,7 +52,11 @@ def test_an_implausible_scale_is_refused(smear: Rgb, write: Write) -> None:
     )
     with OpenSlideScan.open(path) as scan:
         assert scan.um_per_px is None
-        assert "openslide.mpp says 352.8 um/px, not used" in scan.warnings[0]
+        (refused,) = scan.warnings
+        assert (refused.code, refused.values[:2]) == (
+            "scale_refused",
+            (("place", Message("openslide_mpp")), ("um_per_px", "352.8")),
+        )
 
 
 class Plane:

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from leukodiff.core.message import Message
 from leukodiff.pipeline.slides import ImageScan
 from leukodiff.pipeline.slides.scan import Level, Scan
 
@@ -31,8 +32,9 @@ class Pieces(ImageScan):
 
 
 def test_a_region_is_a_part_of_the_image() -> None:
-    scan = ImageScan(ramp(60, 40), Path("a.png"), 0.25, ("a line",))
-    assert (scan.width, scan.height, scan.um_per_px, scan.warnings) == (60, 40, 0.25, ("a line",))
+    warnings = (Message("scan_turned"),)
+    scan = ImageScan(ramp(60, 40), Path("a.png"), 0.25, warnings)
+    assert (scan.width, scan.height, scan.um_per_px, scan.warnings) == (60, 40, 0.25, warnings)
     assert scan.read(3, 5, 2, 1).tolist() == [[[3, 5, 0], [4, 5, 0]]]
 
 

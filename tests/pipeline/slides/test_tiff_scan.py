@@ -11,6 +11,7 @@ import tifffile
 from numpy.typing import NDArray
 
 from leukodiff.core.errors import InputError
+from leukodiff.core.message import Message
 from leukodiff.datasets.images import read_rgb
 from leukodiff.pipeline.slides import open_scan
 from leukodiff.pipeline.slides.tiff_scan import TiffScan
@@ -208,7 +209,7 @@ def test_a_stack_is_read_by_its_first_plane_and_says_so(smear: Rgb, write: Write
     stack = np.stack([smear, 255 - smear, smear])
     with open_scan(write(stack, photometric="rgb", **TILE)) as scan:
         np.testing.assert_array_equal(scan.read(0, 0, 300, 210), smear)
-        assert "2 more images of full size" in scan.warnings[0]
+        assert scan.warnings == (Message("images_not_read", number=2),)
 
 
 def test_an_ome_pyramid_with_its_scale(smear: Rgb, halved: Any, write_pyramid: Write) -> None:
@@ -315,4 +316,4 @@ def test_a_scan_that_is_turned_says_so(smear: Rgb, write: Write) -> None:
     path = write(smear, photometric="rgb", extratags=[(274, 3, 1, 6, True)], **TILE)
     with open_scan(path) as scan:
         assert (scan.width, scan.height) == (300, 210)
-        assert "turned or mirrored" in scan.warnings[0]
+        assert scan.warnings == (Message("scan_turned"),)

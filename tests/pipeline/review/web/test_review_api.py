@@ -273,7 +273,7 @@ def test_the_review_is_told_in_the_report_s_language(
     browser.change("commented", {"text": "empty"}, 2)
     view = desk.reviews.view("smear", OPERATOR)
     told = review_remarks(view.slide.report, view.report, view.state, view.reading)
-    lines = [one.said(load_texts(language)) for one in told]
+    lines = [one.text(load_texts(language)) for one in told]
     assert len(lines) == 5
     for line, words in zip([lines[0], lines[1], lines[-1]], said, strict=True):
         assert words in line
