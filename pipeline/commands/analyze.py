@@ -18,7 +18,7 @@ from .options import Place, analysis_options, report_settings
 
 if TYPE_CHECKING:
     from leukodiff.pipeline.runs.analyze import AnalyzeSettings, RunSummary
-    from leukodiff.pipeline.runs.child import ProgressPipe
+    from leukodiff.pipeline.runs.child_process import ProgressPipe
     from leukodiff.pipeline.runs.cluster import ClusterSettings
     from leukodiff.pipeline.runs.crash_log import CrashLog
     from leukodiff.pipeline.runs.outcomes import SlideOutcome
@@ -84,11 +84,11 @@ def analyze(
 
 def _supervised(limit_s: float) -> Watcher | None:
     """From here on in a process of its own, where that can be: before anything large is loaded."""
-    from leukodiff.pipeline.runs.supervisor import can_supervise, supervised
+    from leukodiff.pipeline.runs.child_process import go_on_in_child
 
-    if click.get_current_context().find_object(Program) is None or not can_supervise():
+    if click.get_current_context().find_object(Program) is None:
         return None
-    return supervised(limit_s, lambda text: click.echo(text, err=True))
+    return go_on_in_child(limit_s, lambda text: click.echo(text, err=True))
 
 
 def run(
@@ -112,16 +112,17 @@ def run(
     before = _last_changed(out)
     with bar_and_lines("steps") as (advance, line):
 
-        def tell(slide: SlideOutcome) -> None:
+        def emit(slide: SlideOutcome) -> None:
             if not slide.skipped:
                 line(slide_line(slide))
 
-        keeper = RunObserver(tell, on_remark=line)
+        observer = RunObserver(emit, on_remark=line)
         if watcher:
-            telling, known = watcher
-            keeper = RunObserver(tell, telling.under_way, known.blamed, known.suspects, line)
+            pipe, log = watcher
+            known = log.failed_items, log.suspects
+            observer = RunObserver(emit, pipe.under_way, *known, line)
         try:
-            return start(inputs, out, settings, advance, keeper=keeper)
+            return start(inputs, out, settings, advance, observer=observer)
         except OutputError as error:
             begun = _last_changed(out) != before
             raise (Failed if begun else WrongUsage)(error) from error

@@ -47,19 +47,19 @@ def watch(
     from leukodiff.pipeline.runs.watch.http import served
     from leukodiff.pipeline.runs.watch.watch import Watch, WatchSettings
 
-    def say(text: str) -> None:
+    def emit(text: str) -> None:
         click.echo(printable(text), err=True)
 
     timeout, no_overlays = chosen.pop("field_timeout"), chosen.pop("no_overlays")
     report = report_settings(chosen)
     analysis = AnalyzeSettings(overlays=not no_overlays, report=report, **chosen)
-    watcher = Watch(WatchSettings(folder, out, analysis, settle, every, timeout), say)
+    watcher = Watch(WatchSettings(folder, out, analysis, settle, every, timeout), emit)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: watcher.stop())
     with ExitStack() as stack:
         if port is not None:
             listening = served(host, port, watcher.health, watcher.metrics.text)
-            say(f"/healthz and /metrics on http://{host}:{stack.enter_context(listening)}")
-        say(f"watching {folder}")
+            emit(f"/healthz and /metrics on http://{host}:{stack.enter_context(listening)}")
+        emit(f"watching {folder}")
         watcher.go()
-    say("stopped")
+    emit("stopped")

@@ -37,7 +37,7 @@ def analyze(
     settings: AnalyzeSettings | None = None,
     on_progress: OnProgress | None = None,
     models: Models | None = None,
-    keeper: RunObserver = NULL_OBSERVER,
+    observer: RunObserver = NULL_OBSERVER,
 ) -> RunSummary:
     """Analyzes files and folders into an output folder; slides that are whole there are skipped.
 
@@ -51,7 +51,7 @@ def analyze(
         settings: the defaults when None.
         on_progress: called in the calling thread after each field, and within a scan.
         models: loaded as the settings say when None.
-        keeper: who hears of each slide, and knows what went wrong before.
+        observer: called for each slide; knows what went wrong before.
 
     Raises:
         InputError: a path is missing or holds no image, a file of `settings.report` is wrong, or
@@ -63,7 +63,7 @@ def analyze(
     settings = settings or AnalyzeSettings()
     out = Path(out)
     slides = find_slides(as_paths(inputs), settings.per_image, leave_out=out)
-    return analyze_slides(slides, out, settings, on_progress, models, keeper)
+    return analyze_slides(slides, out, settings, on_progress, models, observer)
 
 
 def analyze_slides(
@@ -72,30 +72,34 @@ def analyze_slides(
     settings: AnalyzeSettings,
     on_progress: OnProgress | None = None,
     models: Models | None = None,
-    keeper: RunObserver = NULL_OBSERVER,
+    observer: RunObserver = NULL_OBSERVER,
 ) -> RunSummary:
     """The same as `analyze`, of slides that have been found and named."""
     settings.report.check([slide.slide_id for slide in slides])
     prepare(out)
     workers = settings.threads or cores()
-    run = Run(slides, out, settings, models or _loaded(slides, settings, workers, keeper), keeper)
+    run = Run(
+        slides, out, settings, models or _loaded(slides, settings, workers, observer), observer
+    )
     with held(out):
         to_do = run.plan().to_do
         crew = Crew(workers, Progress.of(to_do, on_progress), run.take)
         with run.going():
-            crew.work(*(run.jobs(part) for part in _suspects_last(to_do, keeper)))
+            crew.work(*(run.jobs(part) for part in _suspects_last(to_do, observer)))
     assert run.summary is not None  # noqa: S101  # `going` has set it
     return run.summary
 
 
-def _suspects_last(slides: Sequence[Slide], keeper: RunObserver) -> tuple[list[Slide], list[Slide]]:
-    alone = keeper.suspects
+def _suspects_last(
+    slides: Sequence[Slide], observer: RunObserver
+) -> tuple[list[Slide], list[Slide]]:
+    alone = observer.suspects
     free = [slide for slide in slides if slide.slide_id not in alone]
     return free, [slide for slide in slides if slide.slide_id in alone]
 
 
 def _loaded(
-    slides: Sequence[Slide], settings: AnalyzeSettings, workers: int, keeper: RunObserver
+    slides: Sequence[Slide], settings: AnalyzeSettings, workers: int, observer: RunObserver
 ) -> Models:
     """The models; while the engine compiles them, what is needed later is imported."""
     scans = [slide for slide in slides if slide.is_scan]
@@ -106,16 +110,16 @@ def _loaded(
     if scans:
         import shapely  # noqa: F401
 
-        _open_first(scans, keeper)
+        _open_first(scans, observer)
     return models
 
 
-def _open_first(scans: Sequence[Slide], keeper: RunObserver) -> None:
+def _open_first(scans: Sequence[Slide], observer: RunObserver) -> None:
     """Opens a scan, so that what reads such files is imported; not one that is known to hang."""
     works = {(slide.slide_id, slide.fields[0].field_id): slide for slide in scans}
     for work, slide in works.items():
-        if work not in keeper.troubles and (slide.slide_id, "") not in keeper.troubles:
+        if work not in observer.failed_items and (slide.slide_id, "") not in observer.failed_items:
             # What is wrong with it is told when its turn comes.
-            with keeper.under_way(*work), suppress(InputError):
+            with observer.under_way(*work), suppress(InputError):
                 open_scan(slide.path).close()
             return

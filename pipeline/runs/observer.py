@@ -1,10 +1,10 @@
-"""Who looks after a run: hears of every slide and field, and knows what went wrong before."""
+"""Observer of a run: called for every slide and field, and knows what went wrong before."""
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 
-from .crash_log import WAITING
+from .crash_log import WAITING, Work
 from .outcomes import SlideOutcome
 
 Step = Callable[[], None]
@@ -15,25 +15,25 @@ UnderWay = Callable[[str, str], AbstractContextManager[Step]]
 
 
 @contextmanager
-def unheard(slide_id: str, field_id: str) -> Iterator[Step]:
-    """Nobody listens."""
+def unobserved(slide_id: str, field_id: str) -> Iterator[Step]:
+    """Reports to nobody."""
     yield lambda: None
 
 
 @dataclass(frozen=True)
 class RunObserver:
-    """Who looks after a run.
+    """Observer of a run.
 
-    `on_slide`: called in the calling thread when a slide ends. `on_remark`: with what a person is
-    to know of the inputs, a line each. `under_way`: told what each thread
-    is busy with. `troubles`: fields, by slide_id and field_id, that are known to bring the process
+    `on_slide`: called in the calling thread when a slide ends. `on_remark`: called with what a
+    person is to know of the inputs, a line each. `under_way`: entered by each thread for what it is
+    busy with. `failed_items`: fields, by slide_id and field_id, that are known to bring the process
     down, with the reason: they are listed as failed and not touched. `suspects`: slides that may
     do so: they come last, each alone.
     """
 
     on_slide: Callable[[SlideOutcome], None] | None = None
-    under_way: UnderWay = unheard
-    troubles: Mapping[tuple[str, str], str] = field(default_factory=dict)
+    under_way: UnderWay = unobserved
+    failed_items: Mapping[Work, str] = field(default_factory=dict)
     suspects: frozenset[str] = frozenset()
     on_remark: Callable[[str], None] | None = None
 

@@ -33,7 +33,7 @@ def plan(
     out: Path,
     making: SlideSpec,
     settings: AnalyzeSettings,
-    keeper: RunObserver = NULL_OBSERVER,
+    observer: RunObserver = NULL_OBSERVER,
     is_same: IsSame | None = None,
 ) -> Plan:
     """Sorts slides into failed from the start or before, whole already, and to do.
@@ -44,7 +44,7 @@ def plan(
         InputError: some stand in `out` that were made otherwise, and are not to be overwritten.
         OutputError: something else stands in a slide's place.
     """
-    sorting = _Sorting(out, making, settings, keeper, is_same or is_made_of)
+    sorting = _Sorting(out, making, settings, observer, is_same or is_made_of)
     found, made_otherwise = Plan(), []
     for slide in slides:
         outcome = sorting.settled(slide)
@@ -76,7 +76,7 @@ class _Sorting:
     out: Path
     making: SlideSpec
     settings: AnalyzeSettings
-    keeper: RunObserver
+    observer: RunObserver
     is_same: IsSame
 
     def __post_init__(self) -> None:
@@ -87,7 +87,7 @@ class _Sorting:
         """What a slide has come to, where nothing is to be done."""
         if slide.problem:
             return failed_slide(slide, slide.problem, unreadable=True)
-        if trouble := self.keeper.troubles.get((slide.slide_id, "")):
+        if trouble := self.observer.failed_items.get((slide.slide_id, "")):
             return given_up(slide, trouble, self.making)
         return self._standing(slide) or self._failed_before(slide)
 
@@ -116,7 +116,7 @@ class _Sorting:
     def _made_so(self, slide: Slide, made_of: Any, made_by: Any) -> bool:
         if made_by != self.making.of(slide.slide_id):
             return False
-        with self.keeper.under_way(slide.slide_id, ""):
+        with self.observer.under_way(slide.slide_id, ""):
             return self.is_same(slide, made_of)
 
 

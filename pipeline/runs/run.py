@@ -59,7 +59,7 @@ class Run:
     out: Path
     settings: AnalyzeSettings
     models: Models
-    keeper: RunObserver = NULL_OBSERVER
+    observer: RunObserver = NULL_OBSERVER
     outcomes: dict[str, SlideOutcome] = field(default_factory=dict)
     summary: RunSummary | None = None
     started: datetime = field(default_factory=lambda: datetime.now().astimezone())
@@ -82,21 +82,21 @@ class Run:
 
     def _planned(self) -> Plan:
         making = slide_spec(self.settings, self.models)
-        return plan(self.slides, self.out, making, self.settings, self.keeper)
+        return plan(self.slides, self.out, making, self.settings, self.observer)
 
     def _remark(self) -> None:
         """Tells what becomes of the inputs, once: not again when a process has died."""
-        keeper = self.keeper
-        if keeper.on_remark and not (keeper.troubles or keeper.suspects):
+        observer = self.observer
+        if observer.on_remark and not (observer.failed_items or observer.suspects):
             for line in filter(None, map(passed_over, self.slides)):
-                keeper.on_remark(line)
+                observer.on_remark(line)
 
     def jobs(self, slides: Sequence[Slide]) -> Iterator[SlideJob]:
         """A job for each slide, made when its turn comes, so that none waits in memory."""
         making = slide_spec(self.settings, self.models)
         for slide in slides:
             folder = SlideFolder(self.out, slide.slide_id, self.mark)
-            yield SlideJob(slide, folder, making, self.keeper)
+            yield SlideJob(slide, folder, making, self.observer)
 
     def take(self, job: SlideJob) -> None:
         """Takes note of a slide that has ended.
@@ -119,8 +119,8 @@ class Run:
         self.outcomes[str(outcome.row["slide_id"])] = outcome
         if outcome.status == FAILED and outcome.made_of is not None and not outcome.skipped:
             note_failure(self.out, outcome)
-        if self.keeper.on_slide:
-            self.keeper.on_slide(outcome)
+        if self.observer.on_slide:
+            self.observer.on_slide(outcome)
 
     @contextmanager
     def going(self) -> Iterator[None]:

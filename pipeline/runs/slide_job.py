@@ -121,7 +121,7 @@ class SlideJob:
         self._lock = threading.Lock()
         self._closed = False
         under_way = partial(keeper.under_way, slide.slide_id)
-        safe = [f for f in slide.fields if (slide.slide_id, f.field_id) not in keeper.troubles]
+        safe = [f for f in slide.fields if (slide.slide_id, f.field_id) not in keeper.failed_items]
         self._reader = FieldReader(safe, making.models, making.reading, under_way)
         self._enough = TargetCells(None if slide.is_scan else making.reading.target_cells)
         self._scale: SlideScale | None = None
@@ -182,7 +182,7 @@ class SlideJob:
 
     def _tried(self, field: Field, analyze: Analyze, wanted: bool) -> tuple[FieldOutcome, str]:
         """What a field came to, and the checksum of its file."""
-        if trouble := self._keeper.troubles.get((self.slide.slide_id, field.field_id)):
+        if trouble := self._keeper.failed_items.get((self.slide.slide_id, field.field_id)):
             return FieldOutcome(failed_field(field, InputError(trouble))), stamp_of(field)
         if wanted and not field.is_scan:
             self._reader.settle()

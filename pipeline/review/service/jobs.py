@@ -2,18 +2,27 @@
 
 import json
 import logging
-import subprocess
-import sys
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections import deque
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
-from typing import Any
 
+from leukodiff.pipeline.runs import worker
+from leukodiff.pipeline.runs.analyze import AnalyzeSettings
+from leukodiff.pipeline.runs.child_process import (
+    SHUTDOWN_GRACE_S,
+    TEXT,
+    Message,
+    Supervisor,
+)
+from leukodiff.pipeline.runs.crash_log import FIELD_TIMEOUT_S
 from leukodiff.pipeline.runs.output import write_whole
+from leukodiff.pipeline.runs.worker import RunRequest
 
 log = logging.getLogger("leukodiff")
 
@@ -22,8 +31,11 @@ QUEUED, RUNNING, DONE, FAILED, STOPPED = "queued", "running", "done", "failed", 
 KEPT = 100
 """Jobs that have ended and are still listed."""
 
-PATIENCE = 20.0
-"""Seconds a stopped analysis may take to clear up before it is ended."""
+LOGGED_LINES = 50
+"""The last lines that a failed analysis printed go into the log."""
+
+KEEP_EVERY_S = 2.0
+"""The progress of a job is written down no oftener."""
 
 
 @dataclass(frozen=True)
@@ -69,45 +81,55 @@ def now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
-def with_progress(job: Job, said: Mapping[str, Any], seconds: float) -> Job:
-    """A job after the child told how far it is, `seconds` after it began.
+def with_progress(job: Job, done: int, total: int, what: str, seconds: float) -> Job:
+    """A job with `done` of `total` steps done, `seconds` after it began; `what` is at hand.
 
     Example: 20 of 100 steps in 10 s: 2 a second, 40 s left.
     """
-    done, total = int(said["done"]), int(said["total"])
     rate = done / seconds if done and seconds > 0 else None
     left = (total - done) / rate if rate else None
-    what = str(said["what"])
     return replace(job, done=done, total=total, what=what, rate=rate, left=left)
 
 
-def ended(job: Job, said: Mapping[str, Any]) -> Job:
-    """A job after the child told what came of it."""
-    failures = [one.get("error", "") for one in said.get("failures", [])]
-    slides = tuple(said.get("slides", ()))
-    stopped = bool(said.get("stopped"))
-    state = STOPPED if stopped else DONE if slides else FAILED
-    error = "; ".join(filter(None, failures[:5]))
-    return replace(job, state=state, slides=slides, error=error, ended=now(), left=None)
+def ended(
+    job: Job, slides: Sequence[str] = (), errors: Sequence[str] = (), is_stopped: bool = False
+) -> Job:
+    """A job that has ended: the slides that it made, and why others failed."""
+    state = STOPPED if is_stopped else DONE if slides else FAILED
+    error = "; ".join(filter(None, errors[:5]))
+    return replace(job, state=state, slides=tuple(slides), error=error, ended=now(), left=None)
+
+
+@dataclass
+class _Reported:
+    """What the analysis of a job has reported; `began` in s, `lines`: the last that it printed."""
+
+    number: int
+    began: float = field(default_factory=time.monotonic)
+    slides: list[str] = field(default_factory=list)
+    errors: list[str] = field(default_factory=list)
+    is_stopped: bool = False
+    is_finished: bool = False
+    lines: deque[str] = field(default_factory=lambda: deque(maxlen=LOGGED_LINES))
 
 
 @dataclass
 class Queue:
     """The jobs, each a file in `folder`, so that a restart goes on where it was.
 
-    `order` adds to what the child is told; `on_end` hears of each job that has ended.
+    `settings`: of each analysis. `on_end`: called with each job that has ended.
     """
 
     folder: Path
     out: Path
     most: int
-    order: Mapping[str, Any] = field(default_factory=dict)
+    settings: AnalyzeSettings = field(default_factory=AnalyzeSettings)
     on_end: Callable[[Job], None] = lambda _: None
     _jobs: dict[int, Job] = field(default_factory=dict)
     _lock: threading.RLock = field(default_factory=threading.RLock)
     _work: threading.Event = field(default_factory=threading.Event)
-    _child: "subprocess.Popen[str] | None" = None
-    _running: int = 0
+    _supervisor: Supervisor | None = None
+    _kept_at: float = 0.0
     _stopped: set[int] = field(default_factory=set)
     _closed: bool = False
     _thread: threading.Thread | None = None
@@ -126,9 +148,9 @@ class Queue:
         """Ends the analysis that runs; the next start begins it again."""
         self._closed = True
         self._work.set()
-        self._end_child()
+        self._stop_analysis()
         if self._thread:
-            self._thread.join(PATIENCE + 5)
+            self._thread.join(SHUTDOWN_GRACE_S + 5)
 
     def add(self, name: str, inputs: list[Path], by: str, per_image: bool = False) -> Job | None:
         """Adds an analysis; `None` where too many wait already."""
@@ -158,7 +180,7 @@ class Queue:
                 self._keep(replace(job, state=STOPPED, ended=now()))
                 return self._jobs[number]
             self._stopped.add(number)
-        self._end_child()
+        self._stop_analysis()
         return job
 
     def _run(self) -> None:
@@ -178,78 +200,58 @@ class Queue:
             job = next((job for job in self.jobs() if job.state == QUEUED), None)
             if job:
                 self._keep(replace(job, state=RUNNING, done=0, total=0, what="starting"))
-                self._running = job.number
             return job
 
     def _analyze(self, job: Job) -> None:
-        order = {**self.order, "inputs": job.inputs, "out": str(self.out)}
-        command = [sys.executable, "-m", "leukodiff.pipeline.review.service.job_worker"]
-        with subprocess.Popen(  # noqa: S603 - our own module; the order is data
-            [*command, json.dumps({**order, "per_image": job.per_image})],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            start_new_session=True,  # Ctrl-C in the terminal is the server's to pass on
-        ) as child:
-            with self._lock:
-                self._child = child
-            if self._closed or job.number in self._stopped:
-                self._end_child()
-            said = self._listen(job.number, child)
-        self._child = None
+        reported = _Reported(job.number)
+        supervisor = Supervisor(
+            FIELD_TIMEOUT_S, reported.lines.append, partial(self._receive, reported)
+        )
+        with self._lock:
+            self._supervisor = supervisor
+        if self._closed or job.number in self._stopped:
+            supervisor.stop()
+        settings = replace(self.settings, per_image=job.per_image)
+        inputs = tuple(Path(one) for one in job.inputs)
+        status = supervisor.run(worker.__name__, RunRequest(self.out, settings, inputs))
+        self._supervisor = None
+        if reported.lines and not reported.is_finished:
+            log.error("analysis %d: %s", job.number, "\n".join(reported.lines)[-2000:])
         if self._closed:
             return  # it stays "running" on disk, and is begun again
         with self._lock:
             job = self._jobs[job.number]
-            if job.number in self._stopped and not said.get("slides"):
+            if job.number in self._stopped and not reported.slides:
                 self._keep(replace(job, state=STOPPED, ended=now(), left=None))
-            elif said:
-                self._keep(ended(job, said))
-            else:
-                error = f"the analysis ended by itself (status {child.returncode})"
-                self._keep(replace(job, state=FAILED, error=error, ended=now(), left=None))
-
-    def _listen(self, number: int, child: "subprocess.Popen[str]") -> Mapping[str, Any]:
-        begun, kept, last = time.monotonic(), 0.0, {}
-        errors: list[str] = []
-        reader = threading.Thread(target=_drain, args=(child, errors), daemon=True)
-        reader.start()
-        for line in child.stdout or ():
-            with suppress(ValueError):
-                said = json.loads(line)
-                if said.get("kind") == "end":
-                    last = said
-                elif said.get("kind") == "progress":
-                    seconds = time.monotonic() - begun
-                    with self._lock:
-                        self._jobs[number] = with_progress(self._jobs[number], said, seconds)
-                        if seconds - kept > 2:
-                            self._keep(self._jobs[number])
-                            kept = seconds
-        child.wait()
-        reader.join(1)
-        if not last and errors:
-            log.error("analysis %d: %s", number, "".join(errors)[-2000:])
-        return last
-
-    def _end_child(self) -> None:
-        child = self._child
-        if child is None or child.stdin is None:
-            return
-        with suppress(OSError, ValueError):
-            child.stdin.close()
-
-        def insist() -> None:
-            with suppress(subprocess.TimeoutExpired):
-                child.wait(PATIENCE)
                 return
-            child.kill()
+            if not reported.is_finished:
+                reported.errors = [f"the analysis ended by itself (status {status})"]
+            self._keep(ended(job, reported.slides, reported.errors, reported.is_stopped))
 
-        threading.Thread(target=insist, daemon=True).start()
+    def _receive(self, reported: "_Reported", message: Message) -> None:
+        kind, *values = message
+        if kind == "finished":
+            reported.slides, reported.errors, reported.is_stopped = values
+            reported.is_finished = True
+        elif kind == "error":
+            reported.errors, reported.is_finished = values, True
+        elif kind == TEXT:
+            reported.lines.extend(values)
+        elif kind == "progress":
+            done, total, what = values
+            seconds = time.monotonic() - reported.began
+            with self._lock:
+                job = with_progress(self._jobs[reported.number], done, total, what, seconds)
+                self._jobs[job.number] = job
+                if time.monotonic() - self._kept_at > KEEP_EVERY_S:
+                    self._keep(job)
+
+    def _stop_analysis(self) -> None:
+        if supervisor := self._supervisor:
+            supervisor.stop()
 
     def _keep(self, job: Job) -> None:
-        self._jobs[job.number] = job
+        self._jobs[job.number], self._kept_at = job, time.monotonic()
         self.folder.mkdir(parents=True, exist_ok=True)
         write_whole(self.folder / f"{job.number:08d}.json", json.dumps(asdict(job)))
 
@@ -259,9 +261,3 @@ class Queue:
             del self._jobs[number]
             with suppress(OSError):
                 (self.folder / f"{number:08d}.json").unlink()
-
-
-def _drain(child: "subprocess.Popen[str]", into: list[str]) -> None:
-    for line in child.stderr or ():
-        into.append(line)
-        del into[:-50]

@@ -16,6 +16,7 @@ from starlette.responses import Response
 from leukodiff.core.errors import LeukodiffError
 from leukodiff.core.files import replacing
 from leukodiff.pipeline.analysis.models import NamesCells
+from leukodiff.pipeline.runs.analyze import AnalyzeSettings
 from leukodiff.pipeline.runs.output import prepare, writing
 
 from ..record import LockedOut, RateLimiter, Record
@@ -72,13 +73,11 @@ class ReviewApp:
         self.references = References(settings.reference_folder)
         self.tiles = Tiles(images, picture_cache(limits.tiles_bytes))
         self.namer = CellClassifier(self.load_classifier, images)
-        order = {
-            "detector": str(settings.detector or ""),
-            "classifier": str(settings.classifier or ""),
-            "threads": settings.threads,
-        }
+        analysis = AnalyzeSettings(
+            threads=settings.threads, detector=settings.detector, classifier=settings.classifier
+        )
         self.queue = Queue(
-            settings.hidden / "queue", settings.out, limits.queued, order, self._analyzed
+            settings.hidden / "queue", settings.out, limits.queued, analysis, self._analyzed
         )
 
     def open(self) -> None:

@@ -65,10 +65,10 @@ def stepping(step: Step) -> Any:
     return Callback(hooks={"step": lambda *_, **__: step()})
 
 
-def fetched(slide: Slide, into: Path, keeper: RunObserver = NULL_OBSERVER) -> Slide:
+def fetched(slide: Slide, into: Path, observer: RunObserver = NULL_OBSERVER) -> Slide:
     """The slide with its files copied here, where they lie in an object store.
 
-    What is known to hang (`keeper.troubles`) is not fetched.
+    What is known to hang (`observer.troubles`) is not fetched.
 
     Raises:
         InputError: a file can't be fetched.
@@ -76,13 +76,13 @@ def fetched(slide: Slide, into: Path, keeper: RunObserver = NULL_OBSERVER) -> Sl
     if not any(is_remote(field.path) for field in slide.fields):
         return slide
     into.mkdir(parents=True, exist_ok=True)
-    return replace(slide, fields=tuple(_kept(slide, one, into, keeper) for one in slide.fields))
+    return replace(slide, fields=tuple(_kept(slide, one, into, observer) for one in slide.fields))
 
 
-def _kept(slide: Slide, field: Field, into: Path, keeper: RunObserver) -> Field:
-    if (slide.slide_id, field.field_id) in keeper.troubles:
+def _kept(slide: Slide, field: Field, into: Path, observer: RunObserver) -> Field:
+    if (slide.slide_id, field.field_id) in observer.failed_items:
         return replace(field, origin=str(field.path))
-    with keeper.under_way(slide.slide_id, field.field_id) as step:
+    with observer.under_way(slide.slide_id, field.field_id) as step:
         return _fetched(field, into, step)
 
 

@@ -49,7 +49,7 @@ def analyze_on_cluster(
     settings: AnalyzeSettings | None = None,
     on_progress: OnProgress | None = None,
     cluster: ClusterSettings | None = None,
-    keeper: RunObserver = NULL_OBSERVER,
+    observer: RunObserver = NULL_OBSERVER,
 ) -> RunSummary:
     """As `analyze`, on the nodes of a Ray cluster; inputs and output may be URLs (`s3://...`).
 
@@ -70,7 +70,7 @@ def analyze_on_cluster(
     orders = orders_for(settings, cluster, goes_to, models)
     with connected(cluster.address), prepared(goes_to):
         run = ClusterRun(
-            slides, goes_to.tables, settings, models, keeper, depot=goes_to, orders=orders
+            slides, goes_to.tables, settings, models, observer, depot=goes_to, orders=orders
         )
         try:
             to_do = run.plan().to_do
@@ -148,7 +148,9 @@ class ClusterRun(Run):
         answers, asked = _Answers(), True
         while asked:
             making = slide_spec(self.settings, self.models)
-            found = plan(self.slides, self.out, making, self.settings, self.keeper, answers.is_same)
+            found = plan(
+                self.slides, self.out, making, self.settings, self.observer, answers.is_same
+            )
             asked = bool(answers.open)
             self._answer(answers)
         return found
@@ -159,8 +161,8 @@ class ClusterRun(Run):
             slide, made_of = work.args
             if isinstance(same, TimedOut):
                 trouble = {(slide.slide_id, ""): self._told_of(slide, same)}
-                known = {**self.keeper.troubles, **trouble}
-                self.keeper = replace(self.keeper, troubles=known)
+                known = {**self.observer.failed_items, **trouble}
+                self.observer = replace(self.observer, failed_items=known)
                 continue
             if isinstance(same, GivenUp):
                 raise InputError(f"{slide.path}: {same.reason}")
@@ -233,19 +235,19 @@ class ClusterRun(Run):
         """Takes note of a field; after the last the slide is done without those to blame."""
         search, field_id = self._searches[slide.slide_id], slide.fields[0].field_id
         if isinstance(came, TimedOut):
-            search.blamed[field_id] = self._told_of(slide, TimedOut(field_id))
+            search.failed_items[field_id] = self._told_of(slide, TimedOut(field_id))
         elif isinstance(came, GivenUp) and came.died:
-            search.blamed[field_id] = came.reason
+            search.failed_items[field_id] = came.reason
             what = named((slide.slide_id, field_id))
             log.warning("%s", one_line(f"{what}: {came.reason}; going on with the rest"))
         if search.left:
             self._crew.add(search.next())
             return None
         del self._searches[slide.slide_id]
-        if not search.blamed:
+        if not search.failed_items:
             return search.slide, search.given_up
-        troubles = {**search.before, **search.blamed}
-        self._crew.add(Work("analyze", (search.slide, search.record, troubles)))
+        failed_items = {**search.before, **search.failed_items}
+        self._crew.add(Work("analyze", (search.slide, search.record, failed_items)))
         return None
 
     def _told_of(self, slide: Slide, hung: TimedOut) -> str:
@@ -297,7 +299,7 @@ class _Search:
     before: Mapping[str, str]
     given_up: GivenUp
     left: list[Field]
-    blamed: dict[str, str] = field(default_factory=dict)
+    failed_items: dict[str, str] = field(default_factory=dict)
 
     def next(self) -> Work:
         """The trial of one more field."""

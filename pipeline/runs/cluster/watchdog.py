@@ -7,13 +7,10 @@ from dataclasses import dataclass, field
 from threading import Lock, Thread
 from typing import TypeVar
 
-from ..child import ProgressPipe, Words
+from ..child_process import HEARTBEAT_S, Message, ProgressPipe
 from ..crash_log import UnderWay
 
 Result = TypeVar("Result")
-
-HEARTBEAT_S = 1.0
-"""How often it is looked whether anything is late."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +33,7 @@ class Watchdog:
     _lock: Lock = field(default_factory=Lock)
 
     def __post_init__(self) -> None:
-        self.telling = ProgressPipe(self._hear)
+        self.progress = ProgressPipe(self._receive)
 
     def wait_for(self, do: Callable[[], Result]) -> Result | TimedOut:
         """What `do` makes; it is left alone in a thread of its own where it does not get on."""
@@ -47,9 +44,9 @@ class Watchdog:
                 return TimedOut(late)
         return ended.result()
 
-    def _hear(self, words: Words) -> None:
+    def _receive(self, message: Message) -> None:
         with self._lock:
-            self._state.hear(list(words), self.clock())
+            self._state.receive(message, self.clock())
 
     def _late(self) -> str | None:
         with self._lock:

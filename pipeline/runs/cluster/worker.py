@@ -123,61 +123,61 @@ class Worker:
         """Whether a slide's files are those told: name and checksum of each."""
 
         def compare() -> bool:
-            with self._patience.telling.under_way(slide.slide_id, ""):
+            with self._patience.progress.under_way(slide.slide_id, ""):
                 return is_made_of(slide, made_of)
 
         return self._patience.wait_for(compare)
 
     def analyze(
-        self, slide: Slide, replaces: Record | None, troubles: Mapping[str, str]
+        self, slide: Slide, replaces: Record | None, failed_items: Mapping[str, str]
     ) -> Made | TimedOut:
         """Makes a slide's folder here and brings it where it belongs.
 
-        Fields that are `troubles` are not touched: they have failed, with the reason.
+        Fields that are `failed_items` are not touched: they have failed, with the reason.
 
         Raises:
             OutputError: it can't be brought there.
             InputError: the slide can't be fetched.
         """
-        known = {(slide.slide_id, field_id): reason for field_id, reason in troubles.items()}
-        keeper = RunObserver(under_way=self._patience.telling.under_way, troubles=known)
-        made = self._patience.wait_for(lambda: self._brought(slide, replaces, keeper))
+        known = {(slide.slide_id, field_id): reason for field_id, reason in failed_items.items()}
+        observer = RunObserver(under_way=self._patience.progress.under_way, failed_items=known)
+        made = self._patience.wait_for(lambda: self._brought(slide, replaces, observer))
         if isinstance(made, TimedOut):
             self._bringing.acquire(blocking=False)  # should it wake up, it brings nothing
         return made
 
     def try_out(self, slide: Slide) -> TimedOut | None:
         """Does a slide of one field, only to see what becomes of the worker that does it."""
-        keeper = RunObserver(under_way=self._patience.telling.under_way)
+        observer = RunObserver(under_way=self._patience.progress.under_way)
 
         def do() -> None:
-            with self._made(slide, keeper):
+            with self._made(slide, observer):
                 pass
 
         return self._patience.wait_for(do)
 
-    def _brought(self, slide: Slide, replaces: Record | None, keeper: RunObserver) -> Made:
-        with self._made(slide, keeper) as (outcome, folder):
+    def _brought(self, slide: Slide, replaces: Record | None, observer: RunObserver) -> Made:
+        with self._made(slide, observer) as (outcome, folder):
             log = folder.out / ERROR_LOG
             told = log.read_text(encoding="utf-8") if log.exists() else ""
             if outcome.status == FAILED:
                 return Made(outcome, node_name(), log=told)
-            with self._bringing, keeper.under_way(slide.slide_id, "") as step:
+            with self._bringing, observer.under_way(slide.slide_id, "") as step:
                 self._depot.deliver(slide.slide_id, folder.final, replaces, step)
             record = (folder.final / RECORD).read_text(encoding="utf-8")
             return Made(outcome, node_name(), record, told)
 
     @contextmanager
     def _made(
-        self, slide: Slide, keeper: RunObserver
+        self, slide: Slide, observer: RunObserver
     ) -> Iterator[tuple[SlideOutcome, SlideFolder]]:
         """What came of a slide, and its folder on this node, for as long as it is needed."""
         here = self._scratch.path / "slide"
         try:
-            ours = fetched(slide, here / "in", keeper)
+            ours = fetched(slide, here / "in", observer)
             folder = SlideFolder(here / "out", slide.slide_id)
             folder.out.mkdir(parents=True)
-            job = SlideJob(ours, folder, self._making, keeper)
+            job = SlideJob(ours, folder, self._making, observer)
             self._run(job, slide.fields[0])
             if job.outcome is None:
                 raise AssertionError(f"{slide.slide_id}: not all of its fields have ended")

@@ -1,9 +1,8 @@
-"""The watch itself: looks, waits until slides are whole, has them analyzed."""
+"""The watch itself: lists a folder, waits until slides are whole, has them analyzed.
 
-import json
-import signal
-import subprocess
-import sys
+It polls, by design: watchfiles and watchdog hear nothing of what others write to a network share.
+"""
+
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -15,28 +14,27 @@ from typing import Any
 from leukodiff.core.errors import InputError
 from leukodiff.pipeline.slides.discover import SUFFIXES, Slide, find_slides, natural, passed_over
 
+from .. import worker
 from ..analyze import AnalyzeSettings
+from ..child_process import TEXT, Message, Supervisor
 from ..output import OutputError, prepare
+from ..worker import RunRequest
 from .metrics import Metrics
 from .settled import Newcomers, is_readable
-from .worker import RunRequest, packed
 
-AT_ONCE = 20
+MAX_SLIDES_A_RUN = 20
 """Slides in one run at most: the tables of the output are renewed after each run."""
 
-LATE = 10
-"""Not having looked for so many times the usual is a failure of the watch."""
-
-WRONG = 2
-"""The worker's exit status where nothing could be done as it was asked."""
+LATE_INTERVALS = 10
+"""Not having listed the folder for so many times `every_s` is a failure of the watch."""
 
 
 @dataclass(frozen=True)
 class WatchSettings:
-    """What is watched, and how.
+    """Settings of a watch.
 
     `folder`, `out`: from where to where. `settle_s`: a slide that has not changed for so many
-    seconds is whole. `every_s`: seconds between two looks. `field_timeout`: seconds.
+    seconds is whole. `every_s`: seconds between two listings. `field_timeout`: seconds.
     """
 
     folder: Path
@@ -49,22 +47,23 @@ class WatchSettings:
 
 @dataclass
 class Watch:
-    """Watches a folder until it is told to `stop`.
+    """Watches a folder until `stop` is called.
 
-    `say`: told a line for each slide, and of what goes wrong.
+    `emit`: called with a line for each slide, and for what goes wrong.
     """
 
     settings: WatchSettings
-    say: Callable[[str], None]
+    emit: Callable[[str], None]
     metrics: Metrics = field(default_factory=Metrics)
     _stop: threading.Event = field(default_factory=threading.Event)
-    _worker: "subprocess.Popen[bytes] | None" = None
-    _looked: float = field(default_factory=time.monotonic)
-    _trouble: str = ""
+    _supervisor: Supervisor | None = None
+    _listed_at: float = field(default_factory=time.monotonic)
+    _error: str = ""
+    _errors: list[str] = field(default_factory=list)
     _failed: set[Path] = field(default_factory=set)
 
     def go(self) -> None:
-        """Looks, and analyzes what is whole, again and again.
+        """Lists the folder, and analyzes what is whole, again and again.
 
         Raises:
             InputError: the folder is none, or the output holds slides made otherwise.
@@ -77,11 +76,11 @@ class Watch:
         newcomers = Newcomers(settings.settle_s, is_readable)
         while not self._stop.is_set():
             slides = self._slides()
-            ready = newcomers.ready(slides, time.monotonic())[:AT_ONCE]
+            ready = newcomers.ready(slides, time.monotonic())[:MAX_SLIDES_A_RUN]
             for slide in ready:
                 newcomers.passed_on(slide)
-                if told := passed_over(slide, "put them beside it"):
-                    self.say(told)
+                if remark := passed_over(slide, "put them beside it"):
+                    self.emit(remark)
             self.metrics.waiting.set(newcomers.waiting + len(ready))
             if ready:
                 failed = [s for s in slides if s.path in self._failed and s not in ready]
@@ -96,79 +95,65 @@ class Watch:
         Safe to call from a signal's handler.
         """
         self._stop.set()
-        if self._worker is not None and self._worker.poll() is None:
-            self._worker.send_signal(signal.SIGINT)
+        if supervisor := self._supervisor:
+            supervisor.stop()
 
     def health(self) -> tuple[bool, Mapping[str, Any]]:
-        """Whether the folder is looked at, and what is known."""
-        is_working = self._worker is not None
-        since = time.monotonic() - self._looked
-        late = since > LATE * max(self.settings.every_s, 1.0) and not is_working
+        """True while the folder is listed in time, and facts of it."""
+        is_working = self._supervisor is not None
+        since = time.monotonic() - self._listed_at
+        late = since > LATE_INTERVALS * max(self.settings.every_s, 1.0) and not is_working
         facts = {"analyzing": is_working, "seconds_since_last_look": round(since, 1)}
-        return not (late or self._trouble), facts | {"trouble": self._trouble}
+        return not (late or self._error), facts | {"trouble": self._error}
 
     def _slides(self) -> Sequence[Slide]:
-        settings, trouble = self.settings, ""
+        settings, error = self.settings, ""
         try:
             found = slides_in(settings.folder, settings.out, settings.analysis.per_image)
-        except OSError as error:
-            found, trouble = [], f"{settings.folder}: can't be listed: {error.strerror or error}"
-        if trouble and trouble != self._trouble:
-            self.say(trouble)
-        self._looked, self._trouble = time.monotonic(), trouble
+        except OSError as cause:
+            found, error = [], f"{settings.folder}: can't be listed: {cause.strerror or cause}"
+        if error and error != self._error:
+            self.emit(error)
+        self._listed_at, self._error = time.monotonic(), error
         return found
 
     def _analyze(self, slides: Sequence[Slide]) -> None:
-        settings = self.settings
-        order = RunRequest(tuple(slides), settings.out, settings.analysis, settings.field_timeout)
-        status, wrong = self._run(packed(order))
-        self._looked = time.monotonic()
+        settings, self._errors = self.settings, []
+        supervisor = Supervisor(settings.field_timeout, self._complain, self._receive)
+        self._supervisor = supervisor
+        if self._stop.is_set():  # since it was last checked
+            supervisor.stop()
+        request = RunRequest(settings.out, settings.analysis, slides=tuple(slides))
+        status = supervisor.run(worker.__name__, request)
+        self._supervisor, self._listed_at = None, time.monotonic()
         if self._stop.is_set():
             return
-        if status == WRONG:
-            raise (InputError if prepare_says_well(settings.out) else OutputError)(wrong)
+        error = self._errors[-1] if self._errors else "nothing was reported"
+        if status == worker.WRONG_USAGE:
+            raise (InputError if is_writable(settings.out) else OutputError)(error)
         if status not in (0, 1):
             self.metrics.crashes.inc()
-            self.say(f"a run ended with status {status}: {wrong or 'nothing was said'}")
+            self.emit(f"a run ended with status {status}: {error}")
 
-    def _run(self, order: bytes) -> tuple[int, str]:
-        """Exit status of a worker, and the last line that it complained with."""
-        command = [sys.executable, "-m", "leukodiff.pipeline.runs.watch.worker"]
-        wrong = ""
-        # A session of its own: Ctrl-C comes from `stop` alone.
-        with subprocess.Popen(  # noqa: S603  # our own module
-            command,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        ) as worker:
-            assert worker.stdin and worker.stdout  # noqa: S101, PT018
-            self._worker = worker
-            worker.stdin.write(order)
-            worker.stdin.close()
-            if self._stop.is_set():
-                self.stop()
-            for line in worker.stdout:
-                wrong = self._hear(line.decode(errors="replace").strip()) or wrong
-        self._worker = None
-        return worker.returncode, wrong
-
-    def _hear(self, line: str) -> str:
-        """Counts a slide and tells of it; what is no slide is a complaint, which it returns."""
-        try:
-            slide = json.loads(line)
-        except ValueError:
-            self.say(line)
-            return line
+    def _receive(self, message: Message) -> None:
+        """Counts and reports a slide that has ended; anything else is a complaint."""
+        kind, *values = message
+        if kind in ("error", TEXT):
+            self._complain(values[0])
+        if kind != "slide":
+            return
+        (slide,) = values
         path = Path(slide["path"])
         (self._failed.add if slide["status"] == "failed" else self._failed.discard)(path)
         if not slide["skipped"]:
             self.metrics.count(slide)
             cells = f", {slide['n_cells']} cells" if slide["n_cells"] is not None else ""
             error = f", {slide['error']}" if slide["error"] else ""
-            self.say(f"{slide['slide_id']}: {slide['status']}{cells}{error}")
-        return ""
+            self.emit(f"{slide['slide_id']}: {slide['status']}{cells}{error}")
+
+    def _complain(self, text: str) -> None:
+        self._errors.append(" ".join(text.split()))
+        self.emit(self._errors[-1])
 
 
 def slides_in(folder: Path, out: Path, per_image: bool = False) -> list[Slide]:
@@ -187,8 +172,8 @@ def slides_in(folder: Path, out: Path, per_image: bool = False) -> list[Slide]:
     return found
 
 
-def prepare_says_well(out: Path) -> bool:
-    """Whether the output can be written to."""
+def is_writable(out: Path) -> bool:
+    """True where the output can be written to."""
     try:
         prepare(out)
     except OutputError:

@@ -10,10 +10,12 @@ PROGRAM = """
 import sys
 sys.path[:0] = {paths}
 from tests.pipeline import conftest
-import leukodiff.pipeline.analyze as run
+from leukodiff.pipeline.runs import analyze as run
 from leukodiff.datasets import images
 from leukodiff.detector.scale import ScaleEstimate
-from leukodiff.pipeline import cli, models, slides
+from leukodiff.pipeline import cli
+from leukodiff.pipeline.analysis import models
+from leukodiff.pipeline.slides import discover as slides
 
 def loaded(*_, **__):
     measure = lambda images, *_, **__: ScaleEstimate(0.5, 0.1, 30) if images else None
@@ -44,7 +46,7 @@ slides.read_rgb = deadly
 
 HANGING_SCAN = """
 import time
-from leukodiff.pipeline import slide_job
+from leukodiff.pipeline.runs import slide_job
 opened = slide_job.open_scan
 
 def hang(path):

@@ -343,7 +343,7 @@ def test_a_full_disk_ends_the_run_in_one_line_and_keeps_what_was_whole(
     def no_megabyte(out: Path, n_bytes: int) -> None:
         raise OutputError(f"{out}: No space left on device")
 
-    monkeypatch.setattr("leukodiff.pipeline.batch.run.prepare", no_megabyte)
+    monkeypatch.setattr("leukodiff.pipeline.runs.run.prepare", no_megabyte)
     no_room(monkeypatch, ".s2.", ".s3.")
     with pytest.raises(OutputError, match="No space left on device") as stopped:
         analyze([tmp_path / "all"], out, ONE, models=models)

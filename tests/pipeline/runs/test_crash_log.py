@@ -1,4 +1,4 @@
-"""What the parent makes of what its child says, and whom it blames for a death."""
+"""State of a child by its messages, and what a crash of it leaves known."""
 
 from collections.abc import Sequence
 
@@ -10,31 +10,31 @@ A: Work = ("s1", "a.png")
 B: Work = ("s2", "b.png")
 SLIDE: Work = ("s1", "")
 
-Words = tuple[float, list[object]]
-"""When (s), and what was said."""
+Sent = tuple[float, list[object]]
+"""A time (s), and a message."""
 
 
-def begin(now: float, number: int, thread: int, work: Work) -> Words:
+def begin(now: float, number: int, thread: int, work: Work) -> Sent:
     return now, ["begin", number, thread, *work]
 
 
-def step(now: float, number: int) -> Words:
+def step(now: float, number: int) -> Sent:
     return now, ["step", number]
 
 
-def end(now: float, number: int) -> Words:
+def end(now: float, number: int) -> Sent:
     return now, ["end", number]
 
 
-def heard(*said: Words) -> UnderWay:
+def state_after(*sent: Sent) -> UnderWay:
     state = UnderWay()
-    for now, words in said:
-        state.hear(words, now)
+    for now, message in sent:
+        state.receive(message, now)
     return state
 
 
 @pytest.mark.parametrize(
-    ("said", "busy", "late"),
+    ("sent", "busy", "late"),
     [
         pytest.param([], [], None, id="nothing is under way"),
         pytest.param([begin(0, 0, 1, A)], [A], A, id="one field"),
@@ -87,15 +87,15 @@ def heard(*said: Words) -> UnderWay:
     ],
 )
 def test_what_is_under_way_after_ten_and_a_half_seconds(
-    said: Sequence[Words], busy: list[Work], late: Work | None
+    sent: Sequence[Sent], busy: list[Work], late: Work | None
 ) -> None:
-    state = heard(*said)
+    state = state_after(*sent)
     assert [one.work for one in state.innermost()] == busy
     assert state.too_long(10.5, limit_s=10) == late
 
 
 @pytest.mark.parametrize(
-    ("said", "due"),
+    ("sent", "due"),
     [
         pytest.param([], None, id="nothing is under way"),
         pytest.param([begin(3, 0, 1, A), begin(2, 1, 2, B)], 12, id="the soonest"),
@@ -103,12 +103,12 @@ def test_what_is_under_way_after_ten_and_a_half_seconds(
         pytest.param([begin(3, 0, 1, A), begin(4, 1, 1, WAITING)], None, id="who waits may"),
     ],
 )
-def test_when_something_may_be_late(said: Sequence[Words], due: float | None) -> None:
-    assert heard(*said).next_check(limit_s=10) == due
+def test_when_something_may_be_late(sent: Sequence[Sent], due: float | None) -> None:
+    assert state_after(*sent).next_check(limit_s=10) == due
 
 
 @pytest.mark.parametrize(
-    ("deaths", "blamed", "suspects"),
+    ("deaths", "failed_items", "suspects"),
     [
         pytest.param([], {}, set(), id="none"),
         pytest.param([[]], {}, set(), id="nothing was under way"),
@@ -120,17 +120,17 @@ def test_when_something_may_be_late(said: Sequence[Words], due: float | None) ->
         pytest.param([[A], [B]], {A: "death 0", B: "death 1"}, {"s1", "s2"}, id="one, the other"),
     ],
 )
-def test_whom_deaths_are_blamed_on(
-    deaths: Sequence[Sequence[Work]], blamed: dict[Work, str], suspects: set[str]
+def test_failed_items_and_suspects_after_crashes(
+    deaths: Sequence[Sequence[Work]], failed_items: dict[Work, str], suspects: set[str]
 ) -> None:
     known = CrashLog()
     for i, busy in enumerate(deaths):
         known = known.after(busy, f"death {i}")
-    assert known.blamed == blamed
+    assert known.failed_items == failed_items
     assert known.suspects == suspects
 
 
-def test_what_takes_too_long_is_blamed_and_its_slide_comes_last() -> None:
-    known = CrashLog().after([A, B], "a death").blaming(A, "no answer")
-    assert known.blamed == {A: "no answer"}
+def test_what_takes_too_long_has_failed_and_its_slide_comes_last() -> None:
+    known = CrashLog().after([A, B], "a death").with_failure(A, "no answer")
+    assert known.failed_items == {A: "no answer"}
     assert known.suspects == {"s1", "s2"}

@@ -70,7 +70,7 @@ def test_ctrl_c_does_not_wait_for_a_field_that_takes_long(
         assert held.wait(10)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("leukodiff.pipeline.batch.crew.PATIENCE_S", 0.01)
+    monkeypatch.setattr("leukodiff.pipeline.runs.scheduler.PATIENCE_S", 0.01)
     folder = smear(a=("neutrophil",), b=("red_cell",), c=())
     slow = replace(models, detector=Slow())
     out = tmp_path / "out"
@@ -105,7 +105,7 @@ def test_a_thread_of_a_stopped_run_writes_nothing_into_the_next(
         raise KeyboardInterrupt
 
     monkeypatch.setattr(slide_job, "report_files", files)
-    monkeypatch.setattr("leukodiff.pipeline.batch.crew.PATIENCE_S", 0.01)
+    monkeypatch.setattr("leukodiff.pipeline.runs.scheduler.PATIENCE_S", 0.01)
     out, settings = tmp_path / "out", AnalyzeSettings(threads=2)
     folder = smear(a=("neutrophil",), b=())
     assert analyze([folder], out, settings, stop, models).interrupted
@@ -246,7 +246,7 @@ def test_what_hangs_is_ended_by_a_late_ctrl_c(
 
     monkeypatch.setattr(run.Run, "_close", close)
     for module in ("run", "undisturbed"):
-        monkeypatch.setattr(f"leukodiff.pipeline.batch.{module}.LAST_S", -1.0)
+        monkeypatch.setattr(f"leukodiff.pipeline.runs.{module}.SIGNAL_GRACE_S", -1.0)
     with pytest.raises(KeyboardInterrupt):
         analyze([smear(a=())], tmp_path / "out", ONE, models=models)
     assert closed == ["finished"]

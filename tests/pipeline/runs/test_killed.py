@@ -62,11 +62,11 @@ def test_a_process_whose_parent_is_dead_blames_no_field() -> None:
     program = """
 import os
 from functools import partial
-from leukodiff.pipeline.batch.child import Telling, write_to
-hears, says = os.pipe()
-os.close(hears)
+from leukodiff.pipeline.runs.child_process import ProgressPipe, write_to
+receives, sends = os.pipe()
+os.close(receives)
 try:
-    Telling(partial(write_to, says)).under_way("s1", "a").__enter__()
+    ProgressPipe(partial(write_to, sends)).under_way("s1", "a").__enter__()
 except OSError:
     print("a field's failure")
 """
@@ -76,7 +76,7 @@ except OSError:
 
 OUTLIVES = """
 from pathlib import Path
-from leukodiff.pipeline.batch import child
+from leukodiff.pipeline.runs import child_process
 
 def outlive(lifeline):
     while not Path({let_go!r}).exists():
@@ -88,7 +88,7 @@ def hang(path):
         Path({hanging!r}).touch()
     return deadly(path)
 
-child._end_with_parent = outlive
+child_process.follow_parent = outlive
 slides.read_rgb = hang
 """
 """The process that does the work is slow to notice that its parent is dead."""
@@ -156,7 +156,7 @@ def test_a_run_killed_while_it_replaces_a_slide_has_one_of_the_two(
 
 
 def test_one_run_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("leukodiff.pipeline.batch.lock.PATIENCE_S", 0.0)
+    monkeypatch.setattr("leukodiff.pipeline.runs.lock.PATIENCE_S", 0.0)
     with (
         held(tmp_path),
         pytest.raises(OutputError, match="another run is writing"),

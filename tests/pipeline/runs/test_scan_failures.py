@@ -24,7 +24,7 @@ TIMEOUT = ("--field-timeout", "1.5")
 
 DEADLY_SCANS = """
 import os, signal, time
-from leukodiff.pipeline.scans.tiff_scan import TiffScan
+from leukodiff.pipeline.slides.tiff_scan import TiffScan
 read_level = TiffScan.read_level
 
 def deadly_level(self, level, x, y, width, height):

@@ -69,11 +69,15 @@ def drop(page: "Page", path: Path) -> None:
         session.send("Input.dispatchDragEvent", {"type": kind, **where})
 
 
-WORKER = "leukodiff.pipeline.review.service.job_worker"
-ENDLESS = """import json, sys
-print(json.dumps({"kind": "progress", "what": "fields", "done": 3, "total": 12}), flush=True)
-sys.stdin.read()
-print(json.dumps({"kind": "end", "slides": [], "failures": [], "stopped": True}), flush=True)
+WORKER = "leukodiff.pipeline.runs.worker"
+ENDLESS = """import time
+from leukodiff.pipeline.runs.child_process import connect_to_parent
+_, pipe = connect_to_parent()
+pipe.send("progress", 3, 12, "fields")
+try:
+    time.sleep(1000)
+except KeyboardInterrupt:
+    pipe.send("finished", [], [], True)
 """
 
 

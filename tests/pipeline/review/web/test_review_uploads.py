@@ -28,6 +28,7 @@ from leukodiff.pipeline.review.service.jobs import (
 from leukodiff.pipeline.review.service.settings import Limits
 from leukodiff.pipeline.review.service.uploads import Incoming, free_name, safe_name, store
 from leukodiff.pipeline.review.web.app_state import ReviewApp
+from leukodiff.pipeline.runs.analyze import AnalyzeSettings
 
 from .conftest import Browser
 
@@ -246,12 +247,12 @@ def test_files_by_path_from_an_allowed_folder_alone(
 
 def test_progress_and_its_end() -> None:
     job = Job(1, "a", ("/a",), "operator", "2026-11-23T10:00:00+00:00", state=RUNNING)
-    half = with_progress(job, {"done": 20, "total": 100, "what": "a"}, 10.0)
+    half = with_progress(job, 20, 100, "a", 10.0)
     assert (half.rate, half.left) == (2.0, 40.0)
-    assert with_progress(job, {"done": 0, "total": 100, "what": "a"}, 1.0).left is None
-    assert ended(half, {"slides": ["a"]}).state == DONE
-    assert ended(half, {"slides": ["a"], "stopped": True}).state == STOPPED
-    failed = ended(half, {"slides": [], "failures": [{"error": "no image"}]})
+    assert with_progress(job, 0, 100, "a", 1.0).left is None
+    assert ended(half, ["a"]).state == DONE
+    assert ended(half, ["a"], is_stopped=True).state == STOPPED
+    failed = ended(half, errors=["no image"])
     assert (failed.state, failed.error, failed.left) == (FAILED, "no image", None)
 
 
@@ -277,13 +278,13 @@ def field(tmp_path: Path) -> Path:
 
 def test_a_queue_over_a_restart_and_stop(tmp_path: Path, field: Path) -> None:
     """A job that ran when the server was killed runs again; one that waits can be stopped."""
-    first = Queue(tmp_path / "q", tmp_path / "out", 10, {"threads": 1})
+    first = Queue(tmp_path / "q", tmp_path / "out", 10, AnalyzeSettings(threads=1))
     one = first.add("one", [field], "operator")
     two = first.add("two", [field], "operator")
     assert one
     assert two
     first._keep(Job(**{**vars(one), "state": RUNNING, "done": 1, "total": 2}))
-    again = Queue(tmp_path / "q", tmp_path / "out", 10, {"threads": 1})
+    again = Queue(tmp_path / "q", tmp_path / "out", 10, AnalyzeSettings(threads=1))
     again.start()
     try:
         stopped = again.stop(two.number)
@@ -306,7 +307,7 @@ def test_an_analysis_that_runs_is_stopped(tmp_path: Path) -> None:
     for i in range(300):
         image = rng.integers(120, 255, (600, 800, 3), np.uint8)
         Image.fromarray(image).save(many / f"{i}.bmp")
-    queue = Queue(tmp_path / "q", tmp_path / "out", 10, {"threads": 1})
+    queue = Queue(tmp_path / "q", tmp_path / "out", 10, AnalyzeSettings(threads=1))
     queue.start()
     try:
         job = queue.add("many", [many], "operator")

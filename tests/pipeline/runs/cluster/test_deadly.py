@@ -41,7 +41,7 @@ def ready_to_die(worker: Any) -> None:
     Worker.ready(worker)
 
 
-def analyze_and_die(worker: Any, slide: Any, replaces: Any, troubles: Any) -> None:
+def analyze_and_die(worker: Any, slide: Any, replaces: Any, failed_items: Any) -> None:
     die()
 
 
@@ -90,8 +90,8 @@ def test_a_field_that_kills_its_worker_fails_alone(
     began, found = (one.getMessage() for one in caplog.records)
     assert re.fullmatch("s2: given up after 3 tries: .*; trying its fields one by one", began)
     assert found == f"s2/killer.png: {reason}; going on with the rest"
-    keeper = RunObserver(troubles={("s2", "killer.png"): reason})
-    analyze_slides(find_slides([inputs]), tmp_path / "one", OF_FIELDS, keeper=keeper)
+    observer = RunObserver(failed_items={("s2", "killer.png"): reason})
+    analyze_slides(find_slides([inputs]), tmp_path / "one", OF_FIELDS, observer=observer)
     assert sheet(tmp_path / "out") == sheet(tmp_path / "one")
     assert node_workers() == []
 

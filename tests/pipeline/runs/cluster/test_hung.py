@@ -48,8 +48,8 @@ def run(inputs: Path, out: Path, settings: AnalyzeSettings = OF_FIELDS) -> Any:
 
 def one_machine(slides: list[Slide], out: Path, *hung: str, settings: Any = OF_FIELDS) -> Any:
     """What a run's child process does that is told what has hung before."""
-    troubles = {(slide_id, field_id): REASON for slide_id, _, field_id in map(split, hung)}
-    return analyze_slides(slides, out, settings, keeper=RunObserver(troubles=troubles))
+    failed_items = {(slide_id, field_id): REASON for slide_id, _, field_id in map(split, hung)}
+    return analyze_slides(slides, out, settings, observer=RunObserver(failed_items=failed_items))
 
 
 def split(work: str) -> tuple[str, str, str]:

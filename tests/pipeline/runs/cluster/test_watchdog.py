@@ -56,14 +56,14 @@ class Clock:
 
 
 def steadily(clock: Clock, patience: Watchdog) -> None:
-    with patience.telling.under_way("s1", "a.png") as step:
+    with patience.progress.under_way("s1", "a.png") as step:
         for _ in range(4):
             clock.forward(LIMIT_S * 0.9)
             step()
 
 
 def outside(clock: Clock, patience: Watchdog) -> None:
-    with patience.telling.under_way("s1", "a.png"):
+    with patience.progress.under_way("s1", "a.png"):
         pass
     clock.forward(2 * LIMIT_S)
 
@@ -72,7 +72,7 @@ def outside(clock: Clock, patience: Watchdog) -> None:
 def test_what_may_take_long(
     monkeypatch: pytest.MonkeyPatch, do: Callable[[Clock, Watchdog], None]
 ) -> None:
-    monkeypatch.setattr("leukodiff.pipeline.cluster.patience.HEARTBEAT_S", 0.01)
+    monkeypatch.setattr("leukodiff.pipeline.runs.cluster.watchdog.HEARTBEAT_S", 0.01)
     clock = Clock()
     patience = Watchdog(LIMIT_S, clock)
     assert patience.wait_for(lambda: do(clock, patience)) is None
@@ -83,7 +83,7 @@ def test_what_hangs_is_told_of(never: Event, field_id: str) -> None:
     patience = Watchdog(LIMIT_S)
 
     def hang() -> None:
-        with patience.telling.under_way("s1", ""), patience.telling.under_way("s1", field_id):
+        with patience.progress.under_way("s1", ""), patience.progress.under_way("s1", field_id):
             never.wait()
 
     began = time.monotonic()
@@ -106,7 +106,7 @@ def test_what_is_fetched_is_told_of_and_what_hangs_is_left_where_it_lies(tmp_pat
 
     slide = Slide("s1", place, fields)
     got = fetched(
-        slide, tmp_path, RunObserver(under_way=under_way, troubles={("s1", "b.png"): "slow"})
+        slide, tmp_path, RunObserver(under_way=under_way, failed_items={("s1", "b.png"): "slow"})
     )
     assert set(told) == {"s1/a.png", "step"}
     assert [one.path.name for one in got.fields] == ["a.png", "b.png"]

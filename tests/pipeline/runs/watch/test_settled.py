@@ -8,8 +8,8 @@ import pytest
 
 from leukodiff.pipeline.analysis.models import Models
 from leukodiff.pipeline.runs.analyze import AnalyzeSettings, analyze_slides
-from leukodiff.pipeline.runs.watch.naming import named_beside
 from leukodiff.pipeline.runs.watch.settled import Newcomers, is_readable
+from leukodiff.pipeline.runs.worker import unique_names
 from leukodiff.pipeline.slides.discover import Slide, find_slides
 
 Smear = Callable[..., Path]
@@ -111,7 +111,7 @@ def test_readable(tmp_path: Path, smear: Smear, content: slice, expected: bool) 
 
 
 def named(paths: Sequence[Path], out: Path) -> list[Slide]:
-    return named_beside([slide for path in paths for slide in find_slides([path])], out)
+    return unique_names([slide for path in paths for slide in find_slides([path])], out)
 
 
 def test_slides_that_come_one_by_one_keep_their_names(
