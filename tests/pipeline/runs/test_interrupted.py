@@ -245,7 +245,7 @@ def test_what_hangs_is_ended_by_a_late_ctrl_c(
         signal.raise_signal(signal.SIGINT)
 
     monkeypatch.setattr(run.Run, "_close", close)
-    for module in ("run", "undisturbed"):
+    for module in ("run", "signals"):
         monkeypatch.setattr(f"leukodiff.pipeline.runs.{module}.SIGNAL_GRACE_S", -1.0)
     with pytest.raises(KeyboardInterrupt):
         analyze([smear(a=())], tmp_path / "out", ONE, models=models)
