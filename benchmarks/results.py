@@ -20,10 +20,10 @@ from leukodiff.datasets.registry import dataset_root, load_dataset
 from leukodiff.datasets.splits import TEST, apart_from
 from leukodiff.detector.evaluate import evaluate_detector
 from leukodiff.detector.infer import Detector
-from leukodiff.detector.resolution_sweep import resolution_ladder
+from leukodiff.detector.resolution_sweep import resolution_sweep
 from leukodiff.pipeline.analysis.evaluate import evaluate_pipeline
 
-LADDER_UM_PER_PX = (0.1216, 0.14, 0.158, 0.18, 0.2, 0.22, 0.25)
+SWEEP_UM_PER_PX = (0.1216, 0.14, 0.158, 0.18, 0.2, 0.22, 0.25)
 
 DOCS = Path("docs")
 
@@ -52,8 +52,8 @@ def detector_figures(out: Path) -> None:
         evaluate_detector(detector, fields).save(out / "detector" / name)
         print("detector", name)
     val = [f for f in load_dataset("bccd") if f.split == "val"]
-    rungs = [detector.at_scale(scale) for scale in LADDER_UM_PER_PX]
-    resolution_ladder(rungs, val, out / "detector" / "ladder")
+    points = [detector.at_scale(scale) for scale in SWEEP_UM_PER_PX]
+    resolution_sweep(points, val, out / "detector" / "ladder")
 
 
 def classifier_figures(out: Path) -> None:

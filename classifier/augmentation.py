@@ -16,7 +16,7 @@ from leukodiff.datasets.field_augmentation import (
     color_noise,
     density_gamma,
     fade_contrast,
-    grainy,
+    gaussian_noise,
     illumination_gradient,
     stain_jitter,
     uniform,
@@ -100,7 +100,7 @@ def augment(crops: Tensor, size_px: int, settings: Augmentation, rng: torch.Gene
     views = _other_looks(views, strength, settings, rng)
     views = _cut_by_border(views, settings, rng)
     noise = {"noise": settings.noise, "share": settings.noise_share}
-    return color_noise(grainy(views, rng, **noise), rng, **noise).clamp(0, 1)
+    return color_noise(gaussian_noise(views, rng, **noise), rng, **noise).clamp(0, 1)
 
 
 def after_references(views: Tensor, settings: Augmentation, rng: torch.Generator) -> Tensor:
@@ -108,7 +108,7 @@ def after_references(views: Tensor, settings: Augmentation, rng: torch.Generator
     strength = uniform(len(views), rng)
     dye = {"gain": settings.left_gain, "mixing": settings.left_mixing}
     views = stain_jitter(views, strength, rng, **dye, offset=settings.left_offset)
-    return grainy(views, rng, noise=settings.noise, share=settings.noise_share).clamp(0, 1)
+    return gaussian_noise(views, rng, noise=settings.noise, share=settings.noise_share).clamp(0, 1)
 
 
 def _other_looks(

@@ -54,7 +54,7 @@ class CheckReport:
     groups_across_splits: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     """Group -> its images by split, for each group that a split cuts."""
     n_unknown: int = 0
-    twins: Sequence[DuplicatePair] = ()
+    duplicates: Sequence[DuplicatePair] = ()
     problem: str = ""
     fields: Sequence[LabeledField] = field(default=(), repr=False)
     prints: Sequence[Fingerprint] = field(default=(), repr=False)
@@ -63,7 +63,7 @@ class CheckReport:
     def clean(self) -> bool:
         """Whether nothing was found that a person should know of."""
         found = (self.without_area, self.outside, self.unreadable, self.groups_across_splits)
-        return not (any(found) or self.twins or self.problem or self.n_unknown)
+        return not (any(found) or self.duplicates or self.problem or self.n_unknown)
 
 
 def check(name: str, root: Path | None = None, on_progress: Progress | None = None) -> CheckReport:
@@ -82,8 +82,8 @@ def check(name: str, root: Path | None = None, on_progress: Progress | None = No
         fields, problem = [], str(error)
     on_disk = (p for p in folder.rglob("*") if p.suffix.lower() in IMAGE_SUFFIXES)
     paths = sorted({item.path for item in fields} or set(on_disk))
-    tell = (lambda done: on_progress(done, len(paths))) if on_progress else None
-    prints = fingerprints(paths, tell)
+    report_done = (lambda done: on_progress(done, len(paths))) if on_progress else None
+    prints = fingerprints(paths, report_done)
     if all(item.error for item in prints):
         raise DataError(_nothing_readable(folder, name, problem, prints))
     unreadable = {item.path: item.error for item in prints if item.error}
@@ -98,7 +98,7 @@ def check(name: str, root: Path | None = None, on_progress: Progress | None = No
         unreadable=[f"{path.name}: {reason}" for path, reason in unreadable.items()],
         groups_across_splits=groups_across_splits(fields),
         n_unknown=sum(item.group.startswith(UNKNOWN) for item in fields),
-        twins=find_twins(prints, _sides(fields)),
+        duplicates=find_duplicates(prints, _sides(fields)),
         problem=problem,
         fields=fields,
         prints=prints,
@@ -149,7 +149,9 @@ def _sides(fields: Sequence[LabeledField]) -> dict[Path, str]:
     return {item.path: f"{item.source} {item.split}" for item in fields}
 
 
-def find_twins(prints: Sequence[Fingerprint], sides: Mapping[Path, str]) -> list[DuplicatePair]:
+def find_duplicates(
+    prints: Sequence[Fingerprint], sides: Mapping[Path, str]
+) -> list[DuplicatePair]:
     """The pairs among `prints` that show the same picture, by bytes or by perceptual hash."""
     readable = [item for item in prints if not item.error]
     same = {frozenset(pair) for group in same_content(readable) for pair in combinations(group, 2)}
@@ -165,12 +167,12 @@ def find_twins(prints: Sequence[Fingerprint], sides: Mapping[Path, str]) -> list
     ]
 
 
-def twins_between(reports: Sequence[CheckReport]) -> list[DuplicatePair]:
+def duplicates_between(reports: Sequence[CheckReport]) -> list[DuplicatePair]:
     """The pairs of the same picture of which one dataset holds one and another the other."""
     owner = {item.path: report.name for report in reports for item in report.prints}
     sides = _sides([item for report in reports for item in report.fields])
-    twins = find_twins([item for report in reports for item in report.prints], sides)
-    return [pair for pair in twins if owner[pair.left] != owner[pair.right]]
+    duplicates = find_duplicates([item for report in reports for item in report.prints], sides)
+    return [pair for pair in duplicates if owner[pair.left] != owner[pair.right]]
 
 
 def groups_between(reports: Sequence[CheckReport]) -> dict[tuple[str, str], int]:

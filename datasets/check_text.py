@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-from .check import CheckReport, DuplicatePair, groups_between, twins_between
+from .check import CheckReport, DuplicatePair, duplicates_between, groups_between
 from .splits import SPLITS
 
 _SHOWN = 5
@@ -27,15 +27,15 @@ def check_text(report: CheckReport) -> str:
     )
     if report.n_unknown:
         lines.append(f"  images whose original is not known, never to train on: {report.n_unknown}")
-    lines += _listed("the same image twice", [_pair(pair) for pair in report.twins])
-    lines += _listed("of these across splits", [_pair(p) for p in report.twins if p.across])
+    lines += _listed("the same image twice", [_pair(pair) for pair in report.duplicates])
+    lines += _listed("of these across splits", [_pair(p) for p in report.duplicates if p.across])
     return "\n".join(lines + ["  nothing wrong found"] * report.clean)
 
 
 def between_text(reports: Sequence[CheckReport]) -> str:
     """What two or more datasets share: the same pictures, and copies of the same original."""
-    twins = twins_between(reports)
-    by_side = Counter(" = ".join(sorted(pair.sides)) for pair in twins)
+    duplicates = duplicates_between(reports)
+    by_side = Counter(" = ".join(sorted(pair.sides)) for pair in duplicates)
     lines = ["between the datasets:"]
     lines += [f"  the same image: {n} of {sides}" for sides, n in sorted(by_side.items())]
     shared = groups_between(reports)

@@ -137,7 +137,7 @@ def _blurred(images: Tensor, sigma: Tensor) -> Tensor:
     return functional.conv2d(across, kernel[:, None, :, None], groups=n * 3).reshape(images.shape)
 
 
-def grainy(images: Tensor, rng: torch.Generator, *, noise: float, share: float) -> Tensor:
+def gaussian_noise(images: Tensor, rng: torch.Generator, *, noise: float, share: float) -> Tensor:
     """A camera's noise, its standard deviation up to `noise` (0-1), for a share of the images."""
     n = len(images)
     level = uniform(n, rng) * noise * (uniform(n, rng) < share)

@@ -1,4 +1,4 @@
-"""Which areas of a smear can be read: neither empty, nor too thick, nor out of focus."""
+"""Areas of a smear that can be read: neither empty, nor too thick, nor out of focus."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -28,56 +28,80 @@ class AreaKind(StrEnum):
 GRID_UM = 150.0
 """Side of an area (um): about a field of a 100x objective."""
 
-LEAST_COVERAGE = 0.07
-"""With less of it under cells, an area is empty."""
+MIN_COVERAGE = 0.07
+"""Share (0-1) of an area under cells, below which it is empty."""
 
-MOST_LAYERS, MOST_OVERLAP = 0.95, 0.09
-"""An area is too thick to read with more layers of red cells in the mean, or with more of it (0-1)
-where they overlap. BCCD's fields, read without trouble, have 0.56 and 0.01 in the median, 0.68 and
-0.03 in the 98th percentile (train and val, at 1 and 2 um/px, without their white cells)."""
+MAX_LAYERS = 0.95
+"""Mean layers of red cells, above which an area is too thick to read. BCCD's fields, read without
+trouble, have 0.56 in the median and 0.68 in the 98th percentile (train and val, at 1 and 2 um/px,
+without their white cells)."""
+
+MAX_OVERLAP = 0.09
+"""Share (0-1) of an area where red cells overlap, above which it is too thick to read. BCCD has
+0.01 in the median and 0.03 in the 98th percentile."""
 
 MONOLAYER = (0.2, 0.75)
 """Coverage (0-1) of the part of a smear that is read first: red cells near each other, few that
 overlap (CLSI H20-A2: half of them or more lie apart)."""
 
-RED_CELL_DENSITY, USUAL_RED_CELL_DENSITY = (0.06, 0.25), 0.12
-"""Mean optical density in green of a red cell: at least and at most, and where it can't be seen."""
+RED_CELL_DENSITY_RANGE = (0.06, 0.25)
+"""Mean optical density in green of a red cell: at least and at most."""
 
-TWO_LAYERS, MOST_DENSITY = 1.6, 2.5
-"""In red cells' densities: from where on two overlap, and from where on it is a nucleus or dirt, if
-anything stands out at all."""
+TYPICAL_RED_CELL_DENSITY = 0.12
+"""The same where single red cells can't be seen."""
 
-WORKING_UM_PER_PX, RESOLVED_UM_PER_PX = 2.0, 2.6
-"""A finer picture than the first is shrunk to it. One as fine as the second shows single red cells,
-where they overlap, and the glass between them. Of a coarser one only the mean is known, and an area
-is thick where it would be so even if its red cells were the darkest there are."""
+TWO_LAYERS = 1.6
+"""Density, in those of a red cell, from which on two of them overlap."""
 
-BLACK, WHITE = 8, 253
-"""Gray levels (0-255) beyond which, in all colors, nothing was scanned."""
+MAX_DENSITY = 2.5
+"""Density, in those of a red cell, from which on it is a nucleus or dirt."""
 
-GLASS_PERCENTILE = 97.0
-"""The empty glass is about the brightest of what was scanned."""
+WORKING_UM_PER_PX = 2.0
+"""A finer picture is shrunk to this scale."""
 
-GLASS_UM, UNEVEN = 40.0, 0.8
-"""The light may fall off over the picture: the glass is the brightest within so many um, unless
-that is darker than this part of the brightest of all (then no glass is near)."""
+RESOLVED_UM_PER_PX = 2.6
+"""The coarsest scale at which single red cells show, where they overlap, and the background between
+them. Of a coarser picture only the mean is known, and an area is thick where it would be so even if
+its red cells were the darkest there are."""
 
-FOCUS_UM = (0.4, 1.6)
-"""Where detail counts as fine and as coarse: standard deviation (um) of the narrower Gaussian."""
+BLACK = 8
+"""Gray level (0-255) up to which, in all colors, nothing was scanned."""
+
+WHITE = 253
+"""Gray level (0-255) from which on, in all colors, nothing was scanned."""
+
+BACKGROUND_PERCENTILE = 97.0
+"""Percentile of the green levels of what was scanned that is taken for the empty background."""
+
+BACKGROUND_WINDOW_UM = 40.0
+"""Side of the window (um) whose brightest is the background: light may fall off over a picture."""
+
+MIN_BACKGROUND_SHARE = 0.8
+"""Least brightness of that window, as a share of the whole picture's background: in a darker one no
+background is near."""
+
+FOCUS_SIGMAS_UM = (0.4, 1.6)
+"""Standard deviations (um) of the narrower Gaussian of fine and of coarse detail."""
 
 BAND_PX = 1.0
 """A picture is halved while the narrower Gaussian keeps this standard deviation (px)."""
 
 FLAT = 0.01
-"""Variance (gray levels squared) of the coarse detail below which there is nothing to see."""
+"""Variance (gray levels squared) of the coarse detail, below which an image is plain."""
 
-LEAST_OF_SHARP, ALWAYS_BLURRED, ALWAYS_SHARP = 0.33, 0.06, 0.2
-"""An area is blurred when its score is below the first times the slide's upper quartile, but never
-less than the second nor more than the third. Fields of BCCD and TXL-PBC score 0.16 to 0.6; blurred
-by a Gaussian of 0.8 um 0.06 to 0.16, by 1.2 um 0.03 to 0.07."""
+BLURRED_SHARE = 0.33
+"""An area is blurred when its focus score is below this share of the slide's upper quartile. Fields
+of BCCD and TXL-PBC score 0.16 to 0.6; blurred by a Gaussian of 0.8 um 0.06 to 0.16, by 1.2 um 0.03
+to 0.07."""
+
+ALWAYS_BLURRED = 0.06
+"""Focus score below which an area is blurred, whatever the others of its slide score."""
+
+ALWAYS_SHARP = 0.2
+"""Focus score from which on it is not."""
 
 CLEAR_SLOPE = 0.3
-"""Correlation of cover and place from which on the feathered edge can be told."""
+"""Least correlation of coverage and place that shows where the feathered edge is."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +109,7 @@ class Areas:
     """A grid of areas over a smear, row by row, `columns` in each.
 
     `xyxy` (N, 4) float32, px of the picture that was judged (see `scaled`); `kind` N;
-    `coverage` (N,) float32, 0-1: how much of the area is under cells.
+    `coverage` (N,) float32: share of the area under cells, 0-1.
     """
 
     xyxy: Floats
@@ -104,7 +128,7 @@ class Areas:
 
     @property
     def usable(self) -> NDArray[np.bool_]:
-        """Which areas can be read (N,)."""
+        """Mask (N,) of the areas that can be read."""
         return np.array([kind == AreaKind.USABLE for kind in self.kind], bool)
 
     def scaled(self, factor_x: float, factor_y: float) -> "Areas":
@@ -125,11 +149,11 @@ class Areas:
 
 
 def smear_areas(picture: Image, um_per_px: float, grid_um: float = GRID_UM) -> Areas:
-    """The areas of a smear, or of a field, and whether there is something to read in them.
+    """Judges the areas of a smear, or of a field.
 
     Args:
         picture: (H, W, 3) uint8 RGB of the whole smear, at 1 to 8 um/px (2.5 or finer is best).
-        um_per_px: scale of the picture; a rough one will do.
+        um_per_px: scale of the picture; an approximate one will do.
         grid_um: side of an area, um.
     """
     height, width = picture.shape[:2]
@@ -140,15 +164,15 @@ def smear_areas(picture: Image, um_per_px: float, grid_um: float = GRID_UM) -> A
     factor = max(1.0, WORKING_UM_PER_PX / um_per_px)
     small = resized(picture, *(max(1, round(length / factor)) for length in (width, height)))
     layers = _layers(small, um_per_px * factor)
-    two = (layers > TWO_LAYERS) & (layers < MOST_DENSITY)
+    two = (layers > TWO_LAYERS) & (layers < MAX_DENSITY)
     overlap = _means(two.astype(np.float32), columns, rows)
-    mean = _means(np.minimum(layers, np.float32(MOST_DENSITY)), columns, rows)
-    most_layers = MOST_LAYERS
+    mean = _means(np.minimum(layers, np.float32(MAX_DENSITY)), columns, rows)
+    most_layers = MAX_LAYERS
     if um_per_px > RESOLVED_UM_PER_PX:
         overlap[:] = 0
-        most_layers *= RED_CELL_DENSITY[1] / USUAL_RED_CELL_DENSITY
-    thick = (mean > most_layers) | (overlap > MOST_OVERLAP)
-    kind = tuple(map(_kind, (mean < LEAST_COVERAGE).tolist(), thick.tolist()))
+        most_layers *= RED_CELL_DENSITY_RANGE[1] / TYPICAL_RED_CELL_DENSITY
+    thick = (mean > most_layers) | (overlap > MAX_OVERLAP)
+    kind = tuple(map(_kind, (mean < MIN_COVERAGE).tolist(), thick.tolist()))
     xyxy = _grid(columns, rows, width, height)
     return Areas(xyxy, kind, np.clip(mean, 0, 1).astype(np.float32), columns)
 
@@ -160,20 +184,20 @@ def _means(plane: Floats, columns: int, rows: int) -> Floats:
 
 
 def _layers(picture: Image, um_per_px: float) -> Floats:
-    """How many red cells lie on each other, by the green light they take (H, W)."""
+    """Number of red cells that lie on each other, by the green light they take (H, W)."""
     density = stain_density(picture, um_per_px)
     if um_per_px > RESOLVED_UM_PER_PX:
-        return density / np.float32(USUAL_RED_CELL_DENSITY)
+        return density / np.float32(TYPICAL_RED_CELL_DENSITY)
     return density / np.float32(red_cell_density(density))
 
 
 def stain_density(picture: Image, um_per_px: float) -> Floats:
-    """The optical density of the green light that was taken (H, W); the glass near by has none.
+    """Optical density in green (H, W); the background near by has none.
 
     Args:
         picture: (H, W, 3) uint8 RGB; 2 um/px is best.
-        um_per_px: scale of the picture; of one too coarse to show single red cells, all is set
-            beside the same glass.
+        um_per_px: scale of the picture; one too coarse to show single red cells has the
+            same background everywhere.
     """
     black = np.asarray(cv2.inRange(picture, (0, 0, 0), (BLACK, BLACK, BLACK)), np.uint8)
     white = np.asarray(cv2.inRange(picture, (WHITE,) * 3, (255,) * 3), np.uint8)
@@ -181,36 +205,37 @@ def stain_density(picture: Image, um_per_px: float) -> Floats:
     green = picture[..., 1].astype(np.float32)
     if np.all(beyond):
         return np.zeros_like(green)
-    glass = np.float32(np.percentile(green[~beyond], GLASS_PERCENTILE))
-    green[beyond] = glass
+    background = np.float32(np.percentile(green[~beyond], BACKGROUND_PERCENTILE))
+    green[beyond] = background
     if um_per_px > RESOLVED_UM_PER_PX:
-        return _density(green, glass)
-    return _density(green, np.clip(_brightest_near(green, um_per_px), UNEVEN * glass, glass))
+        return _density(green, background)
+    near = _brightest_near(green, um_per_px)
+    return _density(green, np.clip(near, MIN_BACKGROUND_SHARE * background, background))
 
 
-def _density(green: Floats, glass: Floats | np.float32) -> Floats:
-    result: Floats = np.log10(np.maximum(glass, 1) / np.maximum(green, 1))
+def _density(green: Floats, background: Floats | np.float32) -> Floats:
+    result: Floats = np.log10(np.maximum(background, 1) / np.maximum(green, 1))
     return np.maximum(result, 0)
 
 
 def _brightest_near(green: Floats, um_per_px: float) -> Floats:
-    side = max(1, round(GLASS_UM / um_per_px))
-    calm = cv2.blur(green, (3, 3))  # or the noise's peaks would be taken for glass
+    side = max(1, round(BACKGROUND_WINDOW_UM / um_per_px))
+    calm = cv2.blur(green, (3, 3))  # or peaks of noise would be taken for background
     bright = cv2.dilate(calm, np.ones((side, side), np.uint8))
     return np.asarray(cv2.blur(bright, (side, side)), np.float32)
 
 
 def red_cell_density(density: Floats) -> float:
-    """What one red cell takes in the mean, from the density of a picture that shows single ones."""
-    low, high = RED_CELL_DENSITY
+    """Mean optical density of a red cell, from the density of a picture that shows single ones."""
+    low, high = RED_CELL_DENSITY_RANGE
     return min(max(cover_density(density), low), high)
 
 
 def cover_density(density: Floats) -> float:
-    """What takes in the median whatever covers the glass: a red cell, or several on each other."""
-    stained = density[density > RED_CELL_DENSITY[0] / 2]
+    """Median density of whatever covers the background: a red cell, or several on each other."""
+    stained = density[density > RED_CELL_DENSITY_RANGE[0] / 2]
     if not stained.size:
-        return USUAL_RED_CELL_DENSITY
+        return TYPICAL_RED_CELL_DENSITY
     # Once more without the pixels that a cell's edge only partly fills.
     return float(np.median(stained[stained >= 0.6 * np.median(stained)]))
 
@@ -229,7 +254,7 @@ def _grid(columns: int, rows: int, width: int, height: int) -> Floats:
 
 
 def focus_score(image: Image, um_per_px: float) -> float:
-    """How sharp an image is: fine detail over coarse, free of the stain's strength and the scale.
+    """Sharpness of an image: fine detail over coarse, free of the stain's strength and the scale.
 
     The energy (variance) of the green light's detail between 0.4 and 0.8 um over that between 1.6
     and 3.2 um (standard deviations of Gaussians). 0 for a plain image.
@@ -243,13 +268,14 @@ def focus_score(image: Image, um_per_px: float) -> float:
         return 0.0
     shrinkage = focus_shrinkage(um_per_px)
     green = shrunk(image, shrinkage)[..., 1].astype(np.float32)
-    fine, coarse = (_band_energy(green, sigma / (um_per_px * shrinkage)) for sigma in FOCUS_UM)
+    sigmas_px = (sigma / (um_per_px * shrinkage) for sigma in FOCUS_SIGMAS_UM)
+    fine, coarse = (_band_energy(green, sigma) for sigma in sigmas_px)
     return fine / coarse if coarse > FLAT else 0.0
 
 
 def focus_shrinkage(um_per_px: float) -> int:
-    """How many px of an image to one of what its focus is judged by: a power of two."""
-    return _power_of_two(FOCUS_UM[0] / um_per_px / BAND_PX)
+    """Factor, a power of two, by which an image is shrunk before its focus is judged."""
+    return _power_of_two(FOCUS_SIGMAS_UM[0] / um_per_px / BAND_PX)
 
 
 def _power_of_two(most: float) -> int:
@@ -277,14 +303,14 @@ def _band_energy(plane: Floats, sigma_px: float) -> float:
 
 
 def out_of_focus(scores: Sequence[float], always_sharp: float = ALWAYS_SHARP) -> NDArray[np.bool_]:
-    """Which of a slide's areas (N,) are blurred, from the `focus_score` of each.
+    """Mask (N,) of a slide's areas that are blurred, from the `focus_score` of each.
 
     One that scores 0 shows nothing, and is not called blurred; nor is what scores `always_sharp`.
     """
     found = np.asarray(scores, float)
     if not found.size:
         return np.zeros(0, bool)
-    least = LEAST_OF_SHARP * np.percentile(found, 75)
+    least = BLURRED_SHARE * np.percentile(found, 75)
     least = min(max(least, ALWAYS_BLURRED), always_sharp)
     return np.asarray((found > 0) & (found < least), bool)
 

@@ -1,4 +1,4 @@
-"""The first look over a smear: where nucleated cells may lie, by stain color at about 1 um/px."""
+"""Candidates: places where nucleated cells may lie, by stain color at about 1 um/px."""
 
 import math
 
@@ -12,7 +12,7 @@ Boxes = NDArray[np.float32]
 Plane = NDArray[np.uint8]
 
 MARGIN_UM = 12.0
-"""What a window must hold round a candidate (um): the cell's own rim beyond its nucleus."""
+"""Room (um) that a window must have round a candidate: the cell's own rim beyond its nucleus."""
 
 WORKING_UM_PER_PX = 1.0
 """Finer images are brought to this scale first."""
@@ -32,18 +32,28 @@ STAIN = (0.4, 0.6, -1.0)
 lets blue pass, hemoglobin takes blue most, dirt and shade take all three alike."""
 
 LEVELS_PER_DENSITY = 200
+"""Gray levels in which stain is kept, to a unit of optical density."""
+
 ZERO = 100
-"""Stain is kept in gray levels: 200 to a unit of optical density, 100 for none."""
+"""Gray level of no stain."""
 
 BLOCK_UM = 8
+"""Side of a block (um) over which the stain of the ground is averaged."""
+
 NEIGHBORHOOD_BLOCKS = 7
-"""The stain of the ground is the median over so many blocks each way (56 um)."""
+"""Blocks each way (56 um) over which the median is taken."""
 
-LEAST_CONTRAST, ENOUGH_CONTRAST = 0.035, 0.08
-"""Mean stain over the ground (optical density) that always is too little, and always enough."""
+MIN_CONTRAST = 0.035
+"""Mean stain over the ground (optical density) up to which nothing is a candidate."""
 
-USUAL_PERCENTILE, USUAL_FACTOR = 90.0, 2.0
-"""Between the two, what makes a candidate is so many times the stain that red cells show."""
+ENOUGH_CONTRAST = 0.08
+"""Mean stain over the ground (optical density) above which everything is."""
+
+RED_CELL_PERCENTILE = 90.0
+"""Percentile of a picture's contrast that red cells show."""
+
+RED_CELL_FACTOR = 2.0
+"""Between the two contrasts, a candidate has so many times the contrast that red cells show."""
 
 
 def window_side(um_per_px: float) -> int:
@@ -54,7 +64,7 @@ def window_side(um_per_px: float) -> int:
     return STRIDE * math.ceil((LARGEST_UM + 2 * MARGIN_UM) / um_per_px / STRIDE)
 
 
-def first_look(image: Image, um_per_px: float) -> Boxes:
+def propose_candidates(image: Image, um_per_px: float) -> Boxes:
     """Boxes (N, 4) round what may be a nucleated cell, xyxy px of the image, from top to bottom.
 
     Args:
@@ -73,7 +83,7 @@ def first_look(image: Image, um_per_px: float) -> Boxes:
 
 
 def _at_working_scale(image: Image, um_per_px: float) -> tuple[Image, float]:
-    """The image, shrunk where it is much finer than needed, and by how much."""
+    """The image, shrunk where it is much finer than needed, and the factor."""
     factor = max(1.0, WORKING_UM_PER_PX / um_per_px)
     if factor < 1.5 or not image.size:
         return image, 1.0
@@ -84,7 +94,7 @@ def _at_working_scale(image: Image, um_per_px: float) -> tuple[Image, float]:
 def _nuclear_contrast(image: Image, um_per_px: float) -> Plane:
     """Stain over the ground (H, W), the mean over a nucleus' size, in gray levels."""
     stain = np.asarray(cv2.transform(cv2.LUT(image, _DENSITY), _WEIGHTS), np.uint8)
-    side = 2 * int((NUCLEUS_UM / um_per_px - 1) / 2) + 1  # odd, or the mean would lie beside
+    side = 2 * int((NUCLEUS_UM / um_per_px - 1) / 2) + 1  # odd, or the mean would be off center
     mean = cv2.blur(stain, (side, side), borderType=cv2.BORDER_REPLICATE)  # a cut cell goes on
     return np.asarray(cv2.subtract(mean, _ground(stain, um_per_px)), np.uint8)
 
@@ -96,7 +106,7 @@ _WEIGHTS = np.array([[*STAIN, ZERO]], np.float32)
 
 
 def _ground(stain: Plane, um_per_px: float) -> Plane:
-    """The stain of what lies round about (H, W): glass and red cells, under an uneven light."""
+    """The stain round about (H, W): background and red cells, under an uneven light."""
     height, width = stain.shape
     block = BLOCK_UM / um_per_px
     size = max(1, round(width / block)), max(1, round(height / block))
@@ -107,9 +117,9 @@ def _ground(stain: Plane, um_per_px: float) -> Plane:
 
 
 def _least_contrast(contrast: Plane) -> float:
-    usual = USUAL_FACTOR * float(np.percentile(contrast[::4, ::4], USUAL_PERCENTILE))
-    low, high = LEAST_CONTRAST * LEVELS_PER_DENSITY, ENOUGH_CONTRAST * LEVELS_PER_DENSITY
-    return min(max(usual, low), high)
+    least = RED_CELL_FACTOR * float(np.percentile(contrast[::4, ::4], RED_CELL_PERCENTILE))
+    low, high = MIN_CONTRAST * LEVELS_PER_DENSITY, ENOUGH_CONTRAST * LEVELS_PER_DENSITY
+    return min(max(least, low), high)
 
 
 def _boxes(mask: Plane, least_px: float, largest_px: int) -> Boxes:
@@ -127,7 +137,7 @@ def _boxes(mask: Plane, least_px: float, largest_px: int) -> Boxes:
 
 
 def _pieces(mask: Plane, box: NDArray[np.int64], largest_px: int) -> NDArray[np.int64]:
-    """A large box cut into a grid; of each part what the mask fills."""
+    """A large box cut into a grid: the box of the mask in each part."""
     x_min, y_min, x_max, y_max = box.tolist()
     pieces = []
     for y in range(y_min, y_max, largest_px):

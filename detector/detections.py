@@ -1,4 +1,4 @@
-"""What a detector found in a field."""
+"""Detections: the cells that a detector found in a field."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""How well a detector finds the labeled cells of a set of fields."""
+"""Evaluation of a detector on the labeled cells of a set of fields."""
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -25,7 +25,7 @@ FLOOR = 0.001
 
 @dataclass(frozen=True)
 class ClassFigures:
-    """How one class is found. Fractions 0-1; `nan` where there is nothing to divide by.
+    """Figures of one class. Fractions 0-1; `nan` where there is nothing to divide by.
 
     `precision` and `recall` are at the shipped `threshold` with an overlap (IoU) of 0.5 or more,
     each with the 95 % interval of Clopper and Pearson (Biometrika 1934). `best_threshold` has the
@@ -51,7 +51,7 @@ class ClassFigures:
 
 @dataclass(frozen=True)
 class Disagreement:
-    """A labeled cell that was missed, or a detection that no label stands for.
+    """A labeled cell that was missed, or a detection without a label.
 
     `kind` is `missed` or `extra`, at the shipped threshold. `confidence` is `None` for a missed
     cell.
@@ -115,7 +115,7 @@ class DetectorEvaluation:
 def evaluate_detector(
     detector: Detector, fields: Sequence[LabeledField], um_per_px: float | None = None
 ) -> DetectorEvaluation:
-    """Detect in every field and set what is found against its labels.
+    """Detect in every field and compare with its labels.
 
     Every cell of a field must be labeled, or right detections count as wrong. `um_per_px` stands
     in where a field's own scale is not known.
@@ -131,20 +131,20 @@ def evaluate_detector(
 def detect_all(
     detector: Detector, fields: Iterable[LabeledField], um_per_px: float | None = None
 ) -> list[tuple[LabeledField, Detections]]:
-    """Each field beside what is found in it, down to `FLOOR`."""
+    """Each field with its detections, down to `FLOOR`."""
     return [(one, _detect(detector, one, um_per_px)) for one in fields]
 
 
 def figures(
     detector: Detector, pairs: Sequence[tuple[LabeledField, Detections]]
 ) -> DetectorEvaluation:
-    """The figures of detections made down to `FLOOR`, each beside its field."""
+    """The figures of detections made down to `FLOOR`, each with its field."""
     names = detector.metadata.classes
     thresholds = {n: detector.metadata.thresholds.get(n, DEFAULT_THRESHOLD) for n in names}
-    tally = _tally(pairs)
-    by_class = {name: _average_precision(tally, i) for i, name in enumerate(names)}
+    matches = _matches_of(pairs)
+    by_class = {name: _average_precision(matches, i) for i, name in enumerate(names)}
     classes = tuple(
-        _class_figures(tally, (i, name), thresholds[name], by_class[name][0])
+        _class_figures(matches, (i, name), thresholds[name], by_class[name][0])
         for i, name in enumerate(names)
     )
     labeled = [one for one in classes if one.n_labels]
@@ -175,14 +175,14 @@ def _detect(detector: Detector, labeled: LabeledField, um_per_px: float | None) 
 
 
 @dataclass(frozen=True)
-class _Tally:
+class _Matches:
     right: NDArray[np.bool_]
     confidence: NDArray[np.float32]
     class_id: NDArray[np.int64]
     label_class_id: NDArray[np.int64]
 
 
-def _tally(pairs: Iterable[tuple[LabeledField, Detections]]) -> _Tally:
+def _matches_of(pairs: Iterable[tuple[LabeledField, Detections]]) -> _Matches:
     right, confidence, class_id, label_class_id = [], [], [], []
     for labeled, found in pairs:
         labels = labels_of(labeled)
@@ -190,7 +190,7 @@ def _tally(pairs: Iterable[tuple[LabeledField, Detections]]) -> _Tally:
         confidence.append(found.confidence)
         class_id.append(found.class_id)
         label_class_id.append(labels)
-    return _Tally(
+    return _Matches(
         np.concatenate(right),
         np.concatenate(confidence),
         np.concatenate(class_id),
@@ -201,33 +201,33 @@ def _tally(pairs: Iterable[tuple[LabeledField, Detections]]) -> _Tally:
 Curve = tuple[NDArray[np.float64], NDArray[np.float64]]
 
 
-def _average_precision(tally: _Tally, class_id: int) -> tuple[NDArray[np.float64], Curve]:
+def _average_precision(matches: _Matches, class_id: int) -> tuple[NDArray[np.float64], Curve]:
     from .yolo import prepare_ultralytics
 
     prepare_ultralytics()
     from ultralytics.utils.metrics import ap_per_class
 
-    mine, labels = tally.class_id == class_id, tally.label_class_id == class_id
+    mine, labels = matches.class_id == class_id, matches.label_class_id == class_id
     if not labels.any():
         nothing = np.zeros(0)
         return np.full(len(IOU_LEVELS), np.nan), (nothing, nothing)
     results = ap_per_class(
-        tally.right[mine],
-        tally.confidence[mine],
-        tally.class_id[mine],
-        tally.label_class_id[labels],
+        matches.right[mine],
+        matches.confidence[mine],
+        matches.class_id[mine],
+        matches.label_class_id[labels],
     )
     return np.asarray(results[5][0]), (np.asarray(results[10]), np.asarray(results[11][0]))
 
 
 def _class_figures(
-    tally: _Tally, which: tuple[int, str], threshold: float, ap: NDArray[np.float64]
+    matches: _Matches, one: tuple[int, str], threshold: float, ap: NDArray[np.float64]
 ) -> ClassFigures:
-    class_id, name = which
-    mine = tally.class_id == class_id
-    sure = mine & (tally.confidence >= threshold)
-    n_labels = int((tally.label_class_id == class_id).sum())
-    n_right = int(tally.right[sure, 0].sum())
+    class_id, name = one
+    mine = matches.class_id == class_id
+    sure = mine & (matches.confidence >= threshold)
+    n_labels = int((matches.label_class_id == class_id).sum())
+    n_right = int(matches.right[sure, 0].sum())
     n_found = int(sure.sum())
     precision, recall = _fraction(n_right, n_found), _fraction(n_right, n_labels)
     return ClassFigures(
@@ -241,7 +241,7 @@ def _class_figures(
         n_right,
         n_found - n_right,
         n_labels - n_right,
-        _best_threshold(tally.right[mine, 0], tally.confidence[mine], n_labels),
+        _best_threshold(matches.right[mine, 0], matches.confidence[mine], n_labels),
     )
 
 

@@ -30,7 +30,7 @@ CONFIRM_FROM = 0.03
 
 @dataclass(frozen=True)
 class DetectorExport:
-    """What an exported detector says of itself.
+    """Settings of an export, for its metadata.
 
     `um_per_px` and `canvas_px` are the working scale and canvas; `None` reads them from the
     `training.json` of the run that the checkpoint lies in. Thresholds are 0-1, by class.

@@ -15,7 +15,7 @@ from .letterbox import STRIDE
 from .yolo import prepare_ultralytics
 
 PREFIX = "network."
-"""What the exported graph puts before the names of a network's weights."""
+"""Prefix that the exported graph gives the names of a network's weights."""
 
 ARCHITECTURE = "yolo11n.yaml"
 

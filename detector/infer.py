@@ -28,7 +28,7 @@ TILE_PX = 1024
 """Side of a tile (px, at working scale): a multiple of `STRIDE`."""
 
 OVERLAP_UM = 26.0
-"""What neighboring tiles share (um): hardly a cell of a smear is larger (monocytes reach 20 um,
+"""Overlap of neighboring tiles (um): hardly a cell of a smear is larger (monocytes reach 20 um,
 blasts 25), and one that is has a box round its pieces."""
 
 COARSEST_UM_PER_PX = 2.0
@@ -76,7 +76,7 @@ class Detector:
 
     @property
     def batch(self) -> int:
-        """How many windows are best given to one call of `detect_many`."""
+        """Number of windows best given to one call of `detect_many`."""
         return self.model.batch
 
     def at_scale(self, um_per_px: float) -> "Detector":
@@ -131,7 +131,7 @@ class Detector:
             return [Detections.empty(self.metadata.classes) for _ in images]
         height, width = images[0].shape[:2]
         size = self._working_size(width, height, um_per_px)
-        canvases = [_on_canvas(resized(image, *size), framed) for image in images]
+        canvases = [_letterboxed(resized(image, *size), framed) for image in images]
         corner = canvases[0][1]
         predictions = self.model(np.stack([canvas for canvas, _ in canvases]))
         least = self._thresholds(thresholds)
@@ -211,7 +211,7 @@ def decode(
     nms_iou: float,
     class_names: tuple[str, ...],
 ) -> Detections:
-    """What a YOLO's raw output says, one box a cell, the surest first.
+    """Decodes a YOLO's raw output: one box a cell, the surest first.
 
     Args:
         predictions: (A, 4 + C): cx, cy, w, h in px, then class probabilities 0-1.
@@ -232,7 +232,7 @@ def decode(
     return found.select(_one_box_a_cell(found, nms_iou))
 
 
-def _on_canvas(image: Image, framed: bool) -> tuple[Image, tuple[int, int]]:
+def _letterboxed(image: Image, framed: bool) -> tuple[Image, tuple[int, int]]:
     if framed:
         return letterbox(image)
     height, width = (math.ceil(side / STRIDE) * STRIDE for side in image.shape[:2])

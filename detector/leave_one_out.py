@@ -1,4 +1,4 @@
-"""How a detector finds the white cells of a laboratory: rows of one table."""
+"""Detection of the white cells of a laboratory left out of training: rows of one table."""
 
 import json
 from collections.abc import Iterable, Mapping, Sequence

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 Image = NDArray[np.uint8]
 
 PAD_GRAY = 114
-"""What fills a canvas beside the field."""
+"""Gray level that fills a canvas around the field."""
 
 STRIDE = 32
 """A canvas' sides are multiples of this (px): the coarsest grid of a YOLO."""

@@ -1,4 +1,4 @@
-"""Which detections are which labeled cells."""
+"""Matching of detections to labeled cells."""
 
 from dataclasses import dataclass
 

@@ -29,7 +29,7 @@ def save_pr_curves(
     _save(figure, path)
 
 
-def save_ladder(
+def save_sweep_plot(
     um_per_px: Sequence[float],
     lines: Mapping[str, Sequence[float]],
     milliseconds: Sequence[float],

@@ -1,4 +1,4 @@
-"""How wide the red cells of a field are, measured on their outlines rather than on their boxes."""
+"""Diameters of a field's red cells, measured on their outlines rather than on their boxes."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""What a coarser working scale costs a detector in cells, and saves in time."""
+"""Sweep over working scales: the cells that a coarser one costs a detector, the time it saves."""
 
 import time
 from collections.abc import Sequence
@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 
-from leukodiff.core.errors import DataError
 from leukodiff.datasets.fields import LabeledField
 from leukodiff.datasets.images import read_rgb
 from leukodiff.datasets.layout import image_size
@@ -35,45 +34,36 @@ class ScalePoint:
     milliseconds: float
 
 
-def resolution_ladder(
+def resolution_sweep(
     detectors: Sequence[Detector], fields: Sequence[LabeledField], out: Path | None = None
 ) -> list[ScalePoint]:
     """Evaluate detectors, finest working scale first; with `out`, save the table and its picture.
 
     Give one detector a scale, each trained at its own; or one set of weights through
-    `detector.at_scale(...)`, which shows what they bear rather than what the scale allows.
+    `detector.at_scale(...)`, which shows what they withstand rather than what the scale allows.
     """
-    rungs = [_rung(one, fields) for one in sorted(detectors, key=lambda one: one.um_per_px)]
+    points = [_scale_point(one, fields) for one in sorted(detectors, key=lambda one: one.um_per_px)]
     if out is not None:
-        save_rungs(rungs, out)
-    return rungs
+        save_sweep(points, out)
+    return points
 
 
-def coarsest_without_loss(rungs: Sequence[ScalePoint], slack: float = 0.0) -> ScalePoint:
-    """The coarsest rung whose white-cell recall is the best one's, or at most `slack` below."""
-    if not rungs:
-        raise DataError("an empty ladder has no coarsest rung")
-    best = max(rung.white_cell_recall for rung in rungs)
-    good = [rung for rung in rungs if rung.white_cell_recall >= best - slack - 1e-9]
-    return max(good, key=lambda rung: rung.um_per_px)
-
-
-def save_rungs(rungs: Sequence[ScalePoint], out: Path) -> None:
+def save_sweep(points: Sequence[ScalePoint], out: Path) -> None:
     """Write `ladder.csv` and `ladder.png` into a folder."""
     import pandas as pd
 
-    from .plots import save_ladder
+    from .plots import save_sweep_plot
 
     out.mkdir(parents=True, exist_ok=True)
-    table = pd.DataFrame([asdict(rung) for rung in rungs])
+    table = pd.DataFrame([asdict(point) for point in points])
     table.to_csv(out / "ladder.csv", index=False, float_format="%.4f")
     names = ("white_cell_recall", "white_cell_ap50", "map50")
-    lines = {name.replace("_", " "): [getattr(r, name) for r in rungs] for name in names}
-    scales = [rung.um_per_px for rung in rungs]
-    save_ladder(scales, lines, [rung.milliseconds for rung in rungs], out / "ladder.png")
+    lines = {name.replace("_", " "): [getattr(r, name) for r in points] for name in names}
+    scales = [point.um_per_px for point in points]
+    save_sweep_plot(scales, lines, [point.milliseconds for point in points], out / "ladder.png")
 
 
-def _rung(detector: Detector, fields: Sequence[LabeledField]) -> ScalePoint:
+def _scale_point(detector: Detector, fields: Sequence[LabeledField]) -> ScalePoint:
     evaluation = evaluate_detector(detector, fields)
     white = evaluation.of(WHITE_CELL)
     first = fields[0]

@@ -10,31 +10,28 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from leukodiff.core.boxes import area
+from leukodiff.core.units import RED_CELL_UM
+
 from .candidates import window_side
 from .detections import Detections
 from .infer import Detector
 from .letterbox import Image
 from .red_cells import outlined_diameters
 
-RED_CELL_UM = 7.5
-"""Mean diameter of a red cell on a dried smear (7.2-7.5 um: Bain, Blood Cells, 5th ed., 2015).
-
-A detector's box is wider than the cell by what its labels are: its `red_cell_box_ratio`.
-"""
-
 OUTLINED_UM = 7.35
-"""What the outline of a red cell of `RED_CELL_UM` measures: on phantoms, where the truth is known,
-the round, free ones that are measured come out 1 to 2.5 % small."""
+"""Diameter (um) measured on the outline of a red cell of `RED_CELL_UM`: on phantoms, whose truth is
+known, the round, free ones that are measured come out 1 to 2.5 % small."""
 
 ENOUGH_OUTLINES = 12
-"""With so many clear outlines they set the scale, not the boxes: how wide a box is drawn is a habit
-of whoever labeled, and a detector takes a different habit from every look it was taught."""
+"""Number of clear outlines from which on they set the scale, not the boxes: how wide a box is drawn
+differs from labeler to labeler, and a detector has learned from several."""
 
-LADDER = tuple(float(scale) for scale in np.geomspace(0.03, 1.0, 11))
+SCALES_UM_PER_PX = tuple(float(scale) for scale in np.geomspace(0.03, 1.0, 11))
 """Scales (um/px) that are tried where nothing is known; neighbors differ by a factor of 1.42."""
 
 PROBE_PX = 288
-"""A probe looks at the middle of a field, at most this many px wide and high at working scale."""
+"""Largest side (px at working scale) of a probe, cut from the middle of a field."""
 
 MIN_CELLS = 4
 """With fewer whole red cells there is no estimate; a BCCD field alone has four to nine."""
@@ -103,17 +100,17 @@ def estimate_um_per_px(
 ) -> ScaleEstimate | None:
     """The scale at which the red cells that are found measure 7.5 um; None when too few are found.
 
-    Every scale of a ladder is tried on the first two fields. Of the ones that hold (the cells found
-    with it say it themselves) the one with the most and surest cells is kept, and refined on up to
-    `max_fields`. A good `guess_um_per_px`, such as the slide before, spares the ladder when it
+    Every one of `SCALES_UM_PER_PX` is tried on the first two fields. Of those that hold (the cells
+    found at it measure as they should) the one with the most and surest cells is kept, and refined
+    on up to `max_fields`. A good `guess_um_per_px`, as of the last slide, spares the others when it
     holds.
 
     Args:
         detector: must find `red_cell`.
         images: fields of one slide, (H, W, 3) uint8 RGB.
         guess_um_per_px: the scale to try first.
-        max_fields: how many fields to look at.
-        probes: how many places to look at in all, where fields are large enough for several.
+        max_fields: how many fields to measure.
+        probes: how many places to measure in all, where fields are large enough for several.
         threads: how many calls of the detector at a time.
     """
     chosen = _spaced(images, max_fields)
@@ -132,7 +129,7 @@ def _read_at_best(
 ) -> _Reading | None:
     found = _best([read(images, guess, each)]) if guess else None
     if found is None:
-        start = _best([read(images[:2], scale, 1) for scale in LADDER])
+        start = _best([read(images[:2], scale, 1) for scale in SCALES_UM_PER_PX])
         if start is None:
             return None
         found = read(images, start.um_per_px, each)
@@ -169,13 +166,12 @@ def _read(
     assumed: float,
     each: int,
 ) -> _Reading:
-    """What up to `each` probes of each image say."""
+    """Reading of up to `each` probes of each image."""
     diameters, confidence, boxed = [np.zeros(0)], [np.zeros(0)], []
     probes = [one for i in images for one in _probes(i, detector.um_per_px, assumed, each)]
-    look = partial(_red_cells, detector, assumed)
-    for probe, red in (one for some in pool.map(look, _alike(probes, detector)) for one in some):
-        sides = red.xyxy[:, 2:] - red.xyxy[:, :2]
-        diameters.append(np.sqrt(sides[:, 0] * sides[:, 1]).astype(np.float64))
+    detect = partial(_red_cells, detector, assumed)
+    for probe, red in (one for some in pool.map(detect, _alike(probes, detector)) for one in some):
+        diameters.append(np.sqrt(area(red.xyxy)).astype(np.float64))
         confidence.append(red.confidence.astype(np.float64))
         boxed.append((probe, red.xyxy))
     ratio = float(detector.metadata.calibration.get("red_cell_box_ratio", 1.0))

@@ -1,4 +1,4 @@
-"""Where the detector looks on a scan: overlapping tiles over an area, windows round candidates."""
+"""Tiles and windows that are detected on a scan: overlapping over an area, or round candidates."""
 
 import bisect
 import math
@@ -112,7 +112,7 @@ def _groups(boxes: Boxes, side_px: int) -> Boxes:
     unions = []
     for i, key in enumerate(keys):
         if i in buckets[key]:
-            near = [j for bucket in _beside(buckets, key) for j in bucket]
+            near = [j for bucket in _neighbors(buckets, key) for j in bucket]
             members = _most_in_one_window(rows, i, near, side_px)
             for j in members:
                 del buckets[keys[j]][j]
@@ -123,7 +123,7 @@ def _groups(boxes: Boxes, side_px: int) -> Boxes:
 _Row = tuple[int, ...]
 
 
-def _beside(
+def _neighbors(
     buckets: dict[tuple[int, int], dict[int, None]], key: tuple[int, int]
 ) -> Iterator[dict[int, None]]:
     # Nothing that is still free lies further left.

@@ -46,7 +46,7 @@ NORM_FIELDS = 64
 
 @dataclass(frozen=True)
 class DetectorTraining:
-    """How to train a detector.
+    """Settings of a detector's training.
 
     `out` is the run's folder. `weights` is a published checkpoint's name or a path, of a checkpoint
     or of an exported detector, or `shipped`: the detector that comes with leukodiff. `um_per_px` is
@@ -77,7 +77,7 @@ class DetectorTraining:
 
 @dataclass(frozen=True)
 class TrainedDetector:
-    """Where a run left its checkpoints: the best on the validation split, and the last."""
+    """Paths of a run's checkpoints: the best on the validation split, and the last."""
 
     best: Path
     last: Path

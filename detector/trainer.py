@@ -1,4 +1,4 @@
-"""Ultralytics' trainer, taught what a smear needs: other stains, and labels that are not whole.
+"""Ultralytics' trainer with what a smear needs: stain augmentation, and incomplete labels.
 
 Imports ultralytics; `prepare_ultralytics` comes first.
 """
@@ -21,7 +21,7 @@ from leukodiff.datasets.field_augmentation import (
     color_noise,
     density_gamma,
     fade_contrast,
-    grainy,
+    gaussian_noise,
     illumination_gradient,
     stain_jitter,
     uniform,
@@ -33,7 +33,7 @@ from .yolo_dataset import KNOWN_CLASSES
 
 @dataclass(frozen=True)
 class FieldAugmentation:
-    """How strongly a field's looks are changed in training; `mild_share` of them only a third.
+    """Strengths of the changes to a field in training; `mild_share` of them only a third.
 
     Gains, mixing, offset and light are standard deviations in optical density, `contrast` that of
     the logarithm of the power it is raised to and `curve` that of each color's own, `faintest` the
@@ -59,7 +59,7 @@ class FieldAugmentation:
 
 
 def augment_field(images: Tensor, settings: FieldAugmentation, rng: torch.Generator) -> Tensor:
-    """Another look of each field: (N, 3, H, W) float32, 0-1, in and out."""
+    """Augments each field: (N, 3, H, W) float32, 0-1, in and out."""
     mild = uniform(len(images), rng).to(images) < settings.mild_share
     strength = torch.where(mild, 0.33, 1.0)
     dye = {"gain": settings.gain, "mixing": settings.mixing, "offset": settings.offset}
@@ -73,11 +73,11 @@ def augment_field(images: Tensor, settings: FieldAugmentation, rng: torch.Genera
     sharper = {"amount": settings.sharpen, "share": settings.sharpen_share}
     images = unsharp_mask(images, strength, rng, **sharper)
     noise = {"noise": settings.noise, "share": settings.noise_share}
-    return color_noise(grainy(images, rng, **noise), rng, **noise).clamp(0, 1)
+    return color_noise(gaussian_noise(images, rng, **noise), rng, **noise).clamp(0, 1)
 
 
 class SmearTrainer(DetectionTrainer):
-    """Varies each batch's looks, and learns from a field only the classes that it labels.
+    """Augments each batch, and learns from a field only the classes that it labels.
 
     Where `KNOWN_CLASSES` beside the images does not name a class for a field, its cells of that
     class may be there and not be boxed: finding them is neither right nor wrong.
@@ -90,7 +90,7 @@ class SmearTrainer(DetectionTrainer):
             torch.set_num_threads(cores())
 
     def preprocess_batch(self, batch: dict[str, Any]) -> dict[str, Any]:
-        """The batch as ultralytics prepares it, in other looks, with the loss told what counts."""
+        """The batch as ultralytics prepares it, augmented, the loss restricted to known classes."""
         batch = super().preprocess_batch(batch)
         model: Any = unwrap_model(self.model)  # type: ignore[arg-type]
         if not model.training:
@@ -98,7 +98,7 @@ class SmearTrainer(DetectionTrainer):
         batch["img"] = augment_field(batch["img"], FieldAugmentation(), self._rng())
         if getattr(model, "criterion", None) is None:
             model.criterion = model.init_criterion()
-        model.criterion.class_weights = self._known(batch["im_file"])
+        model.criterion.class_weights = self.known_classes(batch["im_file"])
         return batch
 
     def _rng(self) -> torch.Generator:
@@ -107,7 +107,8 @@ class SmearTrainer(DetectionTrainer):
             self._appearance_rng = torch.Generator().manual_seed(seed)
         return self._appearance_rng
 
-    def _known(self, paths: list[str]) -> Tensor:
+    def known_classes(self, paths: list[str]) -> Tensor:
+        """Mask (N, 1, C) of the classes that each image labels, 1 or 0."""
         table = self._table()
         names = [self.data["names"][i] for i in range(self.data["nc"])]
         rows = [[float(name in table.get(Path(p).stem, names)) for name in names] for p in paths]

@@ -113,7 +113,7 @@ def _round_cells(
 
 
 def window_starts(length: int, side: int, overlap: float = 0.25) -> list[int]:
-    """Where windows of `side` px begin to cover `length` px, neighbors sharing `overlap` (0-1)."""
+    """Starts of windows of `side` px that cover `length` px, neighbors sharing `overlap` (0-1)."""
     if length <= side:
         return [0]
     n = math.ceil((length - side) / (side * (1 - overlap))) + 1

@@ -34,8 +34,8 @@ RETIRED_NAMES = frozenset(
 )
 """Names of more than one such word."""
 
-STORED_KEYS = frozenset({"first_look", "second_look"})
-"""Keys of files that people have: their names stay."""
+STORED_KEYS = frozenset({"first_look", "second_look", "patience"})
+"""Keys of files that people have, and an option of ultralytics: their names stay."""
 
 BARE_CLAUSE = re.compile(r"(What|How|Whether|Where|Which|Who|Whose|Why|When)\b")
 

@@ -89,10 +89,10 @@ def _clump(rng: np.random.Generator) -> Discs:
     xy = np.zeros((n, 2))
     for i in range(1, n):
         # Of the places beside platelets already there, the one nearest the middle: a heap.
-        beside = rng.integers(0, i, tries)
+        neighbor = rng.integers(0, i, tries)
         angle = rng.uniform(0, 2 * np.pi, tries)
-        apart = loose * rng.uniform(0.8, 1.1, tries) * (radius[i] + radius[beside])
-        places = xy[beside] + apart[:, None] * np.stack([np.cos(angle), np.sin(angle)], axis=1)
+        apart = loose * rng.uniform(0.8, 1.1, tries) * (radius[i] + radius[neighbor])
+        places = xy[neighbor] + apart[:, None] * np.stack([np.cos(angle), np.sin(angle)], axis=1)
         xy[i] = places[np.hypot(*places.T).argmin()]
     xy[:, 1] *= rng.uniform(0.6, 1.0)
     return _turned(rng, np.column_stack([xy, radius]))
@@ -175,7 +175,7 @@ def scatter_artifacts(
             reach = float((np.hypot(discs[:, 0], discs[:, 1]) + discs[:, 2]).max())
             xy = rng.uniform(0, [settings.width_um, settings.height_um], (TRIES, 2))
             room = _room(xy, kept_off, white_radius)
-            room = np.minimum(room, _room_beside(xy, found, kind))
+            room = np.minimum(room, _room_to_artifacts(xy, found, kind))
             slack = FORMS[kind].overlap_um
             free = np.flatnonzero(room > reach - slack) if slack is not None else np.arange(1)
             if len(free):
@@ -197,7 +197,7 @@ def _room(xy: Floats, white: cKDTree | None, white_radius: Floats) -> Floats:
     return np.asarray(distance - white_radius[nearest])
 
 
-def _room_beside(xy: Floats, others: list[Artifact], kind: str) -> Floats:
+def _room_to_artifacts(xy: Floats, others: list[Artifact], kind: str) -> Floats:
     """How far each place is from the outline of the smudge cells and clumps that lie there, um."""
     solid = [a for a in others if FORMS[a.kind].push]
     if not solid or not FORMS[kind].push:

@@ -7,9 +7,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from .canvas import Canvas, Frame, Plane, spots_um
+from .cell_appearance import WHITE_CELL_APPEARANCE, Chromatin, Granules, WhiteCellAppearance
+from .cell_patch import CellPatch, Frame, Plane, spots_um
 from .layout import Placement
-from .recipes import WHITE_CELL_RECIPES, Chromatin, Granules, WhiteCellRecipe
 from .stain import Density, Stain
 
 Colors = NDArray[np.float32]
@@ -55,20 +55,20 @@ class Anatomy:
 def anatomy(placement: Placement, index: int, um_per_px: float = 0.05) -> Anatomy:
     """The truth of one white cell of a placement: exactly what `draw_cell` paints."""
     outline = placement.outlines_um([index])[0].astype(np.float32)
-    frame, canvas = _ground(placement, index, outline, um_per_px, 1)
+    frame, patch = _ground(placement, index, outline, um_per_px, 1)
     rng = _own_generator(placement, index)
-    recipe = WHITE_CELL_RECIPES[placement.cell_types[index]]
-    body, nucleus, lobes = _shape(rng, canvas, recipe)
+    appearance = WHITE_CELL_APPEARANCE[placement.cell_types[index]]
+    body, nucleus, lobes = _shape(rng, patch, appearance)
     cell = (body > 0) | (nucleus > 0)
     return Anatomy(cell, nucleus > 0, lobes, um_per_px, frame.left, frame.top)
 
 
 def _ground(
     placement: Placement, index: int, outline_um: Plane, um_per_px: float, fine: int
-) -> tuple[Frame, Canvas]:
+) -> tuple[Frame, CellPatch]:
     center_um = float(placement.x_um[index]), float(placement.y_um[index])
     frame = Frame.around(center_um, float(outline_um.max()) + 0.3, um_per_px)
-    return frame, frame.canvas(center_um, float(placement.radius_um[index]), outline_um, fine)
+    return frame, frame.patch(center_um, float(placement.radius_um[index]), outline_um, fine)
 
 
 def _own_generator(placement: Placement, index: int) -> np.random.Generator:
@@ -81,20 +81,20 @@ def draw_cell(
     """One cell of a placement; `outline_um` is its radius in 256 directions."""
     name = placement.cell_types[index]
     fine = 1 if name == "red_cell" else max(1, round(um_per_px / FINE_UM))
-    frame, canvas = _ground(placement, index, outline_um, um_per_px, fine)
-    density = _paint(name, _own_generator(placement, index), canvas, stain)
+    frame, patch = _ground(placement, index, outline_um, um_per_px, fine)
+    density = _paint(name, _own_generator(placement, index), patch, stain)
     if fine > 1:
         size = (frame.width, frame.height)
         density = np.asarray(cv2.resize(density, size, interpolation=cv2.INTER_AREA), np.float32)
     return Patch(density, frame.left, frame.top)
 
 
-def _paint(name: str, rng: np.random.Generator, canvas: Canvas, stain: Stain) -> Colors:
+def _paint(name: str, rng: np.random.Generator, patch: CellPatch, stain: Stain) -> Colors:
     if name == "red_cell":
-        return _red_cell(rng, canvas, stain)
+        return _red_cell(rng, patch, stain)
     if name == "platelet":
-        return _platelet(rng, canvas, stain)
-    return _white_cell(rng, canvas, WHITE_CELL_RECIPES[name], stain)
+        return _platelet(rng, patch, stain)
+    return _white_cell(rng, patch, WHITE_CELL_APPEARANCE[name], stain)
 
 
 def colored(plane: Plane, density: Density) -> Colors:
@@ -103,43 +103,43 @@ def colored(plane: Plane, density: Density) -> Colors:
     return result
 
 
-def _red_cell(rng: np.random.Generator, canvas: Canvas, stain: Stain) -> Colors:
+def _red_cell(rng: np.random.Generator, patch: CellPatch, stain: Stain) -> Colors:
     """A disc, paler in its middle third, a little darker along the edge."""
     pallor = float(np.clip(rng.normal(0.7, 0.22), 0, 0.95))
     width = rng.uniform(0.38, 0.6)
     weight = rng.normal(1.0, 0.09)
-    part = canvas.distance_um / np.maximum(canvas.distance_um + canvas.depth_um, 0.1)
+    part = patch.distance_um / np.maximum(patch.distance_um + patch.depth_um, 0.1)
     middle = np.exp(-(((part / width) ** 2) ** 1.8))
-    edge = np.exp(-(((canvas.depth_um - 0.25) / 0.3) ** 2))
-    body = canvas.soft_step(canvas.depth_um, 0.35)
+    edge = np.exp(-(((patch.depth_um - 0.25) / 0.3) ** 2))
+    body = patch.soft_step(patch.depth_um, 0.35)
     return colored(weight * body * (1 - pallor * middle + 0.15 * edge), stain.red_cell)
 
 
-def _platelet(rng: np.random.Generator, canvas: Canvas, stain: Stain) -> Colors:
+def _platelet(rng: np.random.Generator, patch: CellPatch, stain: Stain) -> Colors:
     """Pale blue hyalomere round a purple, grainy middle."""
-    body = canvas.soft_step(canvas.depth_um, 0.25)
-    clumps = canvas.texture(rng, 0.3)
-    middle = canvas.soft_step(canvas.depth_um - 0.3, 0.8)
-    grainy = rng.uniform(0.75, 1.1) * middle * np.clip(0.75 + 0.2 * clumps, 0.3, 1.2)
+    body = patch.soft_step(patch.depth_um, 0.25)
+    clumps = patch.texture(rng, 0.3)
+    middle = patch.soft_step(patch.depth_um - 0.3, 0.8)
+    granules = rng.uniform(0.75, 1.1) * middle * np.clip(0.75 + 0.2 * clumps, 0.3, 1.2)
     pale = colored(body * 0.8, stain.materials["clear_cytoplasm"])
-    return pale + colored(grainy, stain.materials["platelet_granule"])
+    return pale + colored(granules, stain.materials["platelet_granule"])
 
 
 def _white_cell(
-    rng: np.random.Generator, canvas: Canvas, recipe: WhiteCellRecipe, stain: Stain
+    rng: np.random.Generator, patch: CellPatch, appearance: WhiteCellAppearance, stain: Stain
 ) -> Colors:
     """Cytoplasm, then vacuoles, the nucleus over both, and the grains."""
-    body_depth, inside, _ = _shape(rng, canvas, recipe)
-    body, nucleus = canvas.soft_step(body_depth, 0.2), canvas.soft_step(inside, 0.15)
-    vacuoles = _vacuoles(rng, canvas, recipe.vacuoles)
-    cytoplasm = body * _cytoplasm(rng, canvas, recipe) * (1 - 0.85 * vacuoles)
-    density = colored(cytoplasm * (1 - nucleus), stain.materials[recipe.cytoplasm])
-    chromatin = nucleus * _chromatin(rng, canvas, inside, recipe.chromatin, stain)
+    body_depth, inside, _ = _shape(rng, patch, appearance)
+    body, nucleus = patch.soft_step(body_depth, 0.2), patch.soft_step(inside, 0.15)
+    vacuoles = _vacuoles(rng, patch, appearance.vacuoles)
+    cytoplasm = body * _cytoplasm(rng, patch, appearance) * (1 - 0.85 * vacuoles)
+    density = colored(cytoplasm * (1 - nucleus), stain.materials[appearance.cytoplasm])
+    chromatin = nucleus * _chromatin(rng, patch, inside, appearance.chromatin, stain)
     density += colored(
-        chromatin * (1 - 0.35 * vacuoles), stain.materials[recipe.chromatin.material]
+        chromatin * (1 - 0.35 * vacuoles), stain.materials[appearance.chromatin.material]
     )
-    for granules in recipe.granules:
-        grain = _granules(rng, canvas, granules) * body
+    for granules in appearance.granules:
+        grain = _granules(rng, patch, granules) * body
         hidden = 1 - (1 - granules.over_nucleus) * nucleus
         shown = grain * hidden * (1 - vacuoles)
         # A grain takes the place of what lies under it, so grains don't pile up to black.
@@ -149,57 +149,59 @@ def _white_cell(
 
 
 def _shape(
-    rng: np.random.Generator, canvas: Canvas, recipe: WhiteCellRecipe
+    rng: np.random.Generator, patch: CellPatch, appearance: WhiteCellAppearance
 ) -> tuple[Plane, Plane, int]:
     """How deep in the cell and in its nucleus each pixel lies, um, and the number of its lobes."""
-    ruffle = np.float32(recipe.ruffle_um) * np.abs(canvas.texture(rng, 0.45))
-    weights = [weight for _, weight in recipe.nuclei]
-    make, _ = recipe.nuclei[int(rng.choice(len(weights), p=weights))]
-    nucleus = make(rng, canvas.radius_um)
-    depth = canvas.discs_depth_um(nucleus.discs)
-    depth += recipe.chromatin.edge_um * canvas.texture(rng, 1.1)
-    return canvas.depth_um - ruffle, np.minimum(depth, canvas.depth_um - 0.25), nucleus.lobes
+    ruffle = np.float32(appearance.ruffle_um) * np.abs(patch.texture(rng, 0.45))
+    weights = [weight for _, weight in appearance.nuclei]
+    make, _ = appearance.nuclei[int(rng.choice(len(weights), p=weights))]
+    nucleus = make(rng, patch.radius_um)
+    depth = patch.discs_depth_um(nucleus.discs)
+    depth += appearance.chromatin.edge_um * patch.texture(rng, 1.1)
+    return patch.depth_um - ruffle, np.minimum(depth, patch.depth_um - 0.25), nucleus.lobes
 
 
-def _cytoplasm(rng: np.random.Generator, canvas: Canvas, recipe: WhiteCellRecipe) -> Plane:
-    mottle = 0.6 * canvas.texture(rng, 1.6) + 0.5 * canvas.texture(rng, 0.4)
-    rim = np.exp(-((canvas.depth_um / 0.45) ** 2))
-    result: Plane = np.clip(1 + recipe.mottle * mottle, 0.3, 1.8) + recipe.rim * rim
+def _cytoplasm(
+    rng: np.random.Generator, patch: CellPatch, appearance: WhiteCellAppearance
+) -> Plane:
+    mottle = 0.6 * patch.texture(rng, 1.6) + 0.5 * patch.texture(rng, 0.4)
+    rim = np.exp(-((patch.depth_um / 0.45) ** 2))
+    result: Plane = np.clip(1 + appearance.mottle * mottle, 0.3, 1.8) + appearance.rim * rim
     return result
 
 
 def _chromatin(
-    rng: np.random.Generator, canvas: Canvas, depth_um: Plane, chromatin: Chromatin, stain: Stain
+    rng: np.random.Generator, patch: CellPatch, depth_um: Plane, chromatin: Chromatin, stain: Stain
 ) -> Plane:
     """Clumps with light gaps between them, and a darker membrane."""
-    clumps = 0.7 * canvas.texture(rng, chromatin.grain_um)
-    clumps += 0.6 * canvas.texture(rng, 0.5 * chromatin.grain_um)
-    clumps += 0.35 * canvas.texture(rng, 3 * chromatin.grain_um)
+    clumps = 0.7 * patch.texture(rng, chromatin.grain_um)
+    clumps += 0.6 * patch.texture(rng, 0.5 * chromatin.grain_um)
+    clumps += 0.35 * patch.texture(rng, 3 * chromatin.grain_um)
     contrast = chromatin.contrast * stain.chromatin_contrast
     membrane = chromatin.membrane * np.exp(-(((depth_um - 0.15) / 0.25) ** 2))
     result: Plane = np.clip(1 + contrast * clumps + membrane, 0.4, 1.27)
     return result
 
 
-def _vacuoles(rng: np.random.Generator, canvas: Canvas, mean: float) -> Plane:
+def _vacuoles(rng: np.random.Generator, patch: CellPatch, mean: float) -> Plane:
     n = int(rng.poisson(mean)) if mean else 0
-    x, y = spots_um(rng, n, 0.9 * canvas.radius_um)
+    x, y = spots_um(rng, n, 0.9 * patch.radius_um)
     sizes = rng.uniform(0.25, 0.75, n).astype(np.float32)
-    plane = canvas.grains(x, y, sizes, np.ones(n, np.float32))
-    return softened(plane, 0.12 / canvas.um_per_px)
+    plane = patch.grains(x, y, sizes, np.ones(n, np.float32))
+    return softened(plane, 0.12 / patch.um_per_px)
 
 
-def _granules(rng: np.random.Generator, canvas: Canvas, granules: Granules) -> Plane:
-    n = int(granules.per_um2 * np.pi * canvas.radius_um**2)
-    x, y = spots_um(rng, n, 1.02 * canvas.radius_um)
+def _granules(rng: np.random.Generator, patch: CellPatch, granules: Granules) -> Plane:
+    n = int(granules.per_um2 * np.pi * patch.radius_um**2)
+    x, y = spots_um(rng, n, 1.02 * patch.radius_um)
     sizes = rng.normal(*granules.radius_um, n).clip(0.08, None).astype(np.float32)
     strength = rng.uniform(0.6, 1.0, n).astype(np.float32)
-    plane = canvas.grains(x, y, sizes, strength)
+    plane = patch.grains(x, y, sizes, strength)
     if granules.core:
-        plane -= granules.core * canvas.grains(x, y, 0.45 * sizes, strength)
+        plane -= granules.core * patch.grains(x, y, 0.45 * sizes, strength)
     if granules.patchiness:
-        plane *= np.clip(1 + granules.patchiness * canvas.texture(rng, 1.3), 0, 1)
-    return softened(plane, 0.04 / canvas.um_per_px)
+        plane *= np.clip(1 + granules.patchiness * patch.texture(rng, 1.3), 0, 1)
+    return softened(plane, 0.04 / patch.um_per_px)
 
 
 def softened(plane: Plane, sigma_px: float) -> Plane:

@@ -12,7 +12,7 @@ from leukodiff.core.errors import InputError
 from leukodiff.datasets.fields import Boxes
 
 from .artifacts import Artifact, pushing, scatter_artifacts
-from .recipes import WHITE_CELL_RECIPES
+from .cell_appearance import WHITE_CELL_APPEARANCE
 from .settings import PhantomSettings, allot
 
 Floats = NDArray[np.float64]
@@ -121,9 +121,9 @@ def place(settings: PhantomSettings, white_types: Sequence[str] | None = None) -
         white_types = [name for name, n in counts.items() for _ in range(n)]
     white_types = [white_types[i] for i in rng.permutation(len(white_types))]
     white_xy = _scatter_white_cells(rng, settings, len(white_types))
-    diameters = np.array([WHITE_CELL_RECIPES[t].diameter_um for t in white_types]).reshape(-1, 2)
+    diameters = np.array([WHITE_CELL_APPEARANCE[t].diameter_um for t in white_types]).reshape(-1, 2)
     white_radius = _draw_radii(rng, diameters)
-    roughness = np.array([WHITE_CELL_RECIPES[t].roughness for t in white_types])
+    roughness = np.array([WHITE_CELL_APPEARANCE[t].roughness for t in white_types])
     white_waves = _draw_waves(rng, roughness, 1.5)
     white_radius *= _shrink(white_radius, white_waves)
 

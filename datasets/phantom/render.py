@@ -100,7 +100,7 @@ def expose(settings: PhantomSettings, density: Floats, window: Window) -> Image:
 
 
 def _blur_px(settings: PhantomSettings) -> float:
-    return settings.blur_um * settings.look.blur / settings.um_per_px
+    return settings.blur_um * settings.stain_colors.blur / settings.um_per_px
 
 
 def _halo_px(settings: PhantomSettings) -> float:
@@ -153,11 +153,13 @@ def density_of(settings: PhantomSettings, placement: Placement, window: Window) 
     near = (x_px > -reach) & (x_px < window.width + reach)
     near &= (y_px > -reach) & (y_px < window.height + reach)
     indices = np.flatnonzero(near).tolist()
-    for patch in draw_cells(placement, indices, settings.um_per_px, settings.look):
+    for patch in draw_cells(placement, indices, settings.um_per_px, settings.stain_colors):
         _add(density, patch.density, patch.left - window.x, patch.top - window.y)
     for artifact in placement.artifacts:
         if _is_near(artifact, settings.um_per_px, window):
-            patch = draw_artifact(artifact, placement.seed, settings.um_per_px, settings.look)
+            patch = draw_artifact(
+                artifact, placement.seed, settings.um_per_px, settings.stain_colors
+            )
             _add(density, patch.density, patch.left - window.x, patch.top - window.y)
     return density
 
@@ -184,7 +186,7 @@ def _illumination(settings: PhantomSettings, window: Window) -> Floats:
     drift = rng.normal(0, settings.cast, (2, 3))
     across = (np.arange(window.width) + window.x + 0.5) / settings.width * 2 - 1
     down = (np.arange(window.height) + window.y + 0.5) / settings.height * 2 - 1
-    background = np.asarray(settings.look.background)
+    background = np.asarray(settings.stain_colors.background)
     # Light and cast vary along x plus along y, so a row and a column of colors are enough.
     row = background * (drift[0] * across[:, None] - settings.vignette / 2 * across[:, None] ** 2)
     column = background * (

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from leukodiff.core.errors import InputError
 
-from .recipes import WHITE_CELL_RECIPES
+from .cell_appearance import WHITE_CELL_APPEARANCE
 from .stain import STAINS, Stain
 
 ADULT_DIFFERENTIAL: Mapping[str, float] = {
@@ -103,17 +103,18 @@ class PhantomSettings:
         return self.smudge_cells, self.platelet_clumps, self.precipitate, self.dirt
 
     @property
-    def look(self) -> Stain:
+    def stain_colors(self) -> Stain:
         """The stain by its name."""
         return STAINS[self.stain]
 
 
 def check_differential(differential: Mapping[str, float]) -> None:
     """Raise InputError unless every type can be drawn and the weights are usable."""
-    unknown = [name for name in differential if name not in WHITE_CELL_RECIPES]
+    unknown = [name for name in differential if name not in WHITE_CELL_APPEARANCE]
     if unknown:
         raise InputError(
-            f"the phantom can't draw {', '.join(unknown)}; it draws {', '.join(WHITE_CELL_RECIPES)}"
+            f"the phantom can't draw {', '.join(unknown)}; "
+            f"it draws {', '.join(WHITE_CELL_APPEARANCE)}"
         )
     if min(differential.values(), default=0) < 0 or sum(differential.values()) <= 0:
         raise InputError("a differential needs weights of at least 0 with a sum above 0")

@@ -7,7 +7,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from leukodiff.detector.candidates import WORKING_UM_PER_PX, first_look
+from leukodiff.detector.candidates import WORKING_UM_PER_PX, propose_candidates
 from leukodiff.pipeline.slides import Scan
 
 from .survey import AreaGrid
@@ -79,7 +79,7 @@ class Candidates:
         downsample = self.downsample
         image = self.scan.read_at(left, top, width, height, downsample)
         to_scan = np.array([width / image.shape[1], height / image.shape[0]] * 2)
-        boxes = first_look(image, self.um_per_px * downsample) * to_scan + [left, top] * 2
+        boxes = propose_candidates(image, self.um_per_px * downsample) * to_scan + [left, top] * 2
         middle = middles(boxes)
         inside = (middle >= [block.left, block.top]) & (middle < [block.right, block.below])
         return np.asarray(boxes[inside.all(axis=1)], np.float32)

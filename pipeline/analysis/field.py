@@ -11,7 +11,12 @@ from leukodiff.core.errors import InputError
 from leukodiff.core.message import Message
 from leukodiff.datasets.vocabulary import WHITE_CELL
 from leukodiff.detector.areas import AreaKind
-from leukodiff.detector.field_kind import SlideBaseline, field_kind, look_at, usual_look
+from leukodiff.detector.field_quality import (
+    SlideBaseline,
+    field_quality,
+    field_stats,
+    slide_baseline,
+)
 from leukodiff.detector.scale import ScaleEstimate
 from leukodiff.pipeline.report.scale import ScaleUnknownError, SlideScale, agreed, resolve_scale
 from leukodiff.pipeline.slides.discover import Field
@@ -79,8 +84,8 @@ class FieldReader:
         known = self._settled()
         um_per_px = known.scale.um_per_px
         found = find(self.models.detector, image, um_per_px)
-        look = look_at(image, um_per_px)
-        kind = field_kind(look, known.usual, found.cells.of(WHITE_CELL).xyxy)
+        look = field_stats(image, um_per_px)
+        kind = field_quality(look, known.usual, found.cells.of(WHITE_CELL).xyxy)
         return FieldFound(um_per_px, found, kind, kind == AreaKind.USABLE or self.how.all_areas)
 
     def name(self, image: Rgb, shown: FieldFound) -> Named:
@@ -116,8 +121,8 @@ class FieldReader:
             return self.models.estimate_um_per_px(read, guess)
 
         scale = resolve_scale(given, in_files, measure, warnings)
-        looks = [look_at(image, scale.um_per_px) for image in read or self._readable(sample)]
-        return _Known(scale, usual_look(looks))
+        looks = [field_stats(image, scale.um_per_px) for image in read or self._readable(sample)]
+        return _Known(scale, slide_baseline(looks))
 
     def _readable(self, fields: Sequence[Field]) -> Iterator[Rgb]:
         for one in fields:

@@ -193,14 +193,14 @@ def _scales(text: str) -> list[float]:
 def _climb(
     detector: Detector, scales: list[float], fields: list[LabeledField], out: Path | None
 ) -> None:
-    from leukodiff.detector.resolution_sweep import resolution_ladder
+    from leukodiff.detector.resolution_sweep import resolution_sweep
 
     from .console import show_table
 
-    rungs = resolution_ladder([detector.at_scale(scale) for scale in scales], fields, out)
+    points = resolution_sweep([detector.at_scale(scale) for scale in scales], fields, out)
     rows = [
         (*_fixed(r.um_per_px, r.white_cell_recall, r.white_cell_ap50, r.map50), r.milliseconds)
-        for r in rungs
+        for r in points
     ]
     show_table("working scale", ("um/px", "WBC recall", "WBC AP50", "mAP50", "ms a field"), rows)
 

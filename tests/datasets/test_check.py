@@ -6,7 +6,13 @@ import numpy as np
 import pytest
 
 from leukodiff.core.errors import DataError
-from leukodiff.datasets.check import CheckReport, check, find_twins, groups_between, twins_between
+from leukodiff.datasets.check import (
+    CheckReport,
+    check,
+    duplicates_between,
+    find_duplicates,
+    groups_between,
+)
 from leukodiff.datasets.check_text import between_text, check_text
 from leukodiff.datasets.duplicates import fingerprint, fingerprints, near_pairs
 
@@ -40,9 +46,9 @@ def test_odd_boxes_and_counts(chula_tree: Path) -> None:
 def test_the_same_bytes_twice(chula_tree: Path) -> None:
     images = chula_tree / "images"
     (images / "A-1_0002.jpg").write_bytes((images / "A-1_0001.jpg").read_bytes())
-    (twins,) = check("chula", chula_tree).twins
-    assert twins.same_bytes
-    assert not twins.across
+    (duplicates,) = check("chula", chula_tree).duplicates
+    assert duplicates.same_bytes
+    assert not duplicates.across
 
 
 def test_cut_off_image_is_listed_and_the_rest_is_read(chula_tree: Path) -> None:
@@ -123,7 +129,7 @@ def test_near_duplicates(tmp_path: Path, change: Any, expected: bool) -> None:
 
 def test_nothing_has_no_pairs() -> None:
     assert list(near_pairs([])) == []
-    assert find_twins([], {}) == []
+    assert find_duplicates([], {}) == []
 
 
 @pytest.mark.parametrize("content", [b"", b"text"], ids=["0 bytes", "text"])
@@ -167,14 +173,14 @@ def test_real_kaggle_has_copies_on_both_sides(real: dict[str, CheckReport]) -> N
 
 
 def test_real_txl_is_in_pbc_and_in_the_same_split(real: dict[str, CheckReport]) -> None:
-    twins = twins_between([real["pbc"], real["txl_pbc"]])
-    assert len({pair.right for pair in twins} | {pair.left for pair in twins}) >= 2 * 410
-    assert all(a.split()[1] == b.split()[1] for a, b in (pair.sides for pair in twins))
+    duplicates = duplicates_between([real["pbc"], real["txl_pbc"]])
+    assert len({pair.right for pair in duplicates} | {pair.left for pair in duplicates}) >= 2 * 410
+    assert all(a.split()[1] == b.split()[1] for a, b in (pair.sides for pair in duplicates))
 
 
 def test_real_pbc_split_cuts_no_picture(real: dict[str, CheckReport]) -> None:
-    assert len(real["pbc"].twins) == 11
-    assert not [pair for pair in real["pbc"].twins if pair.across]
+    assert len(real["pbc"].duplicates) == 11
+    assert not [pair for pair in real["pbc"].duplicates if pair.across]
     assert not real["pbc"].unreadable
 
 
@@ -197,7 +203,10 @@ def test_ones_own_table_is_checked_beside_a_data_set(trees: Any, chula_tree: Pat
     (own / "cells.csv").write_text(columns + rows)
     report = check("table", own)
     assert report.n_fields == {"train": 2}
-    (twins,) = twins_between([check("chula", chula_tree), report])
-    assert {path.name for path in (twins.left, twins.right)} == {"B-2_0001.jpg", "mon_a.jpg"}
+    (duplicates,) = duplicates_between([check("chula", chula_tree), report])
+    assert {path.name for path in (duplicates.left, duplicates.right)} == {
+        "B-2_0001.jpg",
+        "mon_a.jpg",
+    }
     with pytest.raises(DataError, match="in which folder"):
         check("table", None)

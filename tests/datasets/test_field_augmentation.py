@@ -13,7 +13,7 @@ from leukodiff.datasets.field_augmentation import (  # noqa: E402
     color_noise,
     density_gamma,
     fade_contrast,
-    grainy,
+    gaussian_noise,
     illumination_gradient,
     stain_jitter,
     unsharp_mask,
@@ -28,7 +28,7 @@ CHANGES: dict[str, Callable[..., Any]] = {
     "sharpness": lambda x, by, rng: unsharp_mask(x, by, rng, amount=1.5, share=1.0),
     "veil": lambda x, by, rng: fade_contrast(x, by, rng, faintest=0.3, share=1.0),
     "curve": lambda x, by, rng: channel_gamma(x, by, rng, spread=0.3),
-    "grain": lambda x, by, rng: grainy(x, rng, noise=0.1, share=1.0),
+    "grain": lambda x, by, rng: gaussian_noise(x, rng, noise=0.1, share=1.0),
     "blotches": lambda x, by, rng: color_noise(x, rng, noise=0.1, share=1.0),
 }
 

@@ -68,7 +68,7 @@ def test_a_coarse_picture_still_shows_how_much_is_covered(um_per_px: float) -> N
     assert found.coverage[1] == pytest.approx(0.33, abs=0.08)
 
 
-@pytest.mark.parametrize("grey", [0, 255], ids=["black", "white"])
+@pytest.mark.parametrize("gray", [0, 255], ids=["black", "white"])
 def test_beyond_the_scan_is_empty(gray: int) -> None:
     beyond = np.full((400, 400, 3), gray, np.uint8)
     found = smear_areas(np.hstack([beyond, field(6500)]), UM_PER_PX, 200)

@@ -10,15 +10,15 @@ from leukodiff.datasets.images import read_rgb
 from leukodiff.datasets.phantom import STAINS, Phantom, PhantomSettings, render
 from leukodiff.datasets.registry import load_dataset
 from leukodiff.datasets.vocabulary import is_white
-from leukodiff.detector.candidates import LARGEST_UM, MARGIN_UM, first_look, window_side
+from leukodiff.detector.candidates import LARGEST_UM, MARGIN_UM, propose_candidates, window_side
 from leukodiff.detector.letterbox import STRIDE, resized
 
-GLASS, RED_CELL, NUCLEUS, GRAY = (235, 230, 225), (215, 160, 165), (110, 70, 160), (90, 90, 90)
+BACKGROUND, RED_CELL, NUCLEUS, GRAY = (235, 230, 225), (215, 160, 165), (110, 70, 160), (90, 90, 90)
 
 
 def smear(discs: list[tuple[int, int, int, tuple[int, int, int]]], side: int = 160) -> np.ndarray:
     """A field at 1 um/px: red cells in rows, and discs (x, y, diameter um, color) on them."""
-    image = np.full((side, side, 3), GLASS, np.uint8)
+    image = np.full((side, side, 3), BACKGROUND, np.uint8)
     for x in range(6, side, 14):
         for y in range(6, side, 14):
             cv2.circle(image, (x, y), 3, RED_CELL, -1)
@@ -53,7 +53,7 @@ def held(box: np.ndarray, candidates: np.ndarray, margin: float) -> bool:
     ],
 )
 def test_what_is_a_candidate(discs, expected: int) -> None:
-    found = first_look(smear(discs), 1.0)
+    found = propose_candidates(smear(discs), 1.0)
     assert found.shape == (expected, 4)
     assert found.dtype == np.float32
 
@@ -69,18 +69,18 @@ def test_what_is_a_candidate(discs, expected: int) -> None:
     ],
 )
 def test_nothing_to_find(image) -> None:
-    assert first_look(image, 1.0).shape == (0, 4)
+    assert propose_candidates(image, 1.0).shape == (0, 4)
 
 
 def test_a_box_lies_round_its_cell() -> None:
-    (box,) = first_look(smear([(80, 60, 10, NUCLEUS)]), 1.0)
+    (box,) = propose_candidates(smear([(80, 60, 10, NUCLEUS)]), 1.0)
     assert np.all(np.abs(box - [75, 55, 85, 65]) <= 4)
 
 
 def test_a_long_smear_of_stain_is_cut_into_pieces() -> None:
     image = smear([])
     image[70:80, 20:140] = NUCLEUS
-    found = first_look(image, 1.0)
+    found = propose_candidates(image, 1.0)
     assert len(found) > 1
     assert np.max(found[:, 2:] - found[:, :2]) <= LARGEST_UM
     assert found[:, 0].min() <= 20
@@ -91,13 +91,13 @@ def test_uneven_light_and_a_cast_change_little() -> None:
     image = smear([(40, 40, 8, NUCLEUS), (120, 100, 14, NUCLEUS)])
     x = np.linspace(0, 1, image.shape[1])[None, :, None]
     light = 1 - x * np.array([0.45, 0.3, 0.4])
-    assert len(first_look((image * light).astype(np.uint8), 1.0)) == 2
+    assert len(propose_candidates((image * light).astype(np.uint8), 1.0)) == 2
 
 
 def test_the_image_is_left_as_it_was() -> None:
     image = smear([(80, 80, 8, NUCLEUS)])
     before = image.copy()
-    first_look(image, 1.0)
+    propose_candidates(image, 1.0)
     assert np.array_equal(image, before)
 
 
@@ -118,7 +118,9 @@ def phantom_of(stain: str) -> Phantom:
 def test_no_nucleated_cell_of_a_phantom_is_lost(stain: str, um_per_px: float) -> None:
     phantom = phantom_of(stain)
     factor = phantom.um_per_px / um_per_px
-    found = first_look(resized(phantom.image, round(800 * factor), round(600 * factor)), um_per_px)
+    found = propose_candidates(
+        resized(phantom.image, round(800 * factor), round(600 * factor)), um_per_px
+    )
     boxes = phantom.xyxy * phantom.um_per_px
     nucleated = [
         box for box, name in zip(boxes, phantom.cell_types, strict=True) if name in NUCLEATED
@@ -143,7 +145,7 @@ def test_no_labeled_white_cell_is_lost(data_root, monkeypatch, name: str, step: 
     monkeypatch.setenv("LEUKODIFF_DATA", str(data_root))
     for field in load_dataset(name)[::step]:
         scale = field.um_per_px or 0.1
-        found = first_look(at_1_um(read_rgb(field.path), scale), 1.0)
+        found = propose_candidates(at_1_um(read_rgb(field.path), scale), 1.0)
         boxes = field.xyxy * scale
         lost = [
             box

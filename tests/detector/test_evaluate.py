@@ -11,11 +11,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from leukodiff.core.errors import DataError, LeukodiffError
+from leukodiff.core.errors import LeukodiffError
 from leukodiff.datasets.fields import LabeledField
 from leukodiff.detector.detections import Detections
 from leukodiff.detector.evaluate import evaluate_detector, figures
-from leukodiff.detector.resolution_sweep import ScalePoint, coarsest_without_loss, resolution_ladder
+from leukodiff.detector.resolution_sweep import resolution_sweep
 
 if find_spec("ultralytics") is None:
     pytest.skip("average precision needs the `train` extra", allow_module_level=True)
@@ -82,8 +82,8 @@ def test_precision_recall_and_disagreements(discs, field: LabeledField) -> None:
     assert math.isnan(white.precision)
     assert white.recall == 0.0
     assert white.ap50 == 0.0
-    said = [(d.kind, d.class_name, d.xyxy, d.confidence) for d in evaluation.disagreements]
-    assert said == [
+    predictions = [(d.kind, d.class_name, d.xyxy, d.confidence) for d in evaluation.disagreements]
+    assert predictions == [
         ("extra", "red_cell", (0.0, 0.0, 40.0, 40.0), 0.8),
         ("missed", "white_cell", (35.0, 35.0, 85.0, 85.0), None),
         ("missed", "red_cell", second, None),
@@ -151,36 +151,13 @@ def test_a_scale_given_for_fields_without_one(discs, field: LabeledField) -> Non
     assert evaluation.of("white_cell").recall == 1.0
 
 
-def test_ladder(discs, field: LabeledField, tmp_path: Path) -> None:
+def test_resolution_sweep(discs, field: LabeledField, tmp_path: Path) -> None:
     detectors = [discs().at_scale(scale) for scale in (0.5, 0.1875)]
-    rungs = resolution_ladder(detectors, [field], tmp_path / "ladder")
-    assert [rung.um_per_px for rung in rungs] == [0.1875, 0.5]
-    assert [rung.white_cell_recall for rung in rungs] == [1.0, 0.0]
+    points = resolution_sweep(detectors, [field], tmp_path / "ladder")
+    assert [point.um_per_px for point in points] == [0.1875, 0.5]
+    assert [point.white_cell_recall for point in points] == [1.0, 0.0]
     # 320 px, and 320 * 0.1875 / 0.5 = 120 px, with the margin, in strides
-    assert [rung.canvas_px for rung in rungs] == [352, 160]
+    assert [point.canvas_px for point in points] == [352, 160]
     table = pd.read_csv(tmp_path / "ladder/ladder.csv")
     assert table["white_cell_recall"].tolist() == [1.0, 0.0]
     assert (tmp_path / "ladder/ladder.png").stat().st_size > 1000
-
-
-def rung(um_per_px: float, recall: float) -> ScalePoint:
-    return ScalePoint(um_per_px, 320, 0.9, 0.9, recall, 0.9, 0.9, 0.9, 10.0)
-
-
-@pytest.mark.parametrize(
-    ("recalls", "slack", "chosen"),
-    [
-        pytest.param([1.0], 0.0, 0.1, id="one"),
-        pytest.param([0.99, 0.99, 0.98], 0.0, 0.2, id="the last that loses nothing"),
-        pytest.param([0.99, 0.99, 0.98], 0.01, 0.3, id="a little may be lost"),
-        pytest.param([0.97, 0.98, 0.99], 0.0, 0.3, id="coarser is better"),
-    ],
-)
-def test_coarsest_without_loss(recalls: list[float], slack: float, chosen: float) -> None:
-    rungs = [rung(round(0.1 * (i + 1), 1), recall) for i, recall in enumerate(recalls)]
-    assert coarsest_without_loss(rungs, slack).um_per_px == chosen
-
-
-def test_an_empty_ladder() -> None:
-    with pytest.raises(DataError, match="an empty ladder"):
-        coarsest_without_loss([])

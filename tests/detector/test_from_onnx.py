@@ -27,18 +27,18 @@ def pixels(image: np.ndarray) -> Any:
     return torch.from_numpy(image[:96, :96].copy()).permute(2, 0, 1)[None].float() / 255
 
 
-def said(network, image: np.ndarray) -> np.ndarray:
+def predictions(network, image: np.ndarray) -> np.ndarray:
     with torch.inference_mode():
         return np.asarray(network.eval()(pixels(image))[0][0].T.numpy())
 
 
-def test_the_network_says_what_the_file_says(images):
+def test_the_network_predicts_what_the_file_predicts(images):
     network = unfused_network(SHIPPED)
     from_file = Detector.load().model(np.ascontiguousarray(images[0][:96, :96])[None])[0]
-    assert said(network, images[0]) == pytest.approx(from_file, abs=0.05)
-    before = said(network, images[1])
+    assert predictions(network, images[0]) == pytest.approx(from_file, abs=0.05)
+    before = predictions(network, images[1])
     restore_norms(network, [pixels(one) for one in images])
-    assert said(network, images[1]) == pytest.approx(before, abs=0.02)
+    assert predictions(network, images[1]) == pytest.approx(before, abs=0.02)
 
 
 def test_restored_norms_are_what_reaches_them(images):

@@ -173,8 +173,8 @@ def test_many_are_detected_in_one_call(discs, draw) -> None:
 
     def run(images: np.ndarray) -> Outputs:
         calls.append(images.shape)
-        said: Outputs = discs().model.outputs(images)
-        return said
+        predictions: Outputs = discs().model.outputs(images)
+        return predictions
 
     images = [draw([(1, 60 + 20 * i, 80, 40)]) for i in range(3)]
     found = discs(run).detect_many(images, 0.1875)
@@ -192,8 +192,8 @@ def test_a_window_needs_no_frame(discs, draw, framed: bool, canvas: int) -> None
 
     def run(images: np.ndarray) -> Outputs:
         shapes.append(images.shape)
-        said: Outputs = discs().model.outputs(images)
-        return said
+        predictions: Outputs = discs().model.outputs(images)
+        return predictions
 
     image = draw([(1, 150, 100, 40)], 320, 320)
     found = discs(run).detect_many([image], 0.1875, framed=framed)[0]
@@ -276,10 +276,10 @@ def prediction(*rows: tuple[float, ...]) -> np.ndarray:
 )
 def test_decode(rows, expected) -> None:
     found = decode(prediction(*rows), HALF, 0.6, NAMES)
-    said = [
+    predictions = [
         (int(i), round(float(c), 4)) for i, c in zip(found.class_id, found.confidence, strict=True)
     ]
-    assert said == expected
+    assert predictions == expected
 
 
 def test_overlap_that_one_cell_bears() -> None:

@@ -8,11 +8,11 @@ from leukodiff.datasets.phantom import PhantomSettings, render
 from leukodiff.detector.red_cells import outlined_diameters
 from leukodiff.detector.scale import OUTLINED_UM
 
-GLASS, CELL, PALLOR = (235, 230, 225), (200, 120, 130), (222, 180, 185)
+BACKGROUND, CELL, PALLOR = (235, 230, 225), (200, 120, 130), (222, 180, 185)
 
 
 def field(*discs: tuple[int, int, int]) -> np.ndarray:
-    image = np.full((200, 300, 3), GLASS, np.uint8)
+    image = np.full((200, 300, 3), BACKGROUND, np.uint8)
     for x, y, radius in discs:
         cv2.circle(image, (x, y), radius, CELL, -1)
         cv2.circle(image, (x, y), radius // 3, PALLOR, -1)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from leukodiff.detector.scale import LADDER, ScaleEstimate, estimate_um_per_px
+from leukodiff.detector.scale import SCALES_UM_PER_PX, ScaleEstimate, estimate_um_per_px
 from leukodiff.runtime.model import Outputs
 
 
@@ -73,8 +73,8 @@ def counting(discs, shapes: list[tuple[int, ...]]):
 
     def run(images: np.ndarray) -> Outputs:
         shapes.append(images.shape)
-        said: Outputs = discs().model.outputs(images)
-        return said
+        predictions: Outputs = discs().model.outputs(images)
+        return predictions
 
     return discs(run)
 
@@ -107,9 +107,7 @@ def test_fields_of_different_sizes(discs, draw) -> None:
 
 
 @pytest.mark.parametrize(("probes", "n"), [(1, 1), (4, 4), (16, 9), (0, 1)])
-def test_a_single_large_field_is_looked_at_in_several_places(
-    discs, draw, probes: int, n: int
-) -> None:
+def test_a_single_large_field_is_probed_in_several_places(discs, draw, probes: int, n: int) -> None:
     shapes: list[tuple[int, ...]] = []
     fields = smear(draw, 0.1875, n_fields=1, side=900)
     estimate = estimate_um_per_px(counting(discs, shapes), fields, 0.1875, probes=probes)
@@ -130,6 +128,6 @@ def test_the_order_of_fields_does_not_matter(discs, draw) -> None:
     assert one == other
 
 
-def test_the_ladder_spans_microscopes() -> None:
-    assert LADDER[0] <= 0.03
-    assert LADDER[-1] >= 0.99
+def test_the_scales_span_microscopes() -> None:
+    assert SCALES_UM_PER_PX[0] <= 0.03
+    assert SCALES_UM_PER_PX[-1] >= 0.99

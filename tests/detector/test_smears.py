@@ -34,8 +34,8 @@ def shipped() -> Detector:
 
 @pytest.fixture(scope="module")
 def fields() -> list[np.ndarray]:
-    looks = ("analyser", "camera")
-    return [phantom(seed, stain=looks[seed % 2]) for seed in range(4)]
+    stains = ("analyser", "camera")
+    return [phantom(seed, stain=stains[seed % 2]) for seed in range(4)]
 
 
 def phantom(seed: int, **knobs) -> np.ndarray:

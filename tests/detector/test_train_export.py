@@ -17,6 +17,7 @@ from leukodiff.detector.export import DetectorExport, detector_module, export_de
 from leukodiff.detector.infer import SHIPPED, Detector
 from leukodiff.detector.train import DetectorTraining, train_detector
 from leukodiff.detector.yolo import load_yolo, prepare_ultralytics
+from leukodiff.detector.yolo_dataset import KNOWN_CLASSES
 from leukodiff.runtime.model import load_model
 
 if find_spec("ultralytics") is None:
@@ -74,14 +75,15 @@ def trained(fields: list[LabeledField], settings: DetectorTraining) -> Path:
     return train_detector(fields, settings).best
 
 
-def test_the_loss_of_a_class_that_is_not_labeled_is_left_out(weights: Path) -> None:
+def test_the_loss_of_a_class_that_is_not_labeled_is_left_out(weights: Path, tmp_path: Path) -> None:
     from leukodiff.detector.trainer import SmearTrainer
 
     trainer = SmearTrainer.__new__(SmearTrainer)
     trainer.device = torch.device("cpu")
-    trainer.data = {"nc": 3, "names": {0: "white_cell", 1: "red_cell", 2: "platelet"}}
-    trainer._known_classes = {"one": ["white_cell"]}
-    known = trainer._known(["a/one.png", "a/two.png"])
+    names = {0: "white_cell", 1: "red_cell", 2: "platelet"}
+    trainer.data = {"nc": 3, "names": names, "path": str(tmp_path)}
+    (tmp_path / KNOWN_CLASSES).write_text(json.dumps({"one": ["white_cell"]}))
+    known = trainer.known_classes(["a/one.png", "a/two.png"])
     assert known[:, 0].tolist() == [[1, 0, 0], [1, 1, 1]]
 
     model = load_yolo(str(weights)).model.train()
@@ -244,15 +246,15 @@ def test_parity_with_torch(trained: Path, exported: Path, engine: str, shape) ->
     model = load_model(exported, "detector", engine=engine, threads=1)
     with torch.inference_mode():
         expected = detector_module(load_yolo(str(trained)).model)(torch.from_numpy(images)).numpy()
-    said = model(images)
+    predictions = model(images)
     n_anchors = sum(shape[1] * shape[2] // stride**2 for stride in (8, 16, 32))
-    assert said.shape == (shape[0], n_anchors, 4 + N_CLASSES)
-    np.testing.assert_allclose(said[..., :4], expected[..., :4], atol=0.5)  # px
-    np.testing.assert_allclose(said[..., 4:], expected[..., 4:], atol=5e-3)
+    assert predictions.shape == (shape[0], n_anchors, 4 + N_CLASSES)
+    np.testing.assert_allclose(predictions[..., :4], expected[..., :4], atol=0.5)  # px
+    np.testing.assert_allclose(predictions[..., 4:], expected[..., 4:], atol=5e-3)
 
 
 @pytest.mark.skipif(not SHIPPED.is_file(), reason="no detector is shipped yet")
-def test_the_shipped_detector_says_the_same_on_both_engines() -> None:
+def test_the_shipped_detector_finds_the_same_on_both_engines() -> None:
     pytest.importorskip("onnxruntime")
     images = np.random.default_rng(2).integers(0, 256, (1, 352, 448, 3), np.uint8)
     ours, other = (
@@ -264,7 +266,7 @@ def test_the_shipped_detector_says_the_same_on_both_engines() -> None:
 
 
 def test_averaged_weights_lie_between(weights: Path, trained: Path, tmp_path: Path) -> None:
-    def said(**average: float) -> np.ndarray:
+    def predictions(**average: float) -> np.ndarray:
         out = tmp_path / "averaged.onnx"
         chosen = {tmp_path / f"{name}.pt": share for name, share in average.items()}
         export_detector(trained, out, DetectorExport(average=chosen))
@@ -272,8 +274,8 @@ def test_averaged_weights_lie_between(weights: Path, trained: Path, tmp_path: Pa
         return load_model(out, "detector")(image)
 
     (tmp_path / "same.pt").write_bytes(trained.read_bytes())
-    alone = said()
-    assert said(same=0.4) == pytest.approx(alone, abs=1e-3)
+    alone = predictions()
+    assert predictions(same=0.4) == pytest.approx(alone, abs=1e-3)
 
 
 @pytest.mark.parametrize("share", [0.0, 1.0, 1.5])

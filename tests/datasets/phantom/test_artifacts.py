@@ -39,7 +39,7 @@ def alone(kind: str, seed: int) -> Placement:
 def drawn(settings: PhantomSettings, placement: Placement) -> np.ndarray:
     """Which pixels are not bare glass, (H, W) bool."""
     image = render(settings, placement).image.astype(int)
-    return np.asarray((np.abs(image - settings.look.background) > 6).any(axis=2))
+    return np.asarray((np.abs(image - settings.stain_colors.background) > 6).any(axis=2))
 
 
 @pytest.mark.parametrize(
@@ -155,10 +155,10 @@ def test_precipitate_is_darker_than_any_nucleus(stain: str) -> None:
 
 @pytest.mark.parametrize("stain", STAINS)
 def test_every_look_has_every_material_and_blue_nuclei(stain: str) -> None:
-    look = STAINS[stain]
-    assert set(look.materials) == set(STAINS["analyser"].materials)
+    stain_colors = STAINS[stain]
+    assert set(stain_colors.materials) == set(STAINS["analyser"].materials)
     # Azure takes red light, eosin hardly any: that is what tells a nucleus from a red cell.
-    assert look.materials["nucleus"][0] > 2.5 * look.red_cell[0]
+    assert stain_colors.materials["nucleus"][0] > 2.5 * stain_colors.red_cell[0]
 
 
 @pytest.mark.parametrize("kind", FORMS)

@@ -22,7 +22,7 @@ from leukodiff.datasets.phantom import (
     render_region,
     render_smear,
 )
-from leukodiff.datasets.phantom.recipes import WHITE_CELL_RECIPES
+from leukodiff.datasets.phantom.cell_appearance import WHITE_CELL_APPEARANCE
 from leukodiff.datasets.phantom.smear import deal
 from leukodiff.datasets.vocabulary import BY_NAME
 
@@ -80,7 +80,7 @@ def test_allot(differential: dict[str, float], n: int, expected: dict[str, int])
         pytest.param({"dirt": -1}, "negative", id="less than no dirt"),
         pytest.param({"defocus_um": -0.1}, "at least 0", id="sharper than sharp"),
         pytest.param({"defocus_um": float("nan")}, "at least 0", id="defocus not a number"),
-        pytest.param({"stain": "gram"}, "analyzer, camera", id="unknown stain"),
+        pytest.param({"stain": "gram"}, "analyser, camera", id="unknown stain"),
         pytest.param({"differential": {"blast": 1.0}}, "can't draw blast", id="unknown type"),
         pytest.param({"differential": {}}, "sum above 0", id="empty differential"),
         pytest.param({"differential": {"monocyte": -1.0}}, "at least 0", id="negative weight"),
@@ -97,7 +97,7 @@ def test_too_many_white_cells_are_refused() -> None:
 
 
 def test_every_recipe_is_in_the_vocabulary() -> None:
-    assert set(WHITE_CELL_RECIPES) <= set(BY_NAME)
+    assert set(WHITE_CELL_APPEARANCE) <= set(BY_NAME)
 
 
 def test_same_seed_same_pixels_another_seed_another_field() -> None:
@@ -109,7 +109,7 @@ def test_same_seed_same_pixels_another_seed_another_field() -> None:
 
 
 @pytest.mark.parametrize("stain", STAINS)
-@pytest.mark.parametrize("cell_type", [*WHITE_CELL_RECIPES, "red_cell", "platelet"])
+@pytest.mark.parametrize("cell_type", [*WHITE_CELL_APPEARANCE, "red_cell", "platelet"])
 def test_a_box_is_the_drawn_cell_to_a_fifth_of_a_um(cell_type: str, stain: str) -> None:
     settings = replace(BARE, width=300, height=300, um_per_px=0.1, stain=stain)
     waves = np.random.default_rng(3).normal(0, 0.02, (1, 2, 7))
@@ -133,13 +133,13 @@ def test_a_field_without_cells_is_empty_glass() -> None:
     assert (phantom.image == np.asarray(STAINS["analyser"].background)).all()
 
 
-@pytest.mark.parametrize("cell_type", WHITE_CELL_RECIPES)
+@pytest.mark.parametrize("cell_type", WHITE_CELL_APPEARANCE)
 def test_cells_have_the_textbook_size(cell_type: str) -> None:
     n = 60
     settings = replace(BARE, width=1600, height=1600, n_white=n, differential={cell_type: 1.0})
     boxes = place(settings).boxes_um()
     diameter = ((boxes[:, 2] - boxes[:, 0]) + (boxes[:, 3] - boxes[:, 1])) / 2
-    mean, _ = WHITE_CELL_RECIPES[cell_type].diameter_um
+    mean, _ = WHITE_CELL_APPEARANCE[cell_type].diameter_um
     assert np.median(diameter) == pytest.approx(mean, rel=0.06)
 
 

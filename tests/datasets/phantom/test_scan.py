@@ -89,7 +89,7 @@ def test_the_truth_beside_a_scan(tmp_path: Path) -> None:
 def test_boxes_lie_on_their_cells(tmp_path: Path) -> None:
     labeled = render_scan(tmp_path / "scan.tif", RED, replace(LOSSLESS, plan=("mm", "mm")))
     image = pixels(labeled.path).astype(int)
-    stained = np.asarray((np.abs(image - RED.look.background) > 4).any(axis=2))
+    stained = np.asarray((np.abs(image - RED.stain_colors.background) > 4).any(axis=2))
     shown = np.zeros_like(stained)
     for x0, y0, x1, y1 in labeled.xyxy.round().astype(int).tolist():
         shown[max(y0 - 1, 0) : y1 + 1, max(x0 - 1, 0) : x1 + 1] = True
@@ -116,7 +116,7 @@ def test_cells_run_over_the_edges_of_blocks(tmp_path: Path) -> None:
 )
 def test_zones(tmp_path: Path, letter: str, mean_stained: tuple[float, float]) -> None:
     path = render_scan(tmp_path / "scan.tif", RED, replace(LOSSLESS, plan=(letter,))).path
-    stained = (np.abs(pixels(path).astype(int) - RED.look.background) > 8).any(axis=2)
+    stained = (np.abs(pixels(path).astype(int) - RED.stain_colors.background) > 8).any(axis=2)
     assert mean_stained[0] <= stained.mean() <= mean_stained[1]
 
 

@@ -53,7 +53,7 @@ class Chromatin:
 
 
 @dataclass(frozen=True)
-class WhiteCellRecipe:
+class WhiteCellAppearance:
     """A nucleated cell. `diameter_um` is its mean and standard deviation.
 
     `roughness` is the outline's wobble as a part of the radius. `nuclei` pairs each form of the
@@ -73,8 +73,8 @@ class WhiteCellRecipe:
     ruffle_um: float = 0.0
 
 
-WHITE_CELL_RECIPES: Mapping[str, WhiteCellRecipe] = {
-    "neutrophil": WhiteCellRecipe(
+WHITE_CELL_APPEARANCE: Mapping[str, WhiteCellAppearance] = {
+    "neutrophil": WhiteCellAppearance(
         diameter_um=(13.4, 0.7),
         roughness=0.018,
         cytoplasm="pale_cytoplasm",
@@ -83,7 +83,7 @@ WHITE_CELL_RECIPES: Mapping[str, WhiteCellRecipe] = {
         granules=(Granules("fine_granule", 2.2, (0.13, 0.04), 0.9),),
         rim=0.5,
     ),
-    "lymphocyte": WhiteCellRecipe(
+    "lymphocyte": WhiteCellAppearance(
         diameter_um=(10.2, 0.9),
         roughness=0.022,
         cytoplasm="blue_cytoplasm",
@@ -93,7 +93,7 @@ WHITE_CELL_RECIPES: Mapping[str, WhiteCellRecipe] = {
         mottle=0.3,
         ruffle_um=0.12,
     ),
-    "monocyte": WhiteCellRecipe(
+    "monocyte": WhiteCellAppearance(
         diameter_um=(16.6, 1.0),
         roughness=0.035,
         cytoplasm="grey_cytoplasm",
@@ -105,7 +105,7 @@ WHITE_CELL_RECIPES: Mapping[str, WhiteCellRecipe] = {
         mottle=0.3,
         ruffle_um=0.1,
     ),
-    "eosinophil": WhiteCellRecipe(
+    "eosinophil": WhiteCellAppearance(
         diameter_um=(13.4, 0.7),
         roughness=0.018,
         cytoplasm="clear_cytoplasm",
@@ -113,7 +113,7 @@ WHITE_CELL_RECIPES: Mapping[str, WhiteCellRecipe] = {
         chromatin=Chromatin("nucleus", 0.6, 0.24),
         granules=(Granules("eosin_granule", 3.6, (0.38, 0.06), 1.0, 0.05, 0.15, core=0.4),),
     ),
-    "basophil": WhiteCellRecipe(
+    "basophil": WhiteCellAppearance(
         diameter_um=(12.2, 0.7),
         roughness=0.02,
         cytoplasm="lilac_cytoplasm",
@@ -121,7 +121,7 @@ WHITE_CELL_RECIPES: Mapping[str, WhiteCellRecipe] = {
         chromatin=Chromatin("nucleus", 0.6, 0.25, membrane=0.0),
         granules=(Granules("basophil_granule", 2.8, (0.31, 0.10), 1.0, 0.8, 0.2),),
     ),
-    "immature_granulocyte": WhiteCellRecipe(
+    "immature_granulocyte": WhiteCellAppearance(
         diameter_um=(15.2, 1.2),
         roughness=0.025,
         cytoplasm="lilac_cytoplasm",
@@ -130,7 +130,7 @@ WHITE_CELL_RECIPES: Mapping[str, WhiteCellRecipe] = {
         granules=(Granules("azurophil_granule", 3.0, (0.15, 0.04), 0.8, 0.35, 0.4),),
         mottle=0.25,
     ),
-    "erythroblast": WhiteCellRecipe(
+    "erythroblast": WhiteCellAppearance(
         diameter_um=(9.5, 0.8),
         roughness=0.03,
         cytoplasm="polychromatic_cytoplasm",

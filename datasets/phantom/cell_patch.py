@@ -16,7 +16,7 @@ FRACTION_BITS = 6
 
 
 @dataclass(frozen=True)
-class Canvas:
+class CellPatch:
     """A patch of `shape` (rows, columns) px that holds one cell.
 
     `x_um` and `y_um` are the top left pixel's center relative to the center of the cell;
@@ -112,9 +112,9 @@ class Frame:
         right, bottom = (int(np.ceil((c + reach_um) / um_per_px)) for c in center_um)
         return cls(left, top, right - left, bottom - top, reach_um, um_per_px)
 
-    def canvas(
+    def patch(
         self, center_um: tuple[float, float], radius_um: float, outline_um: Plane, fine: int
-    ) -> Canvas:
+    ) -> CellPatch:
         """A canvas with `fine` by `fine` pixels to each of the field's.
 
         `outline_um` is the cell's radius in evenly spaced directions, from +x towards +y.
@@ -129,7 +129,7 @@ class Frame:
         n = len(outline_um)
         direction = (angle * np.float32(n / (2 * np.pi)) + np.float32(0.5)).astype(np.int32) % n
         depth = outline_um[direction] - distance
-        return Canvas(step, x_um, y_um, radius_um, self.reach_um, distance, depth)
+        return CellPatch(step, x_um, y_um, radius_um, self.reach_um, distance, depth)
 
 
 def spots_um(rng: np.random.Generator, n: int, reach_um: float) -> tuple[Plane, Plane]:

@@ -27,7 +27,7 @@ from leukodiff.datasets.images import read_rgb
 from leukodiff.datasets.phantom import ADULT_DIFFERENTIAL, STAINS, PhantomSettings, render
 from leukodiff.datasets.registry import data_root, load_dataset
 from leukodiff.datasets.vocabulary import is_white
-from leukodiff.detector.candidates import MARGIN_UM, first_look
+from leukodiff.detector.candidates import MARGIN_UM, propose_candidates
 from leukodiff.detector.infer import Detector
 from leukodiff.detector.letterbox import Image, resized
 
@@ -56,7 +56,7 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Looked:
+class JudgedField:
     """A field with its white cells, boxes in um."""
 
     name: str
@@ -67,7 +67,7 @@ class Looked:
     is_boxed: bool = True
 
 
-def looked(field: LabeledField, detector: Detector | None) -> Looked:
+def judged_field(field: LabeledField, detector: Detector | None) -> JudgedField:
     """A field of a dataset with its labels, and what the detector finds on all of it."""
     image, scale = read_rgb(field.path), field.um_per_px or 0.1
     white = [i for i, name in enumerate(field.cell_types) if is_white(name)]
@@ -80,10 +80,10 @@ def looked(field: LabeledField, detector: Detector | None) -> Looked:
         labeled = middle[None].astype(np.float32) if nucleated else NONE
     found = detector.detect(image, scale).of("white_cell").xyxy if detector else NONE
     is_boxed = field.source != "pbc"
-    return Looked(field.field_id, image, scale, labeled * scale, found * scale, is_boxed)
+    return JudgedField(field.field_id, image, scale, labeled * scale, found * scale, is_boxed)
 
 
-def phantoms(stain: str, um_per_px: float) -> Iterator[Looked]:
+def phantoms(stain: str, um_per_px: float) -> Iterator[JudgedField]:
     """Three phantoms of 0.3 mm2 with 12 nucleated cells and everything that looks like one."""
     rare = {"basophil": 10.0, "eosinophil": 10.0, "erythroblast": 5.0, "immature_granulocyte": 5.0}
     width, height = round(640 / um_per_px), round(480 / um_per_px)
@@ -94,10 +94,10 @@ def phantoms(stain: str, um_per_px: float) -> Iterator[Looked]:
         phantom = render(settings)
         nucleated = [name not in ("red_cell", "platelet") for name in phantom.cell_types]
         boxes = phantom.xyxy[np.array(nucleated)] * um_per_px
-        yield Looked(f"{stain}_{um_per_px}_{seed}", phantom.image, um_per_px, boxes, NONE)
+        yield JudgedField(f"{stain}_{um_per_px}_{seed}", phantom.image, um_per_px, boxes, NONE)
 
 
-def region_a() -> Looked:
+def region_a() -> JudgedField:
     """The scan of which five cells are known by their centers: a box of 8 um round each."""
     import tifffile
 
@@ -111,7 +111,7 @@ def region_a() -> Looked:
         ]
     middle = np.array(centers, np.float32) * REGION_UM_PER_PX
     boxes = np.concatenate([middle - 4, middle + 4], axis=1).astype(np.float32)
-    return Looked("region_a.tif", image, REGION_UM_PER_PX, boxes, NONE)
+    return JudgedField("region_a.tif", image, REGION_UM_PER_PX, boxes, NONE)
 
 
 def is_held(box: Boxes, candidates: Boxes, is_boxed: bool = True) -> bool:
@@ -123,7 +123,7 @@ def is_held(box: Boxes, candidates: Boxes, is_boxed: bool = True) -> bool:
     return bool(np.any(np.all((near[:, :2] <= box[:2]) & (near[:, 2:] >= box[2:]), axis=1)))
 
 
-def beside(candidates: Boxes, cells: Boxes) -> int:
+def extra_candidates(candidates: Boxes, cells: Boxes) -> int:
     """How many candidates lie on no cell (nor within 4 um of one)."""
     apart = (candidates[:, None, :2] > cells[None, :, 2:] + 4) | (
         candidates[:, None, 2:] < cells[None, :, :2] - 4
@@ -140,14 +140,14 @@ def kept(candidates: Boxes, shape: tuple[int, ...]) -> int:
     return int(mask.sum())
 
 
-def measure(name: str, sample: Iterable[Looked], lost_in: Path | None) -> Row:
+def measure(name: str, sample: Iterable[JudgedField], lost_in: Path | None) -> Row:
     """A line of the table, from all its fields."""
     row, seconds, pixels, area, judged, extra = Row(name), 0.0, 0, 0, 0, 0
     for one in sample:
         height, width = (max(1, round(side * one.um_per_px)) for side in one.image.shape[:2])
         small = resized(one.image, width, height)
         start = time.perf_counter()
-        candidates = first_look(small, 1.0)
+        candidates = propose_candidates(small, 1.0)
         seconds += time.perf_counter() - start
         row.fields += 1
         row.labeled += len(one.labeled)
@@ -162,7 +162,7 @@ def measure(name: str, sample: Iterable[Looked], lost_in: Path | None) -> Row:
         area += kept(candidates, small.shape[:2])
         if name not in STEP or len(one.found):
             judged += small.shape[0] * small.shape[1]
-            extra += beside(candidates, np.concatenate([one.labeled, one.found]))
+            extra += extra_candidates(candidates, np.concatenate([one.labeled, one.found]))
         if lost_in:
             save(lost_in / name, one, lost)
     row.area_kept = round(area / pixels, 3)
@@ -171,7 +171,7 @@ def measure(name: str, sample: Iterable[Looked], lost_in: Path | None) -> Row:
     return row
 
 
-def save(folder: Path, one: Looked, lost: dict[str, list[Boxes]]) -> None:
+def save(folder: Path, one: JudgedField, lost: dict[str, list[Boxes]]) -> None:
     """A picture of each lost box with 8 um round it."""
     for kind, boxes in lost.items():
         for number, box in enumerate(boxes):
@@ -182,7 +182,7 @@ def save(folder: Path, one: Looked, lost: dict[str, list[Boxes]]) -> None:
             cv2.imwrite(str(folder / f"{kind}_{Path(one.name).stem}_{number}.png"), part)
 
 
-def samples(detector: Detector) -> Iterator[tuple[str, Iterable[Looked]]]:
+def samples(detector: Detector) -> Iterator[tuple[str, Iterable[JudgedField]]]:
     """Every dataset at hand by its name in the table, its fields read one by one."""
     for name in ("bccd", "txl_pbc", "chula", "pbc", "kaggle_blood_cells"):
         groups: dict[str, list[LabeledField]] = {}
@@ -194,7 +194,7 @@ def samples(detector: Detector) -> Iterator[tuple[str, Iterable[Looked]]]:
             yield (
                 label,
                 (
-                    looked(field, detector if i % step == 0 else None)
+                    judged_field(field, detector if i % step == 0 else None)
                     for i, field in enumerate(members)
                 ),
             )

@@ -12,7 +12,13 @@ from leukodiff.datasets.phantom import STAINS, Phantom, PhantomSettings, render
 from leukodiff.datasets.registry import load_dataset
 from leukodiff.datasets.vocabulary import is_white
 from leukodiff.detector.areas import AreaKind
-from leukodiff.detector.field_kind import FieldStats, SlideBaseline, field_kind, look_at, usual_look
+from leukodiff.detector.field_quality import (
+    FieldStats,
+    SlideBaseline,
+    field_quality,
+    field_stats,
+    slide_baseline,
+)
 from leukodiff.detector.letterbox import resized
 
 NORMAL, CROWDED = 6500.0, 80000.0
@@ -46,8 +52,8 @@ def white_of(one: Phantom) -> np.ndarray:
 
 
 @cache
-def usual(stain: str = "analyser", um_per_px: float = 0.1) -> SlideBaseline:
-    return usual_look([look_at(phantom(NORMAL, stain, 1, um_per_px).image, um_per_px)])
+def baseline(stain: str = "analyser", um_per_px: float = 0.1) -> SlideBaseline:
+    return slide_baseline([field_stats(phantom(NORMAL, stain, 1, um_per_px).image, um_per_px)])
 
 
 def blurred(image: np.ndarray, um: float, um_per_px: float = 0.1) -> np.ndarray:
@@ -59,7 +65,9 @@ def blurred(image: np.ndarray, um: float, um_per_px: float = 0.1) -> np.ndarray:
 def test_kinds_whatever_the_stain_and_the_scale(stain: str, um_per_px: float) -> None:
     def kind(one: Phantom, blur_um: float = 0.0) -> str:
         image = blurred(one.image, blur_um, um_per_px) if blur_um else one.image
-        return field_kind(look_at(image, um_per_px), usual(stain, um_per_px), white_of(one))
+        return field_quality(
+            field_stats(image, um_per_px), baseline(stain, um_per_px), white_of(one)
+        )
 
     normal = phantom(NORMAL, stain, 1, um_per_px)
     assert kind(normal) == AreaKind.USABLE
@@ -70,10 +78,10 @@ def test_kinds_whatever_the_stain_and_the_scale(stain: str, um_per_px: float) ->
 
 def test_a_field_with_a_white_cell_is_never_empty() -> None:
     lone = phantom(0.0, "analyser", 1)
-    look = look_at(lone.image, 0.1)
-    assert look.coverage(usual().red_cell) < 0.07
-    assert field_kind(look, usual(), white_of(lone)) == AreaKind.USABLE
-    assert field_kind(look, usual(), no_boxes()) == AreaKind.EMPTY
+    stats = field_stats(lone.image, 0.1)
+    assert stats.coverage(baseline().red_cell) < 0.07
+    assert field_quality(stats, baseline(), white_of(lone)) == AreaKind.USABLE
+    assert field_quality(stats, baseline(), no_boxes()) == AreaKind.EMPTY
 
 
 def test_white_cells_do_not_make_a_field_thick() -> None:
@@ -81,16 +89,16 @@ def test_white_cells_do_not_make_a_field_thick() -> None:
     image = one.image.copy()
     image[:, :480] = (60, 20, 90)  # as dark as nuclei
     boxes = np.array([[0, 0, 480, 720]], np.float32)
-    assert field_kind(look_at(image, 0.1), usual(), no_boxes()) == AreaKind.THICK
-    assert field_kind(look_at(image, 0.1), usual(), boxes) == AreaKind.USABLE
+    assert field_quality(field_stats(image, 0.1), baseline(), no_boxes()) == AreaKind.THICK
+    assert field_quality(field_stats(image, 0.1), baseline(), boxes) == AreaKind.USABLE
     everywhere = np.array([[0, 0, 960, 720]], np.float32)
-    assert field_kind(look_at(image, 0.1), usual(), everywhere) == AreaKind.USABLE
+    assert field_quality(field_stats(image, 0.1), baseline(), everywhere) == AreaKind.USABLE
 
 
 def test_a_field_alone_is_measured_by_itself() -> None:
-    look = look_at(phantom(CROWDED).image, 0.1)
-    assert field_kind(look, usual(), no_boxes()) == AreaKind.THICK
-    assert field_kind(look, usual_look([look]), no_boxes()) == AreaKind.USABLE
+    stats = field_stats(phantom(CROWDED).image, 0.1)
+    assert field_quality(stats, baseline(), no_boxes()) == AreaKind.THICK
+    assert field_quality(stats, slide_baseline([stats]), no_boxes()) == AreaKind.USABLE
 
 
 @pytest.mark.parametrize(
@@ -105,12 +113,12 @@ def test_a_field_alone_is_measured_by_itself() -> None:
     ],
 )
 def test_what_is_out_of_focus(score, others, expected: str) -> None:
-    look = FieldStats(np.full((30, 40), 0.06, np.float32), score, 800, 600)
-    assert field_kind(look, SlideBaseline(0.12, others), no_boxes()) == expected
+    stats = FieldStats(np.full((30, 40), 0.06, np.float32), score, 800, 600)
+    assert field_quality(stats, SlideBaseline(0.12, others), no_boxes()) == expected
 
 
 @pytest.mark.parametrize(
-    ("width", "height", "um_per_px", "tells"),
+    ("width", "height", "um_per_px", "can_judge_focus"),
     [
         pytest.param(640, 480, 0.073, True, id="a field"),
         pytest.param(200, 200, 0.1, True, id="just wide enough"),
@@ -119,23 +127,25 @@ def test_what_is_out_of_focus(score, others, expected: str) -> None:
         pytest.param(1, 1, 0.1, False, id="one px"),
     ],
 )
-def test_where_focus_can_be_told(width: int, height: int, um_per_px: float, tells: bool) -> None:
-    look = look_at(resized(phantom().image, width, height), um_per_px)
-    assert (look.focus is not None) == tells
-    assert (look.width, look.height) == (width, height)
+def test_where_focus_can_be_judged(
+    width: int, height: int, um_per_px: float, can_judge_focus: bool
+) -> None:
+    stats = field_stats(resized(phantom().image, width, height), um_per_px)
+    assert (stats.focus is not None) == can_judge_focus
+    assert (stats.width, stats.height) == (width, height)
 
 
 def test_a_field_without_pixels_is_empty() -> None:
-    look = look_at(np.zeros((0, 0, 3), np.uint8), 0.1)
-    assert field_kind(look, usual_look([]), no_boxes()) == AreaKind.EMPTY
+    stats = field_stats(np.zeros((0, 0, 3), np.uint8), 0.1)
+    assert field_quality(stats, slide_baseline([]), no_boxes()) == AreaKind.EMPTY
 
 
-def test_what_is_usual_comes_from_fields_with_cells_in_them() -> None:
-    look, glass = (look_at(phantom(n, n_white=0).image, 0.1) for n in (NORMAL, 0.0))
-    assert usual_look([look, glass, glass]) == usual_look([look])
-    assert usual_look([glass]).focus == ()
-    crowded = look_at(phantom(CROWDED).image, 0.1)
-    assert usual_look([look, look, crowded]).red_cell == look.red_cell
+def test_the_baseline_comes_from_fields_with_cells_in_them() -> None:
+    stats, background = (field_stats(phantom(n, n_white=0).image, 0.1) for n in (NORMAL, 0.0))
+    assert slide_baseline([stats, background, background]) == slide_baseline([stats])
+    assert slide_baseline([background]).focus == ()
+    crowded = field_stats(phantom(CROWDED).image, 0.1)
+    assert slide_baseline([stats, stats, crowded]).red_cell == stats.red_cell
 
 
 @pytest.mark.parametrize(
@@ -146,15 +156,15 @@ def test_fields_that_people_read_are_left_in(data_root, monkeypatch, name: str, 
     monkeypatch.setenv("LEUKODIFF_DATA", str(data_root))
     smears: dict[str, list[tuple[LabeledField, FieldStats]]] = {}
     for one in load_dataset(name)[::step]:
-        look = look_at(read_rgb(one.path), one.um_per_px or 0.1)
-        smears.setdefault(one.group if name == "chula" else "", []).append((one, look))
-    for one, look, together in (
-        (one, look, usual_look([other for _, other in smear]))
+        stats = field_stats(read_rgb(one.path), one.um_per_px or 0.1)
+        smears.setdefault(one.group if name == "chula" else "", []).append((one, stats))
+    for one, stats, together in (
+        (one, stats, slide_baseline([other for _, other in smear]))
         for smear in smears.values()
-        for one, look in smear
+        for one, stats in smear
     ):
         # Where a label covers its image, the cell's own place is not known: it is not masked.
         cells = one.xyxy[[is_white(kind) for kind in one.cell_types]]
         white = cells if name not in ("pbc", "kaggle_blood_cells") else no_boxes()
-        for beside in (together, usual_look([look])):
-            assert field_kind(look, beside, white) == AreaKind.USABLE, one.field_id
+        for background in (together, slide_baseline([stats])):
+            assert field_quality(stats, background, white) == AreaKind.USABLE, one.field_id
