@@ -97,7 +97,7 @@ class Classifier:
         *,
         engine: str = "openvino",
         threads: int | None = None,
-        beside: Executor | None = None,
+        background: Executor | None = None,
     ) -> "Classifier":
         """Loads a model file, the shipped one when `path` is None; see `load_model`.
 
@@ -105,7 +105,9 @@ class Classifier:
             ModelFileError: if the file is missing, damaged or not a classifier.
         """
         chosen = path or SHIPPED
-        return cls(load_model(chosen, "classifier", engine=engine, threads=threads, beside=beside))
+        return cls(
+            load_model(chosen, "classifier", engine=engine, threads=threads, background=background)
+        )
 
     @property
     def metadata(self) -> ModelMetadata:

@@ -58,7 +58,7 @@ class Detector:
         *,
         engine: str = "openvino",
         threads: int | None = None,
-        beside: Executor | None = None,
+        background: Executor | None = None,
     ) -> "Detector":
         """Load a model file, the shipped one when `path` is None; see `load_model`.
 
@@ -66,7 +66,9 @@ class Detector:
             ModelFileError: the file is missing, damaged or not a detector.
         """
         chosen = path or SHIPPED
-        model = load_model(chosen, "detector", engine=engine, threads=threads, beside=beside)
+        model = load_model(
+            chosen, "detector", engine=engine, threads=threads, background=background
+        )
         return cls(model, model.metadata.um_per_px)
 
     @property

@@ -91,14 +91,14 @@ def load_model(
     *,
     engine: str = "openvino",
     threads: int | None = None,
-    beside: Executor | None = None,
+    background: Executor | None = None,
 ) -> Model:
     """Load an ONNX file whose checksum is the one in the metadata beside it.
 
     `kind` is `detector` or `classifier`. `threads` is how many cores one engine may use in all
     (`None`: every core); a batch runs on one of them, so calls from several threads fill the
-    machine. `beside`: OpenVINO is started there; the model is handed back at once, its first call
-    waits, and a file that the engine can't load is told there.
+    machine. `background`: OpenVINO is started there; the model is handed back at once, its first
+    call waits, and raises where the engine can't load the file.
 
     Raises:
         ModelFileError: the file or its metadata is missing, damaged, or of the other kind.
@@ -114,9 +114,9 @@ def load_model(
     def start() -> Run:
         return _started(path, engine, lambda: _openvino(path, metadata.sha256, threads))
 
-    if beside is None:
+    if background is None:
         return Model(path, metadata, engine, start())
-    starting = beside.submit(start)
+    starting = background.submit(start)
     return Model(path, metadata, engine, lambda images: starting.result()(images))
 
 

@@ -1,16 +1,17 @@
-"""How fields and scans are read: what is usable, where their cells may lie, what they are."""
+"""Pixels of fields and scans -> cells: usable areas, candidates, detection, classification."""
 
-from .field import FieldReader
 from .scan import ProgressCallback, ReadingSettings, ScanFound, read_scan
-from .target_cells import TargetCells
+from .slide import FieldAnalysis, FieldPixels, ScanPixels, SlideAnalysis
 from .thread_pool import Workers
 
 __all__ = [
-    "FieldReader",
+    "FieldAnalysis",
+    "FieldPixels",
     "ProgressCallback",
     "ReadingSettings",
     "ScanFound",
-    "TargetCells",
+    "ScanPixels",
+    "SlideAnalysis",
     "Workers",
     "read_scan",
 ]

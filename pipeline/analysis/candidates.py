@@ -1,4 +1,4 @@
-"""The first look over a scan: where nucleated cells may lie, block by block, each once."""
+"""Candidates of a scan: boxes where nucleated cells may lie, found block by block, each once."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -14,12 +14,12 @@ from .survey import AreaGrid
 from .thread_pool import Workers
 
 BLOCK_UM = 1000.0
-"""Side of the block that is looked at in one go."""
+"""Side of the block that is searched in one go."""
 
-BEYOND_UM = 64.0
-"""What is seen of its surroundings: the ground is told from 56 um round about."""
+SURROUNDINGS_UM = 64.0
+"""Margin that is read round a block: the background is judged by 56 um round about."""
 
-AS_IT_IS = 0.7
+MIN_LEVEL_SHARE = 0.7
 """A level at this part of the working scale or more is taken as it is, not shrunk."""
 
 Boxes = NDArray[np.float32]
@@ -27,7 +27,7 @@ Boxes = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Block:
-    """A part of the scan, xyxy px; of the first look's finds those with their middle in it."""
+    """A part of the scan, xyxy px; it owns the candidates whose middle lies in it."""
 
     left: int
     top: int
@@ -37,20 +37,20 @@ class Block:
 
 @dataclass
 class Candidates:
-    """The candidates of a scan; a block is looked at when an area in it is first asked for."""
+    """The candidates of a scan; a block is searched when an area in it is first asked for."""
 
     scan: Scan
     grid: AreaGrid
     um_per_px: float
     workers: Workers
-    _seen: dict[Block, Boxes] = field(default_factory=dict)
+    _found: dict[Block, Boxes] = field(default_factory=dict)
 
     def of(self, indices: NDArray[np.int64]) -> Boxes:
         """The boxes (N, 4), px of the scan, whose middles lie in these areas."""
         blocks = self.blocks(indices)
-        new = [block for block in blocks if block not in self._seen]
-        self._seen |= dict(zip(new, self.workers.over_scan(self._look, new), strict=True))
-        found = [self._seen[block] for block in blocks]
+        new = [block for block in blocks if block not in self._found]
+        self._found |= dict(zip(new, self.workers.over_scan(self._search, new), strict=True))
+        found = [self._found[block] for block in blocks]
         boxes = np.concatenate([np.zeros((0, 4), np.float32), *found])
         inside = np.isin(self.grid.index_of(middles(boxes)), indices)
         return boxes[inside]
@@ -67,15 +67,15 @@ class Candidates:
         ]
 
     def _edges(self, length: int) -> list[int]:
-        """Where the blocks along a side begin and end: all of about one size."""
+        """Edges of the blocks along a side, all of about one size."""
         n = max(1, round(length * self.um_per_px / BLOCK_UM))
         return [length * i // n for i in range(n + 1)]
 
-    def _look(self, block: Block) -> Boxes:
-        beyond = BEYOND_UM / self.um_per_px
-        left, top = max(0.0, block.left - beyond), max(0.0, block.top - beyond)
-        width = min(self.scan.width, block.right + beyond) - left
-        height = min(self.scan.height, block.below + beyond) - top
+    def _search(self, block: Block) -> Boxes:
+        margin = SURROUNDINGS_UM / self.um_per_px
+        left, top = max(0.0, block.left - margin), max(0.0, block.top - margin)
+        width = min(self.scan.width, block.right + margin) - left
+        height = min(self.scan.height, block.below + margin) - top
         downsample = self.downsample
         image = self.scan.read_at(left, top, width, height, downsample)
         to_scan = np.array([width / image.shape[1], height / image.shape[0]] * 2)
@@ -86,14 +86,14 @@ class Candidates:
 
     @property
     def downsample(self) -> float:
-        """The scale of the first look: that of a level where one is about right."""
+        """The scale of the search: that of a level where one is about right."""
         wanted = max(1.0, WORKING_UM_PER_PX / self.um_per_px)
         level = self.scan.downsamples[self.scan.level_for(wanted)]
-        return level if level >= AS_IT_IS * wanted else wanted
+        return level if level >= MIN_LEVEL_SHARE * wanted else wanted
 
 
 def any_meet(areas: Boxes, block: Sequence[int]) -> bool:
-    """Whether a block (xyxy) shares pixels with any of some areas (N, 4)."""
+    """A block (xyxy) shares pixels with any of some areas (N, 4)."""
     low, high = np.array(block[:2]), np.array(block[2:])
     return bool(((areas[:, :2] < high) & (areas[:, 2:] > low)).all(axis=1).any())
 

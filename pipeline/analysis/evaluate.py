@@ -1,4 +1,4 @@
-"""Detector and classifier together on fields whose white cells are known: from pixels to names."""
+"""Detector and classifier together, evaluated on fields whose white cells are known."""
 
 import csv
 import json
@@ -21,17 +21,17 @@ from leukodiff.detector.detections import Detections
 from leukodiff.detector.infer import Detector
 from leukodiff.detector.matching import match_detections
 
-from .low_confidence import find, named
+from .low_confidence import classify, detect
 
 MISSED = "missed"
-"""What stands for a name where no detection met the cell."""
+"""Stands for a name where no detection met the cell."""
 
 NAMED_TYPES = tuple(name for name in CLASSIFIER_CLASSES if name != "platelet")
 
 
 @dataclass(frozen=True)
 class NamedCell:
-    """A labeled cell and what became of it.
+    """A labeled cell and its name in the pipeline.
 
     It is found when a white-cell detection overlaps it by half (IoU 0.5). `likeliest` is the most
     probable type, `cell_type` what the pipeline calls it (`unidentified` below the reject
@@ -48,7 +48,7 @@ class NamedCell:
 
 @dataclass(frozen=True)
 class PipelineEvaluation:
-    """Every labeled cell of the fields, and how many fields were looked at."""
+    """Every labeled cell of the fields, and the number of fields."""
 
     cells: tuple[NamedCell, ...]
     n_fields: int
@@ -74,7 +74,7 @@ class PipelineEvaluation:
         return [name for name in NAMED_TYPES if name in present]
 
     def confusion(self) -> Counter[tuple[str, str]]:
-        """How often each true type was called what."""
+        """Counts of cells by (true type, name given)."""
         return Counter((cell.true_type, cell.cell_type) for cell in self.cells)
 
     def save(self, out: Path) -> None:
@@ -130,12 +130,13 @@ def _named_cells(
     known = [i for i, name in enumerate(field.cell_types) if name in NAMED_TYPES]
     truth = field.keep(known)
     _require_places(truth, image.shape[1], image.shape[0])
-    cells = named(classifier, image, find(detector, image, field.um_per_px), field.um_per_px)
+    in_image = detect(detector, image, field.um_per_px)
+    cells = classify(classifier, image, in_image, field.um_per_px)
     order = np.argsort(-cells.white.confidence, kind="stable")
-    found, said = cells.white.select(order), cells.said.select(order)
+    found, predictions = cells.white.select(order), cells.predictions.select(order)
     detection_of = _detections_of(found, truth)
     return [
-        _named(field, true_type, said, detection_of.get(label))
+        _named(field, true_type, predictions, detection_of.get(label))
         for label, true_type in enumerate(truth.cell_types)
     ]
 
@@ -148,12 +149,14 @@ def _detections_of(found: Detections, truth: LabeledField) -> dict[int, int]:
     return {int(label): at for at, label in enumerate(label_of) if label >= 0}
 
 
-def _named(field: LabeledField, true_type: str, said: Predictions, at: int | None) -> NamedCell:
+def _named(
+    field: LabeledField, true_type: str, predictions: Predictions, at: int | None
+) -> NamedCell:
     if at is None:
         return NamedCell(field.source, field.field_id, true_type, MISSED, MISSED, None)
-    likeliest = said.class_names[int(said.probabilities[at].argmax())]
-    confidence = round(float(said.confidence[at]), 4)
-    name = said.cell_types[at]
+    likeliest = predictions.class_names[int(predictions.probabilities[at].argmax())]
+    confidence = round(float(predictions.confidence[at]), 4)
+    name = predictions.cell_types[at]
     return NamedCell(field.source, field.field_id, true_type, name, likeliest, confidence)
 
 

@@ -1,8 +1,8 @@
-"""The plain fields of a slide: their scale, what is usual in them, and what each one shows."""
+"""Plain fields of a slide: their scale, the slide's baseline, and the cells of each."""
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -21,119 +21,118 @@ from leukodiff.detector.scale import ScaleEstimate
 from leukodiff.pipeline.report.scale import ScaleUnknownError, SlideScale, agreed, resolve_scale
 from leukodiff.pipeline.slides.discover import Field
 
-from .low_confidence import Found, Named, find, named
+from .low_confidence import ClassifiedCells, classify, detect
 from .models import Models, Rgb
 from .scan import ReadingSettings
 
-SAMPLE = 8
-"""How many fields, spread over a slide, its scale and what is usual in it are told from."""
+SAMPLE_FIELDS = 8
+"""Fields, spread over a slide, that its scale and its baseline are measured on."""
+
+UnderWay = Callable[[str], AbstractContextManager[Callable[[], None]]]
+"""Given a field_id, or nothing for the slide itself, holds while a thread is busy with it; gives
+what is called at every step."""
+
+
+def unobserved(field_id: str) -> AbstractContextManager[Callable[[], None]]:
+    """The `UnderWay` of an analysis that nobody observes."""
+    return nullcontext(lambda: None)
 
 
 @dataclass(frozen=True)
 class FieldFound:
-    """What was `found` in a field, px of it, and what it is fit for (`kind`).
+    """Cells of a field, px of it, at its scale; `None` where it is left out.
 
-    `is_read`: its cells count; else the field is left out.
+    `kind`: what the field is fit for.
     """
 
     um_per_px: float
-    found: Found
     kind: AreaKind
-    is_read: bool
-
-
-@contextmanager
-def _unheard(field_id: str) -> Iterator[Callable[[], None]]:
-    yield lambda: None
+    cells: ClassifiedCells | None
 
 
 @dataclass(frozen=True)
-class _Known:
+class _SlideFacts:
     scale: SlideScale
-    usual: SlideBaseline
+    baseline: SlideBaseline
 
 
 @dataclass
-class FieldReader:
-    """Reads the fields of one slide; safe to use from many threads at once.
+class FieldAnalyzer:
+    """Analyzes the fields of one slide; safe to use from many threads at once.
 
-    The first field to be looked at settles the scale, and what is usual, from a few of them.
-    `under_way`: given a field_id, or nothing for the slide itself, holds while a thread is at it.
+    The first field to be analyzed has the scale and the baseline measured on a few of `fields`.
     """
 
     fields: Sequence[Field]
     models: Models
-    how: ReadingSettings
-    under_way: Callable[[str], AbstractContextManager[Callable[[], None]]] = _unheard
+    settings: ReadingSettings
+    under_way: UnderWay = unobserved
     _lock: threading.Lock = field(default_factory=threading.Lock)
-    _known: _Known | None = None
+    _facts: _SlideFacts | None = None
     _no_scale: ScaleUnknownError | None = None
-    _step: Callable[[], None] = lambda: None
 
     @property
     def scale(self) -> SlideScale | None:
-        """The slide's scale; `None` until a field was looked at, or where nobody can tell."""
-        return self._known.scale if self._known else None
+        """The slide's scale; `None` until it is measured, or where it can't be."""
+        return self._facts.scale if self._facts else None
 
-    def look(self, image: Rgb) -> FieldFound:
-        """The cells of a field (H, W, 3) uint8 RGB, and whether it can be read.
+    def prepare(self) -> None:
+        """Measures scale and baseline now, where that can be done."""
+        with suppress(Exception):  # raised again when a field is analyzed
+            self._measured()
+
+    def analyze(self, image: Rgb) -> FieldFound:
+        """The cells of a field (H, W, 3) uint8 RGB, named, unless it is not fit to be read.
 
         Raises:
             ScaleUnknownError: the scale is neither known nor to be measured.
         """
-        known = self._settled()
-        um_per_px = known.scale.um_per_px
-        found = find(self.models.detector, image, um_per_px)
-        look = field_stats(image, um_per_px)
-        kind = field_quality(look, known.usual, found.cells.of(WHITE_CELL).xyxy)
-        return FieldFound(um_per_px, found, kind, kind == AreaKind.USABLE or self.how.all_areas)
+        facts = self._measured()
+        um_per_px = facts.scale.um_per_px
+        found = detect(self.models.detector, image, um_per_px)
+        stats = field_stats(image, um_per_px)
+        kind = field_quality(stats, facts.baseline, found.cells.of(WHITE_CELL).xyxy)
+        if kind != AreaKind.USABLE and not self.settings.all_areas:
+            return FieldFound(um_per_px, kind, None)
+        cells = classify(self.models.classifier, image, found, um_per_px)
+        return FieldFound(um_per_px, kind, cells)
 
-    def name(self, image: Rgb, shown: FieldFound) -> Named:
-        """The white cells of a field and what they are, and its other cells."""
-        return named(self.models.classifier, image, shown.found, shown.um_per_px)
-
-    def settle(self) -> None:
-        """Settles scale and usual look now, where that can be done."""
-        with suppress(Exception):  # whatever it is, it is told when a field is looked at
-            self._settled()
-
-    def _settled(self) -> _Known:
+    def _measured(self) -> _SlideFacts:
         with self._lock:
             if self._no_scale:
                 raise self._no_scale
-            if self._known is None:
+            if self._facts is None:
                 try:
-                    with self.under_way("") as self._step:
-                        self._known = self._settle()
+                    with self.under_way("") as step:
+                        self._facts = self._measure(step)
                 except ScaleUnknownError as error:
                     self._no_scale = error
                     raise
-        return self._known
+        return self._facts
 
-    def _settle(self) -> _Known:
-        sample = self._sample()
-        given = self.how.um_per_px
+    def _measure(self, step: Callable[[], None]) -> _SlideFacts:
+        n = len(self.fields)
+        chosen = np.unique(np.linspace(0, n - 1, min(n, SAMPLE_FIELDS)).round().astype(int))
+        sample = [self.fields[i] for i in chosen.tolist()]
+        given = self.settings.um_per_px
         in_files, warnings = (None, ()) if given else self._metadata_scale(sample)
-        read: list[Rgb] = []
+        images: list[Rgb] = []
 
         def measure(guess: float | None) -> ScaleEstimate | None:
-            read.extend(self._readable(sample))
-            return self.models.estimate_um_per_px(read, guess)
+            images.extend(self._readable(sample, step))
+            return self.models.estimate_um_per_px(images, guess)
 
         scale = resolve_scale(given, in_files, measure, warnings)
-        looks = [field_stats(image, scale.um_per_px) for image in read or self._readable(sample)]
-        return _Known(scale, slide_baseline(looks))
+        stats = [
+            field_stats(image, scale.um_per_px) for image in images or self._readable(sample, step)
+        ]
+        return _SlideFacts(scale, slide_baseline(stats))
 
-    def _readable(self, fields: Sequence[Field]) -> Iterator[Rgb]:
+    def _readable(self, fields: Sequence[Field], step: Callable[[], None]) -> Iterator[Rgb]:
         for one in fields:
             with self.under_way(one.field_id), suppress(Exception):
-                yield one.read()  # whatever it is, it is told when the field's own turn comes
-            self._step()
-
-    def _sample(self) -> list[Field]:
-        n = len(self.fields)
-        chosen = np.unique(np.linspace(0, n - 1, min(n, SAMPLE)).round().astype(int))
-        return [self.fields[i] for i in chosen.tolist()]
+                yield one.read()  # an error is reported when the field's own turn comes
+            step()
 
     def _metadata_scale(self, fields: Sequence[Field]) -> tuple[float | None, tuple[Message, ...]]:
         found, warnings = [], dict[Message, None]()
@@ -141,7 +140,7 @@ class FieldReader:
             try:
                 with self.under_way(one.field_id):
                     um_per_px, refused = one.metadata_scale()
-            except InputError:  # it is listed when its own turn comes
+            except InputError:  # reported when the field's own turn comes
                 continue
             found.append(um_per_px)
             warnings |= dict.fromkeys(refused)

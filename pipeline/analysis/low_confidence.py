@@ -1,4 +1,4 @@
-"""Weak boxes: what is no white cell to the detector alone is one where the classifier names it.
+"""Low-confidence boxes: below the detector's threshold, kept where the classifier names a cell.
 
 In a laboratory that it has not seen a detector is less sure of pale and blurred cells than where it
 learned. `docs/attempts.md` has what this gains, and that it adds nothing false.
@@ -21,60 +21,68 @@ from .models import FindsCells, NamesCells, Rgb
 
 Mask = NDArray[np.bool_]
 
-MOST_ELONGATED, LONGEST_UM = 1.4, 22.0
-"""A weak box is no longer than so many times its width, and than so many um. Of 775 white cells
-boxed whole in BCCD, TXL-PBC and Chula (train and val) 97 and 96 % are not; pieces of dirt are."""
+MAX_ELONGATION = 1.4
+"""A low-confidence box is no longer than so many times its width, nor than `MAX_LENGTH_UM`. Of 775
+white cells boxed whole in BCCD, TXL-PBC and Chula (train and val) 97 and 96 % are not; pieces of
+dirt are."""
+
+MAX_LENGTH_UM = 22.0
 
 
 @dataclass(frozen=True)
-class Found:
-    """What a detector found: `cells` by its own thresholds, and the `weak` white cells below them.
+class DetectorResult:
+    """Cells that a detector found, boxes in px of the field or window.
 
-    A weak one has the form and size of most cells, and overlaps no white cell nor another weak one.
-    Boxes in px of the field or window.
+    `cells` are by its own thresholds, `low_confidence` the white cells below them: each has the
+    form and size of most cells, and overlaps no white cell nor another of its kind.
     """
 
     cells: Detections
-    weak: Detections
+    low_confidence: Detections
 
 
 @dataclass(frozen=True)
-class Named:
-    """The white cells of a field, from top to bottom, what they are `said` to be, and all else."""
+class ClassifiedCells:
+    """White cells of a field, from top to bottom, with their predictions, and all other cells."""
 
     white: Detections
-    said: Predictions
-    beside: Detections
+    predictions: Predictions
+    other_cells: Detections
 
 
-def find(detector: FindsCells, image: Rgb, um_per_px: float) -> Found:
+def detect(detector: FindsCells, image: Rgb, um_per_px: float) -> DetectorResult:
     """The cells of a field (H, W, 3) uint8 RGB; see `FindsCells.detect`."""
-    return _apart(detector, detector.detect(image, um_per_px, _least(detector)), um_per_px)
+    found = detector.detect(image, um_per_px, _thresholds(detector))
+    return _split(detector, found, um_per_px)
 
 
-def find_many(detector: FindsCells, images: Sequence[Rgb], um_per_px: float) -> list[Found]:
+def detect_many(
+    detector: FindsCells, images: Sequence[Rgb], um_per_px: float
+) -> list[DetectorResult]:
     """The cells of each of several windows of a scan; see `FindsCells.detect_many`."""
-    found = detector.detect_many(images, um_per_px, _least(detector), framed=False)
-    return [_apart(detector, one, um_per_px) for one in found]
+    found = detector.detect_many(images, um_per_px, _thresholds(detector), framed=False)
+    return [_split(detector, one, um_per_px) for one in found]
 
 
-def named(classifier: NamesCells, image: Rgb, found: Found, um_per_px: float) -> Named:
-    """What was found in a field (H, W, 3) uint8 RGB, its white cells named."""
+def classify(
+    classifier: NamesCells, image: Rgb, found: DetectorResult, um_per_px: float
+) -> ClassifiedCells:
+    """The cells of a field (H, W, 3) uint8 RGB, its white cells with their predictions."""
     white = found.cells.of(WHITE_CELL)
     white = white.select(white.top_to_bottom())  # in the same order however sure the detector is
-    said = classifier.classify(image, white.xyxy, um_per_px)
-    if not len(found.weak):
-        return Named(white, said, beside(found))
-    of_weak = classifier.classify(image, found.weak.xyxy, um_per_px)
-    sure = np.flatnonzero(confirmed(of_weak))
-    more = found.weak.select(sure)
-    both, all_said = white.joined(more), joined([said, of_weak.select(sure)])
+    predictions = classifier.classify(image, white.xyxy, um_per_px)
+    if not len(found.low_confidence):
+        return ClassifiedCells(white, predictions, other_cells(found))
+    of_low = classifier.classify(image, found.low_confidence.xyxy, um_per_px)
+    chosen = np.flatnonzero(accepted(of_low))
+    more = found.low_confidence.select(chosen)
+    both, of_both = white.joined(more), joined([predictions, of_low.select(chosen)])
     order = both.top_to_bottom()
-    return Named(both.select(order), all_said.select(order), beside(found, more))
+    return ClassifiedCells(both.select(order), of_both.select(order), other_cells(found, more))
 
 
-def beside(found: Found, more: Detections | None = None) -> Detections:
-    """The cells that are no white ones; what has the box of one of `more`, confirmed, is not."""
+def other_cells(found: DetectorResult, more: Detections | None = None) -> Detections:
+    """The cells that are no white ones, without those that have the box of one of `more`."""
     others = found.cells.select(found.cells.class_id != found.cells.class_names.index(WHITE_CELL))
     if more is None or not len(more):
         return others
@@ -82,58 +90,60 @@ def beside(found: Found, more: Detections | None = None) -> Detections:
     return others.select(np.flatnonzero(~same.any(axis=1)))
 
 
-def confirmed(said: Predictions) -> Mask:
-    """Which weak boxes (N,) hold a cell: those that are named, if not as platelets."""
-    return np.array([name not in (UNIDENTIFIED, "platelet") for name in said.cell_types], np.bool_)
+def accepted(predictions: Predictions) -> Mask:
+    """Mask (N,) of the low-confidence boxes that hold a cell: named, and not as a platelet."""
+    return np.array(
+        [name not in (UNIDENTIFIED, "platelet") for name in predictions.cell_types], np.bool_
+    )
 
 
-def _least(detector: FindsCells) -> Mapping[str, float] | None:
-    """The detector's thresholds, the white cell's lowered; `None` where nothing is confirmed."""
+def _thresholds(detector: FindsCells) -> Mapping[str, float] | None:
+    """The detector's thresholds, the white cell's lowered; its own where nothing is accepted."""
     facts = detector.metadata
-    weak_from = facts.calibration.get("confirm_from")
-    if weak_from is None or WHITE_CELL not in facts.thresholds:
+    low_from = facts.calibration.get("confirm_from")
+    if low_from is None or WHITE_CELL not in facts.thresholds:
         return None
-    least = min(float(weak_from), facts.thresholds[WHITE_CELL])
+    least = min(float(low_from), facts.thresholds[WHITE_CELL])
     return {**facts.thresholds, WHITE_CELL: least}
 
 
 def suppress_overlaps(detector: FindsCells, white: Detections) -> Detections:
-    """White cells that several windows saw, without the weak ones that overlap another."""
-    is_weak = _is_weak(detector, white)
-    if not is_weak.any():
+    """White cells of several windows, without those of low confidence that overlap another."""
+    is_low = _is_low(detector, white)
+    if not is_low.any():
         return white
-    weak = np.flatnonzero(is_weak)
-    kept = weak[_free(white.select(weak), white.select(~is_weak))]
-    return white.select(np.sort(np.concatenate([np.flatnonzero(~is_weak), kept])))
+    low = np.flatnonzero(is_low)
+    kept = low[_not_overlapping(white.select(low), white.select(~is_low))]
+    return white.select(np.sort(np.concatenate([np.flatnonzero(~is_low), kept])))
 
 
-def _apart(detector: FindsCells, found: Detections, um_per_px: float) -> Found:
-    is_weak = _is_weak(detector, found)
-    weak, sure = found.select(is_weak), found.select(~is_weak)
-    if not len(weak):
-        return Found(sure, weak)
-    weak = weak.select(_has_usual_form(weak, um_per_px))
-    return Found(sure, weak.select(_free(weak, sure.of(WHITE_CELL))))
+def _split(detector: FindsCells, found: Detections, um_per_px: float) -> DetectorResult:
+    is_low = _is_low(detector, found)
+    low, sure = found.select(is_low), found.select(~is_low)
+    if not len(low):
+        return DetectorResult(sure, low)
+    low = low.select(_is_cell_shaped(low, um_per_px))
+    return DetectorResult(sure, low.select(_not_overlapping(low, sure.of(WHITE_CELL))))
 
 
-def _is_weak(detector: FindsCells, found: Detections) -> Mask:
-    """Which of the boxes (N,) are of white cells that the detector alone would not call so."""
+def _is_low(detector: FindsCells, found: Detections) -> Mask:
+    """Mask (N,) of the white-cell boxes below the detector's own threshold."""
     is_white = found.class_id == found.class_names.index(WHITE_CELL)
     sure_from = np.float32(detector.metadata.thresholds.get(WHITE_CELL, 0.0))
     return np.asarray(is_white & (found.confidence < sure_from), np.bool_)
 
 
-def _has_usual_form(weak: Detections, um_per_px: float) -> Mask:
-    sides = weak.xyxy[:, 2:] - weak.xyxy[:, :2]
+def _is_cell_shaped(low: Detections, um_per_px: float) -> Mask:
+    sides = low.xyxy[:, 2:] - low.xyxy[:, :2]
     longer, shorter = sides.max(axis=1, initial=0), sides.min(axis=1, initial=np.inf)
-    return np.asarray((longer <= MOST_ELONGATED * shorter) & (longer * um_per_px <= LONGEST_UM))
+    return np.asarray((longer <= MAX_ELONGATION * shorter) & (longer * um_per_px <= MAX_LENGTH_UM))
 
 
-def _free(weak: Detections, sure: Detections) -> NDArray[np.int64]:
-    """Which weak boxes overlap no sure one; of those that overlap each other the surest."""
-    taken = np.asarray(overlap(weak.xyxy, sure.xyxy).any(axis=1))
-    met, kept = overlap(weak.xyxy, weak.xyxy), list[int]()
-    for i in np.argsort(-weak.confidence, kind="stable").tolist():
+def _not_overlapping(low: Detections, sure: Detections) -> NDArray[np.int64]:
+    """Indices of the boxes `low` that overlap no sure one; of several that overlap, the surest."""
+    taken = np.asarray(overlap(low.xyxy, sure.xyxy).any(axis=1))
+    met, kept = overlap(low.xyxy, low.xyxy), list[int]()
+    for i in np.argsort(-low.confidence, kind="stable").tolist():
         if not (taken[i] or met[i, kept].any()):
             kept.append(i)
     return np.array(sorted(kept), np.int64)

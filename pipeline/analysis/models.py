@@ -1,4 +1,4 @@
-"""The two models of a run, and what the pipeline asks of them."""
+"""The two models of a run, and the interfaces that the pipeline uses them by."""
 
 import logging
 from collections.abc import Mapping, Sequence
@@ -29,7 +29,7 @@ STARTERS = 2
 
 
 class Facts(Protocol):
-    """What is known of a model: the part of its metadata that a report repeats."""
+    """The part of a model's metadata that a report repeats."""
 
     @property
     def kind(self) -> str:
@@ -57,7 +57,7 @@ class Facts(Protocol):
 
     @property
     def calibration(self) -> Mapping[str, Any]:
-        """What is known of how far its scores may be believed."""
+        """Numbers by which its scores are read, by name."""
 
 
 class FindsCells(Protocol):
@@ -65,7 +65,7 @@ class FindsCells(Protocol):
 
     @property
     def metadata(self) -> Facts:
-        """What is known of the model."""
+        """The model's metadata."""
 
     @property
     def um_per_px(self) -> float:
@@ -73,7 +73,7 @@ class FindsCells(Protocol):
 
     @property
     def batch(self) -> int:
-        """How many windows are best given to one call."""
+        """The number of windows that is best given to one call."""
 
     def detect(
         self, image: Rgb, um_per_px: float, thresholds: Mapping[str, float] | None = None, /
@@ -100,27 +100,27 @@ class NamesCells(Protocol):
 
     @property
     def metadata(self) -> Facts:
-        """What is known of the model."""
+        """The model's metadata."""
 
     def classify(self, image: Rgb, xyxy: NDArray[np.float32], um_per_px: float) -> Predictions:
         """The types of the cells in boxes (N, 4) of a field."""
 
 
 class MeasuresScale(Protocol):
-    """Tells the scale of a few fields of one slide from their red cells."""
+    """Measures the scale of a few fields of one slide by their red cells."""
 
     def __call__(
         self, images: Sequence[Rgb], guess_um_per_px: float | None, /, *, probes: int = ...
     ) -> ScaleEstimate | None:
-        """The scale; `guess_um_per_px` is tried first, `probes` is how often it looks at most."""
+        """The scale; `guess_um_per_px` is tried first, `probes` is the most pieces it measures."""
 
 
 @dataclass(frozen=True)
 class Models:
-    """A detector, a classifier, and a ruler.
+    """A detector, a classifier, and a measure of scale.
 
-    `estimate_um_per_px` gives the scale of a few fields of one slide, or `None` when their red
-    cells do not tell; it is told a scale to try first, or `None`.
+    `estimate_um_per_px` gives the scale of a few fields of one slide, or `None` with too few red
+    cells; it takes a scale to try first, or `None`.
     """
 
     detector: FindsCells
@@ -144,7 +144,7 @@ class Models:
 
     @property
     def confusion(self) -> Confusion | None:
-        """What the classifier called the validation cells of each type, where that is known.
+        """The classifier's confusion on its validation cells, where that is known.
 
         Raises:
             ModelFileError: its metadata have a table that can't be.
@@ -166,7 +166,7 @@ def load_models(
 ) -> Models:
     """Loads both models, the shipped ones where no file is given.
 
-    The engine starts beside what follows: whoever calls a model first waits for it. `for_scans`: it
+    The engine starts in the background: the first call of a model waits for it. `for_scans`: it
     then goes on to what the first windows of a scan would have to wait for.
 
     Raises:
@@ -178,23 +178,23 @@ def load_models(
     from leukodiff.detector.infer import Detector
     from leukodiff.detector.scale import estimate_um_per_px
 
-    beside = ThreadPoolExecutor(STARTERS, thread_name_prefix="engine")
+    background = ThreadPoolExecutor(STARTERS, thread_name_prefix="engine")
     threads = workers or cores()
-    finds = Detector.load(detector, engine=engine, threads=workers, beside=beside)
+    finds = Detector.load(detector, engine=engine, threads=workers, background=background)
     if for_scans:  # before the classifier, which is needed later
-        _learn(finds.model, finds.batch, window_side(finds.um_per_px), threads, beside)
-    names = Classifier.load(classifier, engine=engine, threads=workers, beside=beside)
+        _learn(finds.model, finds.batch, window_side(finds.um_per_px), threads, background)
+    names = Classifier.load(classifier, engine=engine, threads=workers, background=background)
     if for_scans:
-        _learn(names.model, 1, names.crop.size_px, threads, beside)
+        _learn(names.model, 1, names.crop.size_px, threads, background)
     if engine == "onnxruntime" and finds.model.device == CPU:
         log.warning("onnxruntime finds no GPU here (CUDA): it runs on the CPU, as openvino would")
-    beside.shutdown(wait=False)  # what was begun goes on
+    background.shutdown(wait=False)  # what was begun goes on
 
     return Models(finds, names, partial(estimate_um_per_px, finds, threads=threads))
 
 
-def _learn(model: Model, n: int, side: int, threads: int, beside: Executor) -> None:
+def _learn(model: Model, n: int, side: int, threads: int, background: Executor) -> None:
     """Has the engine see a shape of input: the first call of each takes it 20 to 40 ms longer."""
     blank = np.zeros((n, side, side, 3), np.uint8)
     for _ in range(min(threads, STARTERS)):  # each core's stream learns by itself
-        beside.submit(model, blank)
+        background.submit(model, blank)

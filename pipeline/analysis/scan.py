@@ -16,25 +16,26 @@ from leukodiff.pipeline.report.scale import SlideScale, resolve_scale
 from leukodiff.pipeline.slides import Scan
 
 from .candidates import Candidates, any_meet, middles
-from .initial_scale import rough_um_per_px
 from .models import Models
-from .scan_cells import Cells
 from .survey import (
-    PROBE_PX,
-    PROBE_UM,
+    SAMPLE_PX,
+    SAMPLE_UM,
     AreaGrid,
-    Picture,
+    Thumbnail,
     areas_of,
-    probes,
-    thumbnail,
+    initial_scale,
+    scale_samples,
+    thumbnail_of,
     without_blurred,
 )
 from .thread_pool import Workers
-from .windows import ScanContext, WindowResult, batches, own_px
+from .windows import ScanCells, ScanContext, WindowResult, batches, own_px
 
-FIRST_BATCH_AREAS, LAP_GROWTH = 12, 0.25
-"""Areas that are read before the cells are first counted against the target; a later lap is so much
-of what was read before, and no smaller."""
+FIRST_BATCH_AREAS = 12
+"""Areas that are read before the cells are first counted against the target."""
+
+BATCH_GROWTH = 0.25
+"""A later batch is so much of what was read before, and no smaller than the first."""
 
 ProgressCallback = Callable[[float, str], None]
 """Called with the share that is done, 0-1, and what is at hand."""
@@ -44,11 +45,11 @@ Indices = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class ReadingSettings:
-    """How a slide is read.
+    """Settings by which a slide is read.
 
     `um_per_px`: its scale, when known better than the file does. `target_cells`: stop when so many
-    white cells are found. `full_pass`: detect everywhere in a scan, without a first look.
-    `all_areas`: read those areas and fields too that are empty, thick or out of focus.
+    white cells are found. `full_pass`: detect everywhere in a scan, without a search for
+    candidates. `all_areas`: read those areas and fields too that are empty, thick or out of focus.
     """
 
     um_per_px: float | None = None
@@ -59,95 +60,102 @@ class ReadingSettings:
 
 @dataclass(frozen=True)
 class ScanFound:
-    """What was found in a scan, in px of it.
+    """Cells of a scan, in px of it.
 
-    `white` are its white cells in reading order, `named` what they are. `beside`: how many there
-    are of the other classes; empty where the detector did not look everywhere.
+    `white`: its white cells in reading order, with their `predictions`. `n_other`: the number of
+    cells of the other classes; empty where the detector did not run everywhere.
     """
 
     scale: SlideScale
-    picture: Picture
+    thumbnail: Thumbnail
     reading: ScanReading
     white: Detections
-    named: Predictions
-    beside: dict[str, int]
+    predictions: Predictions
+    n_other: dict[str, int]
 
 
 def read_scan(
-    scan: Scan, models: Models, how: ReadingSettings, workers: Workers, tell: ProgressCallback
+    scan: Scan,
+    models: Models,
+    settings: ReadingSettings,
+    workers: Workers,
+    on_progress: ProgressCallback,
 ) -> ScanFound:
     """Finds and names the white cells of a scan; memory does not grow with its size.
 
     Args:
         scan: open until this returns.
         models: detector and classifier.
-        how: the settings.
+        settings: how it is read.
         workers: the threads it is read by.
-        tell: hears how far it has come, in the calling thread.
+        on_progress: called in the calling thread.
 
     Raises:
         ScaleUnknownError: the scale is neither known nor to be measured.
         InputError: the scan can't be read any more.
     """
-    tell(0.0, "survey")
-    picture = thumbnail(scan, workers)
+    on_progress(0.0, "survey")
+    thumbnail = thumbnail_of(scan, workers)
 
     def measure(guess: float | None) -> ScaleEstimate | None:
-        pieces = probes(scan, picture, guess, workers)
-        rough = guess or rough_um_per_px(pieces)
-        if not guess and rough and rough * PROBE_PX < PROBE_UM:  # few cells in pieces so small
-            pieces = probes(scan, picture, rough, workers)
-        return models.estimate_um_per_px(pieces, rough, probes=len(pieces))
+        samples = scale_samples(scan, thumbnail, guess, workers)
+        initial = guess or initial_scale(samples)
+        if not guess and initial and initial * SAMPLE_PX < SAMPLE_UM:  # few cells in so little
+            samples = scale_samples(scan, thumbnail, initial, workers)
+        return models.estimate_um_per_px(samples, initial, probes=len(samples))
 
-    scale = resolve_scale(how.um_per_px, scan.um_per_px, measure, scan.warnings)
-    grid = areas_of(scan, picture, scale.um_per_px)
-    if not how.all_areas:
+    scale = resolve_scale(settings.um_per_px, scan.um_per_px, measure, scan.warnings)
+    grid = areas_of(scan, thumbnail, scale.um_per_px)
+    if not settings.all_areas:
         grid = without_blurred(scan, grid, scale.um_per_px, workers)
-    tour = _ScanAnalyzer(ScanContext(scan, scale.um_per_px, models), grid, how, workers, tell)
-    white, named = tour.go()
-    return ScanFound(scale, picture, tour.reading(white), white, named, tour.beside)
+    context = ScanContext(scan, scale.um_per_px, models)
+    analyzer = ScanAnalyzer(context, grid, settings, workers, on_progress)
+    white, predictions = analyzer.run()
+    reading = analyzer.reading(white)
+    return ScanFound(scale, thumbnail, reading, white, predictions, analyzer.n_other)
 
 
 @dataclass
-class _ScanAnalyzer:
-    """The way over a scan: areas in, cells out, lap by lap where there is a target.
+class ScanAnalyzer:
+    """Analyzer of the areas of a scan, batch by batch where there is a target.
 
-    `read`: the areas read so far. `beside`: how many cells of the other classes.
+    `read`: the areas read so far. `reached`: the target is. `n_other`: the number of cells of the
+    other classes.
     """
 
-    glass: ScanContext
+    context: ScanContext
     grid: AreaGrid
-    how: ReadingSettings
+    settings: ReadingSettings
     workers: Workers
-    tell: ProgressCallback
+    on_progress: ProgressCallback
     read: list[int] = field(default_factory=list)
     reached: bool = False
-    beside: dict[str, int] = field(default_factory=dict)
+    n_other: dict[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self._areas = self._in_order()
-        self._cells = Cells(self.glass, whole_windows=not self.how.full_pass)
-        self._tiles_seen: set[int] = set()
-        scan, um_per_px = self.glass.scan, self.glass.um_per_px
+        order = monolayer_order(self.grid.areas)
+        unusable = np.flatnonzero(~self.grid.areas.usable)
+        self._areas = np.concatenate([order, unusable]) if self.settings.all_areas else order
+        self._cells = ScanCells(self.context, whole_windows=not self.settings.full_pass)
+        self._tiles_read: set[int] = set()
+        scan, um_per_px = self.context.scan, self.context.um_per_px
         self._candidates = Candidates(scan, self.grid, um_per_px, self.workers)
 
-    def go(self) -> tuple[Detections, Predictions]:
-        """The white cells and their names."""
-        for lap in self._laps():
-            if self.how.full_pass:
-                self._look_everywhere(lap)
-            else:
-                self._look_round_candidates(lap)
-            self.read += lap.tolist()
-            if self._has_enough():
+    def run(self) -> tuple[Detections, Predictions]:
+        """The white cells and their predictions."""
+        detect = self._everywhere if self.settings.full_pass else self._around_candidates
+        for batch in self._batches():
+            detect(batch)
+            self.read += batch.tolist()
+            if self._is_enough():
                 break
         if len(self.read) < len(self._areas):
-            self.beside = {}
+            self.n_other = {}
         white = self._white()
-        return white, self._cells.named(white)
+        return white, self._cells.predictions(white)
 
     def reading(self, white: Detections) -> ScanReading:
-        """What of the scan was read, and how."""
+        """The areas of the scan, and how they were read."""
         areas, read = self.grid.areas, set(self.read)
         cells = np.bincount(self.grid.index_of(middles(white.xyxy)), minlength=len(areas))
         boxes = areas.xyxy.round().astype(int).tolist()
@@ -157,35 +165,29 @@ class _ScanAnalyzer:
                 Area(x0, y0, x1, y1, kind, coverage, i in read, n)
                 for i, ((x0, y0, x1, y1), kind, coverage, n) in enumerate(rows)
             ),
-            first_look=not self.how.full_pass,
-            target_cells=self.how.target_cells,
+            first_look=not self.settings.full_pass,
+            target_cells=self.settings.target_cells,
             reached=self.reached,
         )
 
-    def _in_order(self) -> Indices:
-        """The areas to read, the monolayer first."""
-        order = monolayer_order(self.grid.areas)
-        if not self.how.all_areas:
-            return order
-        return np.concatenate([order, np.flatnonzero(~self.grid.areas.usable)])
-
-    def _laps(self) -> Iterator[Indices]:
-        if self.how.target_cells is None:
+    def _batches(self) -> Iterator[Indices]:
+        """The areas, the monolayer first."""
+        if self.settings.target_cells is None:
             yield self._areas
             return
         start = 0
         while start < len(self._areas):
-            end = start + max(FIRST_BATCH_AREAS, round(LAP_GROWTH * start))
+            end = start + max(FIRST_BATCH_AREAS, round(BATCH_GROWTH * start))
             yield self._areas[start:end]
             start = end
 
-    def _has_enough(self) -> bool:
-        target = self.how.target_cells
+    def _is_enough(self) -> bool:
+        target = self.settings.target_cells
         if target is not None:
-            named = self._cells.named(self._white())
+            predictions = self._cells.predictions(self._white())
             found = sum(
                 name == UNIDENTIFIED or BY_NAME[name].counts_in_differential
-                for name in named.cell_types
+                for name in predictions.cell_types
             )
             self.reached = found >= target
         return self.reached
@@ -196,45 +198,43 @@ class _ScanAnalyzer:
         areas = self.grid.index_of(middles(white.xyxy))
         return white.select(np.isin(areas, self.read))
 
-    def _look_round_candidates(self, lap: Indices) -> None:
-        self._tell(lap, 0, "first look")
-        windows = self.glass.windows(self._candidates.of(lap))
-        done, at_once = 0, self.glass.models.detector.batch
-        looks = self.workers.over_scan(self.glass.look, list(batches(windows, at_once)))
-        for seen in looks:
-            self._cells.add(seen)
-            done += len(seen)
-            self._tell(lap, done / len(windows), f"{done} of {len(windows)} windows")
+    def _around_candidates(self, batch: Indices) -> None:
+        self._report(batch, 0, "first look")
+        windows = self.context.windows(self._candidates.of(batch))
+        grouped = list(batches(windows, self.context.models.detector.batch))
+        done = 0
+        for results in self.workers.over_scan(self.context.detect, grouped):
+            self._cells.add(results)
+            done += len(results)
+            self._report(batch, done / len(windows), f"{done} of {len(windows)} windows")
 
-    def _look_everywhere(self, lap: Indices) -> None:
-        tiles = self.glass.tiles()
-        chosen = self._tiles_of(lap, tiles)
-        own = own_px(tiles)
-        windows = [[tuple(tiles[i].tolist())] for i in chosen]
-        looks = self.workers.over_scan(self.glass.look, windows)
-        for done, (index, seen) in enumerate(zip(chosen, looks, strict=True), start=1):
-            self._cells.add(seen)
-            self._count(seen[0], own(index))
-            self._tell(lap, done / len(chosen), f"{done} of {len(chosen)} tiles")
-        self._tiles_seen |= set(chosen)
-
-    def _tell(self, lap: Indices, share: float, what: str) -> None:
-        self.tell((len(self.read) + len(lap) * share) / max(1, len(self._areas)), what)
-
-    def _tiles_of(self, lap: Indices, tiles: Indices) -> list[int]:
-        """The tiles in which an area of this lap lies, and that no earlier lap has looked at."""
-        areas = self.grid.areas.xyxy[lap]
-        return [
+    def _everywhere(self, batch: Indices) -> None:
+        tiles = self.context.tiles()
+        areas = self.grid.areas.xyxy[batch]
+        chosen = [
             i
             for i, tile in enumerate(tiles.tolist())
-            if i not in self._tiles_seen and any_meet(areas, tile)
+            if i not in self._tiles_read and any_meet(areas, tile)
         ]
+        own = own_px(tiles)
+        windows = [[tuple(tiles[i].tolist())] for i in chosen]
+        found = self.workers.over_scan(self.context.detect, windows)
+        for done, (index, results) in enumerate(zip(chosen, found, strict=True), start=1):
+            self._cells.add(results)
+            self._count(results[0], own(index))
+            self._report(batch, done / len(chosen), f"{done} of {len(chosen)} tiles")
+        self._tiles_read |= set(chosen)
 
-    def _count(self, seen: WindowResult, own: Sequence[float]) -> None:
+    def _report(self, batch: Indices, share: float, text: str) -> None:
+        done = (len(self.read) + len(batch) * share) / max(1, len(self._areas))
+        self.on_progress(done, text)
+
+    def _count(self, result: WindowResult, own: Sequence[float]) -> None:
         """Red cells and platelets, each by the tile and the area that its middle lies in."""
-        middle = middles(seen.beside.xyxy)
+        others = result.other_cells
+        middle = middles(others.xyxy)
         mine = ((middle >= own[:2]) & (middle < own[2:])).all(axis=1)
         mine &= np.isin(self.grid.index_of(middle), self._areas)
-        for i, name in enumerate(seen.beside.class_names):
-            found = int(np.sum(mine & (seen.beside.class_id == i)))
-            self.beside[name] = self.beside.get(name, 0) + found
+        for i, name in enumerate(others.class_names):
+            found = int(np.sum(mine & (others.class_id == i)))
+            self.n_other[name] = self.n_other.get(name, 0) + found

@@ -1,13 +1,15 @@
-"""The survey of a scan: a small picture of it, what its areas are fit for, a few probes."""
+"""The survey of a scan: its thumbnail, what its areas are fit for, and a guess of its scale."""
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from leukodiff.core.units import RED_CELL_UM
 from leukodiff.detector.areas import (
     GRID_UM,
     MONOLAYER,
@@ -21,33 +23,49 @@ from leukodiff.pipeline.slides import Rgb, Scan
 
 from .thread_pool import Workers
 
-PICTURE_PIXELS = 4_000_000
-"""Of the small picture, at most: 4 um/px on a scan of 8 x 8 mm."""
+MAX_THUMBNAIL_PIXELS = 4_000_000
+"""4 um/px on a scan of 8 x 8 mm."""
 
-AS_IT_IS = 1.2
-"""A level so much coarser than that, or less, is taken as it is, not shrunk from a finer one."""
+MAX_COARSER = 1.2
+"""A level so much coarser than a thumbnail, or less, is taken as it is, not shrunk from a finer."""
 
 BANDS = 8
-"""The small picture is read in so many bands."""
+"""A thumbnail is read in so many bands."""
 
-USUAL_UM_PER_PX = 0.25
-"""What a scan is taken for until its scale is known (a 40x objective)."""
+ASSUMED_UM_PER_PX = 0.25
+"""The scale of a scan (a 40x objective) until it is known."""
 
-PROBES, PROBE_PX, PROBE_UM = 8, 512, 54.0
-"""Pieces at full resolution in which red cells are measured: how many, their side, and what that
-measures at least where the scale is known: as much as the detector looks at in one go, and a little
-more. They grow to double the side for it."""
+N_SAMPLES = 8
+"""Pieces at full resolution in which red cells are measured."""
 
-FOCUS_READ_UM = 40.0
+SAMPLE_PX = 512
+"""Side of such a piece, px."""
+
+SAMPLE_UM = 54.0
+"""Side of such a piece at least where the scale is known: a window of the detector, and a little
+more. It grows to double the px for it."""
+
+FOCUS_SAMPLE_UM = 40.0
 """Side of the piece at full resolution by which an area's focus is judged."""
 
-LEAST_FOCUS_READS, SHARE_OF_FOCUS_READS = 24, 8
-"""One usable area in so many is looked at for focus, and so many at least. Round one that is
-blurred, its neighbors are looked at too."""
+MIN_FOCUS_SAMPLES = 24
+"""So many usable areas at least have their focus measured, and one in `AREAS_PER_FOCUS_SAMPLE`.
+Round one that is blurred, its neighbors are measured too."""
+
+AREAS_PER_FOCUS_SAMPLE = 8
+
+MIN_ROUNDNESS = 0.8
+"""4 pi area / perimeter^2 of an outline that may be one red cell: 1 for a disc."""
+
+MIN_OUTLINE_PX = 30
+"""Area of an outline that may be one red cell, px."""
+
+MIN_OUTLINES = 12
+"""With fewer outlines there is no guess of the scale."""
 
 
 @dataclass(frozen=True)
-class Picture:
+class Thumbnail:
     """A scan in small: `image` (H, W, 3) uint8 RGB, `downsample` px of the scan to one of it."""
 
     image: Rgb
@@ -68,7 +86,7 @@ class AreaGrid:
         return len(self.areas) // self.areas.columns
 
     def index_of(self, xy: NDArray[np.floating]) -> NDArray[np.int64]:
-        """Which area each point (N, 2), px of the scan, lies in."""
+        """The area in which each point (N, 2), px of the scan, lies."""
         counts = np.array([self.areas.columns, self.rows])
         cell = np.floor(xy * counts / [self.width, self.height]).astype(np.int64)
         column, row = np.clip(cell, 0, counts - 1).T
@@ -85,11 +103,11 @@ class AreaGrid:
         ]
 
 
-def thumbnail(scan: Scan, workers: Workers) -> Picture:
+def thumbnail_of(scan: Scan, workers: Workers) -> Thumbnail:
     """The whole scan, read at such a scale that it has four megapixels at most."""
-    wanted = max(1.0, math.sqrt(scan.width * scan.height / PICTURE_PIXELS))
+    wanted = max(1.0, math.sqrt(scan.width * scan.height / MAX_THUMBNAIL_PIXELS))
     wanted = max(wanted, max(scan.width, scan.height) / 32_000)  # a JPEG's longest side
-    levels = [one for one in scan.downsamples if wanted <= one <= AS_IT_IS * wanted]
+    levels = [one for one in scan.downsamples if wanted <= one <= MAX_COARSER * wanted]
     downsample = min(levels, default=wanted)
     edges = np.linspace(0, max(1, round(scan.height / downsample)), BANDS + 1).round()
     ends = np.minimum(edges * downsample, scan.height).tolist()
@@ -100,39 +118,75 @@ def thumbnail(scan: Scan, workers: Workers) -> Picture:
         return scan.read_at(0, top, scan.width, below - top, downsample)
 
     spans = [(top, below) for top, below in pairwise(ends) if below > top]
-    return Picture(np.concatenate(list(workers.each(band, spans))), downsample)
+    return Thumbnail(np.concatenate(list(workers.each(band, spans))), downsample)
 
 
 def areas_of(
-    scan: Scan, picture: Picture, um_per_px: float | None, side_um: float = GRID_UM
+    scan: Scan, thumbnail: Thumbnail, um_per_px: float | None, side_um: float = GRID_UM
 ) -> AreaGrid:
-    """What each area of a scan is fit for, as far as its small picture tells."""
-    picture_um = (um_per_px or USUAL_UM_PER_PX) * picture.downsample
-    found = smear_areas(picture.image, picture_um, side_um)
-    height, width = picture.image.shape[:2]
+    """The areas of a scan, judged by its thumbnail."""
+    thumbnail_um = (um_per_px or ASSUMED_UM_PER_PX) * thumbnail.downsample
+    found = smear_areas(thumbnail.image, thumbnail_um, side_um)
+    height, width = thumbnail.image.shape[:2]
     scaled = found.scaled(scan.width / width, scan.height / height)
     return AreaGrid(scaled, scan.width, scan.height)
 
 
-def probes(scan: Scan, picture: Picture, um_per_px: float | None, workers: Workers) -> list[Rgb]:
+def scale_samples(
+    scan: Scan, thumbnail: Thumbnail, um_per_px: float | None, workers: Workers
+) -> list[Rgb]:
     """Pieces at full resolution, spread over the usable areas: those of one layer, if there are."""
-    grid = areas_of(scan, picture, um_per_px)
-    if np.sum(grid.areas.usable) < PROBES:  # a small scan, or little of it is usable
-        grid = areas_of(scan, picture, um_per_px, GRID_UM / 3)
+    grid = areas_of(scan, thumbnail, um_per_px)
+    if np.sum(grid.areas.usable) < N_SAMPLES:  # a small scan, or little of it is usable
+        grid = areas_of(scan, thumbnail, um_per_px, GRID_UM / 3)
     order = monolayer_order(grid.areas)
     low, high = MONOLAYER
     coverage = grid.areas.coverage[order]
     monolayer = order[(coverage >= low) & (coverage <= high)]
-    chosen = spread(monolayer if len(monolayer) >= PROBES // 2 else order, PROBES)
-    side = min(max(PROBE_PX, math.ceil(PROBE_UM / (um_per_px or math.inf))), 2 * PROBE_PX)
+    chosen = spread(monolayer if len(monolayer) >= N_SAMPLES // 2 else order, N_SAMPLES)
+    side = min(max(SAMPLE_PX, math.ceil(SAMPLE_UM / (um_per_px or math.inf))), 2 * SAMPLE_PX)
     return list(workers.each(lambda i: _middle_of(scan, grid, int(i), side), chosen))
 
 
+def initial_scale(samples: Sequence[Rgb]) -> float | None:
+    """The um/px at which the round outlines in some samples are 7.5 um wide; None with too few.
+
+    Needs no model. The diameters are weighed by area, so that platelets and dirt, many as they may
+    be, don't count for much. Good as the guess near which the scale is then measured with care.
+
+    Args:
+        samples: (H, W, 3) uint8 RGB at full resolution, of one scan.
+    """
+    areas = np.sort(np.concatenate([np.zeros(0), *(_round_areas(one) for one in samples)]))
+    if len(areas) < MIN_OUTLINES:
+        return None
+    weight = np.cumsum(areas)
+    median = areas[int(np.searchsorted(weight, weight[-1] / 2))]
+    return float(RED_CELL_UM / (2 * math.sqrt(median / math.pi)))
+
+
+def _round_areas(sample: Rgb) -> NDArray[np.float64]:
+    """Areas (px) of the outlines that are round and whole; holes in them count as filled."""
+    green = cv2.GaussianBlur(sample[:, :, 1], (3, 3), 0)
+    _, mask = cv2.threshold(green, 0, 255, cv2.THRESH_BINARY_INV | cv2.THRESH_OTSU)
+    height, width = mask.shape
+    outlines, _ = cv2.findContours(mask, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    found = []
+    for outline in outlines:
+        x, y, w, h = cv2.boundingRect(outline)
+        whole = x > 0 and y > 0 and x + w < width and y + h < height
+        area = cv2.contourArea(outline) if whole else 0.0
+        perimeter = cv2.arcLength(outline, closed=True) if area >= MIN_OUTLINE_PX else math.inf
+        if 4 * math.pi * area >= MIN_ROUNDNESS * perimeter**2:
+            found.append(area)
+    return np.array(found, np.float64)
+
+
 def without_blurred(scan: Scan, grid: AreaGrid, um_per_px: float, workers: Workers) -> AreaGrid:
-    """The same areas, with the usable ones that are out of focus told."""
+    """The same areas, those of the usable ones marked that are out of focus."""
     usable = np.flatnonzero(grid.areas.usable)
-    n = max(LEAST_FOCUS_READS, len(usable) // SHARE_OF_FOCUS_READS)
-    side = round(FOCUS_READ_UM / um_per_px)
+    n = max(MIN_FOCUS_SAMPLES, len(usable) // AREAS_PER_FOCUS_SAMPLE)
+    side = round(FOCUS_SAMPLE_UM / um_per_px)
 
     def scored(indices: Sequence[int]) -> dict[int, float]:
         pieces = workers.each(
@@ -142,7 +196,7 @@ def without_blurred(scan: Scan, grid: AreaGrid, um_per_px: float, workers: Worke
 
     scores = scored(spread(usable, n).tolist())
     sample = list(scores.values())
-    # Each is judged beside the sample, so that finding more of a blur does not excuse it.
+    # Each is judged by the same sample, so that finding more of a blur does not excuse it.
     blurred = {i for i, score in scores.items() if _is_blurred(score, sample)}
     edge, allowed = set(blurred), set(usable.tolist())
     while edge:

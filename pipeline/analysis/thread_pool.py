@@ -12,7 +12,7 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 Holding = Callable[[], AbstractContextManager[object]]
-"""Gives what holds while something goes on."""
+"""Gives a context that is open while something goes on."""
 
 
 class StoppedError(Exception):
@@ -23,9 +23,9 @@ class StoppedError(Exception):
 class Workers:
     """A pool of threads, `n` of which are to be kept busy.
 
-    Once `stopped` is set, work that has not begun is not done any more. `at_work` holds in a thread
-    of the pool while it does a piece of work, `waiting` in the one that asked for it while it has
-    nothing else to do.
+    Once `stopped` is set, work that has not begun is not done any more. `at_work` is open in
+    a thread of the pool while it does a piece of work, `waiting` in the one that asked for it while
+    it has nothing else to do.
     """
 
     pool: ThreadPoolExecutor
@@ -35,7 +35,7 @@ class Workers:
     waiting: Holding = nullcontext
 
     def each(self, do: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
-        """What `do` makes of each item, in order; two a thread are under way at any time.
+        """Results of `do` for each item, in order; two a thread are under way at any time.
 
         However it ends, nothing is under way after it: what they read may then be closed.
 
@@ -57,9 +57,9 @@ class Workers:
                 wait(waiting)
 
     def over_scan(self, do: Callable[[Item], Result], items: Sequence[Item]) -> Iterator[Result]:
-        """As `each`, for what needs an open scan and the models and nothing else.
+        """As `each`, for work that needs an open scan and the models and nothing else.
 
-        Here all of it is done by the pool; on a cluster, by others too. `do` can be pickled but for
+        Here the pool does all of it; on a cluster, other nodes help. `do` can be pickled but for
         the scan, the models and the workers in it.
         """
         return self.each(do, items)

@@ -1,27 +1,40 @@
-"""Windows and tiles of a scan through the models: where its white cells are and what they are."""
+"""Windows and tiles of a scan through the models, and their cells put together, each once."""
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from leukodiff.classifier.predictions import Predictions
+from leukodiff.classifier.facts import CellNote
+from leukodiff.classifier.morphometry import overlapping
+from leukodiff.classifier.predictions import Predictions, joined
 from leukodiff.datasets.vocabulary import WHITE_CELL
 from leukodiff.detector.candidates import MARGIN_UM, window_side
 from leukodiff.detector.detections import Detections
 from leukodiff.detector.infer import OVERLAP_UM, TILE_PX
 from leukodiff.detector.letterbox import MARGIN
-from leukodiff.detector.tile_merge import CUT_UM
+from leukodiff.detector.tile_merge import CUT_UM, merge_across_tiles
 from leukodiff.detector.tiles import on_scan, read_window, tile_boxes, windows_round
 from leukodiff.pipeline.slides import Scan
 
-from .low_confidence import Found, beside, confirmed, find_many
+from .low_confidence import (
+    DetectorResult,
+    accepted,
+    detect_many,
+    other_cells,
+    suppress_overlaps,
+)
 from .models import Models, Rgb
 
-ROUND_A_CELL_UM = 40.0
-"""Side of the piece of the scan that a cell is named from: its crop and the glass about it."""
+SURROUNDINGS_UM = 40.0
+"""Side of the square of the scan that a cell is classified from: its crop and what lies about."""
+
+LARGE_UM = 25.0
+"""A cut box this long is of a cell too large for a window."""
+
+NONE = np.zeros(0, np.int64)
 
 Box = tuple[float, ...]
 Window = tuple[int, ...]
@@ -29,22 +42,22 @@ Window = tuple[int, ...]
 
 @dataclass(frozen=True)
 class WindowResult:
-    """What was found in one window, in px of the scan.
+    """Cells of one window, in px of the scan.
 
-    `white`: its white cells, the confirmed among them; `beside`: all else, empty where windows lie
-    round candidates alone.
-    `named`: what each white cell is, by its box.
+    `white`: its white cells, those accepted at low confidence among them. `other_cells`: all other
+    cells; empty where windows lie round candidates alone. `predictions`: of each white cell that
+    the window shows whole, by its box.
     """
 
     window: Window
     white: Detections
-    beside: Detections
-    named: Mapping[Box, Predictions]
+    other_cells: Detections
+    predictions: Mapping[Box, Predictions]
 
 
 @dataclass(frozen=True)
 class ScanContext:
-    """A scan under the models, at its scale. Safe to use from many threads at once."""
+    """A scan and its models, at the scan's scale. Safe to use from many threads at once."""
 
     scan: Scan
     um_per_px: float
@@ -57,7 +70,7 @@ class ScanContext:
 
     @property
     def downsample(self) -> float:
-        """How windows are read: a scan coarser than the detector is not enlarged by its reader."""
+        """Px of the scan to one of a window as it is read; a coarser scan is not enlarged."""
         return max(1.0, self.to_scan)
 
     @property
@@ -67,7 +80,7 @@ class ScanContext:
 
     @property
     def frame_px(self) -> int:
-        """How far a window may stick out of the scan, where gray is laid as in training."""
+        """Px by which a window may stick out of the scan; gray is laid there as in training."""
         return round(MARGIN * self.to_scan)
 
     def windows(self, candidates: NDArray[np.float32]) -> list[Window]:
@@ -84,49 +97,29 @@ class ScanContext:
         side, overlap = round(TILE_PX * self.to_scan), math.ceil(OVERLAP_UM / self.um_per_px)
         return np.asarray(tile_boxes(width, height, side, overlap) - frame)
 
-    def look(self, windows: Sequence[Window]) -> list[WindowResult]:
-        """What is in each of a few windows of one size; the white cells among it named."""
-        images = [self._read(window) for window in windows]
+    def detect(self, windows: Sequence[Window]) -> list[WindowResult]:
+        """Detects cells in a few windows of one size, and classifies the white ones."""
+        size = self.scan.width, self.scan.height
+        images = [
+            read_window(self.scan.read_at, window, *size, self.downsample) for window in windows
+        ]
         left, _, right, _ = windows[0]
         image_um_per_px = self.um_per_px * (right - left) / images[0].shape[1]
-        found = find_many(self.models.detector, images, image_um_per_px)
+        found = detect_many(self.models.detector, images, image_um_per_px)
         return [
-            self._seen(window, image, one)
+            self._result(window, image, one)
             for window, image, one in zip(windows, images, found, strict=True)
         ]
 
-    def name(self, box: Sequence[float]) -> Predictions:
-        """What the cell in a box (px of the scan) is, cut from full resolution."""
-        left, top, width, height = round_about(self.scan, box, ROUND_A_CELL_UM / self.um_per_px)
-        around = self.scan.read(left, top, width, height)
+    def classify(self, box: Sequence[float]) -> Predictions:
+        """The prediction for the cell in a box (px of the scan), from full resolution."""
+        left, top, width, height = square_around(self.scan, box, SURROUNDINGS_UM / self.um_per_px)
+        surroundings = self.scan.read(left, top, width, height)
         moved = np.array([box], np.float32) - np.array([left, top] * 2, np.float32)
-        return self.models.classifier.classify(around, moved, self.um_per_px)
-
-    def _read(self, window: Window) -> Rgb:
-        size = self.scan.width, self.scan.height
-        return read_window(self.scan.read_at, window, *size, self.downsample)
-
-    def _seen(self, window: Window, image: Rgb, found: Found) -> WindowResult:
-        size = self.scan.width, self.scan.height
-        found = Found(
-            on_scan(found.cells, window, image.shape[1::-1], size),
-            on_scan(found.weak, window, image.shape[1::-1], size),
-        )
-        white = found.cells.of(WHITE_CELL)
-        of_weak = self._named(found.weak, window)
-        sure = {box: said for box, said in of_weak.items() if confirmed(said)[0]}
-        counts = [i for i, box in enumerate(found.weak.xyxy.tolist()) if tuple(box) in sure]
-        more = found.weak.select(np.array(counts, np.int64))
-        named = self._named(white, window) | sure
-        return WindowResult(window, white.joined(more), beside(found, more), named)
-
-    def _named(self, white: Detections, window: Window) -> dict[Box, Predictions]:
-        """What the cells are that a window shows whole, by their boxes."""
-        whole = ~self.cut(white.xyxy, window)
-        return {tuple(box): self.name(box) for box in white.xyxy[whole].tolist()}
+        return self.models.classifier.classify(surroundings, moved, self.um_per_px)
 
     def cut(self, xyxy: NDArray[np.float32], window: Window) -> NDArray[np.bool_]:
-        """Which boxes (N, 4) end at the window's edge; the scan's own edge cuts nothing."""
+        """Mask of the boxes (N, 4) that end at the window's edge; the scan's own cuts nothing."""
         size = np.array([self.scan.width, self.scan.height])
         low, high = np.array(window[:2]), np.array(window[2:])
         low = np.where(low <= 0, -np.inf, low)
@@ -135,8 +128,92 @@ class ScanContext:
         cut = (xyxy[:, :2] - low <= near) | (high - xyxy[:, 2:] <= near)
         return np.asarray(cut.any(axis=1), np.bool_)
 
+    def _result(self, window: Window, image: Rgb, found: DetectorResult) -> WindowResult:
+        size = self.scan.width, self.scan.height
+        found = DetectorResult(
+            on_scan(found.cells, window, image.shape[1::-1], size),
+            on_scan(found.low_confidence, window, image.shape[1::-1], size),
+        )
+        white, low = found.cells.of(WHITE_CELL), found.low_confidence
+        of_low = self._predictions(low, window)
+        kept = {box: one for box, one in of_low.items() if accepted(one)[0]}
+        chosen = [i for i, box in enumerate(low.xyxy.tolist()) if tuple(box) in kept]
+        more = low.select(np.array(chosen, np.int64))
+        predictions = self._predictions(white, window) | kept
+        return WindowResult(window, white.joined(more), other_cells(found, more), predictions)
 
-def round_about(scan: Scan, box: Sequence[float], side_px: float) -> tuple[int, int, int, int]:
+    def _predictions(self, white: Detections, window: Window) -> dict[Box, Predictions]:
+        """Predictions for the cells that a window shows whole, by their boxes."""
+        whole = ~self.cut(white.xyxy, window)
+        return {tuple(box): self.classify(box) for box in white.xyxy[whole].tolist()}
+
+
+@dataclass
+class ScanCells:
+    """The white cells of a scan, collected window by window.
+
+    `whole_windows`: the windows lie round candidates, each of which is whole in one of them. A box
+    that is cut by its window's edge is then dropped, and so are cells that are no white ones.
+    """
+
+    context: ScanContext
+    whole_windows: bool
+    _windows: list[WindowResult] = field(default_factory=list)
+    _predictions: dict[Box, Predictions] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        blank, no_box = np.full((1, 1, 3), 255, np.uint8), np.zeros((0, 4), np.float32)
+        classify = self.context.models.classifier.classify
+        self._no_predictions = classify(blank, no_box, self.context.um_per_px)
+
+    def add(self, results: Iterable[WindowResult]) -> None:
+        """Takes in the cells of some windows."""
+        for one in results:
+            self._predictions |= one.predictions
+            kept = self._whole(one) if self.whole_windows else one
+            if len(kept.white) or len(kept.other_cells):
+                self._windows.append(kept)
+
+    def white(self) -> Detections:
+        """The white cells found so far, in px of the scan, from top to bottom."""
+        scan, names = self.context.scan, self.context.models.detector.metadata.classes
+        pieces = [w.white.xyxy[self.context.cut(w.white.xyxy, w.window)] for w in self._windows]
+        cut = np.concatenate([np.zeros((0, 4), np.float32), *pieces])
+        parts = [
+            (one.window, one.white.joined(_touching(one.other_cells, cut))) for one in self._windows
+        ]
+        merged = merge_across_tiles(parts, scan.width, scan.height, self.context.um_per_px, names)
+        white = suppress_overlaps(self.context.models.detector, merged.of(WHITE_CELL))
+        return white.select(white.top_to_bottom())
+
+    def predictions(self, white: Detections) -> Predictions:
+        """The prediction for each white cell; those that no window showed whole are read anew."""
+        each = []
+        for box in map(tuple, white.xyxy.tolist()):
+            if box not in self._predictions:
+                self._predictions[box] = self.context.classify(box)
+            each.append(self._predictions[box])
+        return joined([self._no_predictions, *each]).noted(
+            overlapping(white.xyxy), CellNote.OVERLAPPING
+        )
+
+    def _whole(self, one: WindowResult) -> WindowResult:
+        sides = (one.white.xyxy[:, 2:] - one.white.xyxy[:, :2]).max(axis=1, initial=0)
+        large = sides >= LARGE_UM / self.context.um_per_px
+        whole = large | ~self.context.cut(one.white.xyxy, one.window)
+        return replace(one, white=one.white.select(whole), other_cells=one.other_cells.select(NONE))
+
+
+def _touching(found: Detections, cut: NDArray[np.float32]) -> Detections:
+    """What a cut white cell (one of the boxes `cut`) may be a piece of."""
+    if not len(found) or not len(cut):
+        return found.select(NONE)
+    a, b = found.xyxy[:, None], cut[None]
+    meets = ((a[..., :2] < b[..., 2:]) & (a[..., 2:] > b[..., :2])).all(axis=2)
+    return found.select(np.flatnonzero(meets.sum(axis=1)))
+
+
+def square_around(scan: Scan, box: Sequence[float], side_px: float) -> tuple[int, int, int, int]:
     """x, y, width and height (px) of a square round a box, as far as it lies in the scan."""
     x, y = (box[0] + box[2]) / 2, (box[1] + box[3]) / 2
     half = max(side_px, box[2] - box[0], box[3] - box[1]) / 2
@@ -152,7 +229,7 @@ def batches(windows: Sequence[Window], n: int) -> Iterator[Sequence[Window]]:
 
 
 def own_px(tiles: NDArray[np.int64]) -> Callable[[int], tuple[float, ...]]:
-    """What each tile counts (xyxy): up to the middle of what it shares with its neighbors."""
+    """The part (xyxy) that each tile counts: up to the middle of its overlap with a neighbor."""
     shares = [_shares(tiles[:, side], tiles[:, side + 2]) for side in (0, 1)]
 
     def of(index: int) -> tuple[float, ...]:

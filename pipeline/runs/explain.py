@@ -16,7 +16,7 @@ from leukodiff.classifier.occlusion import occlusion_map
 from leukodiff.classifier.segmentation import Outline, outline
 from leukodiff.core.errors import InputError
 from leukodiff.datasets.vocabulary import BY_NAME
-from leukodiff.pipeline.analysis.windows import ROUND_A_CELL_UM, round_about
+from leukodiff.pipeline.analysis.windows import SURROUNDINGS_UM, square_around
 from leukodiff.pipeline.exports.drawing import dark_text, paste
 from leukodiff.pipeline.exports.tables import without_formula
 from leukodiff.pipeline.slides import open_scan
@@ -146,7 +146,7 @@ def _crop(found: FoundCell, classifier: Classifier) -> tuple[Rgb, tuple[float, f
     with open_scan(found.path) as scan:
         if found.box[0] >= scan.width or found.box[1] >= scan.height:
             raise InputError(f"{found.path}: another image than the one that the cell was found in")
-        left, top, width, height = round_about(scan, found.box, ROUND_A_CELL_UM / found.um_per_px)
+        left, top, width, height = square_around(scan, found.box, SURROUNDINGS_UM / found.um_per_px)
         around = scan.read(left, top, width, height)
     moved = np.array([found.box], np.float32) - np.array([left, top] * 2, np.float32)
     crop = cut_crops(around, moved, found.um_per_px, classifier.crop)[0]

@@ -3,17 +3,8 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from leukodiff.detector.areas import AreaKind
-from leukodiff.pipeline.report.report import (
-    FAILED,
-    LEFT_OUT,
-    NOT_READ,
-    Cell,
-    FieldResult,
-    ScanReading,
-    one_line,
-)
-from leukodiff.pipeline.slides.discover import Field, Slide
+from leukodiff.pipeline.report.report import FAILED, Cell
+from leukodiff.pipeline.slides.discover import Slide
 
 Crops = tuple[tuple[Cell, Callable[[], bytes]], ...]
 """Each cell of a field, and what cuts it out of the field (a JPEG)."""
@@ -25,20 +16,6 @@ class Shown:
 
     overlay: bytes | None = None
     crops: Crops = ()
-
-
-@dataclass(frozen=True)
-class FieldOutcome:
-    """What one field came to.
-
-    `unreadable`: its file could not be read as an image. `reading`: of a scan, how it was read.
-    """
-
-    result: FieldResult
-    cells: tuple[Cell, ...] = ()
-    unreadable: bool = False
-    reading: ScanReading | None = None
-    shown: Shown = Shown()
 
 
 @dataclass(frozen=True)
@@ -73,54 +50,3 @@ def failed_slide(slide: Slide, reason: str, unreadable: bool = False) -> SlideOu
         "error": reason,
     }
     return SlideOutcome(row, failures=(("", reason),), unreadable=unreadable)
-
-
-def read_field(
-    field: Field,
-    size: Sequence[int],
-    cells: Sequence[Cell],
-    beside: Mapping[str, int],
-    kind: AreaKind = AreaKind.NOT_JUDGED,
-) -> FieldResult:
-    """A field whose cells count; what was not counted (`beside` lacks it) stays unknown.
-
-    Args:
-        field: the field.
-        size: its width and height, px.
-        cells: its rows of cells.csv.
-        beside: how many cells of the detector's other classes.
-        kind: what it is fit for, `NOT_JUDGED` for a scan, whose areas say it.
-    """
-    platelets = beside.get("platelet")
-    named = sum(cell.cell_type == "platelet" for cell in cells)
-    return FieldResult(
-        field.field_id,
-        width=size[0],
-        height=size[1],
-        n_wbc=sum(cell.is_white for cell in cells),
-        n_rbc=beside.get("red_cell"),
-        n_platelet=None if platelets is None else platelets + named,
-        kind=kind,
-    )
-
-
-def left_out_field(field: Field, size: Sequence[int], kind: AreaKind) -> FieldResult:
-    """A field that is not fit to be read; its cells were not counted."""
-    return FieldResult(
-        field.field_id,
-        width=size[0],
-        height=size[1],
-        status=LEFT_OUT,
-        kind=kind,
-    )
-
-
-def not_read_field(field: Field) -> FieldResult:
-    """A field that was not looked at, because there were cells enough."""
-    return FieldResult(field.field_id, status=NOT_READ)
-
-
-def failed_field(field: Field, error: Exception, prefix: str = "") -> FieldResult:
-    """A field that could not be analyzed, with the reason."""
-    reason = one_line(f"{prefix}{error}").removeprefix(f"{field.path}: ")
-    return FieldResult(field.field_id, status=FAILED, error=reason)

@@ -9,19 +9,15 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from leukodiff.classifier.predictions import Predictions
 from leukodiff.core.errors import InputError, LeukodiffError, ModelFileError
-from leukodiff.detector.detections import Detections
 from leukodiff.pipeline.analysis import (
-    FieldReader,
+    FieldAnalysis,
+    FieldPixels,
     ProgressCallback,
     ReadingSettings,
-    TargetCells,
+    ScanPixels,
+    SlideAnalysis,
     Workers,
-    read_scan,
 )
 from leukodiff.pipeline.analysis.models import Models
 from leukodiff.pipeline.exports.bundle import ReportSettings, report_files
@@ -45,31 +41,18 @@ from leukodiff.pipeline.report.report import (
     SmearReport,
     one_line,
 )
-from leukodiff.pipeline.report.scale import SlideScale
 from leukodiff.pipeline.report.serialize import STORED, to_json
-from leukodiff.pipeline.slides import Scan, open_scan
+from leukodiff.pipeline.slides import Scan
 from leukodiff.pipeline.slides.discover import Field, Slide, digest_of, stamp_of
 
 from .observer import NULL_OBSERVER, RunObserver
-from .outcomes import (
-    Crops,
-    FieldOutcome,
-    Shown,
-    SlideOutcome,
-    failed_field,
-    failed_slide,
-    left_out_field,
-    not_read_field,
-    read_field,
-)
+from .outcomes import Shown, SlideOutcome, failed_slide
 from .output import RECORD, OutputError, SlideFolder, log_error
-
-Rgb = NDArray[np.uint8]
 
 VIEW_PX, VIEW_QUALITY = 1400, 80
 """The overview of a scan as the report holds it: its longer side, and quality of the JPEG."""
 
-Analyze = Callable[[Field], FieldOutcome]
+Analyze = Callable[[Field], FieldAnalysis]
 
 
 @dataclass(frozen=True)
@@ -116,15 +99,13 @@ class SlideJob:
         self._models = making.models
         shown = max(CROPS_ON_SHEET if slide.is_scan else 0, making.crops_per_class)
         self._gallery = Gallery(shown)
-        self._fields: dict[int, FieldOutcome] = {}
+        self._waiting: dict[str, Shown] = {}
         self._views: dict[str, bytes] = {}
         self._lock = threading.Lock()
         self._closed = False
         under_way = partial(keeper.under_way, slide.slide_id)
-        safe = [f for f in slide.fields if (slide.slide_id, f.field_id) not in keeper.failed_items]
-        self._reader = FieldReader(safe, making.models, making.reading, under_way)
-        self._enough = TargetCells(None if slide.is_scan else making.reading.target_cells)
-        self._scale: SlideScale | None = None
+        untouched = {field for of_slide, field in keeper.failed_items if of_slide == slide.slide_id}
+        self._analysis = SlideAnalysis(slide, making.models, making.reading, untouched, under_way)
         self._begun: float | None = None
         self._started = ""
 
@@ -165,73 +146,70 @@ class SlideJob:
                 self._begun = time.monotonic()
                 self._started = datetime.now().astimezone().isoformat(timespec="seconds")
                 self._folder.start()
-            wanted = self._enough.wants(index)
+            wanted = self._analysis.wants(index)
         field = self.slide.fields[index]
         outcome, digest = self._tried(field, analyze, wanted)
         with self._lock:
             if self._closed:
                 return
-            self._fields[index], self._digests[index] = outcome, digest
-            for ended in self._enough.ended(index, outcome.result.n_wbc or 0):
-                self._show(self.slide.fields[ended], self._fields[ended].shown)
-            is_last = len(self._fields) == len(self.slide.fields)
+            self._digests[index] = digest
+            for counted in self._analysis.add(index, outcome):
+                one = self.slide.fields[counted]
+                self._show(one, self._waiting.pop(one.key, Shown()))
+            is_last = self._analysis.is_complete
         if is_last:
             with self._keeper.under_way(self.slide.slide_id, ""):
-                self._scale = self._scale or self._reader.scale
                 self.outcome = self._finish()
 
-    def _tried(self, field: Field, analyze: Analyze, wanted: bool) -> tuple[FieldOutcome, str]:
+    def _tried(self, field: Field, analyze: Analyze, wanted: bool) -> tuple[FieldAnalysis, str]:
         """What a field came to, and the checksum of its file."""
         if trouble := self._keeper.failed_items.get((self.slide.slide_id, field.field_id)):
-            return FieldOutcome(failed_field(field, InputError(trouble))), stamp_of(field)
+            return FieldAnalysis.failed(field, InputError(trouble)), stamp_of(field)
         if wanted and not field.is_scan:
-            self._reader.settle()
+            self._analysis.prepare()
         with self._keeper.under_way(self.slide.slide_id, field.field_id):
             digest = digest_of(field)
             if wanted and not self._closed:
                 return self._outcome(field, analyze), digest
-        return FieldOutcome(not_read_field(field)), digest
+        return FieldAnalysis.not_read(field), digest
 
-    def _outcome(self, field: Field, analyze: Analyze) -> FieldOutcome:
+    def _outcome(self, field: Field, analyze: Analyze) -> FieldAnalysis:
         try:
             return analyze(field)
         except (OutputError, ModelFileError):  # no other field would fare better
             raise
         except LeukodiffError as error:
-            return FieldOutcome(failed_field(field, error))
+            return FieldAnalysis.failed(field, error)
         except Exception as error:
             if self._closed:  # the run was stopped, and its threads with it
-                return FieldOutcome(not_read_field(field))
+                return FieldAnalysis.not_read(field)
             # One odd field must not cost the night's batch: it is listed, and the log has it all.
             log_error(self._folder.out, f"{self.slide.slide_id}/{field.field_id}", error)
-            return FieldOutcome(failed_field(field, error, f"{type(error).__name__}: "))
+            return FieldAnalysis.failed(field, error, f"{type(error).__name__}: ")
 
-    def _analyzed(self, field: Field) -> FieldOutcome:
-        try:
-            image = field.read()
-        except InputError as error:
-            return FieldOutcome(failed_field(field, error), unreadable=True)
-        found, size = self._reader.look(image), image.shape[1::-1]
-        if not found.is_read:
-            shown = self._shown(field, partial(draw_left_out, image, found.kind, found.um_per_px))
-            return FieldOutcome(left_out_field(field, size, found.kind), shown=shown)
-        named = self._reader.name(image, found)
-        cells = make_cells(field, named.white, named.said)
-        beside = {name: named.beside.of(name).xyxy for name in ("red_cell", "platelet")}
-        counted = {name: len(boxes) for name, boxes in beside.items()}
-        draw = partial(draw_overlay, image, cells, beside, found.um_per_px)
-        crops = tuple((cell, partial(cut_crop, image, cell, found.um_per_px)) for cell in cells)
-        shown = self._shown(field, draw, crops)
-        return FieldOutcome(read_field(field, size, cells, counted, found.kind), cells, shown=shown)
+    def _analyzed(self, field: Field) -> FieldAnalysis:
+        outcome = self._analysis.field(field)
+        if isinstance(outcome.pixels, FieldPixels):
+            self._shown(field, outcome, outcome.pixels)
+        return outcome
 
-    def _shown(self, field: Field, draw: Callable[[], Rgb], crops: Crops = ()) -> Shown:
-        """Shows a field at once; with a target, gives what to show once the field is to count."""
-        overlay = encode_jpeg(draw()) if self._making.overlays else None
-        if self._enough.target is None:
+    def _shown(self, field: Field, outcome: FieldAnalysis, pixels: FieldPixels) -> None:
+        """Shows a field at once; with a target, keeps what to show once the field is to count."""
+        image, um_per_px, cells = pixels.image, pixels.um_per_px, outcome.cells
+        overlay = None
+        if self._making.overlays:
+            if outcome.result.status == LEFT_OUT:
+                drawn = draw_left_out(image, outcome.result.kind, um_per_px)
+            else:
+                drawn = draw_overlay(image, cells, pixels.other_cells, um_per_px)
+            overlay = encode_jpeg(drawn)
+        crops = tuple((cell, partial(cut_crop, image, cell, um_per_px)) for cell in cells)
+        if self._analysis.counts_at_once:
             self._show(field, Shown(overlay, crops))
-            return Shown()
+            return
         # Cut now: the field's pixels do not wait.
-        return Shown(overlay, tuple((cell, partial(bytes, cut())) for cell, cut in crops))
+        crops = tuple((cell, partial(bytes, cut())) for cell, cut in crops)
+        self._waiting[field.key] = Shown(overlay, crops)
 
     def _show(self, field: Field, shown: Shown) -> None:
         if shown.overlay:
@@ -239,30 +217,25 @@ class SlideJob:
         for cell, crop in shown.crops:
             self._gallery.offer(cell, crop)
 
-    def _scanned(self, field: Field, workers: Workers, tell: ProgressCallback) -> FieldOutcome:
-        try:
-            scan = open_scan(field.path)
-        except InputError as error:
-            return FieldOutcome(failed_field(field, error), unreadable=True)
+    def _scanned(self, field: Field, workers: Workers, tell: ProgressCallback) -> FieldAnalysis:
         at_work = partial(self._keeper.under_way, self.slide.slide_id, field.field_id)
         workers = replace(workers, at_work=at_work, waiting=self._keeper.waiting)
-        with scan:
-            found = read_scan(scan, self._models, self._making.reading, workers, tell)
-            self._scale = found.scale
-            cells = make_cells(field, found.white, found.named)
-            self._offer(cells, scan, found.scale.um_per_px, workers)
-            result = read_field(field, (scan.width, scan.height), cells, found.beside)
-        if self._making.overlays:
+        with self._analysis.scan(field, workers, tell) as outcome:
+            pixels = outcome.pixels
+            if not isinstance(pixels, ScanPixels):
+                return outcome
+            self._offer(outcome.cells, pixels.scan, pixels.um_per_px, workers)
+        if self._making.overlays and outcome.reading:
             view = draw_overview(
-                found.picture.image,
-                found.reading,
-                cells,
-                found.picture.downsample,
-                found.scale.um_per_px,
+                pixels.thumbnail.image,
+                outcome.reading,
+                outcome.cells,
+                pixels.thumbnail.downsample,
+                pixels.um_per_px,
             )
             self._folder.write(overlay_name(field), encode_jpeg(view))
             self._views[field.field_id] = encode_jpeg(shrunk(view, VIEW_PX), VIEW_QUALITY)
-        return FieldOutcome(result, cells, reading=found.reading)
+        return outcome
 
     def _offer(self, cells: Sequence[Cell], scan: Scan, um_per_px: float, workers: Workers) -> None:
         """Shows the gallery the cells of a scan, each cut from it only if it is kept."""
@@ -274,10 +247,7 @@ class SlideJob:
             pass
 
     def _finish(self) -> SlideOutcome | None:
-        outcomes = [
-            self._fields[i] if self._enough.wants(i) else FieldOutcome(not_read_field(field))
-            for i, field in enumerate(self.slide.fields)
-        ]
+        outcomes = self._analysis.outcomes()
         report = self._report(outcomes)
         if report.status == FAILED:
             self._folder.discard()
@@ -298,7 +268,7 @@ class SlideJob:
     def _made_of(self) -> list[list[str]]:
         return [[field.field_id, self._digests[i]] for i, field in enumerate(self.slide.fields)]
 
-    def _report(self, outcomes: list[FieldOutcome]) -> SmearReport:
+    def _report(self, outcomes: list[FieldAnalysis]) -> SmearReport:
         seconds = time.monotonic() - (self._begun or 0.0)
         facts, settings = self._models.classifier.metadata, self._making.report
         return SmearReport(
@@ -306,7 +276,7 @@ class SlideJob:
             facts.classes,
             tuple(cell for outcome in outcomes for cell in outcome.cells),
             tuple(outcome.result for outcome in outcomes),
-            self._scale,
+            self._analysis.scale,
             replace(self._making.provenance, started=self._started, seconds=seconds),
             self._overlays(outcomes),
             {o.result.field_id: o.reading for o in outcomes if o.reading},
@@ -315,7 +285,7 @@ class SlideJob:
             settings.counting(self._models.confusion),
         )
 
-    def _overlays(self, outcomes: list[FieldOutcome]) -> dict[str, str]:
+    def _overlays(self, outcomes: list[FieldAnalysis]) -> dict[str, str]:
         if not self._making.overlays:
             return {}
         pairs = zip(self.slide.fields, outcomes, strict=True)
@@ -333,7 +303,7 @@ class SlideJob:
         self._folder.write("cells.geojson", cells_geojson(report))
         self._folder.write(RECORD, record)
 
-    def _failed(self, outcomes: list[FieldOutcome]) -> SlideOutcome:
+    def _failed(self, outcomes: list[FieldAnalysis]) -> SlideOutcome:
         unreadable = all(outcome.unreadable for outcome in outcomes)
         failures = tuple((o.result.field_id, o.result.error) for o in outcomes)
         reasons = {error for _, error in failures}
@@ -345,42 +315,6 @@ class SlideJob:
             made_of=self._made_of(),
             made_by=self._making.of(self.slide.slide_id),
         )
-
-
-def make_cells(field: Field, white: Detections, named: Predictions) -> tuple[Cell, ...]:
-    """The rows of cells.csv for one field: boxes to 0.1 px, numbered from 1."""
-    boxes = np.round(white.xyxy.astype(np.float64), 1).tolist()
-    unknown = [None] * len(named)
-    rows = zip(
-        boxes,
-        white.confidence.tolist(),
-        named.cell_types,
-        named.confidence.tolist(),
-        named.probabilities.tolist(),
-        named.facts,
-        named.notes,
-        unknown if named.atypical is None else named.atypical.tolist(),
-        named.is_atypical.tolist(),
-        strict=True,
-    )
-    return tuple(
-        Cell(
-            field.field_id,
-            f"{field.key}-{i}",
-            *(x0, y0, x1, y1),
-            detection_confidence=found,
-            cell_type=kind,
-            confidence=sure,
-            probabilities=tuple(chances),
-            facts=facts,
-            note=note,
-            atypical=score,
-            is_atypical=odd,
-        )
-        for i, ((x0, y0, x1, y1), found, kind, sure, chances, facts, note, score, odd) in enumerate(
-            rows, start=1
-        )
-    )
 
 
 def overlay_name(field: Field) -> str:

@@ -55,21 +55,21 @@ def test_engines_agree(write_model) -> None:
     np.testing.assert_allclose(ours, other, rtol=1e-4, atol=1e-3)
 
 
-def test_the_engine_starts_beside(write_model) -> None:
+def test_the_engine_starts_in_the_background(write_model) -> None:
     path, batch = write_model(), images(3)
     may_start = threading.Event()
     with ThreadPoolExecutor(1) as pool:
         pool.submit(may_start.wait)
-        model = load_model(path, "classifier", threads=1, beside=pool)
+        model = load_model(path, "classifier", threads=1, background=pool)
         assert model.metadata.name == "tiny"
         may_start.set()
         np.testing.assert_array_equal(model(batch), load(path)(batch))
 
 
-def test_what_can_t_be_started_beside_is_told_at_the_first_call(write_model) -> None:
+def test_what_can_t_be_started_in_the_background_raises_at_the_first_call(write_model) -> None:
     path = no_model(write_model())
     with ThreadPoolExecutor(1) as pool:
-        model = load_model(path, "classifier", beside=pool)
+        model = load_model(path, "classifier", background=pool)
         for _ in range(2):
             with pytest.raises(ModelFileError, match=r"tiny\.onnx: openvino can't load this model"):
                 model(images(1))
@@ -79,7 +79,7 @@ def test_a_damaged_file_is_told_at_once_all_the_same(write_model) -> None:
     path = write_model()
     path.write_bytes(path.read_bytes()[:-20])
     with ThreadPoolExecutor(1) as pool, pytest.raises(ModelFileError, match="damaged"):
-        load_model(path, "classifier", beside=pool)
+        load_model(path, "classifier", background=pool)
 
 
 @pytest.mark.parametrize(("device", "n"), [(CPU, 4), (CUDA, 32)])

@@ -11,7 +11,7 @@ from leukodiff.classifier.predictions import Predictions
 from leukodiff.core.errors import LeukodiffError
 from leukodiff.datasets.vocabulary import UNIDENTIFIED
 from leukodiff.pipeline.analysis.models import NamesCells
-from leukodiff.pipeline.analysis.windows import ROUND_A_CELL_UM, round_about
+from leukodiff.pipeline.analysis.windows import SURROUNDINGS_UM, square_around
 
 from .caches import ImagePool
 from .errors import ServiceError
@@ -117,7 +117,7 @@ def require_box(box: Box, width: int, height: int, um_per_px: float) -> None:
 
 def _classified(classifier: NamesCells, scan: "Scan", box: Box, um_per_px: float) -> Predictions:
     # As the reading of a scan does it: a crop and the glass about it is all that is looked at.
-    left, top, width, height = round_about(scan, box, ROUND_A_CELL_UM / um_per_px)
+    left, top, width, height = square_around(scan, box, SURROUNDINGS_UM / um_per_px)
     around = np.ascontiguousarray(scan.read(left, top, width, height))
     moved = np.array([box], np.float32) - np.array([left, top] * 2, np.float32)
     return classifier.classify(around, moved, um_per_px)

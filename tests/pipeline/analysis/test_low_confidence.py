@@ -11,17 +11,17 @@ from leukodiff.classifier.predictions import Predictions
 from leukodiff.datasets.vocabulary import CLASSIFIER_CLASSES, DETECTOR_CLASSES
 from leukodiff.detector.detections import Detections
 from leukodiff.pipeline.analysis.low_confidence import (
-    confirmed,
-    find,
-    find_many,
-    named,
+    accepted,
+    classify,
+    detect,
+    detect_many,
     suppress_overlaps,
 )
 
 from ..conftest import ColorDetector, Facts
 
 IMAGE = np.zeros((200, 200, 3), np.uint8)
-SURE_FROM, WEAK_FROM = 0.3, 0.05
+SURE_FROM, LOW_FROM = 0.3, 0.05
 Box = tuple[str, tuple[int, int, int, int], float]
 
 HERE, APART = (10, 10, 30, 30), (100, 100, 120, 120)
@@ -39,7 +39,7 @@ def detections(boxes: Sequence[Box]) -> Detections:
 
 
 class Finds(ColorDetector):
-    """Finds what it is told to, by the thresholds it is asked with."""
+    """Finds what it is set to, by the thresholds it is asked with."""
 
     def __init__(self, boxes: Sequence[Box], calibration: Mapping[str, Any]) -> None:
         facts = replace(Facts("detector", DETECTOR_CLASSES), calibration=calibration)
@@ -52,7 +52,7 @@ class Finds(ColorDetector):
 
 
 class Names:
-    """Names the cell in every box as it is told to, by the box."""
+    """Names the cell in every box as it is set to, by the box."""
 
     def __init__(self, names: Mapping[tuple[int, ...], str]) -> None:
         self.metadata = Facts("classifier", CLASSIFIER_CLASSES)
@@ -72,8 +72,8 @@ class Names:
         return Predictions(shaped, CLASSIFIER_CLASSES, 0.5)
 
 
-def finds(*boxes: Box, weak_from: float | None = WEAK_FROM) -> Finds:
-    return Finds(boxes, {} if weak_from is None else {"confirm_from": weak_from})
+def finds(*boxes: Box, low_from: float | None = LOW_FROM) -> Finds:
+    return Finds(boxes, {} if low_from is None else {"confirm_from": low_from})
 
 
 @pytest.mark.parametrize(
@@ -88,24 +88,24 @@ def finds(*boxes: Box, weak_from: float | None = WEAK_FROM) -> Finds:
 def test_a_weak_box_counts_where_it_is_named(name: str, counts: bool) -> None:
     detector = finds(("white_cell", HERE, 0.9), ("white_cell", APART, 0.1))
     classifier = Names({HERE: "neutrophil", APART: name})
-    found = named(classifier, IMAGE, find(detector, IMAGE, 0.2), 0.2)
-    white, said = found.white, found.said
-    assert said.cell_types == (("neutrophil", name) if counts else ("neutrophil",))
+    found = classify(classifier, IMAGE, detect(detector, IMAGE, 0.2), 0.2)
+    white, predictions = found.white, found.predictions
+    assert predictions.cell_types == (("neutrophil", name) if counts else ("neutrophil",))
     assert white.confidence.tolist() == pytest.approx([0.9, 0.1] if counts else [0.9])
     assert white.xyxy.astype(int).tolist() == [list(HERE), list(APART)][: len(white)]
 
 
 def test_a_sure_box_counts_whatever_it_is_called() -> None:
-    found = find(finds(("white_cell", HERE, 0.3)), IMAGE, 0.2)
-    cells = named(Names({}), IMAGE, found, 0.2)
-    assert (len(cells.white), cells.said.cell_types) == (1, ("unidentified",))
+    found = detect(finds(("white_cell", HERE, 0.3)), IMAGE, 0.2)
+    cells = classify(Names({}), IMAGE, found, 0.2)
+    assert (len(cells.white), cells.predictions.cell_types) == (1, ("unidentified",))
 
 
 def test_cells_are_from_top_to_bottom_however_sure_the_detector_is() -> None:
     detector = finds(("white_cell", APART, 0.9), ("white_cell", HERE, 0.1))
     classifier = Names({HERE: "monocyte", APART: "basophil"})
-    cells = named(classifier, IMAGE, find(detector, IMAGE, 0.2), 0.2)
-    assert cells.said.cell_types == ("monocyte", "basophil")
+    cells = classify(classifier, IMAGE, detect(detector, IMAGE, 0.2), 0.2)
+    assert cells.predictions.cell_types == ("monocyte", "basophil")
     assert cells.white.xyxy.astype(int).tolist() == [list(HERE), list(APART)]
 
 
@@ -134,28 +134,28 @@ def test_cells_are_from_top_to_bottom_however_sure_the_detector_is() -> None:
     ],
 )
 def test_what_is_weak(boxes: list[Box], weak: list[tuple[int, ...]]) -> None:
-    found = find(finds(*boxes), IMAGE, 0.2)
-    assert found.weak.xyxy.astype(int).tolist() == [list(box) for box in weak]
+    found = detect(finds(*boxes), IMAGE, 0.2)
+    assert found.low_confidence.xyxy.astype(int).tolist() == [list(box) for box in weak]
     assert found.cells.confidence.min(initial=1) >= SURE_FROM
-    (window,) = find_many(finds(*boxes), [IMAGE], 0.2)
-    assert window.weak.xyxy.tolist() == found.weak.xyxy.tolist()
+    (window,) = detect_many(finds(*boxes), [IMAGE], 0.2)
+    assert window.low_confidence.xyxy.tolist() == found.low_confidence.xyxy.tolist()
 
 
-@pytest.mark.parametrize("weak_from", [None, 0.8])
-def test_a_detector_that_asks_for_no_confirmation(weak_from: float | None) -> None:
-    detector = finds(("white_cell", HERE, 0.9), ("white_cell", APART, 0.1), weak_from=weak_from)
+@pytest.mark.parametrize("low_from", [None, 0.8])
+def test_a_detector_that_asks_for_no_confirmation(low_from: float | None) -> None:
+    detector = finds(("white_cell", HERE, 0.9), ("white_cell", APART, 0.1), low_from=low_from)
     classifier = Names({HERE: "neutrophil", APART: "monocyte"})
-    assert len(named(classifier, IMAGE, find(detector, IMAGE, 0.2), 0.2).white) == 1
+    assert len(classify(classifier, IMAGE, detect(detector, IMAGE, 0.2), 0.2).white) == 1
     assert classifier.asked == [[list(HERE)]]
 
 
 @pytest.mark.parametrize(("name", "reds"), [("monocyte", [APART]), ("", [HERE, APART])])
-def test_what_is_confirmed_is_no_red_cell(name: str, reds: list[tuple[int, ...]]) -> None:
+def test_what_is_accepted_is_no_red_cell(name: str, reds: list[tuple[int, ...]]) -> None:
     boxes = [("red_cell", HERE, 0.5), ("red_cell", APART, 0.5), ("white_cell", HERE, 0.1)]
-    found = find(finds(*boxes), IMAGE, 0.2)
-    cells = named(Names({HERE: name}), IMAGE, found, 0.2)
+    found = detect(finds(*boxes), IMAGE, 0.2)
+    cells = classify(Names({HERE: name}), IMAGE, found, 0.2)
     assert len(cells.white) == bool(name)
-    assert cells.beside.of("red_cell").xyxy.astype(int).tolist() == [list(box) for box in reds]
+    assert cells.other_cells.of("red_cell").xyxy.astype(int).tolist() == [list(box) for box in reds]
 
 
 @pytest.mark.parametrize(
@@ -176,5 +176,5 @@ def test_what_windows_saw_of_a_cell_is_there_once(
     assert kept.xyxy.astype(int).tolist() == [list(box) for box in left]
 
 
-def test_nothing_is_confirmed_of_nothing() -> None:
-    assert confirmed(Names({}).classify(IMAGE, np.zeros((0, 4), np.float32), 0.2)).tolist() == []
+def test_nothing_is_accepted_of_nothing() -> None:
+    assert accepted(Names({}).classify(IMAGE, np.zeros((0, 4), np.float32), 0.2)).tolist() == []

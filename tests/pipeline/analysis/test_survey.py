@@ -6,13 +6,15 @@ import cv2
 import numpy as np
 import pytest
 
+from leukodiff.datasets.phantom import PhantomSettings, render
 from leukodiff.detector.areas import AreaKind, Areas
 from leukodiff.pipeline.analysis import survey
 from leukodiff.pipeline.analysis.survey import (
     AreaGrid,
-    probes,
+    initial_scale,
+    scale_samples,
     spread,
-    thumbnail,
+    thumbnail_of,
     without_blurred,
 )
 from leukodiff.pipeline.analysis.thread_pool import Workers
@@ -50,12 +52,10 @@ def speckled(width: int, height: int) -> np.ndarray:
     [((300, 200), (300, 200)), ((4000, 3000), (2309, 1732)), ((7, 3), (7, 3)), ((1, 1), (1, 1))],
     ids=["small", "large", "lower than its bands", "one px"],
 )
-def test_the_small_picture(
-    workers: Workers, size: tuple[int, int], expected: tuple[int, int]
-) -> None:
+def test_the_thumbnail(workers: Workers, size: tuple[int, int], expected: tuple[int, int]) -> None:
     image = np.zeros((size[1], size[0], 3), np.uint8)
     image[: size[1] // 2] = 200
-    found = thumbnail(ImageScan(image, Path("a")), workers)
+    found = thumbnail_of(ImageScan(image, Path("a")), workers)
     height, width = found.image.shape[:2]
     assert (width, height) == pytest.approx(expected, abs=survey.BANDS)
     assert found.downsample == pytest.approx(size[0] / width, rel=0.01)
@@ -87,11 +87,11 @@ class Pyramid(ImageScan):
         pytest.param((), 0, 2000, id="none"),
     ],
 )
-def test_the_small_picture_of_a_pyramid(
+def test_the_thumbnail_of_a_pyramid(
     workers: Workers, downsamples: tuple[float, ...], level: int, side: int
 ) -> None:
     scan = Pyramid(4000, *downsamples)
-    found = thumbnail(scan, workers)
+    found = thumbnail_of(scan, workers)
     assert scan.read_from == {level}
     assert found.image.shape == (side, side, 3)
     assert found.downsample == pytest.approx(4000 / side, rel=0.001)
@@ -119,26 +119,26 @@ def test_spread(n: int, most: int, expected: list[int]) -> None:
     assert spread(np.arange(n), most).tolist() == expected
 
 
-def test_probes_are_whole_and_from_the_smear(workers: Workers) -> None:
+def test_samples_are_whole_and_from_the_smear(workers: Workers) -> None:
     image = np.full((1400, 1400, 3), 245, np.uint8)
     image[700:] = speckled(1400, 700)
     scan = ImageScan(image, Path("a"))
-    found = probes(scan, thumbnail(scan, workers), 0.3, workers)
+    found = scale_samples(scan, thumbnail_of(scan, workers), 0.3, workers)
     assert found
-    assert {probe.shape for probe in found} == {(survey.PROBE_PX, survey.PROBE_PX, 3)}
-    assert all((probe < 200).mean() > 0.05 for probe in found)
+    assert {sample.shape for sample in found} == {(survey.SAMPLE_PX, survey.SAMPLE_PX, 3)}
+    assert all((sample < 200).mean() > 0.05 for sample in found)
 
 
 @pytest.mark.parametrize(
     ("um_per_px", "side"),
     [(None, 512), (0.5, 512), (0.11, 512), (0.1, 540), (0.06, 900), (0.03, 1024)],
 )
-def test_probes_of_a_fine_scan_are_larger(
+def test_samples_of_a_fine_scan_are_larger(
     workers: Workers, um_per_px: float | None, side: int
 ) -> None:
     scan = ImageScan(speckled(1400, 1400), Path("a"))
-    found = probes(scan, thumbnail(scan, workers), um_per_px, workers)
-    assert {probe.shape for probe in found} == {(side, side, 3)}
+    found = scale_samples(scan, thumbnail_of(scan, workers), um_per_px, workers)
+    assert {sample.shape for sample in found} == {(side, side, 3)}
 
 
 def test_a_blurred_part_is_found_to_its_end(workers: Workers) -> None:
@@ -149,3 +149,23 @@ def test_a_blurred_part_is_found_to_its_end(workers: Workers) -> None:
     columns = {i % 20 for i, kind in enumerate(found.areas.kind) if kind == "out of focus"}
     assert columns == {10, 11, 12, 13, 14}
     assert found.areas.kind.count("out of focus") == 5 * 16
+
+
+@pytest.mark.parametrize("um_per_px", [0.08, 0.2, 0.5])
+@pytest.mark.parametrize("stain", ["camera", "giemsa"])
+def test_a_guess_is_near_enough(um_per_px: float, stain: str) -> None:
+    side = round(100 / um_per_px)
+    settings = PhantomSettings(
+        width=side, height=side, um_per_px=um_per_px, n_white=1, stain=stain, precipitate=1
+    )
+    guess = initial_scale([render(settings).image])
+    assert guess == pytest.approx(um_per_px, rel=0.08)
+
+
+@pytest.mark.parametrize(
+    "image",
+    [np.full((200, 300, 3), 240, np.uint8), np.zeros((0, 0, 3), np.uint8)[:0]],
+    ids=["empty", "nothing"],
+)
+def test_without_red_cells_there_is_none(image: np.ndarray) -> None:
+    assert initial_scale([image] if image.size else []) is None

@@ -2,14 +2,14 @@ from itertools import permutations
 
 import pytest
 
-from leukodiff.pipeline.analysis import TargetCells
+from leukodiff.pipeline.analysis.slide import TargetCells
 
 
 @pytest.mark.parametrize(
     ("counts", "target", "last"),
     [
         pytest.param([2, 0, 3, 1], 5, 2, id="in the middle"),
-        pytest.param([2, 0, 3, 1], 4, 2, id="more than enough"),
+        pytest.param([2, 0, 3, 1], 4, 2, id="more than target_cells"),
         pytest.param([2, 0, 3, 1], 1, 0, id="in the first"),
         pytest.param([2, 0, 3, 1], 6, 3, id="in the last"),
         pytest.param([2, 0, 3, 1], 7, None, id="too few"),
@@ -22,14 +22,14 @@ def test_what_counts_does_not_depend_on_the_order_they_end_in(
 ) -> None:
     expected = list(range(len(counts) if last is None else last + 1))
     for order in permutations(range(len(counts))):
-        enough = TargetCells(target)
-        told = [index for i in order for index in enough.ended(i, counts[i])]
-        assert told == expected
-        assert enough.last == last
-        assert [i for i in range(len(counts)) if enough.wants(i)] == expected
+        target_cells = TargetCells(target)
+        counted = [index for i in order for index in target_cells.ended(i, counts[i])]
+        assert counted == expected
+        assert target_cells.last == last
+        assert [i for i in range(len(counts)) if target_cells.wants(i)] == expected
 
 
 def test_without_a_target_each_field_counts_at_once() -> None:
-    enough = TargetCells()
-    assert [enough.ended(i, 100) for i in (2, 0, 1)] == [[2], [0], [1]]
-    assert enough.wants(10**6)
+    target_cells = TargetCells()
+    assert [target_cells.ended(i, 100) for i in (2, 0, 1)] == [[2], [0], [1]]
+    assert target_cells.wants(10**6)

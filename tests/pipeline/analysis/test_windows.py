@@ -5,7 +5,7 @@ import pytest
 
 from leukodiff.detector.tiles import tile_boxes
 from leukodiff.pipeline.analysis.models import Models
-from leukodiff.pipeline.analysis.windows import ScanContext, batches, own_px, round_about
+from leukodiff.pipeline.analysis.windows import ScanContext, batches, own_px, square_around
 from leukodiff.pipeline.slides import ImageScan
 
 
@@ -22,7 +22,7 @@ def test_every_px_belongs_to_one_tile(size: tuple[int, int]) -> None:
         assert y0 <= y <= y1
 
 
-def glass(models: Models, width: int, height: int, um_per_px: float) -> ScanContext:
+def context(models: Models, width: int, height: int, um_per_px: float) -> ScanContext:
     return ScanContext(
         ImageScan(np.zeros((height, width, 3), np.uint8), Path("a")), um_per_px, models
     )
@@ -31,10 +31,10 @@ def glass(models: Models, width: int, height: int, um_per_px: float) -> ScanCont
 @pytest.mark.parametrize(
     ("um_per_px", "downsample", "window_um"), [(0.1, 5.0, 48), (0.5, 1.0, 48), (1.0, 1.0, 48)]
 )
-def test_a_window_is_as_large_on_the_glass_at_any_scale(
+def test_a_window_is_as_large_in_um_at_any_scale(
     models: Models, um_per_px: float, downsample: float, window_um: float
 ) -> None:
-    found = glass(models, 900, 900, um_per_px)
+    found = context(models, 900, 900, um_per_px)
     assert found.downsample == downsample
     assert found.window_px * um_per_px == pytest.approx(window_um, abs=um_per_px)
 
@@ -49,9 +49,9 @@ def test_a_window_is_as_large_on_the_glass_at_any_scale(
     ],
     ids=["within", "left", "right", "at the scan's own edge"],
 )
-def test_what_a_window_cuts(models: Models, box: tuple[int, ...], cut: bool) -> None:
+def test_boxes_that_a_window_cuts(models: Models, box: tuple[int, ...], cut: bool) -> None:
     window = (0, 0, 200, 200) if box[0] < 100 else (100, 100, 200, 200)
-    found = glass(models, 400, 400, 0.5).cut(np.array([box], np.float32), window)
+    found = context(models, 400, 400, 0.5).cut(np.array([box], np.float32), window)
     assert found.tolist() == [cut]
 
 
@@ -64,9 +64,11 @@ def test_what_a_window_cuts(models: Models, box: tuple[int, ...], cut: bool) -> 
     ],
     ids=["within", "at the corner", "a large cell"],
 )
-def test_the_piece_a_cell_is_named_from(box: tuple[int, ...], expected: tuple[int, ...]) -> None:
+def test_the_square_that_a_cell_is_classified_from(
+    box: tuple[int, ...], expected: tuple[int, ...]
+) -> None:
     scan = ImageScan(np.zeros((400, 400, 3), np.uint8), Path("a"))
-    assert round_about(scan, box, 80.0) == expected
+    assert square_around(scan, box, 80.0) == expected
 
 
 @pytest.mark.parametrize(("n", "expected"), [(0, []), (4, [4]), (9, [4, 4, 1])])

@@ -15,9 +15,9 @@ from leukodiff.classifier.predictions import Predictions
 from leukodiff.datasets.vocabulary import CLASSIFIER_CLASSES
 from leukodiff.detector.detections import Detections
 from leukodiff.pipeline.analysis.models import Models
+from leukodiff.pipeline.analysis.slide import make_cells
 from leukodiff.pipeline.report.report import Cell, SmearReport
 from leukodiff.pipeline.runs.analyze import analyze
-from leukodiff.pipeline.runs.slide_job import make_cells
 from leukodiff.pipeline.slides.discover import Field
 
 MakeCell = Callable[..., Cell]

@@ -273,7 +273,7 @@ def test_a_reader_that_breaks_costs_its_field_alone(
             raise ZeroDivisionError
         return read_rgb(path)
 
-    monkeypatch.setattr("leukodiff.pipeline.slides.read_rgb", broken)
+    monkeypatch.setattr("leukodiff.pipeline.slides.discover.read_rgb", broken)
     settings = AnalyzeSettings(um_per_px=0.5)
     summary = analyze([smear(a=(), b=())], tmp_path / "out", settings, models=models)
     assert [f["field_id"] for f in summary.failures] == ["b.png"]

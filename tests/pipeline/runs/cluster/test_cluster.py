@@ -129,4 +129,4 @@ def test_a_helper_on_a_node_takes_regions_until_it_dies(
     depot.tidy()
     assert len(taken) >= 2
     assert shared.white.xyxy.tobytes() == alone.white.xyxy.tobytes()
-    assert shared.named.probabilities.tobytes() == alone.named.probabilities.tobytes()
+    assert shared.predictions.probabilities.tobytes() == alone.predictions.probabilities.tobytes()

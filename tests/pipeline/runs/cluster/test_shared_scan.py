@@ -68,9 +68,9 @@ def same(one: ScanFound, other: ScanFound) -> bool:
     return (
         one.scale == other.scale
         and one.reading == other.reading
-        and one.beside == other.beside
+        and one.n_other == other.n_other
         and one.white.xyxy.tobytes() == other.white.xyxy.tobytes()
-        and one.named.probabilities.tobytes() == other.named.probabilities.tobytes()
+        and one.predictions.probabilities.tobytes() == other.predictions.probabilities.tobytes()
     )
 
 
@@ -180,7 +180,7 @@ def test_what_can_not_be_done_here_either_is_told(models: Models) -> None:
 def test_scan_and_models_are_left_out_of_what_is_sent(path: Path, models: Models) -> None:
     with open_scan(path) as scan:
         glass = ScanContext(scan, 0.5, models)
-        small = packed(glass.look)
+        small = packed(glass.detect)
         assert len(small) < 1000
         other = replace(models, estimate_um_per_px=models.estimate_um_per_px)
         call: Any = unpacked(small, scan, other)
