@@ -1,6 +1,7 @@
 """What every test shares: the real data where it lies, and no network anywhere."""
 
 import os
+import re
 import socket
 import tempfile
 from pathlib import Path
@@ -36,6 +37,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         needs |= {one for one in getattr(parameters, "params", {}).values() if type(one) is str}
         for name in needs & MARKED_FIXTURES.keys():
             item.add_marker(MARKED_FIXTURES[name])
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leaves files out that a quick run would import for nothing: torch takes ten seconds."""
+    if not config.option.markexpr.startswith("not (slow") or collection_path.suffix != ".py":
+        return None
+    text = collection_path.read_text(encoding="utf-8")
+    return True if re.search(r"^pytestmark = \[?\s*pytest\.mark\.slow", text, re.M) else None
 
 
 _connect = socket.socket.connect

@@ -27,6 +27,8 @@ from leukodiff.pipeline.cli import main
 from leukodiff.pipeline.review.record import Record
 from leukodiff.pipeline.review.service.jobs import read_jobs
 
+pytestmark = pytest.mark.slow
+
 MUTANTS = 500
 
 BOMB_MB = 350

@@ -14,6 +14,8 @@ from places import places
 
 from leukodiff.datasets.fields import LabeledField
 
+pytestmark = pytest.mark.slow
+
 
 def field(name: str, *types: str, folder: Path = Path(), group: str = "A") -> LabeledField:
     boxes = np.tile(np.array([[0, 0, 9, 9]], np.float32), (len(types), 1))

@@ -15,6 +15,8 @@ from typing import Any
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 REPOSITORY = Path(__file__).parents[1]
 PAGES = sorted(
     path.relative_to(REPOSITORY / "docs") for path in (REPOSITORY / "docs").rglob("*.md")
@@ -102,6 +104,7 @@ def asked_for(sync_api: Any, chromium: str, address: str) -> list[str]:
     return asked
 
 
+@pytest.mark.browser
 def test_pages_load_nothing_from_elsewhere(address: str) -> None:
     """A real browser opens pages and searches; every request goes to the site itself."""
     sync_api = pytest.importorskip("playwright.sync_api")

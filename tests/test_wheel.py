@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 REPOSITORY = Path(__file__).parents[1]
 BUILT_WITH = "npm"
 """What the review's pages are built with: no part of the wheel."""

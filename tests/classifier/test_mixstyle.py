@@ -4,6 +4,8 @@ from typing import Any
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 torch = pytest.importorskip("torch", reason="training needs the `train` extra")
 
 from leukodiff.classifier.mixstyle import mixed, mixstyle  # noqa: E402

@@ -8,6 +8,8 @@ import cv2
 import numpy as np
 import pytest
 
+pytestmark = pytest.mark.slow
+
 torch = pytest.importorskip("torch", reason="training needs the `train` extra")
 
 from leukodiff.classifier.augmentation import (  # noqa: E402

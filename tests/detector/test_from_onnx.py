@@ -6,6 +6,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+pytestmark = pytest.mark.slow
+
 torch = pytest.importorskip("torch", reason="training needs the `train` extra")
 
 from leukodiff.classifier.infer import SHIPPED as CLASSIFIER  # noqa: E402

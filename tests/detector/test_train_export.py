@@ -25,7 +25,10 @@ if find_spec("ultralytics") is None:
 torch = pytest.importorskip("torch")
 
 # What ultralytics and torch warn of in themselves is theirs to mend.
-pytestmark = pytest.mark.filterwarnings("ignore")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.filterwarnings("ignore"),
+]
 
 N_CLASSES = 3
 

@@ -268,6 +268,7 @@ def examples() -> list[str]:
     return [part.partition("```")[0] for part in page.split("```python\n")[1:]]
 
 
+@pytest.mark.slow
 def test_the_examples_of_the_documentation_run(tmp_path: Path) -> None:
     """All of them, one after the other as they stand, in a folder with a smear."""
     code = "\n".join(examples())

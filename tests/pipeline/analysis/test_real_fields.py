@@ -18,6 +18,8 @@ from leukodiff.pipeline.runs.analyze import AnalyzeSettings, analyze
 
 from ..conftest import write_png
 
+pytestmark = pytest.mark.slow
+
 Rgb = NDArray[np.uint8]
 TWO = AnalyzeSettings(threads=2)
 

@@ -11,6 +11,8 @@ from leukodiff.datasets.phantom import PhantomSettings, ScanSettings, render_sca
 from leukodiff.datasets.vocabulary import is_white
 from leukodiff.pipeline.runs.analyze import AnalyzeSettings, analyze
 
+pytestmark = pytest.mark.slow
+
 Boxes = NDArray[np.float64]
 
 

@@ -138,6 +138,7 @@ def test_why_a_lone_slide_failed_is_told_once(tmp_path: Path, names: list[str], 
     assert "failed: b" in again.stderr, "it has no line of its own when it is not tried"
 
 
+@pytest.mark.slow
 def test_sub_folders_beside_an_image_are_told(tmp_path: Path) -> None:
     picture(tmp_path / "in" / "a.png")
     picture(tmp_path / "in" / "s1" / "a.png")
@@ -160,6 +161,7 @@ def test_every_data_set_is_listed() -> None:
         assert f"\n{name}: " in result.output
 
 
+@pytest.mark.slow
 def test_the_demo_shows_the_differential_beside_the_truth(tmp_path: Path) -> None:
     for _ in ("first", "again, over the first"):
         result = leukodiff("demo", "--out", tmp_path / "demo out", "--fields", "2")

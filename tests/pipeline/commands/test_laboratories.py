@@ -14,6 +14,8 @@ from leukodiff.runtime.metadata import metadata_path, read_metadata
 
 pytest.importorskip("torch", reason="training needs the `train` extra")
 
+pytestmark = pytest.mark.slow
+
 TINY = ("--architecture", "test_efficientnet", "--weights", "none", "--epochs", "1")
 
 

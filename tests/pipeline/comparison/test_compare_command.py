@@ -82,6 +82,7 @@ def test_the_machine_against_the_person(slide_folder: Write) -> None:
         assert "A and B are the same" in same.stderr
 
 
+@pytest.mark.slow
 def test_many_slides_are_matched_by_slide_id(table: Write) -> None:
     a = table("a.csv", LONG, *((f"s{i}", "neutrophil", 50 + i) for i in range(12)))
     b = table("b.csv", LONG, *((f"s{i}", "neutrophil", 50) for i in range(1, 14)))

@@ -167,6 +167,7 @@ def made(counts: list[int]) -> Reading:
     return Reading(Path("x.csv"), "s", named, n_of(named))
 
 
+@pytest.mark.slow
 @given(counts, counts)
 @settings(max_examples=25, deadline=None)
 def test_a_and_b_may_change_places(a: list[int], b: list[int]) -> None:

@@ -40,6 +40,7 @@ def study(table: Write) -> tuple[Path, Path]:
     return results.parent, table("manual.csv", ("slide_id", "reader", *names), *manual)
 
 
+@pytest.mark.slow
 def test_a_study(study: tuple[Path, Path], tmp_path: Path) -> None:
     results, manual = study
     out = tmp_path / "out"

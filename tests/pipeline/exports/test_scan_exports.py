@@ -210,6 +210,7 @@ def test_the_report_says_what_was_read(report: SmearReport) -> None:
         assert words in plain, words
 
 
+@pytest.mark.slow
 def test_a_hundred_thousand_cells_are_written_in_seconds(
     make_cell: MakeCell, make_report: MakeReport
 ) -> None:

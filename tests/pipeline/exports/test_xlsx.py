@@ -179,6 +179,7 @@ def test_the_same_report_gives_the_same_bytes_at_any_time(
     assert re.findall(r"\d{4}-\d\d-\d\dT[\d:]+Z", core) == ["2000-01-01T00:00:00Z"] * 2
 
 
+@pytest.mark.slow
 def test_five_thousand_cells_in_two_seconds(make_cell: MakeCell, make_report: MakeReport) -> None:
     names = ("neutrophil", "lymphocyte", "monocyte", "eosinophil")
     cells = [

@@ -11,7 +11,10 @@ import pytest
 from .processes import DEADLY, HANGING_SCAN, leukodiff
 from .standing import check_second_alone, rows
 
-pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="no process of its own here")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not hasattr(os, "fork"), reason="no process of its own here"),
+]
 
 Smear = Callable[..., Path]
 QUICK = ("--field-timeout", "1.5", "--no-overlays")

@@ -19,6 +19,8 @@ from leukodiff.pipeline.runs.signals import defer_signals
 
 from ..conftest import COLORS, ColorDetector
 
+pytestmark = pytest.mark.slow
+
 Smear = Callable[..., Path]
 ONE = AnalyzeSettings(threads=1)
 TABLES = {"run.json", "slides.csv", "counts.csv"}

@@ -19,7 +19,10 @@ from leukodiff.pipeline.runs.output import OutputError, SlideFolder
 from .processes import DEADLY, SLOW, ended, killed, leukodiff, start
 from .standing import check_standing, contents
 
-pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="no process of its own here")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not hasattr(os, "fork"), reason="no process of its own here"),
+]
 
 Smear = Callable[..., Path]
 

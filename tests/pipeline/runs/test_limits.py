@@ -11,7 +11,10 @@ from .limits import small_disk, small_memory
 from .processes import leukodiff
 from .standing import check_second_alone, check_standing, contents, rows
 
-pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="no process of its own here")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not hasattr(os, "fork"), reason="no process of its own here"),
+]
 
 Smear = Callable[..., Path]
 

@@ -13,7 +13,10 @@ import pytest
 from .processes import DEADLY, ended, leukodiff, start
 from .standing import rows
 
-pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="no process of its own here")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not hasattr(os, "fork"), reason="no process of its own here"),
+]
 
 Draw = Callable[..., Any]
 Smear = Callable[..., Path]

@@ -4,17 +4,19 @@ import time
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.stats import binomtest
+from scipy.special import betaincinv
 
 from leukodiff.pipeline.report.statistics import cells_needed, cells_to_settle
 
-LOOK_ON = 60
+CHECKED_BEYOND = 60
 
 
 def ends(share: float, n: int) -> tuple[float, float]:
+    """Clopper and Pearson's interval from the beta distribution."""
     count = math.floor(share * n + 0.5)
-    found = binomtest(count, n).proportion_ci(0.95, method="exact")
-    return float(found.low), float(found.high)
+    low = betaincinv(count, n - count + 1, 0.025) if count else 0.0
+    high = betaincinv(count + 1, n - count, 0.975) if count < n else 1.0
+    return float(low), float(high)
 
 
 def within(share: float, half_width: float, n: int) -> bool:
@@ -71,7 +73,7 @@ def luck(share: float, apart: float) -> int:
 def test_needed_holds_from_there_on_and_hardly_before(share: float, half_width: float) -> None:
     n = cells_needed(share, half_width)
     assert n is not None
-    assert all(within(share, half_width, m) for m in range(n, n + LOOK_ON))
+    assert all(within(share, half_width, m) for m in range(n, n + CHECKED_BEYOND))
     before = range(max(1, n - luck(share, half_width)), n)
     assert n == 1 or not all(within(share, half_width, m) for m in before)
 
@@ -82,7 +84,7 @@ def test_settled_holds_from_there_on_and_hardly_before(share: float, by: float) 
     limit = min(max(share + by, 0.0), 1.0)
     n = cells_to_settle(share, limit)
     assert n is not None
-    assert all(settled(share, limit, m) for m in range(n, n + LOOK_ON))
+    assert all(settled(share, limit, m) for m in range(n, n + CHECKED_BEYOND))
     before = range(max(1, n - luck(share, abs(share - limit))), n)
     assert n == 1 or not all(settled(share, limit, m) for m in before)
 

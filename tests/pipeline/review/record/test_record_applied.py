@@ -169,6 +169,7 @@ def test_readers_are_kept_apart(report: SmearReport, missed: Cell) -> None:
     assert names(two) == {"c1": None, "c2": None, "c3": None, "c4": "basophil", "p2": "monocyte"}
 
 
+@pytest.mark.slow
 def test_what_readers_differ_on_is_open_until_a_third_decides(
     report: SmearReport, missed: Cell
 ) -> None:

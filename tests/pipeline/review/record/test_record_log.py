@@ -254,6 +254,7 @@ def writer(url: str, slide: str, who: str, n: int) -> "subprocess.Popen[str]":
     return subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
+@pytest.mark.slow
 def test_four_processes_write_one_chain(url: str, record: Record, slide: str) -> None:
     writers = [writer(url, slide, who, 50) for who in ("anna", "ben", "cleo", "dan")]
     ends = [one.communicate(timeout=240) for one in writers]
@@ -284,6 +285,7 @@ def test_threads_write_one_chain(record: Record, slide: str, to: To) -> None:
         assert again.state(slide) == record.state(slide)
 
 
+@pytest.mark.slow
 def test_what_was_acknowledged_outlives_a_killed_writer(
     url: str, record: Record, slide: str
 ) -> None:
@@ -302,6 +304,7 @@ def test_what_was_acknowledged_outlives_a_killed_writer(
     record.append(slide, "ben", "commented", {"text": "goes on"})
 
 
+@pytest.mark.slow
 def test_what_was_acknowledged_outlives_a_killed_server(
     lasting_postgresql: Any, added: Payload, to: To
 ) -> None:

@@ -4,10 +4,14 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+import pytest
+
 from leukodiff.pipeline.review.record import Record
 from leukodiff.pipeline.review.record.event_log import _insert, _write_row
 from leukodiff.pipeline.review.record.events import Event, hash_of
 from leukodiff.pipeline.review.record.replay import fold
+
+pytestmark = pytest.mark.slow
 
 MANY = 20_000
 CELLS = 5_000

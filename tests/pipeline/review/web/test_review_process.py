@@ -19,6 +19,8 @@ import pytest
 
 from leukodiff.pipeline.review.record import Record
 
+pytestmark = pytest.mark.slow
+
 STARTS_WITHIN = 120.0
 SLIDE = "/api/slides/smear"
 LEUKODIFF = (sys.executable, "-c", "from leukodiff.pipeline.cli import main; main()")

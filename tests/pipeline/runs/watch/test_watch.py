@@ -12,9 +12,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
+
 from leukodiff.datasets.phantom import PhantomSettings, render_smear
 from leukodiff.pipeline.runs.watch.http import served
 from leukodiff.pipeline.runs.watch.metrics import Metrics
+
+pytestmark = pytest.mark.slow
 
 MAIN = "from leukodiff.pipeline.cli import main; main()"
 LOOK = PhantomSettings(width=640, height=480, n_white=2, stain="camera")
