@@ -1,43 +1,77 @@
-"""The report as a PDF to file: A4, from the same contents as the HTML."""
+"""The report as a PDF to file: A4, from the same contents as the HTML, set by reportlab."""
 
 import threading
 from collections.abc import Mapping, Sequence
+from functools import partial
 from io import BytesIO
 from typing import Any
 
+from PIL import Image as PILImage
+from PIL import UnidentifiedImageError
+from reportlab import rl_config
+from reportlab.lib.pagesizes import A4
+from reportlab.lib.units import mm
+from reportlab.pdfbase.pdfmetrics import stringWidth
+from reportlab.pdfgen.canvas import Canvas
+from reportlab.platypus import (
+    BaseDocTemplate,
+    CondPageBreak,
+    Frame,
+    HRFlowable,
+    Image,
+    PageTemplate,
+    Spacer,
+)
+
 from leukodiff.pipeline.report.report import SmearReport
 
-from . import pdf_parts as parts
-from .pdf_numbers import differential, label, note, numbers
-from .pdf_page import (
-    BODY,
-    BOTTOM,
+from .formatting import Fact
+from .gallery import GallerySection, Thumbnail
+from .pdf_elements import (
+    BODY_PT,
+    BOLD,
+    CHIP_PT,
+    CROP_PT,
     INK,
-    LOUD,
-    MARGIN,
-    MM,
-    PAGE_HEIGHT,
-    PAGE_WIDTH,
+    LINE,
+    MARGIN_PT,
+    REGULAR,
     RULE,
-    SMALL,
+    SMALL_PT,
     SOFT,
-    TINY,
-    WARN,
-    WIDTH,
-    Block,
-    Column,
-    Pages,
-    Text,
-    row_block,
-    stack,
+    TINY_PT,
+    WIDTH_MM,
+    WIDTH_PT,
+    Typeface,
+    chip,
+    count_graph,
+    grid,
+    interval_axis,
+    interval_bar,
+    scale_bar,
     typeface,
-    words,
 )
 from .quality import FieldRow
 from .report_view import Finding, ReportOptions, ReportView, report_view
-from .values import CRITICAL
+from .values import CRITICAL, TOO_FEW, FlagText, ValueRow
 
-VIEW_HEIGHT = 120 * MM
+TOP_PT = 13 * mm
+
+BOTTOM_PT = 17 * mm
+
+VIEW_HEIGHT_PT = 120 * mm
+"""Greatest height of a scan's overview."""
+
+WARN = "#7a3e00"
+
+LOUD = "#9b0020"
+
+MAX_CAPTION_CHARACTERS = 300
+"""Of a cell's note: a row of pictures must fit a page."""
+
+PICTURES_PER_ROW = 7
+
+Flowables = list[Any]
 
 _one_at_a_time = threading.Lock()
 
@@ -56,193 +90,371 @@ def report_pdf(
         views: a JPEG by field_id of the scans: their overviews.
         options: its language and parts; English with hints when `None`.
     """
-    said = report_view(report, crops, views or {}, options or ReportOptions())
-    with _one_at_a_time:  # reportlab's fonts and settings are everybody's
-        pages = Pages(typeface())
-        for part in (_head, differential, _findings, numbers, _sign, _cells, _quality, _made):
-            part(pages, said)
-        return _drawn(pages, said)
+    view = report_view(report, crops, views or {}, options or ReportOptions())
+    parts = (_head, _differential, _findings, _numbers, _signature, _cells, _quality, _provenance)
+    with _one_at_a_time:  # reportlab's fonts and settings belong to the whole process
+        face = typeface()
+        return _built([flowable for part in parts for flowable in part(face, view)], face, view)
 
 
-def _head(pages: Pages, said: ReportView) -> None:
-    t, face = said.texts, pages.face
-    pages.add(words(face, Text(t("report.title"), 14, bold=True), WIDTH))
-    use = f"{t('report.use')} {t('report.verify')}"
-    pages.add(words(face, Text(use, 8.6, bold=True, color=WARN), WIDTH))
-    pages.add(parts.rule(INK, 1.2, 2.4 * MM))
-    for block in parts.facts_grid(face, said.identity, bold=True):
-        pages.add(block)
-    pages.add(parts.rule())
-    for block in parts.facts_grid(face, said.basis, bold=False):
-        pages.add(block)
-    pages.gap(1 * MM)
-    if said.too_few:
-        told = words(face, Text(said.too_few, 9, bold=True), WIDTH - 7 * MM)
-        pages.add(parts.boxed(told, INK))
-    for one in said.critical:
-        pages.add(_finding(pages, said, one))
-
-
-def _findings(pages: Pages, said: ReportView) -> None:
-    t = said.texts
-    pages.heading(t("heading.findings"))
-    for one in said.flagged:
-        pages.add(_finding(pages, said, one))
-    if said.n and not said.findings:
-        pages.paragraph(Text(t("finding.none")))
-    for remark in said.remarks:
-        told = words(pages.face, Text(remark), WIDTH - 4 * MM)
-        pages.add(
-            row_block(
-                pages.face,
-                [Column(4 * MM), Column(WIDTH - 4 * MM)],
-                [Text("•"), told],
-                "",
-                0.2 * MM,
-            )
-        )
-
-
-def _finding(pages: Pages, said: ReportView, one: Finding) -> Block:
-    """A flag: a critical one in a frame with the word before it."""
-    face, width = pages.face, WIDTH - 7 * MM
-    loud = one.level == CRITICAL
-    color = LOUD if loud else WARN
-    colon = said.texts("report.colon")
-    critical = said.texts("finding.critical").upper() + colon
-    title = critical + one.text if loud else one.text
-    lines = [
-        parts.title_line(
-            face,
-            Text(title, 10 if loud else BODY, bold=True, color=color),
-            colon,
-            Text(one.detail),
-            width,
-        ),
-        *([words(face, Text(one.settle), width)] if one.settle else []),
-        *([words(face, Text(one.hint, SMALL, color=SOFT), width)] if one.hint else []),
-    ]
-    return parts.boxed(stack(lines), color, left=3 * MM if loud else 1.2, around=loud)
-
-
-def _sign(pages: Pages, said: ReportView) -> None:
-    t = said.texts
-    title = [Text(t("heading.signature"), 10, bold=True), Text(t("signature.verified"))]
-    labels = [t(f"signature.{key}") for key in ("name", "date", "signature")]
-    pages.gap(5 * MM)
-    pages.add(parts.signature(pages.face, title, labels, t("signature.comment")))
-
-
-def _cells(pages: Pages, said: ReportView) -> None:
-    t = said.texts
-    pages.heading(t("heading.cells"), 50 * MM if said.gallery else 8 * MM)
-    if not said.gallery:
-        pages.paragraph(Text(f"{t('note.none')}."))
-        return
-    atypical = said.gallery[0].kind.name == "atypical"
-    note(pages, t("gallery.note") + (f" {t('gallery.atypical')}" if atypical else ""))
-    for shelf in said.gallery:
-        parts.gallery(pages, shelf, t("gallery.scale", um=10), t("report.no_picture"))
-
-
-def _quality(pages: Pages, said: ReportView) -> None:
-    t, found = said.texts, said.quality
-    pages.heading(t("heading.quality"))
-    _facts(pages, [(fact.label, fact.value) for fact in found.facts])
-    for sentence in found.sentences:
-        pages.paragraph(Text(sentence))
-    for scan in found.scans:
-        pages.heading(t("heading.scan") + t("report.colon") + scan.name, size=9.2)
-        pages.paragraph(Text(" ".join(scan.sentences)))
-        block = parts.view(scan.view, VIEW_HEIGHT) if scan.view else None
-        if block:
-            pages.gap(2 * MM)
-            pages.add(block)
-        _left_out(pages, said, scan.left_out)
-    _fields(pages, said, t("heading.left_out"), found.left_out, with_kind=True)
-    _fields(pages, said, t("heading.failed"), found.failed, with_kind=False)
-    note(pages, t("quality.in_file"))
-
-
-def _left_out(pages: Pages, said: ReportView, rows: Sequence[tuple[str, str, str]]) -> None:
-    if not rows:
-        return
-    t, face = said.texts, pages.face
-    columns = [Column(50 * MM), Column(25 * MM, "right"), Column(WIDTH - 75 * MM)]
-    head = [label(t(f"column.{key}")) for key in ("number", "reason")]
-    made = [row_block(face, columns, [Text(one) for one in row], pad=0.6 * MM) for row in rows]
-    pages.table(columns, [label(t("heading.areas")), *head], made)
-
-
-def _fields(
-    pages: Pages, said: ReportView, title: str, rows: Sequence[FieldRow], with_kind: bool
-) -> None:
-    if not rows:
-        return
-    t, face = said.texts, pages.face
-    pages.heading(title, size=9.2)
-    widths = (66, 30, 86) if with_kind else (86, 96)
-    columns = [Column(width * MM) for width in widths]
-    keys = ("field", "kind", "reason") if with_kind else ("field", "reason")
-    made = []
-    for row in rows:
-        cells = [Text(row.name), *([Text(row.kind)] if with_kind else []), Text(row.reason)]
-        made.append(row_block(face, columns, cells, pad=0.6 * MM))
-    pages.table(columns, [label(t(f"column.{key}")) for key in keys], made)
-
-
-def _made(pages: Pages, said: ReportView) -> None:
-    t = said.texts
-    pages.heading(t("heading.provenance"))
-    _facts(pages, [(fact.label, fact.value) for fact in said.provenance])
-    if pages.face.lacked:
-        pages.gap(2 * MM)
-        note(pages, t("report.escaped"))
-
-
-def _facts(pages: Pages, facts: Sequence[tuple[str, str]]) -> None:
-    columns = [Column(38 * MM), Column(WIDTH - 38 * MM)]
-    for name, value in facts:
-        cells = [Text(name, SMALL, color=SOFT), Text(value, SMALL)]
-        pages.add(row_block(pages.face, columns, cells, pad=0.7 * MM))
-
-
-def _drawn(pages: Pages, said: ReportView) -> bytes:
-    """The pages as a PDF, each with its foot."""
-    from reportlab import rl_config
-    from reportlab.pdfgen.canvas import Canvas
-
+def _built(story: Flowables, face: Typeface, view: ReportView) -> bytes:
     rl_config.useA85 = 0  # a JPEG is embedded byte by byte, not as a quarter more of text
-    file, t = BytesIO(), said.texts
-    canvas = Canvas(file, (PAGE_WIDTH, PAGE_HEIGHT), pageCompression=1, lang=t.language)
-    canvas.setTitle(f"{said.slide}: {t('report.title')}")
-    canvas.setAuthor(f"leukodiff {said.version}")
-    canvas.setSubject(f"{t('report.use')} {t('report.verify')}")
-    canvas.setCreator("leukodiff")
-    for number, page in enumerate(pages.pages, start=1):
-        for y, block in page:
-            block.draw(canvas, MARGIN, y)
-        _foot(canvas, pages, said, number)
-        canvas.showPage()
-    canvas.save()
+    file, t = BytesIO(), view.texts
+    document = BaseDocTemplate(
+        file,
+        pagesize=A4,
+        title=f"{view.slide}: {t('report.title')}",
+        author=f"leukodiff {view.version}",
+        subject=f"{t('report.use')} {t('report.verify')}",
+        creator="leukodiff",
+        lang=t.language,
+    )
+    height = A4[1] - TOP_PT - BOTTOM_PT
+    frame = Frame(MARGIN_PT, BOTTOM_PT, WIDTH_PT, height, *[0] * 4)
+    document.addPageTemplates(PageTemplate(frames=[frame]))
+    document.build(story, canvasmaker=partial(_FootedCanvas, foot=partial(_draw_foot, face, view)))
     return file.getvalue()
 
 
-def _foot(canvas: Any, pages: Pages, said: ReportView, number: int) -> None:
-    t, face = said.texts, pages.face
-    one = Text("", TINY, color=SOFT)
-    numbers = face.fit(t("report.page", page=number, pages=len(pages.pages)))
-    use = face.fit(t("report.use"))
-    y = BOTTOM - 5 * MM
+class _FootedCanvas(Canvas):  # type: ignore[misc]
+    """Draws the pages' feet when all pages are there, so that each has their number."""
+
+    def __init__(self, *args: Any, foot: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._foot, self._states = foot, list[dict[str, Any]]()
+
+    def showPage(self) -> None:  # noqa: N802 - reportlab's name
+        """Keeps a page for later."""
+        self._states.append(dict(self.__dict__))
+        self._startPage()
+
+    def save(self) -> None:
+        """Writes all pages."""
+        states = self._states
+        for number, state in enumerate(states, start=1):
+            self.__dict__.update(state)
+            self._foot(self, number, len(states))
+            super().showPage()
+        super().save()
+
+
+def _draw_foot(face: Typeface, view: ReportView, canvas: Any, number: int, total: int) -> None:
+    t, use = view.texts, face.fit(view.texts("report.use"))
+    y, right, middle = BOTTOM_PT - 5 * mm, MARGIN_PT + WIDTH_PT, MARGIN_PT + WIDTH_PT - 45 * mm
     canvas.setStrokeColor(RULE)
     canvas.setLineWidth(0.4)
-    canvas.line(MARGIN, y + 3.4 * MM, MARGIN + WIDTH, y + 3.4 * MM)
-    room = WIDTH - face.width(f"{numbers}  {use}", one) - 14 * MM
-    name, *rest = face.wrap(
-        Text(f"{said.slide} · {said.made}" if said.made else said.slide, TINY), room
-    )
+    canvas.line(MARGIN_PT, y + 3.4 * mm, right, y + 3.4 * mm)
     canvas.setFillColor(SOFT)
-    canvas.setFont(one.font, one.size)
-    canvas.drawString(MARGIN, y, f"{name}…" if rest else name)
-    canvas.drawCentredString(MARGIN + WIDTH - 45 * MM, y, use)
-    canvas.drawRightString(MARGIN + WIDTH, y, numbers)
+    canvas.setFont(REGULAR, TINY_PT)
+    room = middle - MARGIN_PT - 3 * mm - stringWidth(use, REGULAR, TINY_PT) / 2
+    name = rest = face.fit(f"{view.slide} · {view.made}" if view.made else view.slide)[:200]
+    while stringWidth(name, REGULAR, TINY_PT) > room:
+        rest = rest[:-1]
+        name = f"{rest}…"
+    canvas.drawString(MARGIN_PT, y, name)
+    canvas.drawCentredString(middle, y, use)
+    canvas.drawRightString(right, y, face.fit(t("report.page", page=number, pages=total)))
+
+
+def _head(face: Typeface, view: ReportView) -> Flowables:
+    t = view.texts
+    few = [face.text(view.too_few, 9, bold=True)] if view.too_few else []
+    return [
+        face.text(t("report.title"), 14, bold=True),
+        face.text(f"{t('report.use')} {t('report.verify')}", SMALL_PT, bold=True, color=WARN),
+        HRFlowable("100%", 1.2, color=INK, spaceBefore=1.2 * mm, spaceAfter=1.2 * mm),
+        *_facts_grid(face, view.identity, bold=True),
+        HRFlowable("100%", 0.5, color=LINE, spaceBefore=0.8 * mm, spaceAfter=0.8 * mm),
+        *_facts_grid(face, view.basis, bold=False),
+        Spacer(0, 1 * mm),
+        *([_boxed(few, INK, 0.3, framed=True)] if few else []),
+        *(_finding(face, view, one) for one in view.critical),
+    ]
+
+
+def _facts_grid(face: Typeface, facts: Sequence[Fact], bold: bool, columns: int = 4) -> Flowables:
+    """Facts in columns, label above value."""
+    cells: list[Any] = [
+        [face.text(fact.label, SMALL_PT, color=SOFT), face.text(fact.value, 9.2, bold=bold)]
+        for fact in facts
+    ]
+    cells += [""] * (-len(cells) % columns)
+    rows = [cells[i : i + columns] for i in range(0, len(cells), columns)]
+    top = ("VALIGN", (0, 0), (-1, -1), "TOP")
+    return [grid(rows, [WIDTH_MM / columns] * columns, [top])] if rows else []
+
+
+def _boxed(content: Flowables, color: str, bar_mm: float, framed: bool) -> Any:
+    """Content right of a bar of a color and, where `framed`, in a frame."""
+    commands: list[tuple[Any, ...]] = [
+        ("BACKGROUND", (0, 0), (0, 0), color),
+        ("LEFTPADDING", (1, 0), (1, 0), 2.5 * mm),
+    ]
+    commands += [("BOX", (0, 0), (-1, -1), 1, color)] if framed else []
+    padding = 1.8 * mm if framed else 0.4 * mm
+    widths = (bar_mm, WIDTH_MM - bar_mm)
+    return grid([["", content]], widths, commands, padding, spaceAfter=1.2 * mm)
+
+
+def _finding(face: Typeface, view: ReportView, one: Finding) -> Any:
+    """A flag: a critical one in a frame with the word before it."""
+    t, loud, colon = view.texts, one.level == CRITICAL, view.texts("report.colon")
+    title = f"{t('finding.critical').upper()}{colon}{one.text}" if loud else one.text
+    color, size = (LOUD, 10) if loud else (WARN, BODY_PT)
+    line = face.span(title, color, size=size) + face.span(colon + one.detail, bold=False)
+    content = [face.marked_up(line, BODY_PT)]
+    content += [face.text(one.settle)] if one.settle else []
+    content += [face.text(one.hint, SMALL_PT, color=SOFT)] if one.hint else []
+    return _boxed(content, color, 3 if loud else 0.4, framed=loud)
+
+
+def _findings(face: Typeface, view: ReportView) -> Flowables:
+    t = view.texts
+    return [
+        face.heading(t("heading.findings")),
+        *(_finding(face, view, one) for one in view.flagged),
+        *([face.text(t("finding.none"))] if view.n and not view.findings else []),
+        *(face.text(remark, bullet="•", leftIndent=4 * mm) for remark in view.remarks),
+    ]
+
+
+def _differential(face: Typeface, view: ReportView) -> Flowables:
+    """The differential with its bars, the sum with the axis, and cells outside the percentages."""
+    t, corrected = view.texts, view.has_corrected
+    names = ["type", "", "count", "percent", "interval", "drawn", "reference_percent"]
+    names += ["corrected", "flag"] if corrected else ["flag"]
+    widths = (
+        [11.0, 33, 14, 10, 20, 0, 18, 25, 21] if corrected else [11.0, 39, 15, 13, 24, 0, 20, 27]
+    )
+    widths[5] = WIDTH_MM - sum(widths)
+    bar, bold = widths[5] * mm, partial(face.text, bold=True, align="right")
+    rows = [
+        [
+            *(chip(row.kind), row.name, row.count, bold(row.percent), row.interval),
+            *(interval_bar(row.bar, bar), row.reference),
+            *([face.text(row.corrected, SMALL_PT, align="right")] if corrected else []),
+            _flag(face, row.flag),
+        ]
+        for row in view.shares
+    ]
+    total = len(rows) + 1
+    counted = face.text(t("row.counted"), bold=True)
+    sums = [counted, "", bold(str(view.n)), bold("100" if view.n else "–"), ""]
+    rows.append([*sums, interval_axis(bar) if view.n else "", *[""] * (len(widths) - 6)])
+    for one in view.other_cells:
+        outside = face.text(t("row.beside"), color=SOFT)
+        rows.append([chip(one.kind), one.name, str(one.count), outside, *[""] * (len(widths) - 4)])
+    commands = [
+        ("RIGHTPADDING", (5, 0), (5, -1), 0),
+        ("TOPPADDING", (0, 1), (-1, -1), 0.5 * mm),
+        ("BOTTOMPADDING", (0, 1), (-1, -1), 0.5 * mm),
+        *(("SPAN", (0, row), (1, row)) for row in (0, total)),
+        *(("SPAN", (3, row), (-1, row)) for row in range(total + 1, len(rows) + 1)),
+        ("LEFTPADDING", (3, total + 1), (3, -1), 2 * mm),
+    ]
+    right = {2, 3, 4, 6, 7} if corrected else {2, 3, 4, 6}
+    heads = [t(f"column.{name}") if name else "" for name in names]
+    drawn = ["drawn", *(["drawn_corrected"] if corrected else []), "axis"]
+    notes = [" ".join(t(f"note.{key}") for key in drawn)] if view.n else []
+    notes += [" ".join(view.notes), *([view.corrected] if view.corrected else [])]
+    return [
+        face.heading(t("heading.differential")),
+        face.table(heads, rows, widths, right, commands=commands, last_ruled=total - 1),
+        *map(face.note, notes),
+    ]
+
+
+def _flag(face: Typeface, flag: FlagText) -> Any:
+    if flag.level == TOO_FEW:
+        return face.text(flag.text, SMALL_PT, color=SOFT)
+    critical = flag.level == CRITICAL
+    text = flag.text.upper() if critical else flag.text
+    return face.text(text, SMALL_PT, bold=True, color=LOUD if critical else WARN)
+
+
+def _numbers(face: Typeface, view: ReportView) -> Flowables:
+    """Every other table of numbers, and the graph."""
+    t = view.texts
+    story = _unidentified(face, view) if view.n and view.n_unidentified else []
+    for key, rows, held in (
+        ("blood", view.blood, True),
+        ("ratios", view.ratios, True),
+        ("estimates", view.estimates, False),
+    ):
+        if rows:
+            table = _values(face, view, rows, held)
+            story += [face.heading(t(f"heading.{key}")), table, face.note(t(f"note.{key}"))]
+    if view.n:
+        graph = count_graph(view.graph, WIDTH_PT, face.fit)
+        story += [face.heading(t("heading.graph")), graph, face.note(t("note.graph"))]
+    return story
+
+
+def _unidentified(face: Typeface, view: ReportView) -> Flowables:
+    """Bounds of each share if none, and if all, of the unidentified cells were of its type."""
+    t, n, types = view.texts, view.n_unidentified, len(view.shares)
+    rows = [
+        [t("row.as_counted"), *(row.percent for row in view.shares)],
+        [t("row.moved"), *(row.unidentified_bounds for row in view.shares)],
+    ]
+    heads = ["", *(row.name for row in view.shares)]
+    widths = [44.0, *[(WIDTH_MM - 44) / types] * types]
+    return [
+        face.heading(t("heading.unidentified"), size=9.2),
+        face.table(heads, rows, widths, range(1, types + 1), SMALL_PT),
+        face.note(t("note.unidentified", n=n, all=view.n + n)),
+    ]
+
+
+def _values(face: Typeface, view: ReportView, rows: Sequence[ValueRow], held: bool) -> Any:
+    """A table of values; `held` against reference ranges."""
+    widths = (58, 18, 26, 34, 18, 28) if held else (58, 18, 26, 80)
+    names = ("what", "value", "interval", "unit", "reference", "flag")[: len(widths)]
+    body = [
+        [
+            *(row.name, face.text(row.value, bold=True, align="right"), row.interval, row.unit),
+            *([row.reference, _flag(face, row.flag)] if held else []),
+        ]
+        for row in rows
+    ]
+    inset = [("LEFTPADDING", (i, 0), (i, -1), 3 * mm) for i in (3, 5) if i < len(widths)]
+    heads = [view.texts(f"column.{name}") for name in names]
+    return face.table(heads, body, widths, {1, 2, 4}, commands=inset)
+
+
+def _signature(face: Typeface, view: ReportView) -> Flowables:
+    """A frame with lines to write on."""
+    t = view.texts
+    name, date, signature, comment = (
+        face.text(t(f"signature.{key}"), SMALL_PT, color=SOFT)
+        for key in ("name", "date", "signature", "comment")
+    )
+    title = [face.text(t("heading.signature"), 10, bold=True), face.text(t("signature.verified"))]
+    rows = [
+        ["", title, *[""] * 5],
+        ["", name, "", date, "", signature, ""],
+        [""] * 7,
+        ["", comment, *[""] * 5],
+    ]
+    commands = [
+        ("BOX", (0, 0), (-1, -1), 0.6, RULE),
+        ("VALIGN", (0, 0), (-1, -1), "TOP"),
+        ("TOPPADDING", (0, 0), (-1, 0), 1.6 * mm),
+        *(("SPAN", (1, row), (-1, row)) for row in (0, 3)),
+        *(("LINEBELOW", (column, 2), (column, 2), 0.6, RULE) for column in (1, 3, 5)),
+    ]
+    heights = [height * mm for height in (11, 6, 5, 18)]
+    options = {"rowHeights": heights, "splitByRow": 0, "splitInRow": 0, "spaceBefore": 5 * mm}
+    return [grid(rows, (4, 61, 5, 30, 5, 68, 9), commands, **options)]
+
+
+def _cells(face: Typeface, view: ReportView) -> Flowables:
+    t = view.texts
+    heading = face.heading(t("heading.cells"))
+    if not view.gallery:
+        return [heading, face.text(f"{t('note.none')}.")]
+    atypical = view.gallery[0].kind.name == "atypical"
+    note = t("gallery.note") + (f" {t('gallery.atypical')}" if atypical else "")
+    sections = (one for section in view.gallery for one in _section(face, view, section))
+    return [heading, face.note(note, keepWithNext=1), *sections]
+
+
+def _section(face: Typeface, view: ReportView, section: GallerySection) -> Flowables:
+    """A type's pictures, row by row, the first with its title and scale bar."""
+    t, size, pictures = view.texts, 9.2, section.thumbnails
+    cells = [chip(section.kind)]
+    widths = [CHIP_PT + 2 * mm]
+    for text, bold in ((section.name, True), (section.shown, False)):
+        cells.append(face.text(text, size, bold=bold, color=INK if bold else SOFT))
+        width = stringWidth(face.fit(text), BOLD if bold else REGULAR, size)
+        widths.append(width + (4.5 if bold else 7) * mm)
+    if pictures:
+        cells += [scale_bar(10), face.text(t("gallery.scale", um=10), SMALL_PT, color=SOFT)]
+        widths += [cells[-2].width + 3.5 * mm, 25 * mm]
+    title = grid([cells], [width / mm for width in widths], spaceBefore=2 * mm)
+    title.keepWithNext = bool(pictures)
+    rows = (pictures[i : i + PICTURES_PER_ROW] for i in range(0, len(pictures), PICTURES_PER_ROW))
+    return [title, *(_picture_row(face, row, t("report.no_picture")) for row in rows)]
+
+
+def _picture_row(face: Typeface, thumbnails: Sequence[Thumbnail], no_picture: str) -> Any:
+    """A row of cells with their captions, which stays together."""
+    gap = (WIDTH_PT - PICTURES_PER_ROW * CROP_PT) / (PICTURES_PER_ROW - 1)
+    rows: list[list[Any]] = [[], []]
+    commands: list[tuple[Any, ...]] = [
+        ("RIGHTPADDING", (0, 0), (-1, -1), 0),
+        ("VALIGN", (0, 1), (-1, 1), "TOP"),
+    ]
+    for i, one in enumerate(thumbnails):
+        missing = partial(face.text, no_picture, TINY_PT, color=SOFT, align="center")
+        rows[0] += [_picture(one.jpeg, CROP_PT, CROP_PT) or missing(), ""]
+        rows[1] += [_caption(face, one), ""]
+        commands.append(("BOX", (2 * i, 0), (2 * i, 0), 0.4, "#bdbdbd"))
+        commands.append(("BACKGROUND", (2 * i, 0), (2 * i, 0), "#f2f2f2"))
+    widths = [CROP_PT / mm, gap / mm] * len(thumbnails)
+    options = {"rowHeights": [CROP_PT, None], "splitByRow": 0, "splitInRow": 0}
+    return grid(rows, widths, commands, 0, spaceAfter=2 * mm, **options)
+
+
+def _caption(face: Typeface, one: Thumbnail) -> Any:
+    """Likeliest classes, note and number, line by line."""
+    small = partial(face.span, bold=False, size=TINY_PT)
+    note = [small(one.note[:MAX_CAPTION_CHARACTERS], WARN)] if one.note else []
+    lines = [one.leading.replace(" / ", "<br/>"), *note, small(one.short_id, SOFT)]
+    return face.marked_up("<br/>".join(lines), TINY_PT, bold=True)
+
+
+def _picture(jpeg: bytes, width: float, height: float) -> Any | None:
+    """A JPEG as large as fits, embedded as it is; `None` of what can't be read."""
+    try:
+        with PILImage.open(BytesIO(jpeg), formats=["JPEG"]) as image:
+            scale = min(width / image.width, height / image.height)
+            size = image.width * scale, image.height * scale
+    except (UnidentifiedImageError, OSError, ValueError):
+        return None
+    return Image(BytesIO(jpeg), *size, hAlign="LEFT")
+
+
+def _quality(face: Typeface, view: ReportView) -> Flowables:
+    t, found = view.texts, view.quality
+    story = [face.heading(t("heading.quality")), *_facts(face, found.facts)]
+    story += map(face.text, found.sentences)
+    for scan in found.scans:
+        story.append(face.heading(t("heading.scan") + t("report.colon") + scan.name, size=9.2))
+        story.append(face.text(" ".join(scan.sentences), spaceAfter=2 * mm))
+        if picture := scan.view and _picture(scan.view, WIDTH_PT, VIEW_HEIGHT_PT):
+            story += [picture, Spacer(0, 2 * mm)]
+        heads = [t(key) for key in ("heading.areas", "column.number", "column.reason")]
+        table = face.table(heads, scan.left_out, (50, 25, WIDTH_MM - 75), {1})
+        story += [table] if scan.left_out else []
+    story += _fields(face, view, t("heading.left_out"), found.left_out, with_kind=True)
+    story += _fields(face, view, t("heading.failed"), found.failed, with_kind=False)
+    return [*story, face.note(t("quality.in_file"))]
+
+
+def _fields(
+    face: Typeface, view: ReportView, title: str, fields: Sequence[FieldRow], with_kind: bool
+) -> Flowables:
+    if not fields:
+        return []
+    names = ("name", "kind", "reason") if with_kind else ("name", "reason")
+    rows = [[getattr(one, name) for name in names] for one in fields]
+    heads = [view.texts(f"column.{'field' if name == 'name' else name}") for name in names]
+    table = face.table(heads, rows, (66, 30, 86) if with_kind else (86, 96))
+    return [CondPageBreak(30 * mm), face.heading(title, size=9.2, keepWithNext=0), table]
+
+
+def _provenance(face: Typeface, view: ReportView) -> Flowables:
+    t = view.texts
+    story = [face.heading(t("heading.provenance")), *_facts(face, view.provenance)]
+    return [*story, face.note(t("report.escaped"))] if face.lacked else story
+
+
+def _facts(face: Typeface, facts: Sequence[Fact]) -> Flowables:
+    """Facts in rows, label before value."""
+    rows = [
+        [face.text(fact.label, SMALL_PT, color=SOFT), face.text(fact.value, SMALL_PT)]
+        for fact in facts
+    ]
+    lines = ("LINEBELOW", (0, 0), (-1, -1), 0.5, LINE)
+    return [grid(rows, (38, WIDTH_MM - 38), [lines])] if rows else []

@@ -7,12 +7,13 @@ from typing import Any
 import numpy as np
 import pypdfium2
 import pytest
+from reportlab.pdfbase.pdfmetrics import stringWidth
 
 from leukodiff.datasets.vocabulary import BY_NAME, CELL_TYPES
 from leukodiff.detector.areas import AreaKind
 from leukodiff.pipeline.exports.drawing import encode_jpeg
 from leukodiff.pipeline.exports.pdf import report_pdf
-from leukodiff.pipeline.exports.pdf_page import Text, Typeface, typeface
+from leukodiff.pipeline.exports.pdf_elements import BODY_PT, REGULAR, typeface
 from leukodiff.pipeline.exports.report_view import ReportOptions, report_view
 from leukodiff.pipeline.report.report import (
     Area,
@@ -66,21 +67,21 @@ def report(make_cell: MakeCell, make_report: MakeReport) -> SmearReport:
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_html_and_pdf_say_the_same_numbers(report: SmearReport, jpeg: bytes, language: str) -> None:
     options = ReportOptions(load_texts(language))
-    said = report_view(report, {}, {}, options)
+    view = report_view(report, {}, {}, options)
     text = " ".join(text_of(report_pdf(report, {report.cells[0].cell_id: jpeg}, options=options)))
-    rows = [*said.shares, *said.blood, *said.ratios, *said.estimates]
+    rows = [*view.shares, *view.blood, *view.ratios, *view.estimates]
     assert len(rows) == 6 + 7 + 2 + 4
-    for row in said.shares:
+    for row in view.shares:
         for words in (row.count, row.percent, row.interval, row.corrected, row.unidentified_bounds):
             assert words in text
-    for one in (*said.blood, *said.ratios, *said.estimates):
+    for one in (*view.blood, *view.ratios, *view.estimates):
         assert one.value in text
         assert one.interval in text
-    for finding in said.findings:
+    for finding in view.findings:
         assert flat(finding.text) in text
-    for fact in (*said.identity, *said.basis):
+    for fact in (*view.identity, *view.basis):
         assert flat(fact.value) in text
-    assert said.texts("finding.critical").upper() in text
+    assert view.texts("finding.critical").upper() in text
     assert not NO_NUMBER.search(text)
 
 
@@ -196,9 +197,9 @@ def test_a_scan_shows_what_was_read(
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_the_typeface_has_the_languages_letters(language: str) -> None:
-    said = load_texts(language)
+    texts = load_texts(language)
     face = typeface()
-    for words in (*said.words.values(), "äöüßÄÖÜéèêàçœµ–×≥²°…„“’·"):
+    for words in (*texts.words.values(), "äöüßÄÖÜéèêàçœµ–×≥²°…„“’·"):
         face.fit(words)
     assert not face.lacked
 
@@ -206,7 +207,7 @@ def test_the_typeface_has_the_languages_letters(language: str) -> None:
 @pytest.mark.parametrize(
     ("text", "lines"),
     [
-        pytest.param("", [""], id="nothing"),
+        pytest.param("", [], id="nothing"),
         pytest.param("a b", ["a b"], id="one line"),
         pytest.param("aaaa bbbb", ["aaaa", "bbbb"], id="between words"),
         pytest.param("aaaaaaaaaaaa", ["aaaaa", "aaaaa", "aa"], id="a long word is cut"),
@@ -214,10 +215,9 @@ def test_the_typeface_has_the_languages_letters(language: str) -> None:
     ],
 )
 def test_words_are_wrapped(text: str, lines: list[str]) -> None:
-    face = typeface()
-    one = Text(text, 10)
-    width = Typeface.width("aaaaa", one) + 0.1
-    assert face.wrap(one, width) == lines
+    width = stringWidth("aaaaa", REGULAR, BODY_PT) + 0.1
+    paragraph = typeface().text(text)
+    assert [" ".join(words) for _, words in paragraph.breakLines(width).lines] == lines
 
 
 def test_200_cells_are_quick(make_cell: MakeCell, make_report: MakeReport, jpeg: bytes) -> None:
