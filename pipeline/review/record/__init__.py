@@ -1,31 +1,24 @@
-"""The record of a review: who did what to which slide and when, kept for good."""
+"""The record of a review: every event with its person, slide and time, kept for good."""
 
+from .accounts import ADMINISTRATOR, PATHOLOGIST, ROLES, TECHNOLOGIST, User
 from .apply import (
     STATEMENT,
     Difference,
     agreement,
-    applied,
+    apply_review,
     differences,
     may_sign,
     open_cells,
     signing,
 )
-from .database import RECORD_FILE
-from .errors import Conflict, Locked, RecordError, StaleSignature
-from .event_log import Record
-from .events import OPERATOR, Event
+from .database import RECORD_FILE, RecordError
+from .event_log import Record, SlideHistory
+from .events import OPERATOR, Event, cell_payload
 from .hash_chain import Fault, Head
-from .people import (
-    ADMINISTRATOR,
-    PATHOLOGIST,
-    ROLES,
-    TECHNOLOGIST,
-    LockedOut,
-    People,
-    User,
-)
 from .refusals import RateLimiter
-from .replay import fold
+from .replay import Change, fold, redo, undo
+from .rules import Conflict, Locked, StaleSignature
+from .sessions import LockedOut, People
 from .state import (
     ANALYZED,
     IN_REVIEW,
@@ -35,10 +28,8 @@ from .state import (
     Reading,
     Signature,
     SlideState,
-    cell_payload,
     digest,
 )
-from .undo_redo import Change, redo, undo
 from .worklist import SlideRow
 
 __all__ = [
@@ -68,12 +59,13 @@ __all__ = [
     "Record",
     "RecordError",
     "Signature",
+    "SlideHistory",
     "SlideRow",
     "SlideState",
     "StaleSignature",
     "User",
     "agreement",
-    "applied",
+    "apply_review",
     "cell_payload",
     "differences",
     "digest",

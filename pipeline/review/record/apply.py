@@ -1,9 +1,9 @@
-"""A machine's report with what people said, and whether it may be signed."""
+"""A machine's report with its review applied, and the obstacles to a signature."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
     from leukodiff.pipeline.comparison.readings import ReadCell
 
 STATEMENT = "I have looked at these cells and take responsibility for their names and the counts."
-"""What a signature says where nothing else is given."""
+"""Statement of a signature where no other is given."""
 
 
 @dataclass(frozen=True)
 class Difference:
-    """A cell on which two readers differ: what each calls it, `None` where one does not have it.
+    """A cell on which two readers differ: the name that each gives it, `None` for one without it.
 
-    `cell_id` is what the third reader names or removes to decide; `decided` once that is done.
+    The third reader names or removes `cell_id` to decide; `decided` once that is done.
     """
 
     cell_id: str
@@ -34,24 +34,22 @@ class Difference:
     decided: bool = False
 
 
-def applied(report: SmearReport, state: SlideState, reader: int | None = None) -> SmearReport:
+def apply_review(report: SmearReport, state: SlideState, reader: int | None = None) -> SmearReport:
     """The report as a reader left it: cells named, added and removed; `cell_type` stays.
 
-    Without a `reader`: what all say together. With two readers that is what both say; a cell on
-    which they differ is what the third said, and `unidentified` until then.
+    Without a `reader`: as all together left it. Of two readers that is where both agree; a cell on
+    which they differ is as the third named it, and `unidentified` until then.
 
     Raises:
         InputError: the events are about cells, or classes, that the report does not have.
     """
-    if reader is None and state.readers == 2:
-        return _together(report, state)
-    if reader == THIRD:
+    if reader == THIRD or (reader is None and state.readers == 2):
         return _together(report, state)
     return _as_read(report, state.reading(reader or 1))
 
 
 def differences(report: SmearReport, state: SlideState) -> tuple[Difference, ...]:
-    """Where the first two readers differ, in the report's order; cells both added are matched.
+    """Cells on which the first two readers differ, in the report's order; added ones are matched.
 
     A cell that one reader alone has (the other removed it, or never added it) is one of them.
     """
@@ -59,10 +57,10 @@ def differences(report: SmearReport, state: SlideState) -> tuple[Difference, ...
 
 
 def agreement(report: SmearReport, state: SlideState) -> CellAgreement:
-    """How far the first two readers agree: kappa, and each type."""
+    """Agreement of the first two readers: kappa, and each type."""
     from leukodiff.pipeline.comparison.cells import compare_cells
 
-    return compare_cells(*(_read_cells(applied(report, state, n).cells) for n in (1, 2)))
+    return compare_cells(*(_read_cells(apply_review(report, state, n).cells) for n in (1, 2)))
 
 
 def may_sign(
@@ -72,10 +70,10 @@ def may_sign(
     reader: int = 1,
     read: SmearReport | None = None,
 ) -> list[str]:
-    """What stands in the way of a signature, one line each; empty: it may be signed.
+    """Obstacles to a signature, one line each; empty: it may be signed.
 
     Cells that are unidentified or that nobody looked at may be left so for a `reason`. `read` is
-    the report with the reader's work applied, for who has it already.
+    the report with the reader's work applied, for a caller that has it already.
     """
     if state.reading(reader).signature:
         return ["it is signed"]
@@ -83,24 +81,24 @@ def may_sign(
         return ["there is nothing to decide between two readers"]
     undecided = sum(not one.decided for one in differences(report, state)) if reader == THIRD else 0
     open_now = {} if reason.strip() else open_cells(report, state, reader, read)
-    told = {
+    lines = {
         "undecided": ("difference is not decided", "differences are not decided"),
         "unidentified": ("cell is unidentified", "cells are unidentified"),
         "not_looked_at": ("cell was not looked at", "cells were not looked at"),
     }
     found = {"undecided": undecided} | open_now
-    return [f"{n} {told[what][n > 1]}" for what, n in found.items() if n]
+    return [f"{n} {lines[what][n > 1]}" for what, n in found.items() if n]
 
 
 def open_cells(
     report: SmearReport, state: SlideState, reader: int = 1, read: SmearReport | None = None
 ) -> dict[str, int]:
-    """How many cells are `unidentified`, and how many `not_looked_at`; the third decides all.
+    """Numbers of cells `unidentified` and `not_looked_at`; of the third reader all count as seen.
 
     `read` is as in `may_sign`.
     """
-    cells = (read or applied(report, state, reader)).cells
-    seen = state.reading(reader).looked_at
+    cells = (read or apply_review(report, state, reader)).cells
+    seen = state.reading(reader).viewed
     unseen = 0 if reader == THIRD else sum(cell.cell_id not in seen for cell in cells)
     unnamed = sum(cell.counted_as == UNIDENTIFIED for cell in cells)
     return {"unidentified": unnamed, "not_looked_at": unseen}
@@ -120,7 +118,7 @@ def signing(
     Raises:
         InputError: something stands in the way.
     """
-    read = applied(report, state, reader)
+    read = apply_review(report, state, reader)
     if obstacles := may_sign(report, state, reason, reader, read):
         raise InputError(f"{state.slide}: can't be signed: {'; '.join(obstacles)}")
     payload = {
@@ -129,21 +127,13 @@ def signing(
         "statement": statement,
         "open": open_cells(report, state, reader, read),
         "reason": reason,
-        "machine": _counts(cell.cell_type for cell in report.cells),
-        "person": _counts(cell.counted_as for cell in read.cells),
+        "machine": dict(Counter(cell.cell_type for cell in report.cells)),
+        "person": dict(Counter(cell.counted_as for cell in read.cells)),
         "sha256": digest(state, reader),
     }
-    if _is_second(state, reader):
+    if reader in (1, 2) and state.readers == 2 and state.reading(3 - reader).signature:
         payload["differs"] = len(differences(report, state))
     return payload
-
-
-def _is_second(state: SlideState, reader: int) -> bool:
-    return reader in (1, 2) and state.readers == 2 and bool(state.reading(3 - reader).signature)
-
-
-def _counts(names: Iterable[str]) -> dict[str, int]:
-    return dict(Counter(names))
 
 
 def _as_read(report: SmearReport, reading: Reading) -> SmearReport:
@@ -161,8 +151,8 @@ def _check_known(report: SmearReport, reading: Reading) -> None:
     made = {cell.cell_id for cell in reading.added}
     known = {cell.cell_id for cell in report.cells}
     touched = reading.reviewed_as.keys() | reading.removed
-    if strange := sorted(touched - known - made):
-        raise InputError(f"{report.slide_id}: there is no cell {strange[0]!r:.80}")
+    if unknown := sorted(touched - known - made):
+        raise InputError(f"{report.slide_id}: there is no cell {unknown[0]!r:.80}")
     if twice := sorted(made & known):
         raise InputError(f"{report.slide_id}: the cell {twice[0]!r:.80} is there twice")
     if any(len(cell.probabilities) != len(report.class_names) for cell in reading.added):
@@ -174,8 +164,8 @@ def _together(report: SmearReport, state: SlideState) -> SmearReport:
     for cell, one in _compared(report, state):
         if isinstance(one, Difference):
             if cell.cell_id not in third.removed:
-                word = third.reviewed_as.get(cell.cell_id, UNIDENTIFIED)
-                cells.append(replace(cell, reviewed_as=word))
+                name = third.reviewed_as.get(cell.cell_id, UNIDENTIFIED)
+                cells.append(replace(cell, reviewed_as=name))
         else:
             cells.append(cell)
     return replace(report, cells=tuple(cells))
@@ -185,7 +175,7 @@ def _compared(report: SmearReport, state: SlideState) -> list[tuple[Cell, Differ
     """Every cell that either reader has, with the difference where there is one."""
     from leukodiff.pipeline.comparison.cells import match_cells
 
-    a, b = (applied(report, state, n).cells for n in (1, 2))
+    a, b = (apply_review(report, state, n).cells for n in (1, 2))
     of_b = {cell.cell_id: cell for cell in b}
     found: list[tuple[Cell, Difference | None]] = []
     paired: set[str] = set()

@@ -13,18 +13,17 @@ from sqlalchemy import Connection, Engine, create_engine, event, inspect, make_u
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
-from leukodiff.core.errors import InputError
+from leukodiff.core.errors import InputError, LeukodiffError
 
 from . import tables
-from .errors import RecordError
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 
 RECORD_FILE = "review.sqlite"
-"""The record's name in the folder that is reviewed, where no other is given."""
+"""Name of the record in the folder that is reviewed, where no other is given."""
 
 WAIT_SECONDS = 30
-"""How long one writer waits for another."""
+"""Longest wait of one writer for another."""
 
 _PRAGMAS = (
     "PRAGMA journal_mode=WAL",
@@ -36,12 +35,16 @@ _UPGRADING = 0x6C65756B
 """PostgreSQL's number of the lock that one upgrades under."""
 
 
+class RecordError(LeukodiffError):
+    """The record can't be opened, read or written; see whether what was to be kept is there."""
+
+
 class Database:
     """Connections, transactions, and tables that are up to date.
 
     `url` is `sqlite:///PATH` or `postgresql://USER:PASSWORD@HOST/NAME`.
 
-    Unless told to `make` it, there must be a record already: it is then read as it is.
+    Unless it is to `make` one, there must be a record already: it is then read as it is.
 
     Raises:
         InputError: the address is none, or there is no record to be read.
@@ -55,9 +58,13 @@ class Database:
         self._writer = threading.Lock()
         if self.is_sqlite and not make and not Path(str(self.url.database)).is_file():
             raise InputError(f"{self.url.database}: there is no record")
-        self.engine = _sqlite(self.url) if self.is_sqlite else _postgresql(self.url)
+        self.engine = sqlite_engine(self.url) if self.is_sqlite else postgresql_engine(self.url)
         try:
-            self._prepare_tables(make)
+            with self._record_errors():
+                if make:
+                    upgrade(self.engine)
+                elif _revision(self.engine) is None:
+                    raise InputError(f"{self.name}: there is no record")
         except BaseException:
             self.close()
             raise
@@ -65,7 +72,7 @@ class Database:
     @contextmanager
     def reading(self) -> Iterator[Connection]:
         """A transaction that sees one state of everything."""
-        with self._told(), self.engine.connect() as connection:
+        with self._record_errors(), self.engine.connect() as connection:
             if not self.is_sqlite:
                 connection = connection.execution_options(isolation_level="REPEATABLE READ")
             with connection.begin():
@@ -79,7 +86,7 @@ class Database:
         """
         with (
             self._writer,
-            self._told(),
+            self._record_errors(),
             self.engine.connect().execution_options(writes=True) as connection,
             connection.begin(),
         ):
@@ -93,21 +100,14 @@ class Database:
         """Close the connections."""
         self.engine.dispose()
 
-    def _prepare_tables(self, make: bool) -> None:
-        with self._told():
-            if make:
-                upgrade(self.engine)
-            elif _revision(self.engine) is None:
-                raise InputError(f"{self.name}: there is no record")
-
     @contextmanager
-    def _told(self) -> Iterator[None]:
+    def _record_errors(self) -> Iterator[None]:
         try:
             yield
         except (SQLAlchemyError, UnicodeDecodeError) as error:
             cause = getattr(error, "orig", None) or error
-            told = " ".join(str(cause).split("\n")[0].split())
-            raise RecordError(f"{self.name}: {told}") from error
+            text = " ".join(str(cause).split("\n")[0].split())
+            raise RecordError(f"{self.name}: {text}") from error
 
 
 def upgrade(engine: Engine, revision: str = tables.NEWEST) -> None:
@@ -129,12 +129,12 @@ def upgrade(engine: Engine, revision: str = tables.NEWEST) -> None:
         try:
             command.upgrade(settings, revision)
         except CommandError as error:
-            told = " ".join(str(error).split())
-            raise RecordError(f"the record was written by a newer leukodiff ({told})") from error
+            text = " ".join(str(error).split())
+            raise RecordError(f"the record was written by a newer leukodiff ({text})") from error
 
 
 def alembic_settings() -> Any:
-    """What Alembic needs to know; the connection is given in its `attributes`."""
+    """Settings of Alembic; the connection is given in their `attributes`."""
     from alembic.config import Config
 
     settings = Config()
@@ -165,7 +165,8 @@ def _checked(url: str) -> URL:
     return found.set(drivername="sqlite")
 
 
-def _sqlite(url: URL) -> Engine:
+def sqlite_engine(url: URL) -> Engine:
+    """Connections to a file, which only its owner may read; made where there is none."""
     path = Path(str(url.database))
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -178,7 +179,8 @@ def _sqlite(url: URL) -> Engine:
     return engine
 
 
-def _postgresql(url: URL) -> Engine:
+def postgresql_engine(url: URL) -> Engine:
+    """Connections to a server, with a commit on its disk and a bounded wait for locks."""
     ours = f"-c synchronous_commit=on -c lock_timeout={WAIT_SECONDS}s"
     given = url.query.get("options", "")
     options = f"{given if isinstance(given, str) else ' '.join(given)} {ours}"

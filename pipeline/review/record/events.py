@@ -1,27 +1,42 @@
-"""Events: what the record is made of, and the hash that ties each to the one before."""
+"""Events of the record: their kinds, the shape of each kind's payload, canonical JSON and the hash.
+
+Shapes are checked by hand, not by msgspec: users of the API get these sentences.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from leukodiff.core.errors import InputError
+from leukodiff.datasets.vocabulary import BY_NAME
+from leukodiff.pipeline.report.report import Cell
 
-ADDED, OPENED, RECLASSIFIED, LOOKED_AT = "added", "opened", "reclassified", "looked_at"
-CELL_ADDED, CELL_REMOVED, CELL_RESTORED = "cell_added", "cell_removed", "cell_restored"
-COMMENTED, SIGNED, REOPENED, REFUSED = "commented", "signed", "reopened", "refused"
-REFERENCE_ADDED, REFERENCE_REMOVED = "reference_added", "reference_removed"
+ADDED = "added"
+OPENED = "opened"
+RECLASSIFIED = "reclassified"
+VIEWED = "looked_at"
+CELL_ADDED = "cell_added"
+CELL_REMOVED = "cell_removed"
+CELL_RESTORED = "cell_restored"
+COMMENTED = "commented"
+SIGNED = "signed"
+REOPENED = "reopened"
+REFUSED = "refused"
+REFERENCE_ADDED = "reference_added"
+REFERENCE_REMOVED = "reference_removed"
 
 READING_KINDS = frozenset(
-    {RECLASSIFIED, LOOKED_AT, CELL_ADDED, CELL_REMOVED, CELL_RESTORED, COMMENTED, SIGNED}
+    {RECLASSIFIED, VIEWED, CELL_ADDED, CELL_REMOVED, CELL_RESTORED, COMMENTED, SIGNED}
 )
-"""What belongs to one reader's reading: the payload's `reader`, 1 where it does not say."""
+"""Kinds that belong to one reader's reading: the payload's `reader`, 1 where it has none."""
 
 EDITS = frozenset({RECLASSIFIED, CELL_ADDED, CELL_REMOVED, CELL_RESTORED})
-"""What can be undone: a payload may have `undo_of` or `redo_of`, the number of an event."""
+"""Kinds that can be undone: a payload may have `undo_of` or `redo_of`, the number of an event."""
 
 SLIDE_KINDS = READING_KINDS | {ADDED, OPENED, REOPENED, REFUSED}
 PEOPLE_KINDS = frozenset(
@@ -31,13 +46,24 @@ REFERENCE_KINDS = frozenset({REFERENCE_ADDED, REFERENCE_REMOVED})
 KINDS = SLIDE_KINDS | PEOPLE_KINDS | REFERENCE_KINDS
 
 FIRST = "0" * 64
-"""What the first event has for the hash of the one before."""
+"""`previous` of the first event."""
 
 OPERATOR = "operator"
-"""Who acts where no login is needed."""
+"""Actor of a review where no login is needed."""
 
-MAX_PAYLOAD = 8 * 1024 * 1024
-"""Bytes of a payload: 5,000 cells reclassified at once are half a megabyte."""
+MAX_PAYLOAD_BYTES = 8 * 1024 * 1024
+"""5,000 cells reclassified at once are half a megabyte."""
+
+MAX_TEXT = 10_000
+"""Characters of a comment or a reason."""
+
+MAX_NAME = 300
+"""Characters of a cell's, a slide's or a person's name."""
+
+Clock = Callable[[], datetime]
+
+Check = Callable[[Any], str]
+"""Description of what a value should have been; empty where it is fine."""
 
 
 @dataclass(frozen=True)
@@ -61,12 +87,22 @@ class Event:
 
     @property
     def reader(self) -> int:
-        """Whose reading it belongs to: 1, 2 or 3."""
+        """The reader whose reading it belongs to: 1, 2 or 3."""
         return int(self.payload.get("reader") or 1)
 
 
+def now_utc() -> datetime:
+    """The time."""
+    return datetime.now(UTC)
+
+
+def as_text(time: datetime) -> str:
+    """A time as ISO 8601 UTC to the microsecond: always as long, so texts sort as times do."""
+    return time.astimezone(UTC).isoformat(timespec="microseconds")
+
+
 def canonical(value: Any) -> str:
-    """The one way to write a value as JSON: what is hashed, and how a payload is stored.
+    """The one way to write a value as JSON: it is hashed, and a payload is stored, in this form.
 
     Keys sorted by code point, no space, only what JSON must escape is escaped, floats as Python's
     `repr`, UTF-8. Not a number and infinity are refused.
@@ -80,7 +116,8 @@ def canonical(value: Any) -> str:
         )
         text.encode("utf-8")
     except (TypeError, ValueError, RecursionError) as error:
-        raise InputError(f"not fit for the record: {_short(error)}") from error
+        reason = " ".join(str(error).split())[:120] or type(error).__name__
+        raise InputError(f"not fit for the record: {reason}") from error
     return text
 
 
@@ -88,11 +125,11 @@ def normal(payload: Mapping[str, Any]) -> dict[str, Any]:
     """A payload as it comes back from the record: lists for tuples, text for keys.
 
     Raises:
-        InputError: it is no JSON object, or larger than `MAX_PAYLOAD`.
+        InputError: it is no JSON object, or larger than `MAX_PAYLOAD_BYTES`.
     """
     text = canonical(payload)
-    if len(text.encode("utf-8")) > MAX_PAYLOAD:
-        raise InputError(f"too large for one event: more than {MAX_PAYLOAD // 1024**2} MB")
+    if len(text.encode("utf-8")) > MAX_PAYLOAD_BYTES:
+        raise InputError(f"too large for one event: more than {MAX_PAYLOAD_BYTES // 1024**2} MB")
     found = json.loads(text)
     if not isinstance(found, dict):
         raise InputError("not fit for the record: a payload is an object")
@@ -101,18 +138,163 @@ def normal(payload: Mapping[str, Any]) -> dict[str, Any]:
 
 def hash_of(event: Event) -> str:
     """SHA-256 over the canonical JSON of an event without its `hash`, 64 hex digits."""
-    content = {
-        "number": event.number,
-        "slide": event.slide,
-        "version": event.version,
-        "actor": event.actor,
-        "at": event.at,
-        "kind": event.kind,
-        "payload": event.payload,
-        "previous": event.previous,
-    }
+    content = {name: value for name, value in vars(event).items() if name != "hash"}
     return hashlib.sha256(canonical(content).encode("utf-8")).hexdigest()
 
 
-def _short(error: Exception) -> str:
-    return " ".join(str(error).split())[:120] or type(error).__name__
+def cell_payload(cell: Cell) -> dict[str, Any]:
+    """A cell as the payload of `cell_added` has it."""
+    return {**asdict(cell), "probabilities": list(cell.probabilities)}
+
+
+def cell_of(payload: Mapping[str, Any]) -> Cell:
+    """The cell that `cell_payload` wrote; what a cell can be without may be left out.
+
+    Raises:
+        TypeError, ValueError: it is none.
+    """
+    from leukodiff.classifier.facts import CellFacts
+
+    facts = CellFacts(**payload.get("facts") or {})
+    chances = tuple(float(p) for p in payload["probabilities"])
+    return Cell(**{**payload, "probabilities": chances, "facts": facts})
+
+
+def check_shape(kind: str, payload: Mapping[str, Any]) -> None:
+    """Checks that an event of a slide has what its kind needs, and nothing else.
+
+    Raises:
+        InputError: it has not.
+    """
+    if kind not in REQUIRED:
+        raise InputError(f"{kind!r:.40}: no kind of event; one of {', '.join(REQUIRED)}")
+    required, optional = REQUIRED[kind], OPTIONAL.get(kind, {})
+    if unknown := sorted(set(payload) - set(required) - set(optional)):
+        raise InputError(f"{kind}: nobody knows what {unknown[0]!r:.40} means")
+    for key, check in (required | optional).items():
+        value = payload.get(key)
+        if key in required and key not in payload:
+            raise InputError(f"{kind}: {key} must be something")
+        if (key in required or value is not None) and (expected := check(value)):
+            raise InputError(f"{kind}: {key} must be {expected}")
+
+
+def _text(value: Any) -> str:
+    return "" if isinstance(value, str) and len(value) <= MAX_TEXT else "a text"
+
+
+def _reason(value: Any) -> str:
+    return "a reason in words" if _text(value) or not value.strip() else ""
+
+
+def is_name(value: object) -> bool:
+    """True for a printable text of 1 to `MAX_NAME` characters."""
+    return isinstance(value, str) and 0 < len(value) <= MAX_NAME and value.isprintable()
+
+
+def _name(value: Any) -> str:
+    return "" if is_name(value) else "a name"
+
+
+def _count(value: Any) -> str:
+    return "" if type(value) is int and value >= 0 else "a whole number, 0 or more"
+
+
+def _one_of(*allowed: int) -> Check:
+    expected = " or ".join(map(str, allowed))
+    return lambda value: "" if type(value) is int and value in allowed else expected
+
+
+def _mapping(value: Any) -> str:
+    return "" if isinstance(value, Mapping) else "an object"
+
+
+def _type(value: Any) -> str:
+    return "" if value is None or (isinstance(value, str) and value in BY_NAME) else "a cell type"
+
+
+def _sha256(value: Any) -> str:
+    fits = isinstance(value, str) and len(value) == 64 and set(value) <= set("0123456789abcdef")
+    return "" if fits else "64 hexadecimal digits"
+
+
+def _cells(value: Any) -> str:
+    fits = isinstance(value, list) and value and not any(map(_name, value))
+    return "" if fits else "a list of cells"
+
+
+def _changes(value: Any) -> str:
+    if not isinstance(value, Mapping) or not value:
+        return "an object of cells"
+    if not all(isinstance(one, Mapping) and "to" in one for one in value.values()):
+        return "for each cell what it is to be: `to`"
+    types = [one.get(side) for one in value.values() for side in ("from", "to")]
+    wrong = any(map(_name, value)) or any(map(_type, types))
+    return "an object of cells with cell types" if wrong else ""
+
+
+def _counts(value: Any) -> str:
+    fits = isinstance(value, Mapping) and not any(_type(k) or _count(v) for k, v in value.items())
+    return "" if fits else "numbers by cell type"
+
+
+def _open(value: Any) -> str:
+    fits = isinstance(value, Mapping) and not any(
+        _count(value.get(one)) for one in ("unidentified", "not_looked_at")
+    )
+    return "" if fits else "`unidentified` and `not_looked_at`, whole numbers"
+
+
+def _cell(value: Any) -> str:
+    try:
+        cell = cell_of({"cell_id": "?", **value})
+    except (KeyError, TypeError, ValueError):
+        return "a cell with field_id, its box, cell_type, confidence and probabilities"
+    box = (cell.x_min, cell.y_min, cell.x_max, cell.y_max)
+    chances = (cell.detection_confidence, cell.confidence, *cell.probabilities)
+    if not all(type(one) in (int, float) for one in (*box, *chances)):
+        return "a cell with numbers for its box and its probabilities"
+    if not is_name(cell.field_id) or cell.cell_type is None or _type(cell.cell_type):
+        return "a cell in a field and of a known type"
+    return "" if box[0] < box[2] and box[1] < box[3] else "a cell with a box that is not empty"
+
+
+_READER = {"reader": _one_of(1, 2, 3)}
+_STEP = {"undo_of": _count, "redo_of": _count}
+
+REQUIRED: Mapping[str, dict[str, Check]] = {
+    ADDED: {"folder": _text, "sha256": _sha256, "n_cells": _count},
+    OPENED: {},
+    RECLASSIFIED: {"cells": _changes},
+    VIEWED: {"cells": _cells},
+    CELL_ADDED: {"cell": _cell},
+    CELL_REMOVED: {"cells": _cells},
+    CELL_RESTORED: {"cells": _cells},
+    COMMENTED: {"text": _text},
+    SIGNED: {
+        "name": _name,
+        "statement": _text,
+        "open": _open,
+        "reason": _text,
+        "machine": _counts,
+        "person": _counts,
+        "sha256": _sha256,
+    },
+    REOPENED: {"reason": _reason},
+    REFUSED: {"what": _text, "why": _text},
+}
+"""Keys that the payload of each kind must have."""
+
+OPTIONAL: Mapping[str, dict[str, Check]] = {
+    ADDED: {"readers": _one_of(1, 2), "summary": _mapping},
+    OPENED: _READER,
+    RECLASSIFIED: _READER | _STEP,
+    VIEWED: _READER,
+    CELL_ADDED: _READER | {"to": _type},
+    CELL_REMOVED: _READER | _STEP | {"reason": _text},
+    CELL_RESTORED: _READER | _STEP | {"reason": _text},
+    COMMENTED: _READER,
+    SIGNED: _READER | {"differs": _count},
+    REFUSED: {"slide": _text, "address": _text, "left_out": _count},
+}
+"""Keys that the payload of each kind may have; `None` is as good as absent."""

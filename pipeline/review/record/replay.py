@@ -1,64 +1,52 @@
-"""From events to a slide's state."""
+"""Replay of a slide's events to its state, and the events that undo or redo an edit."""
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from leukodiff.pipeline.report.report import Cell
 
 from . import events as kinds
-from .events import Event
-from .state import (
-    ANALYZED,
-    IN_REVIEW,
-    STATE_SIGNED,
-    Reading,
-    Signature,
-    SlideState,
-    Step,
-    cell_of,
-)
+from .events import Event, cell_of
+from .state import ANALYZED, IN_REVIEW, STATE_SIGNED, Reading, Signature, SlideState, Step
 
 
 def fold(events: Iterable[Event], start: SlideState | None = None) -> SlideState:
-    """What the events of one slide add up to, in their order, on top of `start`."""
+    """The state that the events of one slide add up to, in their order, on top of `start`."""
     state = start
-    readings: dict[int, _Working] = {}
+    readings: dict[int, _OpenReading] = {}
     for event in events:
         state = state or SlideState(event.slide)
-        if event.kind in kinds.READING_KINDS:
-            _reading(readings, state, event.reader).take(event)
+        if event.kind in _ON_READING:
+            if event.reader not in readings:
+                reading = state.reading(event.reader)
+                readings[event.reader] = _OpenReading(reading, state.readers > 1)
+            readings[event.reader].apply(event)
             made = state.cells_made + (event.kind == kinds.CELL_ADDED)
-            state = replace(_touched(state, event), status=IN_REVIEW, cells_made=made)
+            state = replace(_changed(state, event), status=IN_REVIEW, cells_made=made)
             if event.kind == kinds.SIGNED:
-                state = _frozen(state, readings)
-                readings = {}
+                state, readings = _closed(state, readings), {}
         else:
-            state = _SLIDE_WIDE.get(event.kind, _passed)(_frozen(state, readings), event)
-            readings = {}
-    return _frozen(state or SlideState(""), readings)
+            on_slide = _ON_SLIDE.get(event.kind, _passed)
+            state, readings = on_slide(_closed(state, readings), event), {}
+    return _closed(state or SlideState(""), readings)
 
 
-def _frozen(state: SlideState, readings: Mapping[int, _Working]) -> SlideState:
+def _closed(state: SlideState, readings: Mapping[int, _OpenReading]) -> SlideState:
     if readings:
-        done = {n: one.frozen() for n, one in readings.items()}
+        done = {n: one.close() for n, one in readings.items()}
         state = replace(state, readings=dict(state.readings) | done)
-    return replace(state, status=STATE_SIGNED) if _is_signed(state) else state
-
-
-def _is_signed(state: SlideState) -> bool:
+    signed = state.first_two_signed and not state.awaits_third
     if state.readers == 1:
-        return state.reading().signature is not None
-    return state.first_two_signed and not state.awaits_third
+        signed = state.reading().signature is not None
+    return replace(state, status=STATE_SIGNED) if signed else state
 
 
-def _touched(state: SlideState, event: Event) -> SlideState:
-    return replace(
-        state, number=event.number, version=event.version, actor=event.actor, at=event.at
-    )
+def _changed(state: SlideState, event: Event) -> SlideState:
+    return replace(_passed(state, event), actor=event.actor, at=event.at)
 
 
 def _passed(state: SlideState, event: Event) -> SlideState:
@@ -66,15 +54,15 @@ def _passed(state: SlideState, event: Event) -> SlideState:
 
 
 def _added(state: SlideState, event: Event) -> SlideState:
-    said = event.payload
+    payload = event.payload
     return replace(
-        _touched(state, event),
+        _changed(state, event),
         status=ANALYZED,
-        folder=said["folder"],
-        source_sha256=said["sha256"],
-        n_cells=said["n_cells"],
-        summary=said.get("summary") or {},
-        readers=said.get("readers") or 1,
+        folder=payload["folder"],
+        source_sha256=payload["sha256"],
+        n_cells=payload["n_cells"],
+        summary=payload.get("summary") or {},
+        readers=payload.get("readers") or 1,
         readings={},
     )
 
@@ -88,101 +76,53 @@ def _opened(state: SlideState, event: Event) -> SlideState:
 
 
 def _reopened(state: SlideState, event: Event) -> SlideState:
-    open_again = {n: replace(one, signature=None) for n, one in state.readings.items()}
-    return replace(
-        _touched(state, event),
-        status=IN_REVIEW,
-        reopened=state.reopened + 1,
-        readings=open_again,
-    )
+    readings = {n: replace(one, signature=None) for n, one in state.readings.items()}
+    reopened = state.reopened + 1
+    return replace(_changed(state, event), status=IN_REVIEW, reopened=reopened, readings=readings)
 
 
-_SLIDE_WIDE: Mapping[str, Callable[[SlideState, Event], SlideState]] = {
+_ON_SLIDE: Mapping[str, Callable[[SlideState, Event], SlideState]] = {
     kinds.ADDED: _added,
     kinds.OPENED: _opened,
     kinds.REOPENED: _reopened,
 }
 
 
-def _reading(readings: dict[int, _Working], state: SlideState, reader: int) -> _Working:
-    if reader not in readings:
-        readings[reader] = _Working(state.reading(reader), state.readers > 1)
-    return readings[reader]
-
-
-class _Working:
-    """A reading while events are added to it."""
+class _OpenReading:
+    """A reading while events are added to it; it is `owned` where there are two readers."""
 
     def __init__(self, one: Reading, owned: bool) -> None:
-        self.one, self.owned = one, owned
+        self.reader, self.owned = one.reader, owned
         self.actor, self.comment, self.signature = one.actor, one.comment, one.signature
         self.reviewed_as: dict[str, str] = dict(one.reviewed_as)
-        self.looked_at = set(one.looked_at)
+        self.viewed = set(one.viewed)
         self.removed = set(one.removed)
         self.added: list[Cell] = list(one.added)
         self.undo = defaultdict(list, {who: list(steps) for who, steps in one.undo.items()})
         self.redo = defaultdict(list, {who: list(steps) for who, steps in one.redo.items()})
 
-    def frozen(self) -> Reading:
+    def close(self) -> Reading:
         return Reading(
-            self.one.reader,
-            self.actor,
-            self.reviewed_as,
-            frozenset(self.looked_at),
-            tuple(self.added),
-            frozenset(self.removed),
-            self.comment,
-            self.signature,
-            {who: tuple(steps) for who, steps in self.undo.items() if steps},
-            {who: tuple(steps) for who, steps in self.redo.items() if steps},
+            reader=self.reader,
+            actor=self.actor,
+            reviewed_as=self.reviewed_as,
+            viewed=frozenset(self.viewed),
+            added=tuple(self.added),
+            removed=frozenset(self.removed),
+            comment=self.comment,
+            signature=self.signature,
+            undo={who: tuple(steps) for who, steps in self.undo.items() if steps},
+            redo={who: tuple(steps) for who, steps in self.redo.items() if steps},
         )
 
-    def take(self, event: Event) -> None:
+    def apply(self, event: Event) -> None:
         self.actor = self.actor or (event.actor if self.owned else "")
-        getattr(self, f"_{event.kind}")(event, event.payload)
+        _ON_READING[event.kind](self, event)
         if event.kind in kinds.EDITS:
             self._stack(event)
 
-    def _reclassified(self, event: Event, said: Mapping[str, Any]) -> None:
-        for cell_id, change in said["cells"].items():
-            self._name(cell_id, change["to"])
-
-    def _looked_at(self, event: Event, said: Mapping[str, Any]) -> None:
-        self.looked_at.update(said["cells"])
-
-    def _cell_added(self, event: Event, said: Mapping[str, Any]) -> None:
-        cell = cell_of(said["cell"])
-        self.added.append(cell)
-        self._name(cell.cell_id, said.get("to"))
-
-    def _cell_removed(self, event: Event, said: Mapping[str, Any]) -> None:
-        self.removed.update(said["cells"])
-
-    def _cell_restored(self, event: Event, said: Mapping[str, Any]) -> None:
-        self.removed.difference_update(said["cells"])
-
-    def _commented(self, event: Event, said: Mapping[str, Any]) -> None:
-        self.comment = said["text"]
-
-    def _signed(self, event: Event, said: Mapping[str, Any]) -> None:
-        self.signature = Signature(
-            event.number,
-            event.reader,
-            event.actor,
-            said["name"],
-            event.at,
-            said["statement"],
-            said["reason"],
-            said["open"]["unidentified"],
-            said["open"]["not_looked_at"],
-            said["machine"],
-            said["person"],
-            said["sha256"],
-            said.get("differs") or 0,
-        )
-
-    def _name(self, cell_id: str, name: str | None) -> None:
-        self.looked_at.add(cell_id)
+    def name(self, cell_id: str, name: str | None) -> None:
+        self.viewed.add(cell_id)
         if name is None:
             self.reviewed_as.pop(cell_id, None)
         else:
@@ -202,10 +142,10 @@ class _Working:
                 redo.clear()
             undo.append(step)
 
-    def _pairs(self, said: Mapping[str, Any]) -> dict[str, tuple[str | None, str | None]]:
-        if "cell" in said:
-            return {said["cell"]["cell_id"]: (said.get("to"), said.get("to"))}
-        cells = said["cells"]
+    def _pairs(self, payload: Mapping[str, Any]) -> dict[str, tuple[str | None, str | None]]:
+        if "cell" in payload:
+            return {payload["cell"]["cell_id"]: (payload.get("to"), payload.get("to"))}
+        cells = payload["cells"]
         if isinstance(cells, Mapping):
             return {one: (change["from"], change["to"]) for one, change in cells.items()}
         return {one: (self.reviewed_as.get(one),) * 2 for one in cells}
@@ -214,3 +154,115 @@ class _Working:
 def _pop_through(steps: list[Step], number: int) -> None:
     while steps and steps.pop().number != number:
         pass
+
+
+def _reclassified(reading: _OpenReading, event: Event) -> None:
+    for cell_id, change in event.payload["cells"].items():
+        reading.name(cell_id, change["to"])
+
+
+def _viewed(reading: _OpenReading, event: Event) -> None:
+    reading.viewed.update(event.payload["cells"])
+
+
+def _cell_added(reading: _OpenReading, event: Event) -> None:
+    cell = cell_of(event.payload["cell"])
+    reading.added.append(cell)
+    reading.name(cell.cell_id, event.payload.get("to"))
+
+
+def _cell_removed(reading: _OpenReading, event: Event) -> None:
+    reading.removed.update(event.payload["cells"])
+
+
+def _cell_restored(reading: _OpenReading, event: Event) -> None:
+    reading.removed.difference_update(event.payload["cells"])
+
+
+def _commented(reading: _OpenReading, event: Event) -> None:
+    reading.comment = event.payload["text"]
+
+
+def _signed(reading: _OpenReading, event: Event) -> None:
+    payload = event.payload
+    reading.signature = Signature(
+        number=event.number,
+        reader=event.reader,
+        actor=event.actor,
+        name=payload["name"],
+        at=event.at,
+        statement=payload["statement"],
+        reason=payload["reason"],
+        unidentified=payload["open"]["unidentified"],
+        not_viewed=payload["open"]["not_looked_at"],
+        machine=payload["machine"],
+        person=payload["person"],
+        sha256=payload["sha256"],
+        differs=payload.get("differs") or 0,
+    )
+
+
+_ON_READING: Mapping[str, Callable[[_OpenReading, Event], None]] = {
+    kinds.RECLASSIFIED: _reclassified,
+    kinds.VIEWED: _viewed,
+    kinds.CELL_ADDED: _cell_added,
+    kinds.CELL_REMOVED: _cell_removed,
+    kinds.CELL_RESTORED: _cell_restored,
+    kinds.COMMENTED: _commented,
+    kinds.SIGNED: _signed,
+}
+
+
+@dataclass(frozen=True)
+class Change:
+    """The kind and the payload of an event to append."""
+
+    kind: str
+    payload: Mapping[str, Any]
+
+
+_INVERSE = {
+    kinds.RECLASSIFIED: kinds.RECLASSIFIED,
+    kinds.CELL_ADDED: kinds.CELL_REMOVED,
+    kinds.CELL_REMOVED: kinds.CELL_RESTORED,
+    kinds.CELL_RESTORED: kinds.CELL_REMOVED,
+}
+
+
+def undo(state: SlideState, actor: str, reader: int = 1) -> Change | None:
+    """The change that undoes a person's last edit; `None` where there is none.
+
+    Cells that are no longer as that edit left them (another person changed them) stay as they are;
+    an edit of which nothing else is left is passed over.
+    """
+    reading = state.reading(reader)
+    return _inverse(reading, reading.undo.get(actor, ()), "undo_of")
+
+
+def redo(state: SlideState, actor: str, reader: int = 1) -> Change | None:
+    """The change that does again what a person undid last, in the same way."""
+    reading = state.reading(reader)
+    return _inverse(reading, reading.redo.get(actor, ()), "redo_of")
+
+
+def _inverse(reading: Reading, steps: tuple[Step, ...], key: str) -> Change | None:
+    for step in reversed(steps):
+        if cells := _cells(reading, step):
+            payload: dict[str, Any] = {"cells": cells, key: step.number}
+            if reading.reader != 1:
+                payload["reader"] = reading.reader
+            return Change(_INVERSE[step.kind], payload)
+    return None
+
+
+def _cells(reading: Reading, step: Step) -> dict[str, Any] | list[str]:
+    """The cells that are still as the step left them, as the payload of its inverse has them."""
+    gone = step.kind == kinds.CELL_REMOVED
+    held = {
+        cell_id: (before, after)
+        for cell_id, (before, after) in step.cells.items()
+        if (cell_id in reading.removed) == gone and reading.reviewed_as.get(cell_id) == after
+    }
+    if step.kind != kinds.RECLASSIFIED:
+        return sorted(held)
+    return {one: {"from": after, "to": before} for one, (before, after) in held.items()}

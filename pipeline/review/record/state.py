@@ -1,32 +1,38 @@
-"""What the events of a slide add up to: one reading, or those of two readers and a third."""
+"""State that the events of a slide add up to: one reading, or those of two readers and a third."""
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from leukodiff.pipeline.report.report import Cell
 
-from .events import canonical
+from .events import canonical, cell_payload
 
-ANALYZED, IN_REVIEW, STATE_SIGNED = "analysed", "in review", "signed"
-"""Nobody has worked on it; someone has; everyone who must has signed."""
+ANALYZED = "analysed"
+"""Status of a slide that nobody has worked on."""
+
+IN_REVIEW = "in review"
+
+STATE_SIGNED = "signed"
+"""Status once everyone who must has signed."""
 
 REMOVED = "removed"
-"""What a cell is in place of a type once a person took it away."""
+"""Value of a cell in place of a type once a person took it away."""
 
 THIRD = 3
-"""The reader who decides where the first two differ."""
+"""The reader who decides the cells on which the first two differ."""
 
 
 @dataclass(frozen=True)
 class Signature:
-    """Who signed what. `machine` and `person` count the cells by type, `sha256` is of the state.
+    """A signature of a reading. `machine` and `person` count the cells by type.
 
-    `number` is the event's. `name` is as typed, `actor` the account. `unidentified` and
-    `not_looked_at` are the cells left so, for the `reason` given; `differs` on how many cells the
-    first two readers differ, known once the second of them signs.
+    `number` is the event's, `sha256` of the state. `name` is as typed, `actor` the account.
+    `unidentified` and `not_viewed` are the cells left so, for the `reason` given; `differs` on how
+    many cells the first two readers differ, known once the second of them signs.
     """
 
     number: int
@@ -37,7 +43,7 @@ class Signature:
     statement: str
     reason: str
     unidentified: int
-    not_looked_at: int
+    not_viewed: int
     machine: Mapping[str, int]
     person: Mapping[str, int]
     sha256: str
@@ -58,17 +64,17 @@ class Step:
 
 @dataclass(frozen=True)
 class Reading:
-    """What one reader made of a slide.
+    """One reader's work on a slide.
 
-    `actor` is whose it is: several people share the only reading, but each of two readings is one
-    person's. `reviewed_as` has the cells a person named, `looked_at` those a person saw, added and
+    `actor` is the person: several people share the only reading, but each of two readings is one
+    person's. `reviewed_as` has the cells a person named, `viewed` those a person saw, added and
     renamed ones among them. `undo` and `redo` are each actor's steps, the next one last.
     """
 
     reader: int
     actor: str = ""
     reviewed_as: Mapping[str, str] = field(default_factory=dict)
-    looked_at: frozenset[str] = frozenset()
+    viewed: frozenset[str] = frozenset()
     added: tuple[Cell, ...] = ()
     removed: frozenset[str] = frozenset()
     comment: str = ""
@@ -77,7 +83,7 @@ class Reading:
     redo: Mapping[str, tuple[Step, ...]] = field(default_factory=dict)
 
     def value(self, cell_id: str) -> str | None:
-        """What a cell is: a type, `REMOVED`, or `None` for as the machine said."""
+        """Value of a cell: a type, `REMOVED`, or `None` for as the machine named it."""
         return REMOVED if cell_id in self.removed else self.reviewed_as.get(cell_id)
 
 
@@ -86,8 +92,8 @@ class SlideState:
     """A slide as its events left it; `fold` makes it.
 
     `number` is the last event's over the whole record, `version` within the slide (0: no such
-    slide). `source_sha256` is of the `smear.json` in `folder`; `summary` is what was said when it
-    was added. `readers` is 1 or 2. `actor` and `at` are of the last event that changed something.
+    slide). `source_sha256` is of the `smear.json` in `folder`; `summary` was given when it was
+    added. `readers` is 1 or 2. `actor` and `at` are of the last event that changed something.
     `reopened` counts how often. `cells_made` counts the cells that people ever added.
 
     `reviewed_as` and what follows are the first reading's: all there is with one reader.
@@ -113,7 +119,7 @@ class SlideState:
         return self.readings.get(reader) or Reading(reader)
 
     def reader_of(self, actor: str) -> int | None:
-        """Which reading a person works on; `None` where none is left for them.
+        """The reading that a person works on; `None` where none is left for them.
 
         With two readers their own, else the first that nobody has begun; the third once both are
         signed and differ.
@@ -132,9 +138,9 @@ class SlideState:
         return self.reading().reviewed_as
 
     @property
-    def looked_at(self) -> frozenset[str]:
+    def viewed(self) -> frozenset[str]:
         """The cells the first reader saw."""
-        return self.reading().looked_at
+        return self.reading().viewed
 
     @property
     def added(self) -> tuple[Cell, ...]:
@@ -153,30 +159,28 @@ class SlideState:
 
     @property
     def signatures(self) -> tuple[Signature, ...]:
-        """Those that hold: re-opening voids them."""
+        """Signatures that hold: re-opening voids them."""
         held = (one.signature for one in self.readings.values() if one.signature)
         return tuple(sorted(held, key=lambda one: one.number))
 
     @property
     def first_two_signed(self) -> bool:
-        """Whether two readers are done; each may then see the other's reading."""
+        """True once two readers are done; each may then see the other's reading."""
         return self.readers == 2 and all(self.reading(n).signature for n in (1, 2))
 
     @property
     def awaits_third(self) -> bool:
-        """Whether two readers are done, differ, and nobody has signed for the differences."""
+        """True while two readers are done, differ, and nobody has signed for the differences."""
         found = [one for n in (1, 2) if (one := self.reading(n).signature)]
         decided = self.reading(THIRD).signature is not None
         return self.first_two_signed and not decided and max(one.differs for one in found) > 0
 
 
 def digest(state: SlideState, reader: int = 1) -> str:
-    """SHA-256 of what a reader signs: the machine's report and all that the reader made of it.
+    """SHA-256 that a reader signs: of the machine's report and all of the reader's work on it.
 
-    How often the slide was re-opened is part of it, so that no signature is good for twice.
+    The number of re-openings is part of it, so that no signature is good for twice.
     """
-    import hashlib
-
     one = state.reading(reader)
     content = {
         "slide": state.slide,
@@ -189,29 +193,9 @@ def digest(state: SlideState, reader: int = 1) -> str:
             if reader == THIRD and n != THIRD and found.signature
         },
         "reviewed_as": dict(one.reviewed_as),
-        "looked_at": sorted(one.looked_at),
+        "looked_at": sorted(one.viewed),
         "added": [cell_payload(cell) for cell in one.added],
         "removed": sorted(one.removed),
         "comment": one.comment,
     }
     return hashlib.sha256(canonical(content).encode("utf-8")).hexdigest()
-
-
-def cell_payload(cell: Cell) -> dict[str, Any]:
-    """A cell as the payload of `cell_added` has it."""
-    from dataclasses import asdict
-
-    return {**asdict(cell), "probabilities": list(cell.probabilities)}
-
-
-def cell_of(payload: Mapping[str, Any]) -> Cell:
-    """The cell that `cell_payload` wrote; what a cell can be without may be left out.
-
-    Raises:
-        TypeError, ValueError: it is none.
-    """
-    from leukodiff.classifier.facts import CellFacts
-
-    facts = CellFacts(**payload.get("facts") or {})
-    chances = tuple(float(p) for p in payload["probabilities"])
-    return Cell(**{**payload, "probabilities": chances, "facts": facts})

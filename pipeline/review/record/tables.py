@@ -1,9 +1,10 @@
-"""The record's tables as SQLAlchemy sees them; `migrations/` makes them, and their triggers."""
+"""The record's tables and triggers; `migrations/` makes both."""
 
 from sqlalchemy import (
     Boolean,
     CheckConstraint,
     Column,
+    Connection,
     ForeignKey,
     Index,
     Integer,
@@ -99,3 +100,40 @@ login_attempts = Table(
     Index("ix_login_attempts_address_at", "address", "at"),
 )
 """Attempts that failed, or are not over yet."""
+
+TRIGGERS = {
+    "sqlite": frozenset(
+        {
+            "events_no_update",
+            "events_no_delete",
+            "events_in_order",
+            "head_forward",
+            "head_no_delete",
+            "head_one",
+        }
+    ),
+    "postgresql": frozenset(
+        {
+            "events_no_change",
+            "events_no_truncate",
+            "events_in_order",
+            "head_forward",
+            "head_no_delete",
+            "head_no_truncate",
+        }
+    ),
+}
+"""The triggers by which the database itself keeps the log as it is, by its kind."""
+
+_FOUND = {
+    "sqlite": "SELECT name FROM sqlite_master WHERE type = 'trigger'",
+    "postgresql": "SELECT tgname FROM pg_trigger WHERE NOT tgisinternal AND tgenabled <> 'D' "
+    "AND tgrelid IN ('events'::regclass, 'head'::regclass)",
+}
+
+
+def missing_triggers(connection: Connection) -> list[str]:
+    """Names of the triggers that someone took away, or switched off."""
+    kind = connection.dialect.name
+    found = set(connection.exec_driver_sql(_FOUND[kind]).scalars())
+    return sorted(TRIGGERS[kind] - found)

@@ -10,7 +10,7 @@ from leukodiff.datasets.splits import TEST, TRAIN, VAL, position, split_of
 from leukodiff.datasets.vocabulary import UNIDENTIFIED
 from leukodiff.pipeline.report.report import Cell, SmearReport
 
-from ..record import STATE_SIGNED, THIRD, SlideState, applied
+from ..record import STATE_SIGNED, THIRD, SlideState, apply_review
 
 PREFIX = "reviews/"
 """What the groups of signed slides begin with: no group of a public data set does."""
@@ -52,11 +52,11 @@ def lessons(report: SmearReport, state: SlideState) -> list[ReviewedCell]:
     """
     if state.status != STATE_SIGNED:
         return []
-    seen = frozenset[str]().union(*(state.reading(n).looked_at for n in (1, 2, THIRD)))
+    seen = frozenset[str]().union(*(state.reading(n).viewed for n in (1, 2, THIRD)))
     machine = {cell.cell_id for cell in report.cells}
     return [
         ReviewedCell(cell, cell.cell_id not in machine)
-        for cell in applied(report, state).cells
+        for cell in apply_review(report, state).cells
         if cell.counted_as != UNIDENTIFIED and (cell.reviewed_as or cell.cell_id in seen)
     ]
 
@@ -73,7 +73,7 @@ def signers(state: SlideState) -> list[dict[str, Any]]:
             "statement": one.statement,
             "reason": one.reason,
             "left_unidentified": one.unidentified,
-            "left_without_a_look": one.not_looked_at,
+            "left_without_a_look": one.not_viewed,
             "machine_said": dict(one.machine),
             "person_said": dict(one.person),
             "sha256": one.sha256,

@@ -1,10 +1,10 @@
-"""What a page shows of a slide, as JSON: pure functions of the machine's report and its review."""
+"""A slide as a page shows it, as JSON: pure functions of the machine's report and its review."""
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from leukodiff.datasets.vocabulary import BY_NAME, CELL_TYPES, UNIDENTIFIED, WHITE_CELL
 from leukodiff.pipeline.report.differential import BESIDE, COUNTED
@@ -13,11 +13,19 @@ from leukodiff.pipeline.report.profiles import NLR, PER_HUNDRED, PERCENT, RATIO
 from leukodiff.pipeline.report.report import Cell, SmearReport
 from leukodiff.pipeline.report.statistics import Estimate
 
-from ..record import Event, Reading, Signature, SlideState
-from ..record.events import CELL_ADDED, CELL_REMOVED, CELL_RESTORED, LOOKED_AT, RECLASSIFIED
-
-if TYPE_CHECKING:
-    from .slide_store import StoredSlide
+from ..record import Event, Reading, Signature, SlideState, agreement, differences, redo, undo
+from ..record.events import (
+    ADDED,
+    CELL_ADDED,
+    CELL_REMOVED,
+    CELL_RESTORED,
+    READING_KINDS,
+    RECLASSIFIED,
+    VIEWED,
+)
+from .people import Person
+from .slide_store import StoredSlide
+from .views import ANEW, View
 
 Json = dict[str, Any]
 
@@ -60,9 +68,9 @@ def classes_json() -> list[Json]:
 
 
 def slide_json(
-    slide: "StoredSlide", state: SlideState, reading: Reading, reviewed: SmearReport
+    slide: StoredSlide, state: SlideState, reading: Reading, reviewed: SmearReport
 ) -> Json:
-    """Everything that the gallery and the viewer show; what depends on who looks comes beside it.
+    """Everything that the gallery and the viewer show to everybody alike.
 
     `reviewed` is the report with the reading applied.
     """
@@ -103,7 +111,7 @@ def slide_json(
     }
 
 
-def cells_json(slide: "StoredSlide", reading: Reading) -> list[Json]:
+def cells_json(slide: StoredSlide, reading: Reading) -> list[Json]:
     """All cells: the machine's in their order, removed ones too, then those that were added.
 
     An address of a sheet of crops counts on this order.
@@ -111,17 +119,17 @@ def cells_json(slide: "StoredSlide", reading: Reading) -> list[Json]:
     return [cell_json(cell, slide, reading) for cell in all_cells(slide, reading)]
 
 
-def all_cells(slide: "StoredSlide", reading: Reading) -> list[Cell]:
+def all_cells(slide: StoredSlide, reading: Reading) -> list[Cell]:
     """The cells in the order of `cells_json`."""
     return [*slide.report.cells, *reading.added]
 
 
-def cell_json(cell: Cell, slide: "StoredSlide", reading: Reading) -> Json:
-    """One cell: what the machine said of it, and what a person did."""
+def cell_json(cell: Cell, slide: StoredSlide, reading: Reading) -> Json:
+    """One cell: as the machine named it, and as a person left it."""
     return {
         **_machine(cell, slide.report.class_names),
         "person": reading.reviewed_as.get(cell.cell_id),
-        "looked": cell.cell_id in reading.looked_at,
+        "looked": cell.cell_id in reading.viewed,
         "added": cell.cell_id not in slide.by_id,
         "removed": cell.cell_id in reading.removed,
     }
@@ -187,42 +195,93 @@ def _range(measured: Measurement | None) -> Json:
 
 def signature_json(one: Signature) -> Json:
     """A signature as the page shows it."""
-    return {**asdict(one), "machine": dict(one.machine), "person": dict(one.person)}
+    values = {**asdict(one), "machine": dict(one.machine), "person": dict(one.person)}
+    return {"not_looked_at" if key == "not_viewed" else key: one for key, one in values.items()}
 
 
-def changes_json(slide: "StoredSlide", reading: Reading, events: Iterable[Event]) -> Json:
-    """What some events of a reading left changed: all that a page which knew less must draw anew.
-
-    Not what each did but what is now: of a cell that changed twice, the last.
-    """
-    named, looked, moved, made = set[str](), set[str](), set[str](), set[str]()
+def changes_json(slide: StoredSlide, reading: Reading, events: Iterable[Event]) -> Json:
+    """Cells that some events of a reading changed, as they are now: a page must draw them anew."""
+    named, viewed, moved, made = set[str](), set[str](), set[str](), set[str]()
     for event in events:
         cells = event.payload.get("cells", ())
         if event.kind == RECLASSIFIED:
             named.update(cells)
-            looked.update(cells)
-        elif event.kind == LOOKED_AT:
-            looked.update(cells)
+            viewed.update(cells)
+        elif event.kind == VIEWED:
+            viewed.update(cells)
         elif event.kind == CELL_ADDED:
             made.add(event.payload["cell"]["cell_id"])
         elif event.kind in (CELL_REMOVED, CELL_RESTORED):
             moved.update(cells)
     return {
         "changed": {one: reading.reviewed_as.get(one) for one in sorted(named)},
-        "looked": sorted(looked & reading.looked_at),
+        "looked": sorted(viewed & reading.viewed),
         "removed": {one: one in reading.removed for one in sorted(moved)},
         "cells": [cell_json(one, slide, reading) for one in reading.added if one.cell_id in made],
     }
 
 
+def update_json(view: View, person: Person, version: int) -> Json:
+    """The changes since a version; without `changed` where all must be read anew."""
+    events = view.since(version)
+    own = [e for e in events if e.kind in READING_KINDS and e.reader == view.reading.reader]
+    anew = any(e.kind == ADDED for e in events)
+    changes = {} if anew else changes_json(view.slide, view.reading, own)
+    return {**changes, **status_json(view, person)}
+
+
+def feed_json(view: View, person: Person, version: int) -> Json:
+    """The events since a version, and what they changed; only the version where there are none."""
+    events = view.since(version)
+    if not events:
+        return {"events": [], "version": view.state.version}
+    return {"events": [event_json(e) for e in events], **update_json(view, person, version)}
+
+
+def status_json(view: View, person: Person) -> Json:
+    """The review as it is: the count, and what a person may do next."""
+    reader, state = view.reader or 1, view.state
+    return {
+        "version": state.version,
+        "status": state.status,
+        "differential": differential_json(view.slide.report, view.report),
+        "remarks": [*([ANEW] if view.stale else []), *map(str, view.report.remarks)],
+        "comment": view.reading.comment,
+        "signatures": [signature_json(one) for one in view.signatures],
+        "undo": not view.locked and undo(state, person.name, reader) is not None,
+        "redo": not view.locked and redo(state, person.name, reader) is not None,
+        "may_sign": view.obstacles(),
+        "readers": state.readers,
+        "reader": view.reader,
+        "locked": view.locked,
+        "can": person.can,
+    }
+
+
+def agreement_json(view: View) -> Json | None:
+    """Agreement of two readers, and the cells on which they differ; `None` until both signed."""
+    if not view.state.first_two_signed or view.stale:
+        return None
+    found = agreement(view.slide.report, view.state)
+    ends = {"value": found.kappa, "low": found.kappa_low, "high": found.kappa_high}
+    return {
+        "pairs": len(found.pairs),
+        "only_first": found.only_a,
+        "only_second": found.only_b,
+        "kappa": ends if found.kappa is not None else None,
+        "awaits_third": view.state.awaits_third,
+        "differences": [asdict(one) for one in differences(view.slide.report, view.state)],
+    }
+
+
 def event_json(event: Event) -> Json:
-    """An event as a page hears of it."""
+    """An event as a page receives it."""
     names = ("number", "version", "actor", "at", "kind")
     return {**{name: getattr(event, name) for name in names}, "payload": dict(event.payload)}
 
 
 def counts(cells: Iterable[Cell], by: str) -> dict[str, int]:
-    """How many cells there are of each type: `cell_type` (machine) or `counted_as` (person)."""
+    """Number of cells of each type, by `cell_type` (machine) or `counted_as` (person)."""
     found: dict[str, int] = {}
     for cell in cells:
         name = getattr(cell, by)

@@ -1,4 +1,4 @@
-"""The slides of an output folder: which there are, what each holds, and where its images lie."""
+"""The slides of an output folder: their reports, and where their images lie."""
 
 import hashlib
 import json
@@ -18,11 +18,18 @@ from leukodiff.pipeline.report.serialize import STORED, read_stored
 from leukodiff.pipeline.runs.output import RECORD
 from leukodiff.pipeline.slides.discover import natural
 
-KEPT = 8
-"""Slides that are kept read: one of 5,000 cells takes some 10 MB."""
+from ..record import SlideState
 
-LOOK_AGAIN = 1.0
-"""Seconds after which the folder is looked at again."""
+CACHED_SLIDES = 8
+"""Slides that are kept in memory: one of 5,000 cells takes some 10 MB."""
+
+REFRESH_S = 1.0
+"""Time after which the folder is read again."""
+
+CELLS = "cells_sha256"
+"""Key in the summary of an added slide: `StoredSlide.cells_sha256`. A report made anew with other
+ranges has the same cells, and its review goes on; a slide analyzed anew has others, and its review
+begins anew."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +53,7 @@ class StoredSlide:
 
     @property
     def content(self) -> str:
-        """What an address carries so that a browser may keep a picture for good."""
+        """Part of the address of a picture, so that a browser may keep it for good."""
         return self.sha256[:12]
 
     @property
@@ -60,13 +67,26 @@ class StoredSlide:
         return {cell.cell_id: cell for cell in self.report.cells}
 
     @cached_property
+    def cells_sha256(self) -> str:
+        """SHA-256 of the machine's cells: another for a slide analyzed anew, not for a report."""
+        found = (self.report.class_names, self.report.um_per_px)
+        digest = hashlib.sha256(repr(found).encode())
+        for cell in self.report.cells:
+            digest.update(repr(cell).encode("utf-8", "backslashreplace"))
+        return digest.hexdigest()
+
+    def has_cells_of(self, state: SlideState) -> bool:
+        """True where its cells are those of the slide that was reviewed."""
+        return state.summary.get(CELLS) == self.cells_sha256
+
+    @cached_property
     def paths(self) -> Mapping[str, Path]:
-        """Where the image of each field was when it was analyzed, by field_id."""
+        """Path of each field's image when it was analyzed, by field_id."""
         names = [one.field_id for one in self.report.fields]
-        told = [Path(path) for path in self.record.get("paths", ())]
-        if len(told) == len(names):
-            return dict(zip(names, told, strict=True))
-        return {path.name: path for path in told}
+        paths = [Path(path) for path in self.record.get("paths", ())]
+        if len(paths) == len(names):
+            return dict(zip(names, paths, strict=True))
+        return {path.name: path for path in paths}
 
     def size(self, field_id: str) -> tuple[int | None, int | None] | None:
         """Width and height (px) of a field; `None` where there is no such field."""
@@ -75,27 +95,27 @@ class StoredSlide:
 
     @property
     def report_settings(self) -> Mapping[str, Any]:
-        """What its report was made with."""
+        """Settings that its report was made with."""
         made = self.record.get("made_by", {}).get("report", {})
         return made if isinstance(made, dict) else {}
 
 
 @dataclass
-class Shelf:
+class SlideStore:
     """The slides in an output folder, by slide_id. Safe to use from many threads at once."""
 
     out: Path
     _stamps: dict[str, FileStamp] = field(default_factory=dict)
-    _loaded: Cache[StoredSlide] = field(default_factory=lambda: Cache(KEPT))
+    _loaded: Cache[StoredSlide] = field(default_factory=lambda: Cache(CACHED_SLIDES))
     _lock: threading.RLock = field(default_factory=threading.RLock)
-    _looked: float = -1e9
+    _refreshed_at: float = -1e9
 
     def refresh(self, now: bool = False) -> Mapping[str, FileStamp]:
-        """The slides there are; looks at the folder no oftener than once in a second."""
+        """The slides there are; the folder is read no oftener than once in `REFRESH_S`."""
         with self._lock:
-            if now or time.monotonic() - self._looked > LOOK_AGAIN:
+            if now or time.monotonic() - self._refreshed_at > REFRESH_S:
                 self._stamps = stamps(self.out)
-                self._looked = time.monotonic()
+                self._refreshed_at = time.monotonic()
             return dict(self._stamps)
 
     def get(self, slide_id: str) -> StoredSlide | None:

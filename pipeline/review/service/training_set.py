@@ -28,11 +28,9 @@ from ..record import STATE_SIGNED, Record, SlideState
 from .errors import ServiceError
 from .pictures import image_path
 from .reviewed_cells import COLUMNS, PREFIX, ReviewedCell, joined, lessons, row, signers, splits
-from .reviews import CELLS
 from .settings import ReviewSettings
-from .slide_store import Shelf, StoredSlide
+from .slide_store import SlideStore, StoredSlide
 from .uploads import free_name, safe_name
-from .views import cells_digest
 
 TABLE, PROVENANCE = "cells.csv", "provenance.json"
 
@@ -114,7 +112,7 @@ def read_review(
         head = str(record.head())
         states = [record.state(row.slide_id) for row in record.slides()]
         name = record.database.name
-    shelf, sources = Shelf(folder), list[Source]()
+    shelf, sources = SlideStore(folder), list[Source]()
     for state in sorted(states, key=lambda one: one.slide):
         if state.status != STATE_SIGNED:
             continue
@@ -124,7 +122,7 @@ def read_review(
     return sources, {"folder": folder.name, "record": name, "head": head}
 
 
-def _source(shelf: Shelf, state: SlideState, name: str, made: Made) -> Source | None:
+def _source(shelf: SlideStore, state: SlideState, name: str, made: Made) -> Source | None:
     try:
         slide = shelf.get(state.slide)
     except InputError as error:
@@ -142,7 +140,7 @@ def _unfit(slide: StoredSlide | None, state: SlideState) -> str:
         return "its folder is gone"
     if slide.report.um_per_px is None:
         return "its scale (um/px) is not known"
-    if state.summary.get(CELLS) != cells_digest(slide.report):
+    if not slide.has_cells_of(state):
         return "analyzed anew after it was reviewed"
     return ""
 

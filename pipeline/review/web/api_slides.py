@@ -6,13 +6,21 @@ from typing import Any
 from starlette.responses import Response
 
 from ..record import SlideRow, signing
-from ..record.events import ADDED, COMMENTED, LOOKED_AT, OPENED, REOPENED, SIGNED
+from ..record.events import ADDED, COMMENTED, OPENED, REOPENED, SIGNED, VIEWED
 from ..service.cell_classifier import Named
 from ..service.jobs import Job
 from ..service.people import SIGN
 from ..service.reviewed_report import TYPES, export, reviewed_report
-from ..service.serializers import NAMES, Json, cell_json, slide_json
-from ..service.views import View, agreement_json, feed_json, obstacles, standing
+from ..service.serializers import (
+    NAMES,
+    Json,
+    agreement_json,
+    cell_json,
+    feed_json,
+    slide_json,
+    status_json,
+)
+from ..service.views import View
 from .endpoint import ApiRequest
 from .errors import ApiError
 from .headers import attachment
@@ -27,9 +35,10 @@ ID_LETTERS = 300
 
 def slides(call: ApiRequest) -> Json:
     """`GET /api/slides`: the worklist."""
-    call.desk.reviews.take_up()
+    call.desk.reviews.add_new_slides()
     known = {row.slide_id: row for row in call.desk.record.slides()}
-    listed = [_row(call, slide_id, known.get(slide_id)) for slide_id in call.desk.shelf.refresh()]
+    there = call.desk.slide_store.refresh()
+    listed = [_row(call, slide_id, known.get(slide_id)) for slide_id in there]
     return {"slides": [*listed, *(_job_row(j) for j in call.desk.queue.jobs() if j.is_open)]}
 
 
@@ -98,7 +107,7 @@ def slide(call: ApiRequest) -> Json:
     """`GET /api/slides/{id}`: all of a slide."""
     view = call.view
     found = slide_json(view.slide, view.state, view.reading, view.report)
-    return {**found, **standing(view, call.person), "agreement": agreement_json(view)}
+    return {**found, **status_json(view, call.person), "agreement": agreement_json(view)}
 
 
 def events(call: ApiRequest) -> Json:
@@ -128,20 +137,20 @@ def change(call: ApiRequest) -> Json:
         raise ApiError(400, f"kind: one of {', '.join(_PAYLOADS)}, with its payload", "body")
     said = make(view, payload)
     if said is None:  # nothing of it is new
-        return call.desk.reviews.news(view, call.person, version)
-    return call.desk.reviews.do(view, call.person, kind, said, version)
+        return call.desk.reviews.changes_since(view, call.person, version)
+    return call.desk.reviews.apply_event(view, call.person, kind, said, version)
 
 
 def back(call: ApiRequest) -> Json:
     """`POST /api/slides/{id}/undo`: takes one's last edit back."""
     view = call.view
-    return call.desk.reviews.back(view, call.person, False, _version(call, view))
+    return call.desk.reviews.undo_or_redo(view, call.person, False, _version(call, view))
 
 
 def again(call: ApiRequest) -> Json:
     """`POST /api/slides/{id}/redo`: does again what one took back last."""
     view = call.view
-    return call.desk.reviews.back(view, call.person, True, _version(call, view))
+    return call.desk.reviews.undo_or_redo(view, call.person, True, _version(call, view))
 
 
 def add_cell(call: ApiRequest) -> Json:
@@ -154,7 +163,7 @@ def add_cell(call: ApiRequest) -> Json:
     to = call.body.get("to")
     _require_type(to)
     said = {"cell": added_payload(field_id, box, named), "to": to}
-    answer = call.desk.reviews.do(view, call.person, "cell_added", said, version)
+    answer = call.desk.reviews.apply_event(view, call.person, "cell_added", said, version)
     after = call.view
     newest = next(
         e.payload["cell"]["cell_id"]
@@ -207,14 +216,14 @@ def sign(call: ApiRequest) -> Json:
         raise ApiError(400, "name: who signs?", "body")
     _require_openness(view, version)
     call.desk.check_signer(call.person, call.body.get("password"), call.client)
-    if left := obstacles(view, reason):
+    if left := view.obstacles(reason):
         raise ApiError(400, "; ".join(left), may_sign=left)
     if comment and comment != view.reading.comment:
-        call.desk.reviews.do(view, call.person, COMMENTED, {"text": comment}, version)
+        call.desk.reviews.apply_event(view, call.person, COMMENTED, {"text": comment}, version)
         view = call.view
         version = view.state.version
     said = signing(view.slide.report, view.state, name, reader=view.reader or 1, reason=reason)
-    return call.desk.reviews.do(view, call.person, SIGNED, said, version)
+    return call.desk.reviews.apply_event(view, call.person, SIGNED, said, version)
 
 
 def _require_openness(view: View, version: int) -> None:
@@ -239,7 +248,7 @@ def reopen(call: ApiRequest) -> Json:
         raise ApiError(400, "reason: why is it opened again?", "body")
     version = _version(call, view)
     call.desk.reviews.append(view, call.person, REOPENED, {"reason": reason}, version)
-    return call.desk.reviews.news(view, call.person, version)
+    return call.desk.reviews.changes_since(view, call.person, version)
 
 
 def opened(call: ApiRequest) -> None:
@@ -300,7 +309,7 @@ def _believed(view: View, cell_id: str, said: Any) -> Json:
 
 def _looked_at(view: View, payload: Mapping[str, Any]) -> Json | None:
     cells = _cell_list(view, payload)
-    new = [one for one in cells if one not in view.reading.looked_at]
+    new = [one for one in cells if one not in view.reading.viewed]
     return {"cells": new} if new else None
 
 
@@ -316,7 +325,7 @@ def _commented(view: View, payload: Mapping[str, Any]) -> Json | None:
 
 _PAYLOADS = {
     "reclassified": _reclassified,
-    LOOKED_AT: _looked_at,
+    VIEWED: _looked_at,
     "cell_removed": _removed,
     "cell_restored": _removed,
     COMMENTED: _commented,

@@ -28,7 +28,7 @@ from ..service.pictures import Pictures, prune
 from ..service.reference_cells import References
 from ..service.reviews import Reviews
 from ..service.settings import ReviewSettings
-from ..service.slide_store import Shelf
+from ..service.slide_store import SlideStore
 from ..service.tiles import Tiles
 from .errors import ApiError
 
@@ -65,8 +65,8 @@ class ReviewApp:
         self.streams = threading.Semaphore(limits.streams)
         prepare(settings.out)
         self.secret = kept_secret(settings.hidden / "secret")
-        self.shelf = Shelf(settings.out)
-        self.reviews = Reviews(self.record, self.shelf, settings.readers)
+        self.slide_store = SlideStore(settings.out)
+        self.reviews = Reviews(self.record, self.slide_store, settings.readers)
         images = ImagePool(limits.images_bytes)
         crops = settings.hidden / "crops"
         self.pictures = Pictures(images, picture_cache(limits.tiles_bytes), crops)
@@ -82,7 +82,7 @@ class ReviewApp:
 
     def open(self) -> None:
         """Takes up the slides there are and the queue."""
-        self._take_up()
+        self._add_new_slides()
         self._settling = threading.Thread(target=self._settle, daemon=True)
         self._settling.start()
         self.queue.start()
@@ -176,19 +176,19 @@ class ReviewApp:
         return hmac.new(self.secret, "\n".join(parts).encode(), sha256).hexdigest()
 
     def _analyzed(self, job: Job) -> None:
-        self.shelf.refresh(now=True)
-        self._take_up()
+        self.slide_store.refresh(now=True)
+        self._add_new_slides()
 
-    def _take_up(self) -> None:
+    def _add_new_slides(self) -> None:
         try:
-            self.reviews.take_up()
+            self.reviews.add_new_slides()
         except LeukodiffError as error:
             log.error("the slides could not be taken up: %s", error)
 
     def _settle(self) -> None:
         """What a start need not wait for."""
         try:
-            self.reviews.recount()
+            self.reviews.update_summaries()
         except LeukodiffError as error:
             log.error("the worklist may be out of date: %s", error)
         prune(self.settings.hidden / "crops", self.settings.limits.crops_on_disk)

@@ -9,8 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from ..service.people import LOOK
-from ..service.serializers import Json
-from ..service.views import feed_json
+from ..service.serializers import Json, feed_json
 from .endpoint import ApiRequest, call_of, desk_of
 from .errors import ApiError
 

@@ -102,7 +102,7 @@ def test_what_is_confirmed_counts_as_looked_at(server: Server, open_page: OpenPa
     for key in ("Enter", "End", "Enter"):
         page.keyboard.press(key)
         page.wait_for_timeout(200)  # the page scrolls
-    until(lambda: len(server.desk.record.state("smear").looked_at) == 6)
+    until(lambda: len(server.desk.record.state("smear").viewed) == 6)
     page.wait_for_function(
         "() => document.querySelector('#selection').innerText.includes('all looked at')"
     )

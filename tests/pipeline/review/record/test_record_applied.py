@@ -15,7 +15,7 @@ from leukodiff.pipeline.review.record import (
     Event,
     SlideState,
     agreement,
-    applied,
+    apply_review,
     cell_payload,
     differences,
     fold,
@@ -23,8 +23,7 @@ from leukodiff.pipeline.review.record import (
     open_cells,
     signing,
 )
-from leukodiff.pipeline.review.record.events import FIRST, normal
-from leukodiff.pipeline.review.record.payload_schema import check_shape
+from leukodiff.pipeline.review.record.events import FIRST, check_shape, normal
 from leukodiff.pipeline.review.record.rules import check_event
 
 Make = Callable[..., Any]
@@ -72,7 +71,7 @@ def names(report: SmearReport) -> dict[str, str | None]:
 
 
 def test_nothing_done_is_the_machine_s_report(report: SmearReport) -> None:
-    assert applied(report, Log().state) == report
+    assert apply_review(report, Log().state) == report
 
 
 def test_what_a_person_said_stands_beside_the_machine_s_word(
@@ -82,7 +81,7 @@ def test_what_a_person_said_stands_beside_the_machine_s_word(
     log.name("anna", "monocyte", "c2", "c4")
     log.add("anna", "cell_removed", cells=["c3"])
     log.add("anna", "cell_added", cell=cell_payload(missed), to="eosinophil")
-    found = applied(report, log.state)
+    found = apply_review(report, log.state)
     rows = list(csv.DictReader(io.StringIO(cells_csv(found))))
     assert [(row["cell_id"], row["cell_type"], row["reviewed_as"]) for row in rows] == [
         ("c1", "neutrophil", ""),
@@ -113,7 +112,7 @@ def test_events_of_another_report_are_refused(
     log = Log()
     do(log, missed)
     with pytest.raises(InputError, match=r"^smear 1: (there is no cell|the cell|a cell was)"):
-        applied(report, log.state)
+        apply_review(report, log.state)
 
 
 def test_what_stands_in_the_way(report: SmearReport) -> None:
@@ -130,7 +129,7 @@ def test_what_stands_in_the_way(report: SmearReport) -> None:
     signature = log.state.signatures[0]
     assert signature.machine == {"neutrophil": 2, "lymphocyte": 1, "unidentified": 1}
     assert signature.person == {"neutrophil": 1, "lymphocyte": 1, "basophil": 1}
-    assert (signature.unidentified, signature.not_looked_at, signature.name) == (0, 0, "Anna Berg")
+    assert (signature.unidentified, signature.not_viewed, signature.name) == (0, 0, "Anna Berg")
 
 
 def test_a_signature_that_may_not_be_is_not_made(report: SmearReport) -> None:
@@ -161,7 +160,7 @@ def sign_both(log: Log, report: SmearReport) -> None:
 
 def test_readers_are_kept_apart(report: SmearReport, missed: Cell) -> None:
     log = two_readers(report, missed)
-    one, two = (applied(report, log.state, n) for n in (1, 2))
+    one, two = (apply_review(report, log.state, n) for n in (1, 2))
     assert names(one) == {"c1": "neutrophil", "c2": None, "c3": "monocyte"} | {
         "c4": "basophil",
         "p1": None,
@@ -178,7 +177,7 @@ def test_what_readers_differ_on_is_open_until_a_third_decides(
     assert log.state.awaits_third
     told = [(d.cell_id, d.first, d.second, d.decided) for d in differences(report, log.state)]
     assert told == [("c3", "monocyte", "lymphocyte", False)]
-    found = applied(report, log.state)
+    found = apply_review(report, log.state)
     assert names(found) == {
         "c1": "neutrophil",
         "c2": None,
@@ -192,7 +191,7 @@ def test_what_readers_differ_on_is_open_until_a_third_decides(
     assert may_sign(report, log.state, "", 3) == []
     log.add("cleo", "signed", **signing(report, log.state, "Cleo", reader=3))
     assert log.state.status == "signed"
-    assert names(applied(report, log.state))["c3"] == "lymphocyte"
+    assert names(apply_review(report, log.state))["c3"] == "lymphocyte"
     agreed = agreement(report, log.state)
     assert (agreed.agreed, len(agreed.named)) == (4, 5)
 
@@ -218,4 +217,4 @@ def test_a_cell_of_one_reader_alone_is_decided_too(report: SmearReport, missed: 
     ]
     log.add("cleo", "cell_removed", cells=["c1", "p1"], reader=3)
     log.name("cleo", "neutrophil", "c2", reader=3)
-    assert names(applied(report, log.state)) == {"c2": "neutrophil", "c3": None, "c4": None}
+    assert names(apply_review(report, log.state)) == {"c2": "neutrophil", "c3": None, "c4": None}

@@ -13,7 +13,7 @@ from leukodiff.core.errors import InputError
 from leukodiff.pipeline.review.record import Head, Record
 from leukodiff.pipeline.review.record.events import FIRST, Event, canonical, hash_of, normal
 from leukodiff.pipeline.review.record.hash_chain import Fault, StoredEvent, chain_faults
-from leukodiff.pipeline.review.record.triggers import GUARDS
+from leukodiff.pipeline.review.record.tables import TRIGGERS
 
 Rows = list[StoredEvent]
 
@@ -203,7 +203,7 @@ def attack(record: Record, *statements: str) -> None:
     """What someone does who can write to the database and takes its guards away."""
     is_sqlite = record.database.is_sqlite
     with record.database.engine.begin() as connection:
-        for name in sorted(GUARDS["sqlite" if is_sqlite else "postgresql"]):
+        for name in sorted(TRIGGERS["sqlite" if is_sqlite else "postgresql"]):
             table = name.partition("_")[0]
             connection.execute(text(f"DROP TRIGGER {name}" + ("" if is_sqlite else f" ON {table}")))
         for statement in statements:

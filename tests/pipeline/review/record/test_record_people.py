@@ -21,7 +21,7 @@ OTHER = "staple and so on"
 def people(record: Record) -> Any:
     """People whose hashes are quick to make."""
     made = record.people
-    made.__dict__["_hasher"] = PasswordHasher(time_cost=1, memory_cost=64, parallelism=1)
+    made.hasher = PasswordHasher(time_cost=1, memory_cost=64, parallelism=1)
     return made
 
 
@@ -125,13 +125,13 @@ def test_a_name_that_nobody_has_takes_a_hash_too(
     people: Any, anna: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[str] = []
-    verified: Callable[[str, str], bool] = people._verified
+    verified: Callable[[str, str], bool] = people.verify
 
     def counted(hashed: str, password: str) -> bool:
         asked.append(hashed[:20])
         return verified(hashed, password)
 
-    monkeypatch.setattr(people, "_verified", counted)
+    monkeypatch.setattr(people, "verify", counted)
     fail(people, 1, "Anna")
     fail(people, 1, "nobody")
     assert asked[0] == asked[1]
@@ -253,7 +253,7 @@ def test_old_sessions_and_attempts_are_forgotten(
 
 
 def test_an_old_hash_is_made_anew(people: Any, anna: User, record: Record) -> None:
-    people.__dict__["_hasher"] = PasswordHasher(time_cost=2, memory_cost=64, parallelism=1)
+    people.hasher = PasswordHasher(time_cost=2, memory_cost=64, parallelism=1)
     assert people.check_password("Anna", GOOD) == anna
     with record.database.reading() as connection:
         assert "t=2" in connection.execute(select(t.users.c.password)).scalar_one()

@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 
 from leukodiff.pipeline.review.record import Record
-from leukodiff.pipeline.review.record.event_log import _insert, _write_row
+from leukodiff.pipeline.review.record.event_log import insert_event
 from leukodiff.pipeline.review.record.events import Event, hash_of
 from leukodiff.pipeline.review.record.replay import fold
+from leukodiff.pipeline.review.record.worklist import write_row
 
 pytestmark = pytest.mark.slow
 
@@ -30,10 +31,10 @@ def fill(record: Record) -> None:
             facts = ("smear 1", i + 2, "anna" if i % 2 else "ben", "now", "reclassified", said)
             event = Event(number + 1, *facts, last, "")
             event = Event(**vars(event) | {"hash": hash_of(event)})
-            _insert(connection, event)
+            insert_event(connection, event)
             number, last = event.number, event.hash
             made.append(event)
-        _write_row(connection, fold(made))
+        write_row(connection, fold(made))
 
 
 def test_20000_events(record: Record, slide: str, to: Callable[..., Any]) -> None:

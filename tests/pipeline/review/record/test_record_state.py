@@ -18,11 +18,8 @@ from leukodiff.pipeline.review.record import (
     redo,
     undo,
 )
-from leukodiff.pipeline.review.record.errors import Conflict, Locked
-from leukodiff.pipeline.review.record.events import FIRST, normal
-from leukodiff.pipeline.review.record.payload_schema import check_shape
-from leukodiff.pipeline.review.record.rules import check_event
-from leukodiff.pipeline.review.record.state import cell_of
+from leukodiff.pipeline.review.record.events import FIRST, cell_of, check_shape, normal
+from leukodiff.pipeline.review.record.rules import Conflict, Locked, check_event
 
 Payload = dict[str, Any]
 
@@ -86,7 +83,7 @@ def test_one_of_each() -> None:
     log.add("ben", "commented", {"text": "odd"})
     state = log.state
     assert (state.status, state.actor, state.at) == ("in review", "ben", "at 7")
-    assert state.looked_at == {"a", "b", "c", "p1"}
+    assert state.viewed == {"a", "b", "c", "p1"}
     assert state.reviewed_as == {"b": "monocyte", "c": "monocyte", "p1": "basophil"}
     assert state.removed == {"a"}
     assert (state.added, state.comment) == ((NEW,), "odd")

@@ -13,9 +13,9 @@ from leukodiff.pipeline.review.record import Record, RecordError
 from leukodiff.pipeline.review.record import tables as t
 from leukodiff.pipeline.review.record.database import (
     Database,
-    _postgresql,
-    _sqlite,
     alembic_settings,
+    postgresql_engine,
+    sqlite_engine,
     upgrade,
 )
 from leukodiff.pipeline.review.record.events import FIRST, Event, canonical, hash_of
@@ -42,7 +42,7 @@ def test_an_old_record_is_brought_up_to_date(url: str, added: dict[str, Any]) ->
     address = make_url(url).set(
         drivername="sqlite" if url.startswith("sqlite") else "postgresql+psycopg"
     )
-    engine = (_sqlite if url.startswith("sqlite") else _postgresql)(address)
+    engine = (sqlite_engine if url.startswith("sqlite") else postgresql_engine)(address)
     upgrade(engine, "0001")
     assert not inspect(engine).has_table("users")
     event = Event(1, "smear 1", 1, "operator", "2026-01-01T00:00", "added", added, FIRST, "")

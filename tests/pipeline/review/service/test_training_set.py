@@ -22,7 +22,7 @@ from leukodiff.pipeline.cli import main
 from leukodiff.pipeline.review.record import Record, signing
 from leukodiff.pipeline.review.service.reviewed_cells import joined, splits
 from leukodiff.pipeline.review.service.reviews import Reviews
-from leukodiff.pipeline.review.service.slide_store import Shelf
+from leukodiff.pipeline.review.service.slide_store import SlideStore
 from leukodiff.pipeline.review.service.training_set import make_training_set
 from leukodiff.pipeline.runs.analyze import AnalyzeSettings, analyze
 from leukodiff.pipeline.runs.output import OutputError
@@ -35,9 +35,9 @@ class Review:
 
     def __init__(self, out: Path) -> None:
         self.out = out
-        self.shelf = Shelf(out)
+        self.slides = SlideStore(out)
         self.record = Record(f"sqlite:///{out / 'review.sqlite'}")
-        Reviews(self.record, self.shelf, 1).take_up()
+        Reviews(self.record, self.slides, 1).add_new_slides()
 
     def do(self, slide: str, kind: str, **payload: Any) -> None:
         self.record.append(slide, "operator", kind, payload)
@@ -46,7 +46,7 @@ class Review:
         self.do(slide, "reclassified", cells={cell: {"to": to}})
 
     def report(self, slide: str) -> Any:
-        loaded = self.shelf.get(slide)
+        loaded = self.slides.get(slide)
         assert loaded
         return loaded.report
 
@@ -306,7 +306,7 @@ def test_slides_of_one_sample_are_one_group(review: Review, tmp_path: Path) -> N
         stored = json.loads(path.read_text())
         stored["sample"]["sample_id"] = "S-2" if slide == "wed" else "S-1"
         path.write_text(json.dumps(stored))
-    review.shelf.refresh(now=True)
+    review.slides.refresh(now=True)
     for slide in SLIDES[:3]:
         review.sign(slide)
     make_training_set([review.out], tmp_path / "set")

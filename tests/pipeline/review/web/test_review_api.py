@@ -353,7 +353,7 @@ def test_a_slide_that_appears_is_added(browser: Browser, analyzed: Path, desk: R
     shutil.copytree(analyzed / "smear", made)
     stored = json.loads((made / STORED).read_text())
     (made / STORED).write_text(json.dumps(stored | {"slide_id": "second"}))
-    desk.shelf.refresh(now=True)
+    desk.slide_store.refresh(now=True)
     names = [row["slide_id"] for row in browser.get("/api/slides").json()["slides"]]
     assert names == ["second", "smear"]
     assert browser.slide("second")["version"] == 1
@@ -363,7 +363,7 @@ def rewrite(folder: Path, change: Callable[[dict[str, Any]], None], desk: Review
     stored = json.loads((folder / STORED).read_text())
     change(stored)
     (folder / STORED).write_text(json.dumps(stored))
-    desk.shelf.refresh(now=True)
+    desk.slide_store.refresh(now=True)
 
 
 def test_a_slide_analyzed_anew_is_told(browser: Browser, analyzed: Path, desk: ReviewApp) -> None:
