@@ -36,10 +36,9 @@ from ray.cluster_utils import Cluster
 
 from leukodiff.datasets.phantom import PhantomSettings, ScanSettings, render_scan, render_smear
 from leukodiff.pipeline.runs.analyze import AnalyzeSettings, RunSummary, analyze
-from leukodiff.pipeline.runs.cluster import ClusterSettings
-from leukodiff.pipeline.runs.cluster import scheduler as crew_of
+from leukodiff.pipeline.runs.cluster import ClusterSettings, worker_pool
 from leukodiff.pipeline.runs.cluster.run import analyze_on_cluster
-from leukodiff.pipeline.runs.cluster.scheduler import Crew, Work
+from leukodiff.pipeline.runs.cluster.worker_pool import Work, WorkerPool
 from leukodiff.pipeline.runs.output import RECORD, standing_records
 from leukodiff.pipeline.slides.discover import find_slides
 
@@ -49,7 +48,7 @@ CORES = sorted(os.sched_getaffinity(0))
 found_so_far: list[dict[str, Any]] = []
 
 
-def _of_ray(call: Any, *args: Any) -> None:
+def _call(call: Any, *args: Any) -> None:
     """Calls what has no types."""
     call(*args)
 
@@ -67,7 +66,7 @@ def core(n: int) -> Iterator[None]:
 def add_node(nodes: Cluster, n: int) -> None:
     """A node of one core, the `n`th of the machine."""
     with core(n):
-        _of_ray(partial(nodes.add_node, **NODE))
+        _call(partial(nodes.add_node, **NODE))
 
 
 @contextmanager
@@ -82,7 +81,7 @@ def cluster_of(n: int) -> Iterator[Cluster]:
         yield found
     finally:
         ray.shutdown()
-        _of_ray(found.shutdown)
+        _call(found.shutdown)
 
 
 def figures(name: str, **found: Any) -> None:
@@ -208,8 +207,8 @@ def changing(inputs: Path, out: Path, kill: bool) -> None:
 class Idle:
     """A worker whose slides cost no work, only a wait such as for a slow store."""
 
-    def __init__(self, orders: Any) -> None:
-        self.orders = orders
+    def __init__(self, config: Any) -> None:
+        self.config = config
 
     def ready(self) -> None:
         """At once."""
@@ -224,16 +223,16 @@ class Idle:
 
 
 @contextmanager
-def idle_crew(n: int) -> Iterator[Crew]:
-    """A crew of such workers on `n` nodes."""
-    names = vars(crew_of)
+def idle_pool(n: int) -> Iterator[WorkerPool]:
+    """A pool of such workers on `n` nodes."""
+    names = vars(worker_pool)
     real, names["Worker"] = names["Worker"], Idle
-    _of_ray(ray.cloudpickle.register_pickle_by_value, sys.modules[__name__])
+    _call(ray.cloudpickle.register_pickle_by_value, sys.modules[__name__])
     try:
         with cluster_of(n):
-            crew = Crew(None, 1)  # type: ignore[arg-type]
-            yield crew
-            crew.close()
+            pool = WorkerPool(None, 1)  # type: ignore[arg-type]
+            yield pool
+            pool.close()
     finally:
         names["Worker"] = real
 
@@ -241,9 +240,9 @@ def idle_crew(n: int) -> Iterator[Crew]:
 def dealing(n: int, nodes: int, wait_s: float) -> None:
     """How many pieces of work a second are dealt out that cost nothing but a wait."""
     content = bytes(20_000)  # about what a slide's outcome and record are
-    with idle_crew(nodes) as crew:
+    with idle_pool(nodes) as pool:
         todo = [Work("analyze", (content, wait_s)) for _ in range(n)]
-        ended = [time.monotonic() for _ in crew.each(todo)]
+        ended = [time.monotonic() for _ in pool.each(todo)]
     rate = (n - 1) / (ended[-1] - ended[0])
     figures("dealing", pieces=n, nodes=nodes, wait_s=wait_s, a_second=round(rate, 1))
 

@@ -1,4 +1,4 @@
-"""Where slides come from and where results go: a folder that all nodes see, or an object store."""
+"""Paths of slides and results: in a folder that all nodes see, or in an object store."""
 
 import os
 from collections.abc import Sequence
@@ -13,22 +13,22 @@ from ..observer import NULL_OBSERVER, RunObserver, Step
 from ..output import OutputError
 
 MIRAX = ".mrxs"
-"""Such a scan is a file and the folder beside it of the same name."""
+"""Such a scan is a file and the folder companion it of the same name."""
 
 WITH_NEIGHBORS = frozenset({".vms", ".vmu", ".dcm"})
-"""Such a scan has its pixels in the files beside it."""
+"""Such a scan has its pixels in the files companion it."""
 
 
 def is_url(text: str | os.PathLike[str]) -> bool:
-    """Whether a place is an object store's: `s3://bucket/slides`."""
+    """True where a place is an object store's: `s3://bucket/slides`."""
     return "://" in os.fspath(text)
 
 
 def at(place: str | Path) -> Path:
-    """A path; of a URL, what behaves like one: any store that fsspec knows.
+    """A path; of a URL, what behaves like one: any file_system that fsspec knows.
 
     Raises:
-        InputError: what reads such a store is not installed, or there is no such store.
+        InputError: what reads such a file_system is not installed, or there is no such file_system.
     """
     if isinstance(place, Path) or not is_url(place):
         return Path(place)
@@ -43,23 +43,23 @@ def at(place: str | Path) -> Path:
 
 
 def is_remote(path: Path) -> bool:
-    """Whether a path is an object store's."""
+    """True where a path is an object store's."""
     return not isinstance(path, Path)
 
 
-def store(path: Path) -> tuple[Any, str]:
+def file_system(path: Path) -> tuple[Any, str]:
     """An object store's file system (fsspec), and the path as that calls it."""
     far = cast(Any, path)
     return far.fs, str(far.path).rstrip("/")
 
 
-def told(error: BaseException) -> str:
-    """A store's refusal in words."""
+def error_text(error: BaseException) -> str:
+    """A file_system's refusal in words."""
     return str(error) or type(error).__name__
 
 
-def stepping(step: Step) -> Any:
-    """What has a store call `step` as it sends or brings files (fsspec's `Callback`)."""
+def step_callback(step: Step) -> Any:
+    """What has a file_system call `step` as it sends or brings files (fsspec's `Callback`)."""
     from fsspec.callbacks import Callback
 
     return Callback(hooks={"step": lambda *_, **__: step()})
@@ -87,18 +87,18 @@ def _kept(slide: Slide, field: Field, into: Path, observer: RunObserver) -> Fiel
 
 
 def _fetched(field: Field, into: Path, step: Step) -> Field:
-    files, remote = store(field.path)
+    files, remote = file_system(field.path)
     here = into / field.path.name
     try:
-        files.get_file(remote, str(here), callback=stepping(step))
+        files.get_file(remote, str(here), callback=step_callback(step))
         for one in _companions(files, remote):
-            beside = into / os.path.relpath(one, os.path.dirname(remote))
-            beside.parent.mkdir(parents=True, exist_ok=True)
-            files.get_file(one, str(beside), callback=stepping(step))
+            companion = into / os.path.relpath(one, os.path.dirname(remote))
+            companion.parent.mkdir(parents=True, exist_ok=True)
+            files.get_file(one, str(companion), callback=step_callback(step))
     except FileNotFoundError:  # as on one machine: said when the field's turn comes
         here.unlink(missing_ok=True)
     except OSError as error:
-        raise InputError(f"{field.path}: can't be fetched: {told(error)}") from error
+        raise InputError(f"{field.path}: can't be fetched: {error_text(error)}") from error
     return replace(field, path=here, origin=str(field.path))
 
 
@@ -112,5 +112,5 @@ def _companions(files: Any, remote: str) -> Sequence[str]:
 
 
 def unwritable(place: object, error: BaseException) -> OutputError:
-    """What is said where a store refuses to be written to."""
-    return OutputError(f"{place}: can't be written: {told(error)}")
+    """What is said where a file_system refuses to be written to."""
+    return OutputError(f"{place}: can't be written: {error_text(error)}")

@@ -29,11 +29,11 @@ from ..signals import defer_signals
 from ..summary import RunSummary
 from .connect import connected
 from .remote_paths import at
-from .scheduler import Crew, GivenUp, Work
-from .settings import ClusterSettings
-from .stores import OutputStore, Record, depot
+from .settings import ClusterSettings, WorkerConfig
+from .stores import OutputStore, Record, output_store
 from .watchdog import TimedOut
-from .worker import Made, WorkerConfig
+from .worker import SlideResult
+from .worker_pool import GivenUp, Work, WorkerPool
 
 log = logging.getLogger("leukodiff")
 
@@ -65,12 +65,12 @@ def analyze_on_cluster(
     place = at(out)
     slides = find_slides([at(one) for one in inputs], settings.per_image, leave_out=place)
     settings.report.check([slide.slide_id for slide in slides])
-    goes_to = depot(place)
+    store = output_store(place)
     models = load_models(settings.detector, settings.classifier, settings.engine, 1)
-    orders = orders_for(settings, cluster, goes_to, models)
-    with connected(cluster.address), prepared(goes_to):
+    config = worker_config(settings, cluster, store, models)
+    with connected(cluster.address), prepared(store):
         run = ClusterRun(
-            slides, goes_to.tables, settings, models, observer, depot=goes_to, orders=orders
+            slides, store.tables, settings, models, observer, store=store, config=config
         )
         try:
             to_do = run.plan().to_do
@@ -84,21 +84,21 @@ def analyze_on_cluster(
 
 
 @contextmanager
-def prepared(goes_to: OutputStore) -> Iterator[None]:
+def prepared(store: OutputStore) -> Iterator[None]:
     """The output, ready to be written to; nothing but results is left there afterwards."""
     try:
-        goes_to.prepare()
-        with held(goes_to.tables):
+        store.prepare()
+        with held(store.tables):
             yield
     finally:
         with defer_signals():
-            goes_to.tidy()
+            store.tidy()
 
 
-def orders_for(
-    settings: AnalyzeSettings, cluster: ClusterSettings, depot: OutputStore, models: Models
+def worker_config(
+    settings: AnalyzeSettings, cluster: ClusterSettings, store: OutputStore, models: Models
 ) -> WorkerConfig:
-    """What the workers of a run are told.
+    """Settings of the workers of a run.
 
     Raises:
         ModelFileError: a model file can't be read.
@@ -106,8 +106,8 @@ def orders_for(
     chosen = {"detector": settings.detector, "classifier": settings.classifier}
     return WorkerConfig(
         settings=settings,
-        out=depot.out,
-        mark=depot.mark,
+        out=store.out,
+        run_marker=store.run_marker,
         models=models.used,
         how_read=models.how_read,
         files={kind: _model_files(path) for kind, path in chosen.items() if path},
@@ -126,21 +126,21 @@ def _model_files(path: Path) -> Mapping[str, bytes]:
 class ClusterRun(Run):
     """One run on a cluster; `out` is the folder here where its tables are made."""
 
-    depot: OutputStore = field(kw_only=True)
-    orders: WorkerConfig = field(kw_only=True)
+    store: OutputStore = field(kw_only=True)
+    config: WorkerConfig = field(kw_only=True)
 
     def __post_init__(self) -> None:
-        self._crew = Crew(self.orders, self.orders.threads)
-        self._searches: dict[str, _Search] = {}
+        self._pool = WorkerPool(self.config, self.config.threads)
+        self._searches: dict[str, _FieldSearch] = {}
 
     def close(self) -> None:
         """Lets the workers go."""
-        self._crew.close()
+        self._pool.close()
 
     def plan(self) -> Plan:
         """As that of one machine."""
         found = super().plan()
-        self.depot.publish(RUN)
+        self.store.publish(RUN)
         return found
 
     def _planned(self) -> Plan:
@@ -157,10 +157,10 @@ class ClusterRun(Run):
 
     def _answer(self, answers: "_Answers") -> None:
         asked = [Work("is_same", one) for one in answers.taken()]
-        for work, same in self._crew.each(asked, more=True):
+        for work, same in self._pool.each(asked, more=True):
             slide, made_of = work.args
             if isinstance(same, TimedOut):
-                trouble = {(slide.slide_id, ""): self._told_of(slide, same)}
+                trouble = {(slide.slide_id, ""): self._notify_timeout(slide, same)}
                 known = {**self.observer.failed_items, **trouble}
                 self.observer = replace(self.observer, failed_items=known)
                 continue
@@ -184,38 +184,40 @@ class ClusterRun(Run):
     def _work(self, slides: Sequence[Slide], on_progress: OnProgress | None) -> None:
         todo = [Work("analyze", (one, self._record(one), {})) for one in slides]
         total, done = sum(_steps(slide) for slide in slides), 0
-        for work, came in self._crew.each(todo):
+        for work, came in self._pool.each(todo):
             settled = self._settled(work, came)
             if settled is None:
                 continue
             slide, made = settled
-            self._bring_in(slide, made)
+            self._collect(slide, made)
             done += _steps(slide)
             if on_progress:
                 on_progress(done, total, slide.slide_id)
 
-    def _settled(self, work: Work, came: Any) -> tuple[Slide, Made | GivenUp] | None:
+    def _settled(self, work: Work, came: Any) -> tuple[Slide, SlideResult | GivenUp] | None:
         """A slide with what came of it in the end; `None` where more is to be done for it."""
         slide = work.args[0]
-        if work.method == "try_out":
+        if work.method == "try_field":
             return self._tried_out(slide, came)
         if isinstance(came, TimedOut):
             return self._without(work, came)
         if isinstance(came, GivenUp) and came.died and len(slide.fields) > 1:
-            return self._who_was_it(work, came)
+            return self._search(work, came)
         return slide, came
 
-    def _without(self, work: Work, hung: TimedOut) -> tuple[Slide, Made] | None:
+    def _without(self, work: Work, hung: TimedOut) -> tuple[Slide, SlideResult] | None:
         """Has a slide done without the field that hung; where it did itself, it has failed."""
         slide, record, before = work.args
-        reason = self._told_of(slide, hung)
+        reason = self._notify_timeout(slide, hung)
         if not hung.field_id:
-            made = Made(given_up(slide, reason, slide_spec(self.settings, self.models)), "no node")
+            made = SlideResult(
+                given_up(slide, reason, slide_spec(self.settings, self.models)), "no node"
+            )
             return slide, made
-        self._crew.add(Work("analyze", (slide, record, {**before, hung.field_id: reason})))
+        self._pool.add(Work("analyze", (slide, record, {**before, hung.field_id: reason})))
         return None
 
-    def _who_was_it(self, work: Work, came: GivenUp) -> tuple[Slide, GivenUp] | None:
+    def _search(self, work: Work, came: GivenUp) -> tuple[Slide, GivenUp] | None:
         """Has the fields of a slide that costs workers tried out.
 
         One after the other: where a node goes down with one, no other of them is to blame.
@@ -227,68 +229,68 @@ class ClusterRun(Run):
         log.warning(
             "%s", one_line(f"{slide.slide_id}: {came.reason}; trying its fields one by one")
         )
-        self._searches[slide.slide_id] = search = _Search(slide, record, before, came, left)
-        self._crew.add(search.next())
+        self._searches[slide.slide_id] = search = _FieldSearch(slide, record, before, came, left)
+        self._pool.add(search.next())
         return None
 
     def _tried_out(self, slide: Slide, came: Any) -> tuple[Slide, GivenUp] | None:
         """Takes note of a field; after the last the slide is done without those to blame."""
         search, field_id = self._searches[slide.slide_id], slide.fields[0].field_id
         if isinstance(came, TimedOut):
-            search.failed_items[field_id] = self._told_of(slide, TimedOut(field_id))
+            search.failed_items[field_id] = self._notify_timeout(slide, TimedOut(field_id))
         elif isinstance(came, GivenUp) and came.died:
             search.failed_items[field_id] = came.reason
             what = named((slide.slide_id, field_id))
             log.warning("%s", one_line(f"{what}: {came.reason}; going on with the rest"))
         if search.left:
-            self._crew.add(search.next())
+            self._pool.add(search.next())
             return None
         del self._searches[slide.slide_id]
         if not search.failed_items:
             return search.slide, search.given_up
         failed_items = {**search.before, **search.failed_items}
-        self._crew.add(Work("analyze", (search.slide, search.record, failed_items)))
+        self._pool.add(Work("analyze", (search.slide, search.record, failed_items)))
         return None
 
-    def _told_of(self, slide: Slide, hung: TimedOut) -> str:
+    def _notify_timeout(self, slide: Slide, hung: TimedOut) -> str:
         """Tells a person what hung; the reason why it has failed."""
-        reason = no_answer(self.orders.limit_s)
+        reason = no_answer(self.config.limit_s)
         what = named((slide.slide_id, hung.field_id))
         log.warning("%s", one_line(f"{what}: {reason}; going on with the rest"))
         return reason
 
     def _stop(self) -> None:
         """Ends the workers; slides that they have just brought count, half of one is taken away."""
-        for work, made in self._crew.stop():
-            if isinstance(made, Made):
-                self._bring_in(work.args[0], made)
+        for work, made in self._pool.stop():
+            if isinstance(made, SlideResult):
+                self._collect(work.args[0], made)
             else:
-                self.depot.discard(work.args[0].slide_id)
+                self.store.discard(work.args[0].slide_id)
 
     def _record(self, slide: Slide) -> Record | None:
         return SlideFolder(self.out, slide.slide_id).record()
 
-    def _bring_in(self, slide: Slide, made: Made | GivenUp) -> None:
+    def _collect(self, slide: Slide, made: SlideResult | GivenUp) -> None:
         if isinstance(made, GivenUp):
-            made = Made(failed_slide(slide, made.reason), "no node")
+            made = SlideResult(failed_slide(slide, made.reason), "no node")
         log.info("%s: %s on %s", slide.slide_id, made.outcome.status, made.node)
         if made.record:
-            self.depot.noted(slide.slide_id, made.record)
+            self.store.keep_record(slide.slide_id, made.record)
         if made.log:
             with writing(self.out / ERROR_LOG), (self.out / ERROR_LOG).open("a") as file:
                 file.write(made.log)
-            self.depot.publish(ERROR_LOG)
+            self.store.publish(ERROR_LOG)
         self.add(made.outcome)
 
     def _close(self, status: str) -> None:
         super()._close(status)
         for name in (*TABLES, FAILED_SLIDES, RUN):
             if (self.out / name).is_file():
-                self.depot.publish(name)
+                self.store.publish(name)
 
 
 @dataclass
-class _Search:
+class _FieldSearch:
     """For the fields of a slide that cost workers: `left` are still to be tried out.
 
     `before`: those that are known already; `given_up`: what is said where none is found.
@@ -303,7 +305,7 @@ class _Search:
 
     def next(self) -> Work:
         """The trial of one more field."""
-        return Work("try_out", (replace(self.slide, fields=(self.left.pop(0),)),))
+        return Work("try_field", (replace(self.slide, fields=(self.left.pop(0),)),))
 
 
 @dataclass
@@ -314,7 +316,7 @@ class _Answers:
     _known: dict[str, bool] = field(default_factory=dict)
 
     def is_same(self, slide: Slide, made_of: MadeOf) -> bool:
-        """What is known; what is not is noted as a question."""
+        """What is known; what is not is keep_record as a question."""
         key = _key(slide, made_of)
         if key not in self._known:
             self.open.append((slide, made_of))

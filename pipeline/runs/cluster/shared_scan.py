@@ -19,16 +19,16 @@ from leukodiff.pipeline.analysis.models import Models
 from leukodiff.pipeline.analysis.thread_pool import Item, Result, Workers
 from leukodiff.pipeline.slides import Scan
 
-AT_ONCE = 4
-"""So many items go to a helper in one call."""
+ITEMS_A_CALL = 4
+"""So many items run to a helper in one call."""
 
-EACH = 2
+MAX_CALLS_A_HELPER = 2
 """So many calls a helper has before it, so that it need not wait for the next."""
 
-AHEAD = 8
+MAX_CALLS_AHEAD = 8
 """So many calls a worker may be done before their turn: what was found waits in memory."""
 
-RECRUIT_S = 1.0
+REQUEST_EVERY_S = 1.0
 """How often it is looked for nodes with room for a helper."""
 
 
@@ -75,30 +75,30 @@ class RemoteHelper:
 
 @dataclass
 class RemoteHelpers:
-    """Those who help with one scan. `recruit` gives as many as there is room for just now."""
+    """Those who help with one scan. `start_more` gives as many as there is room for just now."""
 
-    recruit: Callable[[], Sequence[RemoteHelper]]
+    start_more: Callable[[], Sequence[RemoteHelper]]
     _all: list[RemoteHelper] = field(default_factory=list)
-    _asked: float = -RECRUIT_S
+    _requested_at: float = -REQUEST_EVERY_S
 
-    def look_for_more(self) -> None:
+    def request_more(self) -> None:
         """Asks those in that there is room for, once in a while."""
-        if time.monotonic() - self._asked >= RECRUIT_S:
-            self._all += self.recruit()
-            self._asked = time.monotonic()
+        if time.monotonic() - self._requested_at >= REQUEST_EVERY_S:
+            self._all += self.start_more()
+            self._requested_at = time.monotonic()
 
-    def coming(self) -> list[Future[Any]]:
+    def starting(self) -> list[Future[Any]]:
         """What ends when one more of them is ready."""
         return [one.ready for one in self._all if not one.ready.done()]
 
     def idle(self) -> Iterator[RemoteHelper]:
         """Those who have room for a call, the idlest first; who could not start is sent home."""
         for one in [one for one in self._all if one.ready.done() and one.ready.exception()]:
-            self.lose(one)
-        ready = [one for one in self._all if one.ready.done() and one.busy < EACH]
+            self.drop(one)
+        ready = [one for one in self._all if one.ready.done() and one.busy < MAX_CALLS_A_HELPER]
         yield from sorted(ready, key=lambda one: one.busy)
 
-    def lose(self, helper: RemoteHelper) -> None:
+    def drop(self, helper: RemoteHelper) -> None:
         """Does without one from now on."""
         if helper in self._all:
             self._all.remove(helper)
@@ -107,31 +107,31 @@ class RemoteHelpers:
     def close(self) -> None:
         """Sends all of them home."""
         for one in list(self._all):
-            self.lose(one)
+            self.drop(one)
 
 
 @dataclass(frozen=True, kw_only=True)
 class SharingWorkers(Workers):
     """The threads of a worker that reads a scan, and those who help it.
 
-    `share_from`: so many items, and more, are shared with them. `patience_s`: who has had a call
+    `share_from`: so many items, and more, are shared with them. `call_limit_s`: who has had a call
     for so long helps no more.
     """
 
     helpers: RemoteHelpers
     share_from: int
-    patience_s: float = inf
+    call_limit_s: float = inf
 
     def over_scan(self, do: Callable[[Item], Result], items: Sequence[Item]) -> Iterator[Result]:
         """What `do` makes of each item, in order; what a helper can't do is done here."""
         if len(items) < self.share_from:
             yield from self.each(do, items)
             return
-        chunks = [items[i : i + AT_ONCE] for i in range(0, len(items), AT_ONCE)]
+        chunks = [items[i : i + ITEMS_A_CALL] for i in range(0, len(items), ITEMS_A_CALL)]
         waiting = deque(_Chunk(i, chunk) for i, chunk in enumerate(chunks))
         sharing = _Sharing(self, do, packed(do), waiting)
         try:
-            for found in sharing.go():
+            for found in sharing.run():
                 yield from found
         finally:
             sharing.close()
@@ -159,15 +159,15 @@ class _Sharing:
     done: dict[int, list[Any]] = field(default_factory=dict)
     next: int = 0
 
-    def go(self) -> Iterator[list[Any]]:
+    def run(self) -> Iterator[list[Any]]:
         while self.waiting or self.under_way:
-            self._deal()
-            futures = [*self.under_way, *self.workers.helpers.coming()]
+            self._distribute()
+            futures = [*self.under_way, *self.workers.helpers.starting()]
             with self.workers.waiting():
-                ended, _ = wait(futures, RECRUIT_S, FIRST_COMPLETED)
+                ended, _ = wait(futures, REQUEST_EVERY_S, FIRST_COMPLETED)
             for future in ended & self.under_way.keys():
-                self._take(future)
-            self._lose_the_late()
+                self._collect(future)
+            self._drop_late()
             while self.next in self.done:
                 yield self.done.pop(self.next)
                 self.next += 1
@@ -179,14 +179,14 @@ class _Sharing:
         with self.workers.waiting():
             wait(here)
 
-    def _deal(self) -> None:
+    def _distribute(self) -> None:
         """Gives chunks to the threads here, and to helpers while there are enough for them too."""
         here = sum(chunk.helper is None for chunk in self.under_way.values())
         for _ in range(min(self.workers.n - here, self._allowed())):
             chunk = self.waiting.popleft()
             self.under_way[self.workers.pool.submit(self._here, chunk.items)] = chunk
         if self._allowed():
-            self.workers.helpers.look_for_more()
+            self.workers.helpers.request_more()
         for helper in self.workers.helpers.idle():
             if not self._allowed():
                 break
@@ -199,15 +199,15 @@ class _Sharing:
         """How many chunks may be begun now."""
         if not self.waiting:
             return 0
-        ahead = AHEAD * (1 + len(self.under_way))
+        ahead = MAX_CALLS_AHEAD * (1 + len(self.under_way))
         return len(self.waiting) if self.waiting[0].index - self.next < ahead else 0
 
-    def _lose_the_late(self) -> None:
+    def _drop_late(self) -> None:
         """Who hangs is sent home; what he had comes back as from one who has died."""
-        oldest = time.monotonic() - self.workers.patience_s
+        oldest = time.monotonic() - self.workers.call_limit_s
         for chunk in list(self.under_way.values()):
             if chunk.helper and chunk.since < oldest:
-                self.workers.helpers.lose(chunk.helper)
+                self.workers.helpers.drop(chunk.helper)
 
     def _here(self, items: Sequence[Any]) -> list[Any]:
         found = []
@@ -216,11 +216,11 @@ class _Sharing:
                 found.append(self.do(item))
         return found
 
-    def _take(self, future: Future[Any]) -> None:
+    def _collect(self, future: Future[Any]) -> None:
         chunk = self.under_way.pop(future)
         helper = chunk.helper
         if helper and future.exception():  # a dead node, a file it does not see: we do it ourselves
-            self.workers.helpers.lose(helper)
+            self.workers.helpers.drop(helper)
             again = replace(chunk, helper=None)
             self.waiting = deque(sorted([again, *self.waiting], key=attrgetter("index")))
             return

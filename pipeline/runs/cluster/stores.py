@@ -1,4 +1,4 @@
-"""Where a cluster's results go: each slide whole or not at all, in a folder or an object store."""
+"""Output of a cluster: each slide whole or not at all, in a folder or an object store."""
 
 import json
 import shutil
@@ -22,27 +22,27 @@ from ..output import (
     write_whole,
     writing,
 )
-from .remote_paths import is_remote, stepping, store, unwritable
+from .remote_paths import file_system, is_remote, step_callback, unwritable
 
 Record = Mapping[str, Any]
 
-MARK = ".run-"
+RUN_MARKER = ".run-"
 
 
-def _mark(out: Path) -> Path:
-    return out / f"{MARK}{uuid4().hex[:8]}"
+def _run_marker(out: Path) -> Path:
+    return out / f"{RUN_MARKER}{uuid4().hex[:8]}"
 
 
 class OutputStore(ABC):
     """A run's output, at `out`.
 
-    `tables`: a folder here that holds the run's own files and the slides' records. `mark`: a file
-    that stands there while the run lasts, by which its nodes know the place.
+    `tables`: a folder here that holds the run's own files and the slides' records. `run_marker`: a
+    file that stands there while the run lasts, by which its nodes know the place.
     """
 
     out: Path
     tables: Path
-    mark: Path
+    run_marker: Path
 
     @abstractmethod
     def prepare(self) -> None:
@@ -54,7 +54,7 @@ class OutputStore(ABC):
 
     @abstractmethod
     def record(self, slide_id: str) -> Record | None:
-        """What the whole slide that stands there says of itself; `None` without one."""
+        """Record of the whole slide that stands there; `None` without one."""
 
     @abstractmethod
     def _take(self, slide_id: str, made: Path, step: Step) -> None:
@@ -69,12 +69,12 @@ class OutputStore(ABC):
         """Brings a file of `tables` to where it belongs."""
 
     @abstractmethod
-    def noted(self, slide_id: str, record: str) -> None:
+    def keep_record(self, slide_id: str, record: str) -> None:
         """Keeps the record of a slide that a worker has brought."""
 
     @abstractmethod
     def tidy(self) -> None:
-        """Takes away the mark, and what workers that died have left."""
+        """Takes away the run_marker, and what workers that died have left."""
 
     def deliver(
         self, slide_id: str, made: Path, replaces: Record | None, step: Step = lambda: None
@@ -91,18 +91,18 @@ class OutputStore(ABC):
             self._take(slide_id, made, step)
 
 
-class FolderDepot(OutputStore):
+class FolderStore(OutputStore):
     """A folder that all nodes see under the same name."""
 
     def __init__(self, out: Path) -> None:
         self.tables = self.out = out
-        self.mark = _mark(out)
+        self.run_marker = _run_marker(out)
 
     def prepare(self) -> None:
         """Makes the folder and proves that it can be written to."""
         prepare(self.out)
-        with writing(self.mark):
-            self.mark.touch()
+        with writing(self.run_marker):
+            self.run_marker.touch()
 
     def record(self, slide_id: str) -> Record | None:
         """That of the slide's folder."""
@@ -127,29 +127,29 @@ class FolderDepot(OutputStore):
     def publish(self, name: str) -> None:
         """It is where it belongs."""
 
-    def noted(self, slide_id: str, record: str) -> None:
+    def keep_record(self, slide_id: str, record: str) -> None:
         """It stands in the slide's folder."""
 
     def tidy(self) -> None:
-        """Takes away the mark, and half-made folders."""
+        """Takes away the run_marker, and half-made folders."""
         clear_up(self.out)
-        for left in self.out.glob(f"{MARK}*"):
+        for left in self.out.glob(f"{RUN_MARKER}*"):
             left.unlink(missing_ok=True)
 
 
-class StoreDepot(OutputStore):
+class ObjectStore(OutputStore):
     """An object store: it renames no folder, so a slide's record comes last and makes it whole."""
 
     def __init__(self, out: Path) -> None:
         self.out = out
-        self._files, self._root = store(out)
-        self.mark = _mark(out)
+        self._files, self._root = file_system(out)
+        self.run_marker = _run_marker(out)
 
     def prepare(self) -> None:
-        """Proves that the store can be written to, and copies the records."""
+        """Proves that the file_system can be written to, and copies the records."""
         self.tables = Path(mkdtemp(prefix="leukodiff-tables-"))
         try:
-            self.mark.write_bytes(b"")
+            self.run_marker.write_bytes(b"")
             self._bring()
         except OSError as error:
             raise unwritable(self.out, error) from error
@@ -171,7 +171,7 @@ class StoreDepot(OutputStore):
             if RECORD in old:
                 self._files.rm_file(f"{folder}/{RECORD}")
             rest = [name for name in new if name != RECORD]
-            far, callback = [f"{folder}/{n}" for n in rest], stepping(step)
+            far, callback = [f"{folder}/{n}" for n in rest], step_callback(step)
             self._files.put([str(made / n) for n in rest], far, callback=callback)
             for name in old - set(new):
                 self._files.rm_file(f"{folder}/{name}")
@@ -194,17 +194,17 @@ class StoreDepot(OutputStore):
         except OSError as error:
             raise unwritable(f"{self.out}/{name}", error) from error
 
-    def noted(self, slide_id: str, record: str) -> None:
+    def keep_record(self, slide_id: str, record: str) -> None:
         """Keeps it beside the tables."""
         folder = self.tables / slide_id
         folder.mkdir(exist_ok=True)
         write_whole(folder / RECORD, to_bytes(record))
 
     def tidy(self) -> None:
-        """Takes away the mark, and the tables here."""
+        """Takes away the run_marker, and the tables here."""
         shutil.rmtree(self.tables, ignore_errors=True)
         with suppress(OSError):  # the results stand all the same
-            for left in self.out.glob(f"{MARK}*"):  # ours, and those of runs that were killed
+            for left in self.out.glob(f"{RUN_MARKER}*"):  # ours, and those of runs that were killed
                 left.unlink()
 
     def _bring(self) -> None:
@@ -216,13 +216,13 @@ class StoreDepot(OutputStore):
             wanted = {f"{folder}/{RECORD}": Path(folder).name for folder in folders}
             found = self._files.cat(list(wanted), on_error="omit") if wanted else {}
             for path, content in found.items():
-                self.noted(wanted[path], content.decode("utf-8"))
+                self.keep_record(wanted[path], content.decode("utf-8"))
         for name in (ERROR_LOG, FAILED_SLIDES):
             with suppress(FileNotFoundError):
                 found = self._files.cat_file(f"{self._root}/{name}")
                 (self.tables / name).write_bytes(found)
 
 
-def depot(out: Path) -> OutputStore:
-    """The depot at a place."""
-    return StoreDepot(out) if is_remote(out) else FolderDepot(out)
+def output_store(out: Path) -> OutputStore:
+    """The output_store at a place."""
+    return ObjectStore(out) if is_remote(out) else FolderStore(out)

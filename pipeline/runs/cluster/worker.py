@@ -2,20 +2,21 @@
 
 import platform
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from importlib.metadata import version as version_of
 from pathlib import Path
 from threading import Lock
-from typing import Any
+from typing import Any, cast
 
 import cv2
 
 from leukodiff.core.errors import InputError
 from leukodiff.pipeline.analysis.models import Models, load_models
-from leukodiff.pipeline.report.report import FAILED, ModelUsed
+from leukodiff.pipeline.report.report import FAILED
 from leukodiff.pipeline.slides import Scan, open_scan
 from leukodiff.pipeline.slides.discover import Field, Slide, is_made_of
 
@@ -23,12 +24,13 @@ from ..observer import RunObserver
 from ..outcomes import SlideOutcome
 from ..output import ERROR_LOG, RECORD, SlideFolder
 from ..run import slide_spec
-from ..settings import AnalyzeSettings
 from ..slide_job import SlideJob
+from .connect import call_ray, close_actors, start_actor
 from .remote_paths import fetched
 from .scratch import Scratch
-from .shared_scan import RemoteHelpers, SharingWorkers, unpacked
-from .stores import Record, depot
+from .settings import WorkerConfig
+from .shared_scan import RemoteHelper, RemoteHelpers, SharingWorkers, unpacked
+from .stores import Record, output_store
 from .watchdog import TimedOut, Watchdog
 
 
@@ -41,31 +43,8 @@ def node_name() -> str:
 
 
 @dataclass(frozen=True)
-class WorkerConfig:
-    """What every worker of a run is told.
-
-    `out`: where results go, `mark`: a file that stands there. `models` and `how_read`: those that
-    it must have, of this `version` of leukodiff. `files`: the model files that are not the shipped
-    ones, by `detector` or `classifier`, each with its metadata's. `threads`: the cores of a worker.
-    `share_from`: so many pieces of work of one scan, and more, are shared with others. `limit_s`: a
-    field that takes so long hangs, or a scan that does not get on.
-    """
-
-    settings: AnalyzeSettings
-    out: Path
-    mark: Path
-    models: tuple[ModelUsed, ...]
-    how_read: Mapping[str, Mapping[str, float]]
-    files: Mapping[str, Mapping[str, bytes]]
-    threads: int
-    share_from: int
-    limit_s: float
-    version: str
-
-
-@dataclass(frozen=True)
-class Made:
-    """What came of a slide, and on which node.
+class SlideResult:
+    """Outcome of a slide, and the node that it was done on.
 
     `record`: its record where it has a folder; `log`: what goes into the log of errors.
     """
@@ -82,11 +61,11 @@ class Worker:
     One that answers `TimedOut` is to be ended.
     """
 
-    def __init__(self, orders: WorkerConfig) -> None:
-        self._orders = orders
+    def __init__(self, config: WorkerConfig) -> None:
+        self._config = config
         self._scan: Scan | None = None
-        self._patience = Watchdog(orders.limit_s)
-        self._bringing = Lock()
+        self._watchdog = Watchdog(config.limit_s)
+        self._delivering = Lock()
 
     def ready(self) -> None:
         """Loads the models.
@@ -95,14 +74,14 @@ class Worker:
             InputError: this node is not fit for the run: it sees another output or has another
                 version or other models.
         """
-        orders, here = self._orders, node_name()
-        if (number := version_of("leukodiff")) != orders.version:
+        config, here = self._config, node_name()
+        if (number := version_of("leukodiff")) != config.version:
             raise InputError(
-                f"node {here} has leukodiff {number}, the run {orders.version}: "
+                f"node {here} has leukodiff {number}, the run {config.version}: "
                 "install the same on all nodes"
             )
-        if not orders.mark.exists():
-            raise InputError(f"node {here} does not see {orders.out}: all nodes must, by that name")
+        if not config.run_marker.exists():
+            raise InputError(f"node {here} does not see {config.out}: all nodes must, by that name")
         cv2.setNumThreads(1)
         self._scratch = Scratch()
         try:
@@ -112,25 +91,25 @@ class Worker:
             raise
 
     def _start(self, here: str) -> None:
-        orders = self._orders
+        config = self._config
         self._models = self._loaded()
-        if (self._models.used, self._models.how_read) != (orders.models, orders.how_read):
+        if (self._models.used, self._models.how_read) != (config.models, config.how_read):
             raise InputError(f"node {here} has other models: install the same on all nodes")
-        self._making = slide_spec(orders.settings, self._models)
-        self._depot = depot(orders.out)
+        self._spec = slide_spec(config.settings, self._models)
+        self._store = output_store(config.out)
 
     def is_same(self, slide: Slide, made_of: Sequence[Sequence[str]] | None) -> bool | TimedOut:
         """Whether a slide's files are those told: name and checksum of each."""
 
         def compare() -> bool:
-            with self._patience.progress.under_way(slide.slide_id, ""):
+            with self._watchdog.progress.under_way(slide.slide_id, ""):
                 return is_made_of(slide, made_of)
 
-        return self._patience.wait_for(compare)
+        return self._watchdog.wait_for(compare)
 
     def analyze(
         self, slide: Slide, replaces: Record | None, failed_items: Mapping[str, str]
-    ) -> Made | TimedOut:
+    ) -> SlideResult | TimedOut:
         """Makes a slide's folder here and brings it where it belongs.
 
         Fields that are `failed_items` are not touched: they have failed, with the reason.
@@ -140,32 +119,34 @@ class Worker:
             InputError: the slide can't be fetched.
         """
         known = {(slide.slide_id, field_id): reason for field_id, reason in failed_items.items()}
-        observer = RunObserver(under_way=self._patience.progress.under_way, failed_items=known)
-        made = self._patience.wait_for(lambda: self._brought(slide, replaces, observer))
+        observer = RunObserver(under_way=self._watchdog.progress.under_way, failed_items=known)
+        made = self._watchdog.wait_for(lambda: self._delivered(slide, replaces, observer))
         if isinstance(made, TimedOut):
-            self._bringing.acquire(blocking=False)  # should it wake up, it brings nothing
+            self._delivering.acquire(blocking=False)  # should it wake up, it brings nothing
         return made
 
-    def try_out(self, slide: Slide) -> TimedOut | None:
+    def try_field(self, slide: Slide) -> TimedOut | None:
         """Does a slide of one field, only to see what becomes of the worker that does it."""
-        observer = RunObserver(under_way=self._patience.progress.under_way)
+        observer = RunObserver(under_way=self._watchdog.progress.under_way)
 
         def do() -> None:
             with self._made(slide, observer):
                 pass
 
-        return self._patience.wait_for(do)
+        return self._watchdog.wait_for(do)
 
-    def _brought(self, slide: Slide, replaces: Record | None, observer: RunObserver) -> Made:
+    def _delivered(
+        self, slide: Slide, replaces: Record | None, observer: RunObserver
+    ) -> SlideResult:
         with self._made(slide, observer) as (outcome, folder):
             log = folder.out / ERROR_LOG
             told = log.read_text(encoding="utf-8") if log.exists() else ""
             if outcome.status == FAILED:
-                return Made(outcome, node_name(), log=told)
-            with self._bringing, observer.under_way(slide.slide_id, "") as step:
-                self._depot.deliver(slide.slide_id, folder.final, replaces, step)
+                return SlideResult(outcome, node_name(), log=told)
+            with self._delivering, observer.under_way(slide.slide_id, "") as step:
+                self._store.deliver(slide.slide_id, folder.final, replaces, step)
             record = (folder.final / RECORD).read_text(encoding="utf-8")
-            return Made(outcome, node_name(), record, told)
+            return SlideResult(outcome, node_name(), record, told)
 
     @contextmanager
     def _made(
@@ -177,7 +158,7 @@ class Worker:
             ours = fetched(slide, here / "in", observer)
             folder = SlideFolder(here / "out", slide.slide_id)
             folder.out.mkdir(parents=True)
-            job = SlideJob(ours, folder, self._making, observer)
+            job = SlideJob(ours, folder, self._spec, observer)
             self._run(job, slide.fields[0])
             if job.outcome is None:
                 raise AssertionError(f"{slide.slide_id}: not all of its fields have ended")
@@ -186,7 +167,7 @@ class Worker:
             shutil.rmtree(here, ignore_errors=True)
 
     def _run(self, job: SlideJob, first: Field) -> None:
-        n = self._orders.threads
+        n = self._config.threads
         with ThreadPoolExecutor(n, thread_name_prefix="leukodiff") as pool:
             if job.slide.is_scan:
                 self._run_scan(job, first, pool)
@@ -195,17 +176,15 @@ class Worker:
                 ended.result()
 
     def _run_scan(self, job: SlideJob, field: Field, pool: ThreadPoolExecutor) -> None:
-        from .scheduler import helper_factory
-
-        helpers = RemoteHelpers(helper_factory(replace(self._orders, threads=1), field))
+        helpers = RemoteHelpers(helper_factory(replace(self._config, threads=1), field))
         try:
-            orders = self._orders
+            config = self._config
             workers = SharingWorkers(
                 pool,
-                orders.threads,
+                config.threads,
                 helpers=helpers,
-                share_from=orders.share_from,
-                patience_s=orders.limit_s / 2,
+                share_from=config.share_from,
+                call_limit_s=config.limit_s / 2,
             )
             job.run_scan(workers, lambda share, what: None)
         finally:
@@ -222,7 +201,7 @@ class Worker:
 
     def stop(self) -> None:
         """Brings nothing more to where results go, once what is on its way there has come."""
-        self._bringing.acquire()  # and keeps it
+        self._delivering.acquire()  # and keeps it
         self.close()
 
     def close(self) -> None:
@@ -230,13 +209,13 @@ class Worker:
         self._scratch.close()
 
     def _loaded(self) -> Models:
-        orders = self._orders
-        chosen = {kind: self._written(kind, files) for kind, files in orders.files.items()}
+        config = self._config
+        chosen = {kind: self._written(kind, files) for kind, files in config.files.items()}
         return load_models(
             chosen.get("detector"),
             chosen.get("classifier"),
-            orders.settings.engine,
-            orders.threads,
+            config.settings.engine,
+            config.threads,
         )
 
     def _written(self, kind: str, files: Mapping[str, bytes]) -> Path:
@@ -246,3 +225,25 @@ class Worker:
         for name, content in files.items():
             (folder / name).write_bytes(content)
         return folder / next(iter(files))
+
+
+def helper_factory(config: WorkerConfig, scan: Field) -> Callable[[], Sequence[RemoteHelper]]:
+    """Starts, each time it is called, as many helpers with a scan as there are cores idle."""
+    shared: list[Any] = []
+
+    def start_helpers() -> Sequence[RemoteHelper]:
+        import ray
+
+        idle = int(call_ray("available_resources").get("CPU", 0))
+        if idle and not shared:
+            shared.append(ray.put(config))
+        return [_helper(start_actor(Worker, shared[0], 1), scan) for _ in range(idle)]
+
+    return start_helpers
+
+
+def _helper(worker: Any, scan: Field) -> RemoteHelper:
+    def call(do: bytes, items: Sequence[Any]) -> Future[list[Any]]:
+        return cast("Future[list[Any]]", worker.region.remote(scan, do, items).future())
+
+    return RemoteHelper(call, worker.ready.remote().future(), partial(close_actors, [worker]))

@@ -119,9 +119,9 @@ def of_scan(scan: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
-def node_workers(patience_s: float = 5.0) -> list[str]:
+def node_workers(within_s: float = 5.0) -> list[str]:
     """The workers of runs on the clusters of these tests, once those that are ending have ended."""
-    until = time.monotonic() + patience_s
+    until = time.monotonic() + within_s
     while (found := _node_workers()) and time.monotonic() < until:
         time.sleep(0.1)
     return found

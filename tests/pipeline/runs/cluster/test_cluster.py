@@ -98,18 +98,18 @@ def test_a_helper_on_a_node_takes_regions_until_it_dies(
     tmp_path: Path, driver: Any, scan: Path
 ) -> None:
     """The one who reads the scan is this process; the cluster's core is its helper's."""
-    from leukodiff.pipeline.runs.cluster.run import orders_for
-    from leukodiff.pipeline.runs.cluster.scheduler import helper_factory
-    from leukodiff.pipeline.runs.cluster.stores import FolderDepot
+    from leukodiff.pipeline.runs.cluster.run import worker_config
+    from leukodiff.pipeline.runs.cluster.stores import FolderStore
+    from leukodiff.pipeline.runs.cluster.worker import helper_factory
 
-    models, depot = load_models(workers=1), FolderDepot(tmp_path)
-    depot.prepare()
-    orders = orders_for(OF_SCANS, ClusterSettings(), depot, models)
-    recruit = helper_factory(orders, Field(scan.name, scan, scan.stem, is_scan=True))
+    models, store = load_models(workers=1), FolderStore(tmp_path)
+    store.prepare()
+    config = worker_config(OF_SCANS, ClusterSettings(), store, models)
+    start_helpers = helper_factory(config, Field(scan.name, scan, scan.stem, is_scan=True))
     taken: list[int] = []
 
     def counted() -> list[RemoteHelper]:
-        return [replace(one, call=partial(watched, one)) for one in recruit()]
+        return [replace(one, call=partial(watched, one)) for one in start_helpers()]
 
     def watched(helper: RemoteHelper, do: bytes, items: Sequence[Any]) -> Future[list[Any]]:
         taken.append(len(items))
@@ -121,12 +121,12 @@ def test_a_helper_on_a_node_takes_regions_until_it_dies(
     with ThreadPoolExecutor(1) as pool, open_scan(scan) as opened:
         how, tell = ReadingSettings(), lambda share, what: None
         alone = read_scan(opened, models, how, Workers(pool, 1), tell)
-        helpers.look_for_more()
-        wait(helpers.coming())
+        helpers.request_more()
+        wait(helpers.starting())
         workers = SharingWorkers(pool, 1, helpers=helpers, share_from=1)
         shared = read_scan(opened, models, how, workers, tell)
     helpers.close()
-    depot.tidy()
+    store.tidy()
     assert len(taken) >= 2
     assert shared.white.xyxy.tobytes() == alone.white.xyxy.tobytes()
     assert shared.predictions.probabilities.tobytes() == alone.predictions.probabilities.tobytes()

@@ -47,16 +47,16 @@ def analyze_and_die(worker: Any, slide: Any, replaces: Any, failed_items: Any) -
 
 @pytest.fixture
 def workers(driver: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., None]]:
-    """Has a run hire workers with some of their methods changed."""
+    """Lets a run start workers with some of their methods changed."""
     from ray import cloudpickle
 
-    from leukodiff.pipeline.runs.cluster import scheduler as crew
+    from leukodiff.pipeline.runs.cluster import worker_pool
     from leukodiff.pipeline.runs.cluster.worker import Worker
 
     cloudpickle.register_pickle_by_value(sys.modules[__name__])
 
     def change(**methods: Any) -> None:
-        monkeypatch.setattr(crew, "Worker", type("Changed", (Worker,), methods))
+        monkeypatch.setattr(worker_pool, "Worker", type("Changed", (Worker,), methods))
 
     yield change
     cloudpickle.unregister_pickle_by_value(sys.modules[__name__])

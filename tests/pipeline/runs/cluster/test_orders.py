@@ -1,4 +1,4 @@
-"""What a worker is told travels with it, and a node that is not fit says why."""
+"""What a worker is message travels with it, and a node that is not fit says why."""
 
 import pickle
 from dataclasses import replace
@@ -14,7 +14,7 @@ from leukodiff.pipeline.exports.bundle import ReportSettings
 from leukodiff.pipeline.report.profiles import adult
 from leukodiff.pipeline.runs.analyze import AnalyzeSettings
 from leukodiff.pipeline.runs.cluster import ClusterSettings
-from leukodiff.pipeline.runs.cluster.stores import depot
+from leukodiff.pipeline.runs.cluster.stores import output_store
 
 
 def test_what_a_report_says_needs_no_file_of_the_driver(tmp_path: Path) -> None:
@@ -30,27 +30,27 @@ def test_what_a_report_says_needs_no_file_of_the_driver(tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def orders(tmp_path: Path) -> Any:
+def config(tmp_path: Path) -> Any:
     pytest.importorskip("ray", reason="Ray is not installed: the `cluster` extra brings it")
-    from leukodiff.pipeline.runs.cluster.run import orders_for
+    from leukodiff.pipeline.runs.cluster.run import worker_config
 
-    goes_to = depot(tmp_path / "out")
+    goes_to = output_store(tmp_path / "out")
     goes_to.prepare()
     settings = AnalyzeSettings(classifier=SHIPPED)
-    return orders_for(settings, ClusterSettings(), goes_to, load_models(workers=1))
+    return worker_config(settings, ClusterSettings(), goes_to, load_models(workers=1))
 
 
-def started(orders: Any) -> Any:
+def started(config: Any) -> Any:
     from leukodiff.pipeline.runs.cluster.worker import Worker
 
-    worker = Worker(orders)
+    worker = Worker(config)
     worker.ready()
     return worker
 
 
-def test_model_files_are_sent_along(orders: Any) -> None:
-    assert set(orders.files) == {"classifier"}
-    worker = started(orders)
+def test_model_files_are_sent_along(config: Any) -> None:
+    assert set(config.files) == {"classifier"}
+    worker = started(config)
     written = worker._scratch.path
     assert (written / "classifier" / SHIPPED.name).read_bytes() == SHIPPED.read_bytes()
     worker.close()
@@ -58,13 +58,13 @@ def test_model_files_are_sent_along(orders: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "message"),
     [
         pytest.param({"version": "0.0.1"}, "has leukodiff .*, the run 0.0.1", id="version"),
-        pytest.param({"mark": Path("/no/such/mark")}, "does not see .*out", id="output"),
+        pytest.param({"run_marker": Path("/no/such/mark")}, "does not see .*out", id="output"),
         pytest.param({"models": ()}, "has other models", id="models"),
     ],
 )
-def test_a_node_that_is_not_fit_says_why(orders: Any, change: dict[str, Any], told: str) -> None:
-    with pytest.raises(InputError, match=told):
-        started(replace(orders, **change))
+def test_a_node_that_is_not_fit_says_why(config: Any, change: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        started(replace(config, **change))

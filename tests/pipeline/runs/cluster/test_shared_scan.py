@@ -15,7 +15,7 @@ from leukodiff.pipeline.analysis import ReadingSettings, ScanFound, Workers, rea
 from leukodiff.pipeline.analysis.models import Models
 from leukodiff.pipeline.analysis.windows import ScanContext
 from leukodiff.pipeline.runs.cluster.shared_scan import (
-    EACH,
+    MAX_CALLS_A_HELPER,
     RemoteHelper,
     RemoteHelpers,
     SharingWorkers,
@@ -113,7 +113,7 @@ def test_a_shared_scan_is_read_as_by_one(
 ) -> None:
     aside: list[Aside] = []
 
-    def recruit() -> list[RemoteHelper]:
+    def start_more() -> list[RemoteHelper]:
         if aside:
             return []
         aside.append(Aside(path, models, fails))
@@ -121,7 +121,7 @@ def test_a_shared_scan_is_read_as_by_one(
 
     with ThreadPoolExecutor(1) as pool:
         alone = read(path, models, how, Workers(pool, 1))
-        helpers = RemoteHelpers(recruit)
+        helpers = RemoteHelpers(start_more)
         shared = read(path, models, how, SharingWorkers(pool, 1, helpers=helpers, share_from=1))
         helpers.close()
     assert same(alone, shared)
@@ -151,22 +151,22 @@ def test_a_helper_that_hangs_is_sent_home_and_its_part_done_here(
 
     with ThreadPoolExecutor(1) as pool:
         alone = read(path, models, ReadingSettings(), Workers(pool, 1))
-        told = [[RemoteHelper(call, ready(), end)]]
-        helpers = RemoteHelpers(lambda: told.pop() if told else [])
-        workers = SharingWorkers(pool, 1, helpers=helpers, share_from=1, patience_s=0.2)
+        helpers_to_start = [[RemoteHelper(call, ready(), end)]]
+        helpers = RemoteHelpers(lambda: helpers_to_start.pop() if helpers_to_start else [])
+        workers = SharingWorkers(pool, 1, helpers=helpers, share_from=1, call_limit_s=0.2)
         workers = replace(workers, at_work=at_work)
         shared = read(path, models, ReadingSettings(), workers)
     assert same(alone, shared)
-    assert len(calls) == EACH
+    assert len(calls) == MAX_CALLS_A_HELPER
     assert begun
 
 
 def test_little_work_is_not_shared(path: Path, models: Models) -> None:
-    def recruit() -> list[RemoteHelper]:
+    def start_more() -> list[RemoteHelper]:
         raise AssertionError("nobody was to be asked")
 
     with ThreadPoolExecutor(1) as pool:
-        workers = SharingWorkers(pool, 1, helpers=RemoteHelpers(recruit), share_from=10**6)
+        workers = SharingWorkers(pool, 1, helpers=RemoteHelpers(start_more), share_from=10**6)
         assert len(read(path, models, ReadingSettings(), workers).white) > 0
 
 

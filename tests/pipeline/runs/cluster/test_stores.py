@@ -8,7 +8,7 @@ import pytest
 
 from leukodiff.core.errors import InputError
 from leukodiff.pipeline.runs.cluster.remote_paths import at
-from leukodiff.pipeline.runs.cluster.stores import OutputStore, depot
+from leukodiff.pipeline.runs.cluster.stores import OutputStore, output_store
 from leukodiff.pipeline.runs.output import RECORD, OutputError
 
 OLD, NEW = (
@@ -27,7 +27,7 @@ def out(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def goes_to(out: Path) -> Iterator[OutputStore]:
-    found = depot(out)
+    found = output_store(out)
     found.prepare()
     yield found
     found.tidy()
@@ -76,7 +76,7 @@ def test_a_store_that_refuses_half_way_has_no_slide(
     tmp_path: Path, made: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pytest.importorskip("upath", reason="no universal-pathlib: the `cluster` extra brings it")
-    goes_to: Any = depot(at(f"memory://{tmp_path.name}"))
+    goes_to: Any = output_store(at(f"memory://{tmp_path.name}"))
     goes_to.prepare()
     goes_to.deliver("s1", made(OLD, "cells.csv"), None)
     old = goes_to.record("s1")
@@ -99,7 +99,7 @@ def test_of_a_worker_that_is_ended_half_a_slide_goes_and_a_whole_one_stays(
 ) -> None:
     pytest.importorskip("upath", reason="no universal-pathlib: the `cluster` extra brings it")
     out = at(f"memory://{tmp_path.name}")
-    goes_to = depot(out)
+    goes_to = output_store(out)
     goes_to.prepare()
     goes_to.deliver("s1", made(OLD, "cells.csv"), None)
     for half in ("s2", "s10"):
@@ -121,10 +121,10 @@ def test_each_file_that_is_brought_is_a_step(
 
 
 def test_nothing_but_results_is_left(out: Path, goes_to: OutputStore) -> None:
-    assert goes_to.mark.exists()
-    goes_to.mark.with_name(".run-0123abcd").write_bytes(b"")  # of a run that was killed
+    assert goes_to.run_marker.exists()
+    goes_to.run_marker.with_name(".run-0123abcd").write_bytes(b"")  # of a run that was killed
     goes_to.tidy()
-    assert not goes_to.mark.exists()
+    assert not goes_to.run_marker.exists()
     assert not out.exists() or not list(out.iterdir())
 
 

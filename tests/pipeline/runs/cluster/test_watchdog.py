@@ -1,4 +1,4 @@
-"""What takes too long in a worker is told of; what gets on may take as long as it needs."""
+"""What takes too long in a worker is reported of; what gets on may take as long as it needs."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -41,29 +41,29 @@ class Clock:
 
     def __init__(self) -> None:
         self.now = 0.0
-        self.looks = 0
+        self.n_reads = 0
         self._waits = get_ident()
 
     def __call__(self) -> float:
-        self.looks += get_ident() == self._waits
+        self.n_reads += get_ident() == self._waits
         return self.now
 
     def forward(self, seconds: float) -> None:
         self.now += seconds
-        seen = self.looks + 3  # a look may be under way, and takes the time twice
-        while self.looks < seen:
+        seen = self.n_reads + 3  # a look may be under way, and takes the time twice
+        while self.n_reads < seen:
             time.sleep(0.005)
 
 
-def steadily(clock: Clock, patience: Watchdog) -> None:
-    with patience.progress.under_way("s1", "a.png") as step:
+def steadily(clock: Clock, watchdog: Watchdog) -> None:
+    with watchdog.progress.under_way("s1", "a.png") as step:
         for _ in range(4):
             clock.forward(LIMIT_S * 0.9)
             step()
 
 
-def outside(clock: Clock, patience: Watchdog) -> None:
-    with patience.progress.under_way("s1", "a.png"):
+def outside(clock: Clock, watchdog: Watchdog) -> None:
+    with watchdog.progress.under_way("s1", "a.png"):
         pass
     clock.forward(2 * LIMIT_S)
 
@@ -74,20 +74,20 @@ def test_what_may_take_long(
 ) -> None:
     monkeypatch.setattr("leukodiff.pipeline.runs.cluster.watchdog.HEARTBEAT_S", 0.01)
     clock = Clock()
-    patience = Watchdog(LIMIT_S, clock)
-    assert patience.wait_for(lambda: do(clock, patience)) is None
+    watchdog = Watchdog(LIMIT_S, clock)
+    assert watchdog.wait_for(lambda: do(clock, watchdog)) is None
 
 
 @pytest.mark.parametrize("field_id", ["a.png", ""])
 def test_what_hangs_is_told_of(never: Event, field_id: str) -> None:
-    patience = Watchdog(LIMIT_S)
+    watchdog = Watchdog(LIMIT_S)
 
     def hang() -> None:
-        with patience.progress.under_way("s1", ""), patience.progress.under_way("s1", field_id):
+        with watchdog.progress.under_way("s1", ""), watchdog.progress.under_way("s1", field_id):
             never.wait()
 
     began = time.monotonic()
-    assert patience.wait_for(hang) == TimedOut(field_id)
+    assert watchdog.wait_for(hang) == TimedOut(field_id)
     assert time.monotonic() - began < LIMIT_S + 30
 
 
@@ -97,18 +97,18 @@ def test_what_is_fetched_is_told_of_and_what_hangs_is_left_where_it_lies(tmp_pat
     fields = tuple(Field(f"{name}.png", place / f"{name}.png", name) for name in "ab")
     for one in fields:
         one.path.write_bytes(b"x" * 9)
-    told: list[str] = []
+    reported: list[str] = []
 
     @contextmanager
     def under_way(slide_id: str, field_id: str) -> Iterator[Step]:
-        told.append(f"{slide_id}/{field_id}")
-        yield lambda: told.append("step")
+        reported.append(f"{slide_id}/{field_id}")
+        yield lambda: reported.append("step")
 
     slide = Slide("s1", place, fields)
     got = fetched(
         slide, tmp_path, RunObserver(under_way=under_way, failed_items={("s1", "b.png"): "slow"})
     )
-    assert set(told) == {"s1/a.png", "step"}
+    assert set(reported) == {"s1/a.png", "step"}
     assert [one.path.name for one in got.fields] == ["a.png", "b.png"]
     assert got.fields[0].path == tmp_path / "a.png"
     assert got.fields[1].path == fields[1].path

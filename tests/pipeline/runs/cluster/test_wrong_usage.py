@@ -58,7 +58,7 @@ def test_something_else_answers(
     tmp_path: Path, field: str, stranger: str, how: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pytest.importorskip("ray", reason="Ray is not installed: the `cluster` extra brings it")
-    monkeypatch.setattr("leukodiff.pipeline.runs.cluster.connect.KNOCK_S", 1.0)
+    monkeypatch.setattr("leukodiff.pipeline.runs.cluster.connect.CONNECT_TIMEOUT_S", 1.0)
     monkeypatch.setenv("RAY_ADDRESS", stranger)
     address = stranger if how == "--cluster" else "auto"
     command = ["analyze", field, "--out", str(tmp_path / "out"), f"--cluster={address}"]

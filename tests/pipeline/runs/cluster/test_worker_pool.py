@@ -18,7 +18,7 @@ from .conftest import NODE
 def stand_in(**methods: Any) -> type:
     """A worker that does nothing but what it is told here; made here, so it travels by value."""
     plain = {
-        "__init__": lambda self, orders: None,
+        "__init__": lambda self, config: None,
         "ready": lambda self: None,
         "close": lambda self: None,
         "stop": lambda self: None,
@@ -44,29 +44,29 @@ def fail_at_c(self: Any, what: str) -> str:
 
 
 @pytest.fixture
-def crew(driver: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+def pool(driver: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     from ray import cloudpickle
 
-    from leukodiff.pipeline.runs.cluster import scheduler as module
+    from leukodiff.pipeline.runs.cluster import worker_pool as module
 
     made = []
 
-    def hire(worker: type) -> Any:
+    def start(worker: type) -> Any:
         cloudpickle.register_pickle_by_value(sys.modules[__name__])
         monkeypatch.setattr(module, "Worker", worker)
-        made.append(module.Crew(None, 1))  # type: ignore[arg-type]
+        made.append(module.WorkerPool(None, 1))  # type: ignore[arg-type]
         return made[-1]
 
-    yield hire
+    yield start
     for one in made:
         one.close()
 
 
-def outcomes(crew: Any, *names: str) -> dict[str, Any]:
-    from leukodiff.pipeline.runs.cluster.scheduler import Work
+def outcomes(pool: Any, *names: str) -> dict[str, Any]:
+    from leukodiff.pipeline.runs.cluster.worker_pool import Work
 
     return {
-        work.args[0]: found for work, found in crew.each([Work("analyze", (n,)) for n in names])
+        work.args[0]: found for work, found in pool.each([Work("analyze", (n,)) for n in names])
     }
 
 
@@ -78,9 +78,9 @@ def outcomes(crew: Any, *names: str) -> dict[str, Any]:
     ],
 )
 def test_what_costs_three_workers_is_given_up_and_the_rest_is_done(
-    crew: Any, analyze: Any, reason: str, died: bool
+    pool: Any, analyze: Any, reason: str, died: bool
 ) -> None:
-    found = outcomes(crew(stand_in(analyze=analyze)), "a", "b", "c", "d")
+    found = outcomes(pool(stand_in(analyze=analyze)), "a", "b", "c", "d")
     given_up = found.pop("c")
     assert given_up.reason.startswith(f"given up after 3 tries: {reason}")
     assert given_up.died == died
@@ -88,7 +88,7 @@ def test_what_costs_three_workers_is_given_up_and_the_rest_is_done(
 
 
 def test_a_worker_that_ray_ends_for_want_of_memory_has_died(
-    crew: Any, monkeypatch: pytest.MonkeyPatch
+    pool: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import ray
     from ray.exceptions import OutOfMemoryError, RayActorError
@@ -104,18 +104,18 @@ def test_a_worker_that_ray_ends_for_want_of_memory_has_died(
             ) from error
 
     monkeypatch.setattr(ray, "get", get)
-    given_up = outcomes(crew(stand_in(analyze=die_of_c)), "c")["c"]
+    given_up = outcomes(pool(stand_in(analyze=die_of_c)), "c")["c"]
     assert "running low on memory" in given_up.reason
     assert given_up.died
 
 
-def test_where_no_node_is_fit_the_reason_is_told(crew: Any) -> None:
+def test_where_no_node_is_fit_the_reason_is_told(pool: Any) -> None:
     with pytest.raises(InputError, match="node nine does not see /out"):
-        outcomes(crew(stand_in(ready=refuse)), "a")
+        outcomes(pool(stand_in(ready=refuse)), "a")
 
 
 def test_a_node_that_is_not_fit_is_left_out(
-    crew: Any, driver: Any, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    pool: Any, driver: Any, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     driver.add_node(**NODE)
     first = tmp_path / "first"
@@ -128,12 +128,12 @@ def test_a_node_that_is_not_fit_is_left_out(
         raise InputError("node nine does not see /out")
 
     with caplog.at_level(logging.WARNING, "leukodiff"):
-        assert outcomes(crew(stand_in(ready=ready)), "a", "b") == {"a": "A", "b": "B"}
+        assert outcomes(pool(stand_in(ready=ready)), "a", "b") == {"a": "A", "b": "B"}
     assert "left out: node nine does not see /out" in caplog.text
 
 
-def test_nothing_to_do(crew: Any) -> None:
-    assert outcomes(crew(stand_in())) == {}
+def test_nothing_to_do(pool: Any) -> None:
+    assert outcomes(pool(stand_in())) == {}
 
 
 def where(self: Any, what: str) -> str:
@@ -143,11 +143,11 @@ def where(self: Any, what: str) -> str:
     return str(ray.get_runtime_context().get_node_id())
 
 
-def test_a_node_that_comes_takes_its_share(crew: Any, driver: Any) -> None:
-    from leukodiff.pipeline.runs.cluster.scheduler import Work
+def test_a_node_that_comes_takes_its_share(pool: Any, driver: Any) -> None:
+    from leukodiff.pipeline.runs.cluster.worker_pool import Work
 
     made: list[str] = []
-    for _, node in crew(stand_in(analyze=where)).each([Work("analyze", ("a",))] * 60):
+    for _, node in pool(stand_in(analyze=where)).each([Work("analyze", ("a",))] * 60):
         if not made:
             driver.add_node(**NODE)
         made.append(node)
