@@ -3,13 +3,13 @@
 import gc
 import os
 import sys
-import threading
 import warnings
 from typing import Any
 
 import click
 
 from leukodiff.core.errors import LeukodiffError
+from leukodiff.pipeline.runs.signals import has_hanging_threads
 
 EXTRAS = dict.fromkeys(
     ("matplotlib", "onnx", "onnxslim", "sklearn", "timm", "torch", "torchvision", "ultralytics"),
@@ -37,11 +37,6 @@ class Program:
     """In a command's context: it is run as a program of its own, not within another one."""
 
 
-def _hangs(thread: threading.Thread) -> bool:
-    """Whether a thread that a run has given up would hold up the end of the process."""
-    return thread.name.startswith("leukodiff") and thread.is_alive()
-
-
 class Commands(click.Group):
     """A group whose commands end in one line where leukodiff itself knows what went wrong."""
 
@@ -55,7 +50,7 @@ class Commands(click.Group):
         try:
             return super().__call__(*args, obj=Program(), **kwargs)
         except SystemExit as end:
-            if any(_hangs(thread) for thread in threading.enumerate()):
+            if has_hanging_threads():
                 sys.stdout.flush()
                 sys.stderr.flush()
                 os._exit(end.code if isinstance(end.code, int) else int(end.code is not None))

@@ -1,8 +1,10 @@
 """A run: slides in, their folders and the run's tables out, on all the cores there are."""
 
+import os
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import TypeAlias
 
 from leukodiff.core.cpu import cores
 from leukodiff.core.errors import InputError
@@ -13,13 +15,11 @@ from leukodiff.pipeline.slides.discover import Slide, find_slides
 
 from .lock import held
 from .observer import NULL_OBSERVER, RunObserver
+from .outcomes import RunSummary
 from .output import prepare
-from .paths import AnyPath, as_paths
-from .progress import OnProgress, Progress
 from .run import Run
-from .scheduler import Crew
+from .scheduler import OnProgress, Progress, SlideScheduler
 from .settings import AnalyzeSettings
-from .summary import RunSummary
 
 __all__ = [
     "AnalyzeSettings",
@@ -29,6 +29,10 @@ __all__ = [
     "analyze",
     "analyze_slides",
 ]
+
+
+AnyPath: TypeAlias = str | os.PathLike[str]
+"""A path as text, or as any path object."""
 
 
 def analyze(
@@ -62,7 +66,8 @@ def analyze(
     """
     settings = settings or AnalyzeSettings()
     out = Path(out)
-    slides = find_slides(as_paths(inputs), settings.per_image, leave_out=out)
+    paths = [inputs] if isinstance(inputs, str | os.PathLike) else inputs
+    slides = find_slides([Path(one) for one in paths], settings.per_image, leave_out=out)
     return analyze_slides(slides, out, settings, on_progress, models, observer)
 
 
@@ -83,9 +88,9 @@ def analyze_slides(
     )
     with held(out):
         to_do = run.plan().to_do
-        crew = Crew(workers, Progress.of(to_do, on_progress), run.take)
+        scheduler = SlideScheduler(workers, Progress.of(to_do, on_progress), run.collect)
         with run.going():
-            crew.work(*(run.jobs(part) for part in _suspects_last(to_do, observer)))
+            scheduler.run(*(run.jobs(part) for part in _suspects_last(to_do, observer)))
     assert run.summary is not None  # noqa: S101  # `going` has set it
     return run.summary
 
@@ -101,25 +106,30 @@ def _suspects_last(
 def _loaded(
     slides: Sequence[Slide], settings: AnalyzeSettings, workers: int, observer: RunObserver
 ) -> Models:
-    """The models; while the engine compiles them, what is needed later is imported."""
     scans = [slide for slide in slides if slide.is_scan]
     models = load_models(
         settings.detector, settings.classifier, settings.engine, workers, for_scans=bool(scans)
     )
-    report_template()
-    if scans:
-        import shapely  # noqa: F401
-
-        _open_first(scans, observer)
+    warm_up(scans, observer)
     return models
 
 
-def _open_first(scans: Sequence[Slide], observer: RunObserver) -> None:
-    """Opens a scan, so that what reads such files is imported; not one that is known to hang."""
-    works = {(slide.slide_id, slide.fields[0].field_id): slide for slide in scans}
-    for work, slide in works.items():
-        if work not in observer.failed_items and (slide.slide_id, "") not in observer.failed_items:
-            # What is wrong with it is told when its turn comes.
-            with observer.under_way(*work), suppress(InputError):
-                open_scan(slide.path).close()
-            return
+def warm_up(scans: Sequence[Slide], observer: RunObserver) -> None:
+    """Imports what a run needs later, while the engine still compiles the models in its threads.
+
+    Without it the first slide would wait for the report's templates, and the first scan for shapely
+    and for what reads its file: of those a scan is opened, but none that is known to hang.
+    """
+    report_template()
+    if not scans:
+        return
+    import shapely  # noqa: F401
+
+    for slide in scans:
+        work = slide.slide_id, slide.fields[0].field_id
+        if work in observer.failed_items or (slide.slide_id, "") in observer.failed_items:
+            continue
+        # What is wrong with it is reported when its turn comes.
+        with observer.under_way(*work), suppress(InputError):
+            open_scan(slide.path).close()
+        return

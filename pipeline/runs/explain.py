@@ -21,7 +21,7 @@ from leukodiff.pipeline.exports.drawing import dark_text, paste
 from leukodiff.pipeline.exports.tables import without_formula
 from leukodiff.pipeline.slides import open_scan
 
-from .output import RECORD, SlideFolder, writing
+from .output import RECORD, SlideFolder, SlideRecord, writing
 
 Rgb = NDArray[np.uint8]
 
@@ -105,7 +105,7 @@ def find_cell(slide: Path, cell_id: str, sha256: str, image: Path | None = None)
     record = SlideFolder(slide.resolve().parent, slide.resolve().name).record()
     if record is None:
         raise InputError(f"{slide}: no such folder; give a slide's folder in the output of analyze")
-    made = {model["kind"]: model for model in record["made_by"]["models"]}["classifier"]
+    made = {model["kind"]: model for model in (record.fingerprint or {})["models"]}["classifier"]
     if made["sha256"] != sha256:
         name = f"{made['name']} {made['version']}, sha256 {made['sha256'][:12]}"
         raise InputError(f"{slide}: another classifier named it ({name}): give --classifier FILE")
@@ -114,7 +114,7 @@ def find_cell(slide: Path, cell_id: str, sha256: str, image: Path | None = None)
     path = image or _path(slide, record, row["field_id"])
     if not path.is_file():
         raise InputError(f"{path}: the cell's image is gone; give --image FILE where it lies now")
-    return FoundCell(path, box, float(record["row"]["um_per_px"]), row)
+    return FoundCell(path, box, float(record.row["um_per_px"]), row)
 
 
 def _row(table: Path, cell_id: str) -> dict[str, str]:
@@ -133,9 +133,8 @@ def _spelled(text: str) -> tuple[str, str]:
     return text, without_formula(text)
 
 
-def _path(slide: Path, record: Mapping[str, Any], field_id: str) -> Path:
-    fields = zip(record["made_of"], record.get("paths", ()), strict=False)
-    for (name, _), path in fields:
+def _path(slide: Path, record: SlideRecord, field_id: str) -> Path:
+    for (name, _), path in zip(record.inputs or (), record.paths, strict=False):
         if field_id in _spelled(name):
             return Path(path)
     raise InputError(f"{slide / RECORD}: does not say where {field_id} lies; give --image FILE")

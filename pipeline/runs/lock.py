@@ -1,4 +1,7 @@
-"""One run at a time writes to a folder, and clears up after one that was killed."""
+"""Lock of an output folder: one run at a time writes there.
+
+The folder itself is locked: filelock would leave a file of its own among the results.
+"""
 
 import contextlib
 import os
@@ -16,8 +19,8 @@ try:
 except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
-PATIENCE_S = 5.0
-"""How long a run waits for another one to let go of the folder: one that is being killed does."""
+LOCK_WAIT_S = 5.0
+"""Time that a run waits for another one to release the folder: one that is being killed does."""
 
 POLL_S = 0.05
 
@@ -50,7 +53,7 @@ def held(out: Path) -> Iterator[None]:
 
 
 def _lock(handle: int, out: Path) -> None:
-    until = time.monotonic() + PATIENCE_S
+    until = time.monotonic() + LOCK_WAIT_S
     while True:
         try:
             return fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -1,10 +1,10 @@
-"""Where a run's files go: a slide's folder appears whole or not at all, and so does every file."""
+"""Files of a run: a slide's folder appears whole or not at all, and so does every file."""
 
 import hashlib
 import json
 import os
 import shutil
-from collections.abc import Container, Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -17,7 +17,7 @@ from leukodiff.core.errors import LeukodiffError
 from leukodiff.core.files import all_to_disk, to_disk, write_atomic
 
 RECORD = "slide.json"
-"""In a slide's folder: what it was made of and by, and its rows of the run's tables."""
+"""Name of the file in a slide's folder that holds its `SlideRecord`."""
 
 ERROR_LOG = "errors.log"
 """Beside the run's tables, once there is anything to say: the tracebacks of unexpected errors."""
@@ -78,6 +78,71 @@ def to_bytes(content: str | bytes) -> bytes:
     return content if isinstance(content, bytes) else content.encode("utf-8", "backslashreplace")
 
 
+Inputs = Sequence[Sequence[str]]
+"""Name and checksum of each file that a slide was made of, in order."""
+
+
+@dataclass(frozen=True)
+class SlideRecord:
+    """Record of a slide: its rows of the run's tables, and what they were made of and by.
+
+    `row`: of slides.csv. `counts`: rows of counts.csv. `failures`: (field_id, reason).
+    `fingerprint`: models and settings that decide what is found; a slide is taken up again only
+    where it and the inputs are the same. `paths`: where its files lay.
+    """
+
+    row: Mapping[str, Any]
+    counts: tuple[Mapping[str, Any], ...] = ()
+    failures: tuple[tuple[str, str], ...] = ()
+    inputs: Inputs | None = None
+    fingerprint: Mapping[str, Any] | None = None
+    paths: tuple[str, ...] = ()
+
+    @property
+    def slide_id(self) -> str:
+        """Its name in the tables."""
+        return str(self.row["slide_id"])
+
+    @property
+    def status(self) -> str:
+        """`done`, `incomplete` or `failed`."""
+        return str(self.row["status"])
+
+    def to_json(self) -> str:
+        """As slide.json has it."""
+        values = {
+            "made_of": self.inputs,
+            "made_by": self.fingerprint,
+            "row": self.row,
+            "counts": self.counts,
+            "failures": self.failures,
+            "paths": self.paths,
+        }
+        return json.dumps(values, indent=1)
+
+    @classmethod
+    def of_json(cls, found: object) -> "SlideRecord":
+        """What `to_json` wrote, parsed; older ones know no failures, fingerprint or paths.
+
+        Raises:
+            ValueError: it has not the shape of a record. Values are checked where they are used.
+        """
+        if not isinstance(found, dict) or not {"made_of", "row", "counts"} <= set(found):
+            raise ValueError("not a record")
+        row, counts, paths = found["row"], found["counts"], found.get("paths", [])
+        failures, fingerprint = found.get("failures", []), found.get("made_by", {})
+        named = isinstance(row, dict) and isinstance(row.get("slide_id"), str) and "status" in row
+        listed = isinstance(counts, list) and all(isinstance(one, dict) for one in counts)
+        placed = isinstance(paths, list) and all(isinstance(one, str) for one in paths)
+        paired = isinstance(failures, list) and all(
+            isinstance(one, list) and len(one) == 2 for one in failures
+        )
+        if not (named and listed and placed and paired and isinstance(fingerprint, dict)):
+            raise ValueError("not a record")
+        pairs = tuple((str(field_id), str(reason)) for field_id, reason in failures)
+        return cls(row, tuple(counts), pairs, found["made_of"], fingerprint, tuple(paths))
+
+
 @dataclass(frozen=True)
 class SlideFolder:
     """A slide's folder in the making: everything goes to `partial`, until `publish` renames it.
@@ -91,12 +156,12 @@ class SlideFolder:
 
     @property
     def final(self) -> Path:
-        """Where the folder stands once it is whole."""
+        """Place of the folder once it is whole."""
         return self.out / self.slide_id
 
     @property
     def partial(self) -> Path:
-        """Where it is made; the name is cut short, since a long one may have no room to grow."""
+        """Place where it is made; the name is cut, since a long one may have no room to grow."""
         name = f"{self.slide_id}{self.attempt}".encode(errors="replace")
         mark = hashlib.sha1(name, usedforsecurity=False)
         return self.out / f".{self.slide_id[:60]}.partial-{mark.hexdigest()[:8]}"
@@ -138,8 +203,8 @@ class SlideFolder:
         for path in (gone, self.partial):
             shutil.rmtree(path, ignore_errors=True)
 
-    def record(self) -> Mapping[str, Any] | None:
-        """What the whole folder that already stands here says of itself, `None` without one.
+    def record(self) -> SlideRecord | None:
+        """Record of the whole folder that already stands here, `None` without one.
 
         Raises:
             OutputError: something that is not a slide's folder stands there.
@@ -153,21 +218,10 @@ class SlideFolder:
             raise OutputError(
                 f"{self.final}: in the way, not made by analyze; move it or choose another --out"
             ) from error
-        if not _is_record(found):
-            raise OutputError(f"{path}: not a record of analyze; move the folder away")
-        whole: Mapping[str, Any] = found
-        return whole
-
-
-def _is_record(found: object) -> bool:
-    """Whether it has the shape of a record: what is in it is looked at where it is used."""
-    if not isinstance(found, dict) or not {"made_of", "row", "counts"} <= set(found):
-        return False
-    row, counts, paths = found["row"], found["counts"], found.get("paths", [])
-    named = isinstance(row, dict) and isinstance(row.get("slide_id"), str) and "status" in row
-    listed = isinstance(counts, list) and all(isinstance(one, dict) for one in counts)
-    placed = isinstance(paths, list) and all(isinstance(one, str) for one in paths)
-    return named and listed and placed and isinstance(found.get("made_by", {}), dict)
+        try:
+            return SlideRecord.of_json(found)
+        except ValueError as error:
+            raise OutputError(f"{path}: not a record of analyze; move the folder away") from error
 
 
 def slide_id_in(record: Path) -> str:
@@ -177,20 +231,21 @@ def slide_id_in(record: Path) -> str:
     return ""
 
 
-def standing_records(out: Path, besides: Container[str] = ()) -> dict[str, Mapping[str, Any]]:
+def standing_records(out: Path, besides: Container[str] = ()) -> dict[str, SlideRecord]:
     """The records of the whole slides in an output folder, by slide_id; not those in `besides`.
 
     A folder renamed by hand keeps its slide's name; of two copies the one that bears it counts.
     """
-    found: dict[str, Mapping[str, Any]] = {}
+    found: dict[str, SlideRecord] = {}
     with writing(out):
         entries = sorted(out.iterdir())
     for path in entries:
         if path.name.startswith(".") or path.name in besides or not (path / RECORD).is_file():
             continue
         with suppress(OutputError):  # what is not ours is not listed
-            record = SlideFolder(out, path.name).record() or {}
-            slide_id = record["row"]["slide_id"]
-            if slide_id not in besides and (path.name == slide_id or slide_id not in found):
-                found[slide_id] = record
+            record = SlideFolder(out, path.name).record()
+            if record is None or record.slide_id in besides:
+                continue
+            if path.name == record.slide_id or record.slide_id not in found:
+                found[record.slide_id] = record
     return found

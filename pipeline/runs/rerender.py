@@ -1,12 +1,10 @@
 """A slide's report made again from what its folder holds."""
 
 import csv
-import json
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from leukodiff.core.errors import InputError
 from leukodiff.pipeline.exports.bundle import ReportSettings, report_files
@@ -27,7 +25,7 @@ from leukodiff.pipeline.slides import open_scan
 from leukodiff.pipeline.slides.discover import Field, natural
 
 from .output import RECORD, SlideFolder, write_whole
-from .slide_job import VIEW_PX, VIEW_QUALITY
+from .slide_writer import VIEW_PX, VIEW_QUALITY
 
 CROPS_A_CLASS = 24
 
@@ -67,21 +65,24 @@ def rerender(folder: Path, settings: ReportSettings) -> Rerendered:
         OutputError: a file can't be written; those before are written whole.
     """
     report = settings.applied(read_stored(folder / STORED))
-    record = dict(SlideFolder(folder.parent, folder.name).record() or {})
-    crops, views, warnings = pictures(report, folder, [Path(p) for p in record.get("paths", [])])
+    record = SlideFolder(folder.parent, folder.name).record()
+    if record is None or record.fingerprint is None:
+        raise InputError(f"{folder}: no slide here; give a folder that analyze wrote")
+    crops, views, warnings = pictures(report, folder, [Path(one) for one in record.paths])
     for name, content in report_files(report, crops, views, settings).items():
         write_whole(folder / name, content)
     write_whole(folder / STORED, to_json(report))
-    matter = settings.result_affecting(report.slide_id) | {"sample": _sample(report)}
-    record["made_by"] = {**record["made_by"], "report": matter}
-    record |= {"row": slide_row(report), "counts": count_rows(report)}
-    write_whole(folder / RECORD, json.dumps(record, indent=1))
+    sample = {"sample": dict(vars(report.sample))}
+    affecting = settings.result_affecting(report.slide_id) | sample
+    record = replace(
+        record,
+        fingerprint={**record.fingerprint, "report": affecting},
+        row=slide_row(report),
+        counts=tuple(count_rows(report)),
+    )
+    write_whole(folder / RECORD, record.to_json())
     _renew_tables(folder.parent, report)
     return Rerendered(report, tuple(warnings))
-
-
-def _sample(report: SmearReport) -> dict[str, Any]:
-    return dict(vars(report.sample))
 
 
 def _renew_tables(out: Path, report: SmearReport) -> None:

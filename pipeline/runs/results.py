@@ -22,9 +22,8 @@ from leukodiff.pipeline.exports.tables import (
 )
 from leukodiff.pipeline.report.validate import LARGEST
 
-from .analyze import RunSummary
+from .analyze import AnyPath, RunSummary
 from .output import RECORD, SlideFolder
-from .paths import AnyPath
 from .rerender import slide_folders
 
 WORDS = frozenset(
@@ -133,8 +132,10 @@ def _any(folder: Path) -> bool:
 
 
 def _row(folder: Path) -> Row:
-    row: Row = (SlideFolder(folder.parent, folder.name).record() or {})["row"]
-    return row
+    record = SlideFolder(folder.parent, folder.name).record()
+    if record is None:
+        raise InputError(f"{folder}: no such folder")
+    return record.row
 
 
 def _slide_id(folder: Path) -> str:

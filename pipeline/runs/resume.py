@@ -1,23 +1,21 @@
-"""Which slides of a run are to be done, and which are settled from the start."""
+"""Plan of a run: slides to be done, and slides that are settled from the start."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 from leukodiff.core.errors import InputError
 from leukodiff.pipeline.report.report import DONE
 from leukodiff.pipeline.slides.discover import Slide, is_made_of, stamp_of
 
-from .failures import noted_failures
 from .observer import NULL_OBSERVER, RunObserver
-from .outcomes import SlideOutcome, failed_slide
-from .output import SlideFolder
+from .outcomes import SlideOutcome, failed_slide, noted_failures
+from .output import Inputs, SlideFolder, SlideRecord
 from .settings import AnalyzeSettings
-from .slide_job import SlideSpec
+from .slide_writer import SlideSpec
 
-IsSame = Callable[[Slide, Sequence[Sequence[str]] | None], bool]
-"""Whether a slide's files are still those told: name and checksum of each."""
+IsSame = Callable[[Slide, Inputs | None], bool]
+"""True where a slide's files are still those of a record."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +29,7 @@ class Plan:
 def plan(
     slides: Sequence[Slide],
     out: Path,
-    making: SlideSpec,
+    spec: SlideSpec,
     settings: AnalyzeSettings,
     observer: RunObserver = NULL_OBSERVER,
     is_same: IsSame | None = None,
@@ -44,7 +42,7 @@ def plan(
         InputError: some stand in `out` that were made otherwise, and are not to be overwritten.
         OutputError: something else stands in a slide's place.
     """
-    sorting = _Sorting(out, making, settings, observer, is_same or is_made_of)
+    sorting = _Sorting(out, spec, settings, observer, is_same or is_made_of)
     found, made_otherwise = Plan(), []
     for slide in slides:
         outcome = sorting.settled(slide)
@@ -62,11 +60,12 @@ def plan(
     return found
 
 
-def given_up(slide: Slide, trouble: str, making: SlideSpec) -> SlideOutcome:
+def given_up(slide: Slide, reason: str, spec: SlideSpec) -> SlideOutcome:
     """A slide that is known to keep a process for ever, or to kill it: its files are not read."""
-    made_of = [[field.field_id, stamp_of(field)] for field in slide.fields]
-    made_by = making.of(slide.slide_id)
-    return replace(failed_slide(slide, trouble), made_of=made_of, made_by=made_by)
+    failed = failed_slide(slide, reason)
+    inputs = [[field.field_id, stamp_of(field)] for field in slide.fields]
+    fingerprint = spec.fingerprint_of(slide.slide_id)
+    return replace(failed, record=replace(failed.record, inputs=inputs, fingerprint=fingerprint))
 
 
 @dataclass
@@ -74,7 +73,7 @@ class _Sorting:
     """What is known before a run of the slides that stand in its output."""
 
     out: Path
-    making: SlideSpec
+    spec: SlideSpec
     settings: AnalyzeSettings
     observer: RunObserver
     is_same: IsSame
@@ -84,40 +83,38 @@ class _Sorting:
         self._failed = {} if again else noted_failures(self.out)
 
     def settled(self, slide: Slide) -> SlideOutcome | None:
-        """What a slide has come to, where nothing is to be done."""
+        """Outcome of a slide for which nothing is to be done."""
         if slide.problem:
             return failed_slide(slide, slide.problem, unreadable=True)
-        if trouble := self.observer.failed_items.get((slide.slide_id, "")):
-            return given_up(slide, trouble, self.making)
+        if reason := self.observer.failed_items.get((slide.slide_id, "")):
+            return given_up(slide, reason, self.spec)
         return self._standing(slide) or self._failed_before(slide)
 
     def in_the_way(self, slide: Slide) -> bool:
-        """Whether a slide stands there whole that was made otherwise."""
-        return bool((record := self._record(slide)) and record["row"]["status"] == DONE)
+        """True where a slide stands there whole that was made otherwise."""
+        return bool((record := self._record(slide)) and record.status == DONE)
 
     def _standing(self, slide: Slide) -> SlideOutcome | None:
         record = self._record(slide)
-        if record is None or not self._made_so(slide, record["made_of"], record["made_by"]):
+        if record is None or not self._is_same(slide, record):
             return None
-        if record["row"]["status"] != DONE and self.settings.retry_failed:
+        if record.status != DONE and self.settings.retry_failed:
             return None
-        failures = tuple((name, reason) for name, reason in record.get("failures", ()))
-        return SlideOutcome(record["row"], tuple(record["counts"]), failures, skipped=True)
+        return SlideOutcome(record, skipped=True)
 
     def _failed_before(self, slide: Slide) -> SlideOutcome | None:
         noted = self._failed.get(slide.slide_id)
-        so = noted and self._made_so(slide, noted.made_of, noted.made_by)
-        return noted if so else None
+        return noted if noted and self._is_same(slide, noted.record) else None
 
-    def _record(self, slide: Slide) -> Mapping[str, Any] | None:
+    def _record(self, slide: Slide) -> SlideRecord | None:
         record = SlideFolder(self.out, slide.slide_id).record()
         return None if self.settings.overwrite else record
 
-    def _made_so(self, slide: Slide, made_of: Any, made_by: Any) -> bool:
-        if made_by != self.making.of(slide.slide_id):
+    def _is_same(self, slide: Slide, record: SlideRecord) -> bool:
+        if record.fingerprint != self.spec.fingerprint_of(slide.slide_id):
             return False
         with self.observer.under_way(slide.slide_id, ""):
-            return self.is_same(slide, made_of)
+            return self.is_same(slide, record.inputs)
 
 
 def _some(names: Sequence[str]) -> str:

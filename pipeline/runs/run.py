@@ -1,4 +1,4 @@
-"""A run's own state: what its slides came to, and its files beside the slides' folders."""
+"""State of a run: outcomes of its slides, and its files beside the slides' folders."""
 
 import platform
 import time
@@ -17,15 +17,14 @@ from leukodiff.pipeline.exports.tables import COUNT_COLUMNS, Row, slides_csv, to
 from leukodiff.pipeline.report.report import FAILED, Provenance
 from leukodiff.pipeline.slides.discover import Slide, natural, passed_over
 
-from .failures import note_failure
 from .observer import NULL_OBSERVER, RunObserver
-from .outcomes import SlideOutcome
+from .outcomes import RunSummary, SlideOutcome, note_failure
 from .output import OutputError, SlideFolder, prepare, standing_records, write_whole
 from .resume import Plan, plan
 from .settings import AnalyzeSettings
 from .signals import SIGNAL_GRACE_S, defer_signals
-from .slide_job import SlideJob, SlideSpec, made_by
-from .summary import RunSummary
+from .slide_job import SlideJob
+from .slide_writer import SlideSpec
 
 RUN = "run.json"
 
@@ -34,12 +33,18 @@ ROOM = 1 << 20
 
 
 def slide_spec(settings: AnalyzeSettings, models: Models) -> SlideSpec:
-    """How every slide of a run is made."""
+    """Specification of every slide of a run."""
     number = version_of("leukodiff")
+    fingerprint = {
+        "version": number,
+        "models": [asdict(model) for model in models.used],
+        "read": models.how_read,
+        "settings": settings.result_affecting,
+    }
     return SlideSpec(
         models=models,
         provenance=Provenance(number, models.used, settings.result_affecting),
-        made_by=made_by(models, number, settings.result_affecting),
+        fingerprint=fingerprint,
         reading=settings.reading,
         report=settings.report,
         crops_per_class=settings.crops_per_class,
@@ -81,8 +86,8 @@ class Run:
         return found
 
     def _planned(self) -> Plan:
-        making = slide_spec(self.settings, self.models)
-        return plan(self.slides, self.out, making, self.settings, self.observer)
+        spec = slide_spec(self.settings, self.models)
+        return plan(self.slides, self.out, spec, self.settings, self.observer)
 
     def _remark(self) -> None:
         """Tells what becomes of the inputs, once: not again when a process has died."""
@@ -93,12 +98,12 @@ class Run:
 
     def jobs(self, slides: Sequence[Slide]) -> Iterator[SlideJob]:
         """A job for each slide, made when its turn comes, so that none waits in memory."""
-        making = slide_spec(self.settings, self.models)
+        spec = slide_spec(self.settings, self.models)
         for slide in slides:
             folder = SlideFolder(self.out, slide.slide_id, self.mark)
-            yield SlideJob(slide, folder, making, self.observer)
+            yield SlideJob(slide, folder, spec, self.observer)
 
-    def take(self, job: SlideJob) -> None:
+    def collect(self, job: SlideJob) -> None:
         """Takes note of a slide that has ended.
 
         Raises:
@@ -116,8 +121,8 @@ class Run:
 
     def add(self, outcome: SlideOutcome) -> None:
         """Takes note of what a slide came to."""
-        self.outcomes[str(outcome.row["slide_id"])] = outcome
-        if outcome.status == FAILED and outcome.made_of is not None and not outcome.skipped:
+        self.outcomes[outcome.record.slide_id] = outcome
+        if outcome.status == FAILED and outcome.record.inputs is not None and not outcome.skipped:
             note_failure(self.out, outcome)
         if self.observer.on_slide:
             self.observer.on_slide(outcome)
@@ -191,17 +196,17 @@ class Run:
 
 def _tables(out: Path, summary: RunSummary) -> tuple[list[Row], list[Row]]:
     """The rows of slides.csv and counts.csv: every slide that stands in `out`, and this run's."""
-    ours = {str(slide.row["slide_id"]): slide for slide in summary.slides}
+    ours = {slide.record.slide_id: slide for slide in summary.slides}
     finished = {slide_id for slide_id, slide in ours.items() if slide.status != FAILED}
     earlier = standing_records(out, besides=finished)
-    rows: dict[str, Row] = {slide_id: record["row"] for slide_id, record in earlier.items()}
-    counts: dict[str, Sequence[Row]] = {i: record["counts"] for i, record in earlier.items()}
+    rows: dict[str, Row] = {slide_id: record.row for slide_id, record in earlier.items()}
+    counts: dict[str, Sequence[Row]] = {i: record.counts for i, record in earlier.items()}
     for slide_id, slide in ours.items():
         row = dict(slide.row)
         if slide_id in earlier:
             row["error"] = f"{row['error']} (the result of an earlier run stands)"
         rows[slide_id] = row
-        counts.setdefault(slide_id, slide.counts)
+        counts.setdefault(slide_id, slide.record.counts)
     order = sorted(rows, key=natural)
     return [rows[i] for i in order], [row for i in order for row in counts.get(i, ())]
 

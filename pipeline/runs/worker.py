@@ -63,7 +63,7 @@ def _slide_sender(slides: list[Slide], pipe: ProgressPipe) -> Callable[[SlideOut
     def send(slide: SlideOutcome) -> None:
         columns = ("slide_id", "status", "n_cells", "error", "seconds")
         values = {name: slide.row.get(name) for name in columns}
-        path = paths[str(slide.row["slide_id"])]
+        path = paths[slide.record.slide_id]
         pipe.send("slide", values | {"skipped": slide.skipped, "path": path})
 
     return send
@@ -72,7 +72,7 @@ def _slide_sender(slides: list[Slide], pipe: ProgressPipe) -> Callable[[SlideOut
 def _is_changed(slide: Slide, out: Path) -> bool:
     """Whether a slide stands in `out` that was made before all of its files were there."""
     record = SlideFolder(out, slide.slide_id).record()
-    return record is not None and not is_made_of(slide, record["made_of"])
+    return record is not None and not is_made_of(slide, record.inputs)
 
 
 def unique_names(slides: Sequence[Slide], out: Path) -> list[Slide]:
@@ -107,7 +107,7 @@ def _paths_of(out: Path, name: str) -> Sequence[str] | None:
         record = SlideFolder(out, name).record()
     except OutputError:
         return ()  # something else stands there
-    return None if record is None else record.get("paths", ())
+    return None if record is None else record.paths
 
 
 def main() -> int:

@@ -25,8 +25,8 @@ from leukodiff.pipeline import (
 from leukodiff.pipeline.analysis.models import Models
 from leukodiff.pipeline.exports import tables
 from leukodiff.pipeline.exports.tables import to_csv
-from leukodiff.pipeline.runs.opencv_threads import one_opencv_thread
 from leukodiff.pipeline.runs.results import WHOLE, WORDS, YES_OR_NO
+from leukodiff.pipeline.runs.scheduler import one_opencv_thread
 
 Smear = Callable[..., Path]
 DOCS = Path(__file__).parents[2] / "docs"

@@ -16,21 +16,19 @@ from leukodiff.pipeline.slides.discover import Field, Slide, find_slides
 from leukodiff.runtime.metadata import metadata_path
 
 from ..crash_log import named, no_answer
-from ..failures import FAILED_SLIDES
 from ..lock import held
 from ..observer import NULL_OBSERVER, RunObserver
-from ..outcomes import failed_slide
-from ..output import ERROR_LOG, SlideFolder, writing
-from ..progress import SCAN_STEPS, OnProgress
+from ..outcomes import FAILED_SLIDES, RunSummary, failed_slide
+from ..output import ERROR_LOG, Inputs, SlideFolder, SlideRecord, writing
 from ..resume import Plan, given_up, plan
 from ..run import RUN, Run, slide_spec
+from ..scheduler import SCAN_STEPS, OnProgress
 from ..settings import AnalyzeSettings
 from ..signals import defer_signals
-from ..summary import RunSummary
 from .connect import connected
 from .remote_paths import at
 from .settings import ClusterSettings, WorkerConfig
-from .stores import OutputStore, Record, output_store
+from .stores import OutputStore, output_store
 from .watchdog import TimedOut
 from .worker import SlideResult
 from .worker_pool import GivenUp, Work, WorkerPool
@@ -38,9 +36,6 @@ from .worker_pool import GivenUp, Work, WorkerPool
 log = logging.getLogger("leukodiff")
 
 TABLES = ("slides.csv", "counts.csv")
-
-MadeOf = Sequence[Sequence[str]] | None
-"""Name and checksum of each file of a slide."""
 
 
 def analyze_on_cluster(
@@ -158,7 +153,7 @@ class ClusterRun(Run):
     def _answer(self, answers: "_Answers") -> None:
         asked = [Work("is_same", one) for one in answers.taken()]
         for work, same in self._pool.each(asked, more=True):
-            slide, made_of = work.args
+            slide, inputs = work.args
             if isinstance(same, TimedOut):
                 trouble = {(slide.slide_id, ""): self._notify_timeout(slide, same)}
                 known = {**self.observer.failed_items, **trouble}
@@ -166,7 +161,7 @@ class ClusterRun(Run):
                 continue
             if isinstance(same, GivenUp):
                 raise InputError(f"{slide.path}: {same.reason}")
-            answers.give(slide, made_of, same)
+            answers.give(slide, inputs, same)
 
     def work(self, slides: Sequence[Slide], on_progress: OnProgress | None) -> None:
         """Has the workers do the slides.
@@ -267,7 +262,7 @@ class ClusterRun(Run):
             else:
                 self.store.discard(work.args[0].slide_id)
 
-    def _record(self, slide: Slide) -> Record | None:
+    def _record(self, slide: Slide) -> SlideRecord | None:
         return SlideFolder(self.out, slide.slide_id).record()
 
     def _collect(self, slide: Slide, made: SlideResult | GivenUp) -> None:
@@ -297,7 +292,7 @@ class _FieldSearch:
     """
 
     slide: Slide
-    record: Record | None
+    record: SlideRecord | None
     before: Mapping[str, str]
     given_up: GivenUp
     left: list[Field]
@@ -312,28 +307,28 @@ class _FieldSearch:
 class _Answers:
     """Whether slides are made of the files that records name; believed until it is known."""
 
-    open: list[tuple[Slide, MadeOf]] = field(default_factory=list)
+    open: list[tuple[Slide, Inputs | None]] = field(default_factory=list)
     _known: dict[str, bool] = field(default_factory=dict)
 
-    def is_same(self, slide: Slide, made_of: MadeOf) -> bool:
+    def is_same(self, slide: Slide, inputs: Inputs | None) -> bool:
         """What is known; what is not is keep_record as a question."""
-        key = _key(slide, made_of)
+        key = _key(slide, inputs)
         if key not in self._known:
-            self.open.append((slide, made_of))
+            self.open.append((slide, inputs))
         return self._known.get(key, True)
 
-    def taken(self) -> list[tuple[Slide, MadeOf]]:
+    def taken(self) -> list[tuple[Slide, Inputs | None]]:
         """The questions, which then are no longer open."""
         asked, self.open = self.open, []
         return asked
 
-    def give(self, slide: Slide, made_of: MadeOf, same: bool) -> None:
+    def give(self, slide: Slide, inputs: Inputs | None, same: bool) -> None:
         """Takes an answer."""
-        self._known[_key(slide, made_of)] = same
+        self._known[_key(slide, inputs)] = same
 
 
-def _key(slide: Slide, made_of: MadeOf) -> str:
-    return json.dumps([slide.slide_id, made_of])
+def _key(slide: Slide, inputs: Inputs | None) -> str:
+    return json.dumps([slide.slide_id, inputs])
 
 
 def _steps(slide: Slide) -> int:

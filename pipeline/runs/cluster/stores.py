@@ -3,28 +3,26 @@
 import json
 import shutil
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from tempfile import mkdtemp
-from typing import Any
 from uuid import uuid4
 
-from ..failures import FAILED_SLIDES
 from ..lock import clear_up
 from ..observer import Step
+from ..outcomes import FAILED_SLIDES
 from ..output import (
     ERROR_LOG,
     RECORD,
+    OutputError,
     SlideFolder,
+    SlideRecord,
     prepare,
     to_bytes,
     write_whole,
     writing,
 )
 from .remote_paths import file_system, is_remote, step_callback, unwritable
-
-Record = Mapping[str, Any]
 
 RUN_MARKER = ".run-"
 
@@ -53,7 +51,7 @@ class OutputStore(ABC):
         """
 
     @abstractmethod
-    def record(self, slide_id: str) -> Record | None:
+    def record(self, slide_id: str) -> SlideRecord | None:
         """Record of the whole slide that stands there; `None` without one."""
 
     @abstractmethod
@@ -77,7 +75,7 @@ class OutputStore(ABC):
         """Takes away the run_marker, and what workers that died have left."""
 
     def deliver(
-        self, slide_id: str, made: Path, replaces: Record | None, step: Step = lambda: None
+        self, slide_id: str, made: Path, replaces: SlideRecord | None, step: Step = lambda: None
     ) -> None:
         """Brings a slide's finished folder, in place of the one that stands there.
 
@@ -104,7 +102,7 @@ class FolderStore(OutputStore):
         with writing(self.run_marker):
             self.run_marker.touch()
 
-    def record(self, slide_id: str) -> Record | None:
+    def record(self, slide_id: str) -> SlideRecord | None:
         """That of the slide's folder."""
         return SlideFolder(self.out, slide_id).record()
 
@@ -154,13 +152,15 @@ class ObjectStore(OutputStore):
         except OSError as error:
             raise unwritable(self.out, error) from error
 
-    def record(self, slide_id: str) -> Record | None:
+    def record(self, slide_id: str) -> SlideRecord | None:
         """That of the slide, fetched."""
         try:
-            found = json.loads(self._files.cat_file(f"{self._root}/{slide_id}/{RECORD}"))
+            found = self._files.cat_file(f"{self._root}/{slide_id}/{RECORD}")
+            return SlideRecord.of_json(json.loads(found))
         except FileNotFoundError:
             return None
-        return dict(found)
+        except ValueError as error:
+            raise OutputError(f"{self.out}/{slide_id}: in the way, not made by analyze") from error
 
     def _take(self, slide_id: str, made: Path, step: Step) -> None:
         folder = f"{self._root}/{slide_id}"

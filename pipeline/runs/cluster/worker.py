@@ -22,7 +22,7 @@ from leukodiff.pipeline.slides.discover import Field, Slide, is_made_of
 
 from ..observer import RunObserver
 from ..outcomes import SlideOutcome
-from ..output import ERROR_LOG, RECORD, SlideFolder
+from ..output import ERROR_LOG, RECORD, Inputs, SlideFolder, SlideRecord
 from ..run import slide_spec
 from ..slide_job import SlideJob
 from .connect import call_ray, close_actors, start_actor
@@ -30,7 +30,7 @@ from .remote_paths import fetched
 from .scratch import Scratch
 from .settings import WorkerConfig
 from .shared_scan import RemoteHelper, RemoteHelpers, SharingWorkers, unpacked
-from .stores import Record, output_store
+from .stores import output_store
 from .watchdog import TimedOut, Watchdog
 
 
@@ -98,17 +98,17 @@ class Worker:
         self._spec = slide_spec(config.settings, self._models)
         self._store = output_store(config.out)
 
-    def is_same(self, slide: Slide, made_of: Sequence[Sequence[str]] | None) -> bool | TimedOut:
+    def is_same(self, slide: Slide, inputs: Inputs | None) -> bool | TimedOut:
         """Whether a slide's files are those told: name and checksum of each."""
 
         def compare() -> bool:
             with self._watchdog.progress.under_way(slide.slide_id, ""):
-                return is_made_of(slide, made_of)
+                return is_made_of(slide, inputs)
 
         return self._watchdog.wait_for(compare)
 
     def analyze(
-        self, slide: Slide, replaces: Record | None, failed_items: Mapping[str, str]
+        self, slide: Slide, replaces: SlideRecord | None, failed_items: Mapping[str, str]
     ) -> SlideResult | TimedOut:
         """Makes a slide's folder here and brings it where it belongs.
 
@@ -136,7 +136,7 @@ class Worker:
         return self._watchdog.wait_for(do)
 
     def _delivered(
-        self, slide: Slide, replaces: Record | None, observer: RunObserver
+        self, slide: Slide, replaces: SlideRecord | None, observer: RunObserver
     ) -> SlideResult:
         with self._made(slide, observer) as (outcome, folder):
             log = folder.out / ERROR_LOG

@@ -1,21 +1,26 @@
 """`/healthz` and `/metrics` of a watch."""
 
 import json
+import socket
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from functools import partial
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+import uvicorn
 from prometheus_client import CONTENT_TYPE_LATEST
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
 
 from leukodiff.core.errors import InputError
 
 Health = Callable[[], tuple[bool, Mapping[str, Any]]]
-"""Whether all is well, and facts of it."""
+"""True where all is well, and facts of it."""
 
-JSON = "application/json"
+CLOSE_WITHIN_S = 10.0
+"""Longest wait for the server's end; its thread does not hold up the process."""
 
 
 @contextmanager
@@ -25,46 +30,38 @@ def served(host: str, port: int, health: Health, metrics: Callable[[], bytes]) -
     Raises:
         InputError: the port can't be had.
     """
+
+    def healthz(request: Request) -> Response:
+        is_well, facts = health()
+        return _json(200 if is_well else 503, {"status": "ok" if is_well else "failing", **facts})
+
+    def text(request: Request) -> Response:
+        return Response(metrics(), headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+    def not_found(request: Request, error: Exception) -> Response:
+        return _json(404, {"error": "ask for /healthz or /metrics"})
+
+    routes = [Route("/healthz", healthz), Route("/metrics", text)]
+    app = Starlette(routes=routes, exception_handlers={404: not_found})
     try:
-        server = ThreadingHTTPServer((host, port), partial(_Answers, health, metrics))
+        listener = socket.create_server((host, port))
     except OSError as error:
         raise InputError(f"port {port} of {host} can't be had: {error.strerror}") from error
-    thread = threading.Thread(target=server.serve_forever, args=(0.1,), daemon=True)
+    # No line for a request: Prometheus asks every few seconds.
+    server = uvicorn.Server(
+        uvicorn.Config(
+            app, log_level="critical", access_log=False, ws="none", timeout_graceful_shutdown=1
+        )
+    )
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
     thread.start()
     try:
-        yield int(server.server_address[1])
+        yield int(listener.getsockname()[1])
     finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
+        server.should_exit = True
+        thread.join(CLOSE_WITHIN_S)
+        listener.close()
 
 
-class _Answers(BaseHTTPRequestHandler):
-    """Answers one request."""
-
-    server_version, sys_version = "leukodiff", ""
-
-    def __init__(self, health: Health, metrics: Callable[[], bytes], *rest: Any) -> None:
-        self._health, self._metrics = health, metrics
-        super().__init__(*rest)
-
-    def do_GET(self) -> None:  # the library's name
-        """Answers a GET."""
-        if self.path == "/metrics":
-            self._answer(200, CONTENT_TYPE_LATEST, self._metrics())
-        elif self.path == "/healthz":
-            is_well, facts = self._health()
-            told = {"status": "ok" if is_well else "failing", **facts}
-            self._answer(200 if is_well else 503, JSON, json.dumps(told).encode() + b"\n")
-        else:
-            self._answer(404, JSON, b'{"error": "ask for /healthz or /metrics"}\n')
-
-    def log_message(self, *_: Any) -> None:
-        """Says nothing of each request: Prometheus asks every few seconds."""
-
-    def _answer(self, status: int, kind: str, body: bytes) -> None:
-        self.send_response(status)
-        self.send_header("Content-Type", kind)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
+def _json(status: int, facts: Mapping[str, Any]) -> Response:
+    return Response(json.dumps(facts) + "\n", status, media_type="application/json")

@@ -46,15 +46,15 @@ slides.read_rgb = deadly
 
 HANGING_SCAN = """
 import time
-from leukodiff.pipeline.runs import slide_job
-opened = slide_job.open_scan
+from leukodiff.pipeline.analysis import slide as slide_analysis
+opened = slide_analysis.open_scan
 
 def hang(path):
     if "hangs" in path.name:
         time.sleep(1000)
     return opened(path)
 
-run.open_scan = slide_job.open_scan = hang
+run.open_scan = slide_analysis.open_scan = hang
 """
 """Opening some scans never ends."""
 

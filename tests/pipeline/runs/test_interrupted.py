@@ -12,7 +12,7 @@ import pytest
 
 from leukodiff.pipeline.analysis.models import Models
 from leukodiff.pipeline.exports.bundle import report_files
-from leukodiff.pipeline.runs import run, slide_job
+from leukodiff.pipeline.runs import run, slide_writer
 from leukodiff.pipeline.runs.analyze import AnalyzeSettings, analyze
 from leukodiff.pipeline.runs.output import OutputError, SlideFolder, write_whole
 from leukodiff.pipeline.runs.signals import defer_signals
@@ -72,7 +72,7 @@ def test_ctrl_c_does_not_wait_for_a_field_that_takes_long(
         assert held.wait(10)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("leukodiff.pipeline.runs.scheduler.PATIENCE_S", 0.01)
+    monkeypatch.setattr("leukodiff.pipeline.runs.scheduler.STOP_WAIT_S", 0.01)
     folder = smear(a=("neutrophil",), b=("red_cell",), c=())
     slow = replace(models, detector=Slow())
     out = tmp_path / "out"
@@ -106,8 +106,8 @@ def test_a_thread_of_a_stopped_run_writes_nothing_into_the_next(
         assert straying.wait(10)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(slide_job, "report_files", files)
-    monkeypatch.setattr("leukodiff.pipeline.runs.scheduler.PATIENCE_S", 0.01)
+    monkeypatch.setattr(slide_writer, "report_files", files)
+    monkeypatch.setattr("leukodiff.pipeline.runs.scheduler.STOP_WAIT_S", 0.01)
     out, settings = tmp_path / "out", AnalyzeSettings(threads=2)
     folder = smear(a=("neutrophil",), b=())
     assert analyze([folder], out, settings, stop, models).interrupted

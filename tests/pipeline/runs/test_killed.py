@@ -159,7 +159,7 @@ def test_a_run_killed_while_it_replaces_a_slide_has_one_of_the_two(
 
 
 def test_one_run_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("leukodiff.pipeline.runs.lock.PATIENCE_S", 0.0)
+    monkeypatch.setattr("leukodiff.pipeline.runs.lock.LOCK_WAIT_S", 0.0)
     with (
         held(tmp_path),
         pytest.raises(OutputError, match="another run is writing"),
