@@ -346,7 +346,7 @@ class Supervisor:
 
 
 def exit_reason(status: int) -> str:
-    """Why a process ended, by minus the signal that killed it."""
+    """Reason for the end of a process, by minus the signal that killed it."""
     if -status == signal.SIGKILL:
         return "the process was killed (signal 9: too little memory?)"
     return f"the process was killed ({signal.Signals(-status).name})"

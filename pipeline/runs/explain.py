@@ -25,13 +25,22 @@ from .output import RECORD, SlideFolder, SlideRecord, writing
 
 Rgb = NDArray[np.uint8]
 
-PANEL_PX, GAP_PX, LETTERS_PX = 384, 12, 17
-CELL_COLOR, NUCLEUS_COLOR = (0, 158, 115), (213, 94, 0)
-"""Of the outlines: bluish green and vermilion (Okabe and Ito 2008)."""
+PANEL_PX = 384
+
+GAP_PX = 12
+
+LETTERS_PX = 17
+
+CELL_COLOR = (0, 158, 115)
+"""Of the cell's outline: bluish green (Okabe and Ito 2008)."""
+
+NUCLEUS_COLOR = (213, 94, 0)
+"""Of the nucleus' outline: vermilion (Okabe and Ito 2008)."""
+
 SMOOTH_PX = 5
-"""How far lines and map are evened out."""
+"""Standard deviation of the blur of lines; the map's is twice as large."""
 HEAT = 0.8
-"""How strongly the map covers the crop where it is highest, 0-1."""
+"""Opacity of the map where it is highest, 0-1."""
 
 
 @dataclass(frozen=True)
@@ -77,8 +86,8 @@ def explain(
     lines = outline(crop, side_px, classifier.crop.um_per_px)
     lost = occlusion_map(classifier, crop, best)
     words = (f"{found.row['cell_id']} of {found.row['field_id']}", *_words(found.row, names))
-    told = f"yellow: what speaks most for {BY_NAME[names[best]].title}"
-    return Explanation(_picture(crop, lines, lost, words, told), words)
+    legend = f"yellow: what speaks most for {BY_NAME[names[best]].title}"
+    return Explanation(_picture(crop, lines, lost, words, legend), words)
 
 
 def save(picture: Rgb, path: Path) -> None:
@@ -97,7 +106,7 @@ def save(picture: Rgb, path: Path) -> None:
 
 
 def find_cell(slide: Path, cell_id: str, sha256: str, image: Path | None = None) -> FoundCell:
-    """Where a cell lies, by its slide's own records; `sha256` is the classifier's.
+    """A cell and its place, by its slide's own records; `sha256` is the classifier's.
 
     Raises:
         InputError: as `explain`.
@@ -169,11 +178,11 @@ def _words(row: Mapping[str, str], names: Sequence[str]) -> tuple[str, ...]:
 
 
 def _picture(
-    crop: Rgb, lines: Outline, lost: NDArray[np.float32], words: Sequence[str], told: str
+    crop: Rgb, lines: Outline, lost: NDArray[np.float32], words: Sequence[str], legend: str
 ) -> Rgb:
     """The crop with its outlines, beside it the map over the crop; below it the words."""
     panels = [_outlined(crop, lines), _heated(crop, lost)]
-    texts = [*words, "green: the cell; orange: its nucleus", told]
+    texts = [*words, "green: the cell; orange: its nucleus", legend]
     captions = [dark_text(text, LETTERS_PX) for text in texts]
     line = captions[0].shape[0]
     width = max(2 * PANEL_PX + 3 * GAP_PX, *(2 * GAP_PX + one.shape[1] for one in captions))

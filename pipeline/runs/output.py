@@ -122,7 +122,7 @@ class SlideRecord:
 
     @classmethod
     def of_json(cls, found: object) -> "SlideRecord":
-        """What `to_json` wrote, parsed; older ones know no failures, fingerprint or paths.
+        """Record that `to_json` wrote, parsed; older ones know no failures, fingerprint or paths.
 
         Raises:
             ValueError: it has not the shape of a record. Values are checked where they are used.

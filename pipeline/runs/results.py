@@ -1,4 +1,4 @@
-"""What a run wrote -> pandas frames, typed as docs/output.md says."""
+"""Tables of a run -> pandas frames, typed as docs/output.md says."""
 
 import io
 from collections.abc import Iterable, Sequence

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from leukodiff.core.errors import InputError
 from leukodiff.pipeline.report.report import DONE
-from leukodiff.pipeline.slides.discover import Slide, is_made_of, stamp_of
+from leukodiff.pipeline.slides.discover import Slide, has_inputs, stamp_of
 
 from .observer import NULL_OBSERVER, RunObserver
 from .outcomes import SlideOutcome, failed_slide, noted_failures
@@ -42,7 +42,7 @@ def plan(
         InputError: some stand in `out` that were made otherwise, and are not to be overwritten.
         OutputError: something else stands in a slide's place.
     """
-    sorting = _Sorting(out, spec, settings, observer, is_same or is_made_of)
+    sorting = _Sorting(out, spec, settings, observer, is_same or has_inputs)
     found, made_otherwise = Plan(), []
     for slide in slides:
         outcome = sorting.settled(slide)

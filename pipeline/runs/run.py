@@ -29,7 +29,7 @@ from .slide_writer import SlideSpec
 RUN = "run.json"
 
 ROOM = 1 << 20
-"""Where not even so many bytes can be written, no other slide would fare better."""
+"""Bytes that must fit on the disk after a slide could not be written, or the run ends."""
 
 
 def slide_spec(settings: AnalyzeSettings, models: Models) -> SlideSpec:
@@ -72,7 +72,7 @@ class Run:
     mark: str = field(default_factory=lambda: token_hex(4))
 
     def plan(self) -> Plan:
-        """What is to be done; from here on `run.json` stands and says `running`.
+        """Plan of what is to be done; from here on `run.json` stands and says `running`.
 
         Raises:
             InputError: some slides stand in `out` that were made otherwise.
@@ -149,14 +149,14 @@ class Run:
         begun = time.monotonic()
         try:
             with defer_signals():
-                self._close(status)
+                self.write_files(status)
         except KeyboardInterrupt:
             if time.monotonic() > begun + SIGNAL_GRACE_S:  # something hangs
                 raise
             with defer_signals():  # it came before anybody was deaf to it
-                self._close(status)
+                self.write_files(status)
 
-    def _close(self, status: str) -> None:
+    def write_files(self, status: str) -> None:
         """Writes the run's own files, each that can be, and says what it came to."""
         summary = self.summary = self._summary(status == "interrupted")
         rows, counts = _tables(self.out, summary)

@@ -1,4 +1,4 @@
-"""What a person may choose of a run."""
+"""Settings of a run."""
 
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -10,7 +10,7 @@ from leukodiff.pipeline.exports.bundle import ReportSettings
 
 @dataclass(frozen=True)
 class AnalyzeSettings:
-    """How to analyze.
+    """Settings of an analysis.
 
     `um_per_px`: scale of every field, told from the red cells when `None`. `per_image`: every image
     is a slide of its own. `engine`: `openvino` or `onnxruntime`. `threads`: how many fields at a
@@ -52,7 +52,7 @@ class AnalyzeSettings:
 
     @property
     def reading(self) -> ReadingSettings:
-        """How fields and scans are read."""
+        """The part of them that fields and scans are read by."""
         return ReadingSettings(self.um_per_px, self.target_cells, self.full_pass, self.all_areas)
 
     @property

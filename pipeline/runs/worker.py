@@ -15,7 +15,7 @@ from pathlib import Path
 
 from leukodiff.core.errors import LeukodiffError
 from leukodiff.pipeline.report.report import FAILED
-from leukodiff.pipeline.slides.discover import RESERVED_NAMES, Slide, is_made_of
+from leukodiff.pipeline.slides.discover import RESERVED_NAMES, Slide, has_inputs
 
 from .analyze import AnalyzeSettings, RunSummary, analyze, analyze_slides
 from .child_process import STOPPED, ProgressPipe, connect_to_parent
@@ -72,7 +72,7 @@ def _slide_sender(slides: list[Slide], pipe: ProgressPipe) -> Callable[[SlideOut
 def _is_changed(slide: Slide, out: Path) -> bool:
     """Whether a slide stands in `out` that was made before all of its files were there."""
     record = SlideFolder(out, slide.slide_id).record()
-    return record is not None and not is_made_of(slide, record.inputs)
+    return record is not None and not has_inputs(slide, record.inputs)
 
 
 def unique_names(slides: Sequence[Slide], out: Path) -> list[Slide]:

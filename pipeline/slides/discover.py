@@ -327,7 +327,7 @@ def stamp_of(field: Field) -> str:
     return f"{UNTOUCHED} {facts.st_size} {facts.st_mtime_ns}"
 
 
-def is_made_of(slide: Slide, files: Sequence[Sequence[str]] | None) -> bool:
+def has_inputs(slide: Slide, files: Sequence[Sequence[str]] | None) -> bool:
     """Whether a slide's files are still those told: name and checksum of each."""
     if files is None or [name for name, _ in files] != [f.field_id for f in slide.fields]:
         return False

@@ -144,21 +144,21 @@ PITCH = 32
 def draw_scan() -> Callable[..., Rgb]:
     """Draws a smear of red squares with a square for each cell named, at the middle given.
 
-    `glass` and `thick` are regions (x, y, width, height) with no red cell and with nothing else.
+    `empty` and `thick` are regions (x, y, width, height) with no red cell and with nothing else.
     """
 
     def draw(
         cells: Mapping[tuple[int, int], str] | None = None,
         width: int = 1500,
         height: int = 1200,
-        glass: Sequence[tuple[int, int, int, int]] = (),
+        empty: Sequence[tuple[int, int, int, int]] = (),
         thick: Sequence[tuple[int, int, int, int]] = (),
     ) -> Rgb:
         image = np.full((height, width, 3), 245, np.uint8)
         for y in range(8, height - SIDE, PITCH):
             for x in range(8, width - SIDE, PITCH):
                 image[y : y + SIDE, x : x + SIDE] = COLORS["red_cell"]
-        for regions, color in ((glass, (245, 245, 245)), (thick, (160, 60, 60))):
+        for regions, color in ((empty, (245, 245, 245)), (thick, (160, 60, 60))):
             for x, y, w, h in regions:
                 image[y : y + h, x : x + w] = color
         half = SIDE // 2

@@ -25,10 +25,10 @@ def is_url(text: str | os.PathLike[str]) -> bool:
 
 
 def at(place: str | Path) -> Path:
-    """A path; of a URL, what behaves like one: any file_system that fsspec knows.
+    """A path; of a URL, what behaves like one: any store that fsspec knows.
 
     Raises:
-        InputError: what reads such a file_system is not installed, or there is no such file_system.
+        InputError: what reads such a store is not installed, or there is no such store.
     """
     if isinstance(place, Path) or not is_url(place):
         return Path(place)
@@ -54,12 +54,12 @@ def file_system(path: Path) -> tuple[Any, str]:
 
 
 def error_text(error: BaseException) -> str:
-    """A file_system's refusal in words."""
+    """Text of a store's error."""
     return str(error) or type(error).__name__
 
 
 def step_callback(step: Step) -> Any:
-    """What has a file_system call `step` as it sends or brings files (fsspec's `Callback`)."""
+    """Callback of fsspec that calls `step` as a store sends or receives files."""
     from fsspec.callbacks import Callback
 
     return Callback(hooks={"step": lambda *_, **__: step()})
@@ -112,5 +112,5 @@ def _companions(files: Any, remote: str) -> Sequence[str]:
 
 
 def unwritable(place: object, error: BaseException) -> OutputError:
-    """What is said where a file_system refuses to be written to."""
+    """Error of a store that can't be written to."""
     return OutputError(f"{place}: can't be written: {error_text(error)}")

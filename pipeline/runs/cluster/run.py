@@ -155,8 +155,8 @@ class ClusterRun(Run):
         for work, same in self._pool.each(asked, more=True):
             slide, inputs = work.args
             if isinstance(same, TimedOut):
-                trouble = {(slide.slide_id, ""): self._notify_timeout(slide, same)}
-                known = {**self.observer.failed_items, **trouble}
+                failed = {(slide.slide_id, ""): self._notify_timeout(slide, same)}
+                known = {**self.observer.failed_items, **failed}
                 self.observer = replace(self.observer, failed_items=known)
                 continue
             if isinstance(same, GivenUp):
@@ -277,8 +277,9 @@ class ClusterRun(Run):
             self.store.publish(ERROR_LOG)
         self.add(made.outcome)
 
-    def _close(self, status: str) -> None:
-        super()._close(status)
+    def write_files(self, status: str) -> None:
+        """As that of one machine, and publishes them."""
+        super().write_files(status)
         for name in (*TABLES, FAILED_SLIDES, RUN):
             if (self.out / name).is_file():
                 self.store.publish(name)

@@ -29,18 +29,18 @@ MAX_CALLS_AHEAD = 8
 """So many calls a worker may be done before their turn: what was found waits in memory."""
 
 REQUEST_EVERY_S = 1.0
-"""How often it is looked for nodes with room for a helper."""
+"""Time between two requests for helpers, where nodes have room for more."""
 
 
 def packed(do: Callable[..., Any]) -> bytes:
-    """What is to be done, without the scan, the models and the threads that it is done with."""
+    """A piece of work, pickled without the scan, the models and the threads that it uses."""
     buffer = io.BytesIO()
     _Packer(buffer).dump(do)
     return buffer.getvalue()
 
 
 def unpacked(do: bytes, scan: Scan, models: Models) -> Callable[..., Any]:
-    """What was packed, with a scan and models of one's own."""
+    """A piece of work that was packed, with a scan and models of one's own."""
     known = {"scan": scan, "models": models, "workers": None}
     # It comes from the worker that asked for help, over Ray, which pickles all that it sends.
     found: Callable[..., Any] = _Unpacker(io.BytesIO(do), known).load()
@@ -88,7 +88,7 @@ class RemoteHelpers:
             self._requested_at = time.monotonic()
 
     def starting(self) -> list[Future[Any]]:
-        """What ends when one more of them is ready."""
+        """Futures that end when one more of them is ready."""
         return [one.ready for one in self._all if not one.ready.done()]
 
     def idle(self) -> Iterator[RemoteHelper]:
@@ -123,7 +123,7 @@ class SharingWorkers(Workers):
     call_limit_s: float = inf
 
     def over_scan(self, do: Callable[[Item], Result], items: Sequence[Item]) -> Iterator[Result]:
-        """What `do` makes of each item, in order; what a helper can't do is done here."""
+        """Result of `do` for each item, in order; what a helper can't do is done here."""
         if len(items) < self.share_from:
             yield from self.each(do, items)
             return

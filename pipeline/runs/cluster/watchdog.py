@@ -22,7 +22,7 @@ class TimedOut:
 
 @dataclass
 class Watchdog:
-    """What the threads of a worker are busy with, none of it for more than `limit_s` seconds.
+    """Time limit of `limit_s` seconds for everything that the threads of a worker are busy with.
 
     `clock` gives the time in seconds, from whenever it counts.
     """
@@ -36,7 +36,7 @@ class Watchdog:
         self.progress = ProgressPipe(self._receive)
 
     def wait_for(self, do: Callable[[], Result]) -> Result | TimedOut:
-        """What `do` makes; it is left alone in a thread of its own where it does not get on."""
+        """Result of `do`, which is left alone in a thread of its own where it does not get on."""
         ended = _begun(do)
         while not ended.done():
             wait([ended], self._until_due())

@@ -18,7 +18,7 @@ from leukodiff.core.errors import InputError
 from leukodiff.pipeline.analysis.models import Models, load_models
 from leukodiff.pipeline.report.report import FAILED
 from leukodiff.pipeline.slides import Scan, open_scan
-from leukodiff.pipeline.slides.discover import Field, Slide, is_made_of
+from leukodiff.pipeline.slides.discover import Field, Slide, has_inputs
 
 from ..observer import RunObserver
 from ..outcomes import SlideOutcome
@@ -83,11 +83,11 @@ class Worker:
         if not config.run_marker.exists():
             raise InputError(f"node {here} does not see {config.out}: all nodes must, by that name")
         cv2.setNumThreads(1)
-        self._scratch = Scratch()
+        self.scratch = Scratch()
         try:
             self._start(here)
         except BaseException:
-            self._scratch.close()
+            self.scratch.close()
             raise
 
     def _start(self, here: str) -> None:
@@ -99,11 +99,11 @@ class Worker:
         self._store = output_store(config.out)
 
     def is_same(self, slide: Slide, inputs: Inputs | None) -> bool | TimedOut:
-        """Whether a slide's files are those told: name and checksum of each."""
+        """True where a slide's files are those of a record."""
 
         def compare() -> bool:
             with self._watchdog.progress.under_way(slide.slide_id, ""):
-                return is_made_of(slide, inputs)
+                return has_inputs(slide, inputs)
 
         return self._watchdog.wait_for(compare)
 
@@ -140,20 +140,20 @@ class Worker:
     ) -> SlideResult:
         with self._made(slide, observer) as (outcome, folder):
             log = folder.out / ERROR_LOG
-            told = log.read_text(encoding="utf-8") if log.exists() else ""
+            text = log.read_text(encoding="utf-8") if log.exists() else ""
             if outcome.status == FAILED:
-                return SlideResult(outcome, node_name(), log=told)
+                return SlideResult(outcome, node_name(), log=text)
             with self._delivering, observer.under_way(slide.slide_id, "") as step:
                 self._store.deliver(slide.slide_id, folder.final, replaces, step)
             record = (folder.final / RECORD).read_text(encoding="utf-8")
-            return SlideResult(outcome, node_name(), record, told)
+            return SlideResult(outcome, node_name(), record, text)
 
     @contextmanager
     def _made(
         self, slide: Slide, observer: RunObserver
     ) -> Iterator[tuple[SlideOutcome, SlideFolder]]:
         """What came of a slide, and its folder on this node, for as long as it is needed."""
-        here = self._scratch.path / "slide"
+        here = self.scratch.path / "slide"
         try:
             ours = fetched(slide, here / "in", observer)
             folder = SlideFolder(here / "out", slide.slide_id)
@@ -191,10 +191,10 @@ class Worker:
             helpers.close()
 
     def region(self, field: Field, do: bytes, items: Sequence[Any]) -> list[Any]:
-        """What another worker's packed piece of work makes of each of some items."""
+        """Results of another worker's packed piece of work for some items."""
         if self._scan is None:
             whole = Slide("", field.path, (field,))
-            ours = fetched(whole, self._scratch.path / "scan")
+            ours = fetched(whole, self.scratch.path / "scan")
             self._scan = open_scan(ours.fields[0].path)
         call = unpacked(do, self._scan, self._models)
         return [call(item) for item in items]
@@ -206,7 +206,7 @@ class Worker:
 
     def close(self) -> None:
         """Leaves nothing on the node."""
-        self._scratch.close()
+        self.scratch.close()
 
     def _loaded(self) -> Models:
         config = self._config
@@ -220,7 +220,7 @@ class Worker:
 
     def _written(self, kind: str, files: Mapping[str, bytes]) -> Path:
         """Writes a model's files here; the path of the model itself, the first of them."""
-        folder = self._scratch.path / kind
+        folder = self.scratch.path / kind
         folder.mkdir()
         for name, content in files.items():
             (folder / name).write_bytes(content)

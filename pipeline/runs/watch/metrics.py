@@ -1,4 +1,4 @@
-"""What a watch counts, as Prometheus reads it."""
+"""Metrics of a watch, for Prometheus."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""Which slides are written to their end."""
+"""Slides that are written to their end."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
@@ -9,7 +9,7 @@ from leukodiff.datasets.layout import image_size
 from leukodiff.pipeline.slides import open_scan
 from leukodiff.pipeline.slides.discover import Field, Slide
 
-Looks = tuple[tuple[str, int, int], ...]
+FileStats = tuple[tuple[str, int, int], ...]
 """Of each file of a slide: name, size (bytes), time of the last change (ns)."""
 
 GIVEN_UP = 10
@@ -18,7 +18,7 @@ GIVEN_UP = 10
 
 @dataclass(frozen=True)
 class _Seen:
-    looks: Looks
+    stats: FileStats
     since: float
     is_passed_on: bool = False
 
@@ -50,17 +50,17 @@ class Newcomers:
         return sum(not seen.is_passed_on for seen in self._seen.values())
 
     def _is_ready(self, slide: Slide, now: float) -> bool:
-        looks, seen = looks_of(slide), self._seen.get(slide.path)
-        if seen is None or seen.looks != looks:
-            self._seen[slide.path] = _Seen(looks, now)
+        stats, seen = file_stats(slide), self._seen.get(slide.path)
+        if seen is None or seen.stats != stats:
+            self._seen[slide.path] = _Seen(stats, now)
             return self.settle_s == 0 and self.is_readable(slide)
         if seen.is_passed_on or now - seen.since < self.settle_s:
             return False
         return now - seen.since >= GIVEN_UP * self.settle_s or self.is_readable(slide)
 
 
-def looks_of(slide: Slide) -> Looks:
-    """What tells whether a slide's files are still being written."""
+def file_stats(slide: Slide) -> FileStats:
+    """Facts of a slide's files that change while they are being written."""
     found = []
     for one in slide.fields:
         try:
@@ -72,7 +72,7 @@ def looks_of(slide: Slide) -> Looks:
 
 
 def is_readable(slide: Slide) -> bool:
-    """Whether every file of a slide can be opened: no pixel is decoded."""
+    """True where every file of a slide can be opened: no pixel is decoded."""
     return all(_opens(one) for one in slide.fields)
 
 

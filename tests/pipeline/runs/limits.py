@@ -100,8 +100,8 @@ class SmallMemory:
     def n_killed(self) -> int:
         """How many processes the kernel has killed for memory."""
         is_first = (self.path / "memory.oom_control").exists()
-        told = self.path / ("memory.oom_control" if is_first else "memory.events")
-        facts = dict(line.split() for line in told.read_text().splitlines())
+        reported = self.path / ("memory.oom_control" if is_first else "memory.events")
+        facts = dict(line.split() for line in reported.read_text().splitlines())
         return int(facts["oom_kill"])
 
 

@@ -121,9 +121,9 @@ def test_per_image(tmp_path: Path, smear: Smear, models: Models) -> None:
 
 def test_progress_counts_every_field(tmp_path: Path, smear: Smear, models: Models) -> None:
     folder = smear(a=(), b=(), c=())
-    told: list[tuple[int, int, str]] = []
-    analyze([folder], tmp_path / "out", None, lambda *state: told.append(state), models)
-    assert told == [(1, 3, "smear"), (2, 3, "smear"), (3, 3, "smear")]
+    reported: list[tuple[int, int, str]] = []
+    analyze([folder], tmp_path / "out", None, lambda *state: reported.append(state), models)
+    assert reported == [(1, 3, "smear"), (2, 3, "smear"), (3, 3, "smear")]
 
 
 def test_strange_names(tmp_path: Path, smear: Smear, models: Models) -> None:
@@ -232,7 +232,7 @@ class Moody:
 
 
 @pytest.mark.parametrize(
-    ("error", "says"),
+    ("error", "message"),
     [
         pytest.param(InputError("too large for one field"), "too large", id="ours"),
         pytest.param(LeukodiffError("two\nlines"), "two lines", id="on one line"),
@@ -245,7 +245,7 @@ def test_a_field_the_models_fail_on_is_listed(
     smear: Smear,
     models: Models,
     error: Exception,
-    says: str,
+    message: str,
     capfd: pytest.CaptureFixture[str],
 ) -> None:
     folder = smear(a=("neutrophil",), b=("red_cell",))
@@ -254,7 +254,7 @@ def test_a_field_the_models_fail_on_is_listed(
     assert summary.exit_status == 1
     (failure,) = summary.failures
     assert failure["field_id"] == "b.png"
-    assert says in failure["error"]
+    assert message in failure["error"]
     assert "\n" not in failure["error"]
     assert capfd.readouterr().err == ""
     log = tmp_path / "out" / "errors.log"
@@ -361,7 +361,7 @@ def test_a_full_disk_ends_the_run_in_one_line_and_keeps_what_was_whole(
     assert "No space left on device" in run["failures"][0]["error"]
 
 
-def test_run_json_tells_of_a_full_disk_even_where_slides_csv_can_not(
+def test_run_json_reports_a_full_disk_even_where_slides_csv_can_not(
     tmp_path: Path, smear: Smear, models: Models, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write_bytes = Path.write_bytes

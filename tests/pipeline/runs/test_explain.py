@@ -106,7 +106,7 @@ def test_what_is_missing_is_named_in_one_line(
     assert not (tmp_path / "cell.png").exists()
 
 
-def test_an_image_that_was_moved_is_found_where_one_says(slide: Path, tmp_path: Path) -> None:
+def test_an_image_that_was_moved_is_found_by_its_new_path(slide: Path, tmp_path: Path) -> None:
     moved = (tmp_path / "smear/b.png").rename(tmp_path / "moved.png")
     out = tmp_path / "cell.png"
     assert explain(slide, "b-1", "--out", out).exit_code == 2

@@ -46,7 +46,7 @@ def test_a_bad_slide_among_good_ones(
     assert not [path.name for path in out.iterdir() if "partial" in path.name]
 
 
-def test_what_is_passed_over_is_told_once_though_a_process_dies(
+def test_what_is_passed_over_is_reported_once_though_a_process_dies(
     tmp_path: Path, smear: Smear
 ) -> None:
     smear("all", a=("neutrophil",), killer=("neutrophil",))

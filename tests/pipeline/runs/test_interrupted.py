@@ -182,8 +182,8 @@ def test_ctrl_c_just_before_the_tables_are_written(
             raise KeyboardInterrupt
         now_close(self, status)
 
-    now_close = run.Run._close
-    monkeypatch.setattr(run.Run, "_close", close)
+    now_close = run.Run.write_files
+    monkeypatch.setattr(run.Run, "write_files", close)
     summary = analyze([smear(a=())], tmp_path / "out", ONE, models=models)
     assert not summary.interrupted
     assert closed == ["finished", "finished"]
@@ -219,9 +219,9 @@ def bare_signals() -> Iterator[None]:
         signal.SIGTERM: signal.SIG_DFL,
         signal.SIGINT: signal.default_int_handler,
     }
-    heard = {one: signal.signal(one, handler) for one, handler in bare.items()}
+    received = {one: signal.signal(one, handler) for one, handler in bare.items()}
     yield
-    for one, handler in heard.items():
+    for one, handler in received.items():
         signal.signal(one, handler)
 
 
@@ -246,7 +246,7 @@ def test_what_hangs_is_ended_by_a_late_ctrl_c(
         closed.append(status)
         signal.raise_signal(signal.SIGINT)
 
-    monkeypatch.setattr(run.Run, "_close", close)
+    monkeypatch.setattr(run.Run, "write_files", close)
     for module in ("run", "signals"):
         monkeypatch.setattr(f"leukodiff.pipeline.runs.{module}.SIGNAL_GRACE_S", -1.0)
     with pytest.raises(KeyboardInterrupt):
@@ -255,13 +255,13 @@ def test_what_hangs_is_ended_by_a_late_ctrl_c(
 
 
 def test_another_thread_hears_no_ctrl_c() -> None:
-    heard: list[object] = []
+    received: list[object] = []
 
     def work() -> None:
         with defer_signals():
-            heard.append(signal.getsignal(signal.SIGINT))
+            received.append(signal.getsignal(signal.SIGINT))
 
     thread = threading.Thread(target=work)
     thread.start()
     thread.join()
-    assert heard == [signal.getsignal(signal.SIGINT)]
+    assert received == [signal.getsignal(signal.SIGINT)]

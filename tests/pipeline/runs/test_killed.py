@@ -82,7 +82,7 @@ from pathlib import Path
 from leukodiff.pipeline.runs import child_process
 
 def outlive(lifeline):
-    while not Path({let_go!r}).exists():
+    while not Path({release!r}).exists():
         time.sleep(0.02)
     os.kill(os.getpid(), signal.SIGKILL)
 
@@ -100,8 +100,8 @@ slides.read_rgb = hang
 def test_no_other_run_begins_while_a_killed_one_goes_on(tmp_path: Path, smear: Smear) -> None:
     smear("all/s1", a=("neutrophil",))
     smear("all/s2", hangs=("neutrophil",))
-    out, let_go, hanging = (tmp_path / name for name in ("out", "let go", "hanging"))
-    outlives = OUTLIVES.format(let_go=str(let_go), hanging=str(hanging))
+    out, release, hanging = (tmp_path / name for name in ("out", "let go", "hanging"))
+    outlives = OUTLIVES.format(release=str(release), hanging=str(hanging))
     command = ("analyze", tmp_path / "all", "--workers", "1", "--out", out)
     with start(*command, more=DEADLY + outlives) as process:
         await_file(hanging)
@@ -110,7 +110,7 @@ def test_no_other_run_begins_while_a_killed_one_goes_on(tmp_path: Path, smear: S
         status, _, err = leukodiff(*command)
         assert status == 2
         assert f"{out}: another run is writing to it; wait for it" in err
-        let_go.touch()
+        release.touch()
     assert leukodiff(*command)[0] == 0
 
 
@@ -123,9 +123,9 @@ def test_ctrl_c_stops_with_a_summary_even_where_a_read_hangs(tmp_path: Path, sme
         assert process.stderr
         assert process.stderr.readline().startswith("s1: done, 1 cells, ")
         process.send_signal(signal.SIGINT)
-        status, said, err = ended(process)  # within a minute or two: the read takes 1000 s
+        status, printed, err = ended(process)  # within a minute or two: the read takes 1000 s
     assert status == 1
-    assert re.search(r"s1 +done", said)
+    assert re.search(r"s1 +done", printed)
     assert "stopped; the slides in the table are whole" in err
     assert json.loads((out / "run.json").read_text())["status"] == "interrupted"
     assert {path.name for path in out.iterdir()} == {"run.json", "slides.csv", "counts.csv", "s1"}

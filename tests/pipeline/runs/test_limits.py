@@ -97,9 +97,9 @@ def test_a_disk_that_fills_up(
         assert {path.name for path in out.iterdir()} == whole | TABLES
         check_standing(out, expected)
         disk.make_room("20m")
-        ended, said, err = leukodiff(*command, out)
+        ended, printed, err = leukodiff(*command, out)
         assert ended == 0, err
-        assert f"{len(whole)} of {len(n_fields)} slides were whole already" in said
+        assert f"{len(whole)} of {len(n_fields)} slides were whole already" in printed
         assert contents(out) == expected
 
 

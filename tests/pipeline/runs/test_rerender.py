@@ -89,7 +89,7 @@ def test_what_is_stored_comes_back(
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "reported"),
     [
         pytest.param("{", "damaged", id="cut off"),
         pytest.param("[]", "not a report of this version", id="a list"),
@@ -97,10 +97,10 @@ def test_what_is_stored_comes_back(
         pytest.param('{"version": 1}', "damaged", id="empty"),
     ],
 )
-def test_a_damaged_file_is_refused(tmp_path: Path, text: str, told: str) -> None:
+def test_a_damaged_file_is_refused(tmp_path: Path, text: str, reported: str) -> None:
     path = tmp_path / STORED
     path.write_text(text, encoding="utf-8")
-    with pytest.raises(InputError, match=told) as refusal:
+    with pytest.raises(InputError, match=reported) as refusal:
         read_stored(path)
     assert str(path) in str(refusal.value)
 
@@ -115,7 +115,7 @@ def test_a_count_that_came_later(out: Path) -> None:
     assert json.loads((out / "one" / STORED).read_text())["sample"]["wbc_count"] == 6.0
 
 
-def test_what_is_not_said_stays(out: Path) -> None:
+def test_what_is_not_given_stays(out: Path) -> None:
     assert run("report", out, "--language", "de", "--interval", "wilson").exit_code == 0
     known = read_stored(out / "two" / STORED)
     assert (known.sample.wbc_count, known.counting.interval) == (4.5, "wilson")
@@ -148,7 +148,7 @@ def test_made_again_the_slide_is_whole(
         analyze([first], out, models=models)
 
 
-def test_pictures_that_have_gone_are_told(out: Path) -> None:
+def test_pictures_that_have_gone_are_reported(out: Path) -> None:
     paths = json.loads((out / "two" / "slide.json").read_text())["paths"]
     Path(paths[0]).unlink()
     result = run("report", out / "two")
@@ -158,7 +158,7 @@ def test_pictures_that_have_gone_are_told(out: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "reported"),
     [
         pytest.param(["nowhere"], "no slide here", id="no folder"),
         pytest.param(["out", "--wbc-count", "6.2"], "for 2 slides", id="one count for two"),
@@ -170,12 +170,12 @@ def test_pictures_that_have_gone_are_told(out: Path) -> None:
     ],
 )
 def test_wrong_usage(
-    out: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], told: str
+    out: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], reported: str
 ) -> None:
     monkeypatch.chdir(out.parent)
     result = run("report", *arguments)
     assert (result.exit_code, result.stdout) == (2, "")
-    assert told in result.stderr
+    assert reported in result.stderr
     assert len(result.stderr.strip().splitlines()) == 1
 
 
@@ -198,7 +198,7 @@ def test_a_table_of_none_of_the_slides_is_refused(
     assert not (tmp_path / "out").exists()
 
 
-def test_the_classifier_s_own_errors_reach_the_tables(
+def test_the_classifier_s_confusion_reaches_the_tables(
     tmp_path: Path, smear: Callable[..., Path], models: Models
 ) -> None:
     errors: dict[str, Any] = {name: {name: 100} for name in COUNTED}

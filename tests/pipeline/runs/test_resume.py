@@ -42,10 +42,10 @@ def test_whole_slides_are_skipped_and_still_listed(
     rerun(folder, out, models)
     before = (out / "smear/cells.csv").stat().st_mtime_ns
     tables = [(out / name).read_text() for name in ("slides.csv", "counts.csv")]
-    told: list[Any] = []
-    summary = analyze([folder], out, ONE, lambda *state: told.append(state), models)
+    reported: list[Any] = []
+    summary = analyze([folder], out, ONE, lambda *state: reported.append(state), models)
     assert [slide.skipped for slide in summary.slides] == [True]
-    assert told == []
+    assert reported == []
     assert (out / "smear/cells.csv").stat().st_mtime_ns == before
     assert [(out / name).read_text() for name in ("slides.csv", "counts.csv")] == tables
 

@@ -84,9 +84,9 @@ def test_a_bad_scan_among_good_slides(
     assert {path.name for path in out.iterdir() if path.is_dir()} == whole
     if len(bad) > 1:
         return
-    status, said, err = leukodiff(*command)
+    status, printed, err = leukodiff(*command)
     assert status == 1
-    assert "3 of 4 slides were whole already" in said
+    assert "3 of 4 slides were whole already" in printed
     assert "1 failed before and were not tried again: --retry-failed" in err
     assert leukodiff(*command, "--retry-failed")[0] == 0
 
@@ -116,9 +116,9 @@ def test_ctrl_c_stops_where_a_scan_hangs(
         assert process.stderr
         assert process.stderr.readline().startswith("good: done, 3 cells, ")
         process.send_signal(signal.SIGINT)
-        status, said, err = ended(process)
+        status, printed, err = ended(process)
     assert status == 1
-    assert re.search(r"good +done", said)
+    assert re.search(r"good +done", printed)
     assert "stopped; the slides in the table are whole" in err
     assert json.loads((out / "run.json").read_text())["status"] == "interrupted"
     assert {path.name for path in out.iterdir()} == {"run.json", "slides.csv", "counts.csv", "good"}

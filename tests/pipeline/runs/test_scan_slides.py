@@ -164,7 +164,9 @@ def test_reading_stops_at_enough_cells(
     assert "Reading stopped when 40 white cells were found" in text
 
 
-GLASS, THICK = (0, 0, 700, 1200), (1200, 0, 300, 1200)
+EMPTY = (0, 0, 700, 1200)
+
+THICK = (1200, 0, 300, 1200)
 
 
 @pytest.mark.parametrize(
@@ -181,7 +183,7 @@ def test_areas_that_are_empty_or_thick(
     expected: Any,
 ) -> None:
     cells = {(300, 300): "lymphocyte", (900, 600): "neutrophil", (1350, 600): "neutrophil"}
-    path = write_scan(draw_scan(cells, glass=[GLASS], thick=[THICK]))
+    path = write_scan(draw_scan(cells, empty=[EMPTY], thick=[THICK]))
     run(path, tmp_path / "out", models, all_areas=all_areas)
     assert places(tmp_path / "out/scan") == (expected or cells)
     areas = table(tmp_path / "out/scan/areas.csv")
@@ -306,10 +308,10 @@ class Blind(ColorClassifier):
     """A classifier that does not know lymphocytes."""
 
     def classify(self, image: Any, xyxy: Any, um_per_px: float) -> Any:
-        said = super().classify(image, xyxy, um_per_px)
-        is_one = np.array([name == "lymphocyte" for name in said.cell_types], bool)
-        unsure = np.where(is_one[:, None], np.float32(0.125), said.probabilities)
-        return replace(said, probabilities=unsure)
+        printed = super().classify(image, xyxy, um_per_px)
+        is_one = np.array([name == "lymphocyte" for name in printed.cell_types], bool)
+        unsure = np.where(is_one[:, None], np.float32(0.125), printed.probabilities)
+        return replace(printed, probabilities=unsure)
 
 
 @pytest.mark.parametrize("full_pass", [False, True])
@@ -387,15 +389,17 @@ def test_scans_and_fields_side_by_side(
     folder = smear("all", **{f"f{i}": ("neutrophil",) for i in range(6)})
     write_scan(draw_scan(CELLS), "all/b.svs")
     write_scan(draw_scan({}), "all/a.svs")
-    told: list[tuple[int, int, str]] = []
-    summary = analyze([folder], tmp_path / "out", TWO, lambda *state: told.append(state), models)
+    reported: list[tuple[int, int, str]] = []
+    summary = analyze(
+        [folder], tmp_path / "out", TWO, lambda *state: reported.append(state), models
+    )
     assert [row["slide_id"] for row in summary.rows] == ["a", "b", "all"]
     assert summary.exit_status == 0
     assert places(tmp_path / "out/b") == CELLS
-    done = [state[0] for state in told]
+    done = [state[0] for state in reported]
     assert done == sorted(done)
-    assert told[-1][:2] == (206, 206)
-    assert any(what.startswith("b: 1 of ") or "windows" in what for _, _, what in told)
+    assert reported[-1][:2] == (206, 206)
+    assert any(what.startswith("b: 1 of ") or "windows" in what for _, _, what in reported)
 
 
 @pytest.mark.parametrize("size", [(40, 30), (300, 2000), (97, 96)])

@@ -13,7 +13,7 @@ from leukodiff.pipeline.slides.discover import (
     Slide,
     digest_of,
     find_slides,
-    is_made_of,
+    has_inputs,
     is_scan,
     passed_over,
     stamp_of,
@@ -232,14 +232,14 @@ def test_another_file_of_the_same_name_is_told(
     tree(tmp_path, "s/a.jpg", "s/b.jpg")
     (slide,) = find_slides([tmp_path / "s"])
     files = [[field.field_id, tell(field)] for field in slide.fields]
-    assert is_made_of(slide, files)
-    assert not is_made_of(slide, None)
-    assert not is_made_of(slide, files[:1])
+    assert has_inputs(slide, files)
+    assert not has_inputs(slide, None)
+    assert not has_inputs(slide, files[:1])
     same_length = bytes(byte ^ 1 for byte in (tmp_path / "s/a.jpg").read_bytes())
     (tmp_path / "s/a.jpg").write_bytes(same_length)
-    assert not is_made_of(slide, files)
+    assert not has_inputs(slide, files)
     (tmp_path / "s/a.jpg").unlink()
-    assert not is_made_of(slide, files)
+    assert not has_inputs(slide, files)
 
 
 @pytest.mark.parametrize(

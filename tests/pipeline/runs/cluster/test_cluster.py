@@ -28,12 +28,12 @@ def run(
     inputs: Path,
     out: Path,
     settings: AnalyzeSettings = OF_FIELDS,
-    told: Callable[[int, int, str], None] | None = None,
+    reported: Callable[[int, int, str], None] | None = None,
     **cluster: Any,
 ) -> RunSummary:
     from leukodiff.pipeline.runs.cluster.run import analyze_on_cluster
 
-    return analyze_on_cluster([inputs], out, settings, told, ClusterSettings(**cluster))
+    return analyze_on_cluster([inputs], out, settings, reported, ClusterSettings(**cluster))
 
 
 def nodes_of(records: list[logging.LogRecord]) -> dict[str, set[str]]:
@@ -73,13 +73,13 @@ def test_a_node_that_dies_costs_nothing_and_one_that_comes_takes_its_share(
     dying = driver.add_node(**NODE)
     coming: list[Any] = []
 
-    def told(done: int, total: int, slide_id: str) -> None:
+    def reported(done: int, total: int, slide_id: str) -> None:
         if not coming:
             driver.remove_node(dying, allow_graceful=False)
             coming.append(driver.add_node(**NODE))
 
     with caplog.at_level(logging.INFO, "leukodiff"):
-        summary = run(smears, tmp_path / "out", told=told)
+        summary = run(smears, tmp_path / "out", reported=reported)
     assert summary.exit_status == 0
     assert sheet(tmp_path / "out") == sheet(of_smears)
     made = nodes_of(caplog.records)
@@ -119,12 +119,12 @@ def test_a_helper_on_a_node_takes_regions_until_it_dies(
 
     helpers = RemoteHelpers(counted)
     with ThreadPoolExecutor(1) as pool, open_scan(scan) as opened:
-        how, tell = ReadingSettings(), lambda share, what: None
-        alone = read_scan(opened, models, how, Workers(pool, 1), tell)
+        how, on_progress = ReadingSettings(), lambda share, what: None
+        alone = read_scan(opened, models, how, Workers(pool, 1), on_progress)
         helpers.request_more()
         wait(helpers.starting())
         workers = SharingWorkers(pool, 1, helpers=helpers, share_from=1)
-        shared = read_scan(opened, models, how, workers, tell)
+        shared = read_scan(opened, models, how, workers, on_progress)
     helpers.close()
     store.tidy()
     assert len(taken) >= 2

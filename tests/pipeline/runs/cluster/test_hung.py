@@ -87,8 +87,8 @@ def test_a_field_that_hangs_fails_alone(
     assert error in str(summary.rows[1]["error"])
     assert summary.failures == alone.failures
     assert sheet(tmp_path / "out") == sheet(tmp_path / "one")
-    told = [f"{one}: {REASON}; going on with the rest" for one in hung]
-    assert sorted(record.getMessage() for record in caplog.records) == told
+    reported = [f"{one}: {REASON}; going on with the rest" for one in hung]
+    assert sorted(record.getMessage() for record in caplog.records) == reported
     assert node_workers() == []
 
     again = run(inputs, tmp_path / "out")

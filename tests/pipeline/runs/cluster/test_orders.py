@@ -17,7 +17,7 @@ from leukodiff.pipeline.runs.cluster import ClusterSettings
 from leukodiff.pipeline.runs.cluster.stores import output_store
 
 
-def test_what_a_report_says_needs_no_file_of_the_driver(tmp_path: Path) -> None:
+def test_report_settings_need_no_file_of_the_driver(tmp_path: Path) -> None:
     samples = tmp_path / "samples.csv"
     samples.write_text("slide_id,sample_id\ns1,H 26\n")
     settings = ReportSettings(samples=samples)
@@ -51,7 +51,7 @@ def started(config: Any) -> Any:
 def test_model_files_are_sent_along(config: Any) -> None:
     assert set(config.files) == {"classifier"}
     worker = started(config)
-    written = worker._scratch.path
+    written = worker.scratch.path
     assert (written / "classifier" / SHIPPED.name).read_bytes() == SHIPPED.read_bytes()
     worker.close()
     assert not written.exists()
@@ -65,6 +65,8 @@ def test_model_files_are_sent_along(config: Any) -> None:
         pytest.param({"models": ()}, "has other models", id="models"),
     ],
 )
-def test_a_node_that_is_not_fit_says_why(config: Any, change: dict[str, Any], message: str) -> None:
+def test_a_node_that_is_not_fit_gives_the_reason(
+    config: Any, change: dict[str, Any], message: str
+) -> None:
     with pytest.raises(InputError, match=message):
         started(replace(config, **change))

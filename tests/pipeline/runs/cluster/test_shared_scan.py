@@ -170,7 +170,7 @@ def test_little_work_is_not_shared(path: Path, models: Models) -> None:
         assert len(read(path, models, ReadingSettings(), workers).white) > 0
 
 
-def test_what_can_not_be_done_here_either_is_told(models: Models) -> None:
+def test_what_can_not_be_done_here_either_is_raised(models: Models) -> None:
     with ThreadPoolExecutor(1) as pool:
         workers = SharingWorkers(pool, 1, helpers=RemoteHelpers(list), share_from=1)
         with pytest.raises(OSError, match="item 0"):
@@ -179,8 +179,8 @@ def test_what_can_not_be_done_here_either_is_told(models: Models) -> None:
 
 def test_scan_and_models_are_left_out_of_what_is_sent(path: Path, models: Models) -> None:
     with open_scan(path) as scan:
-        glass = ScanContext(scan, 0.5, models)
-        small = packed(glass.detect)
+        context = ScanContext(scan, 0.5, models)
+        small = packed(context.detect)
         assert len(small) < 1000
         other = replace(models, estimate_um_per_px=models.estimate_um_per_px)
         call: Any = unpacked(small, scan, other)

@@ -42,13 +42,13 @@ def started(*arguments: object) -> Iterator["subprocess.Popen[str]"]:
 
 def after(process: "subprocess.Popen[str]", n: int) -> list[str]:
     """Waits until a run has told of `n` slides; which they are."""
-    told: list[str] = []
+    reported: list[str] = []
     assert process.stderr
-    while len(told) < n:
+    while len(reported) < n:
         line = process.stderr.readline()
         assert line, "the run ended too soon"
-        told += re.findall(r"^(s\d): done", line)
-    return told
+        reported += re.findall(r"^(s\d): done", line)
+    return reported
 
 
 def ended(process: "subprocess.Popen[str]") -> tuple[int, str, str]:
@@ -100,10 +100,14 @@ def test_ctrl_c_stops_a_run_on_which_a_read_hangs(
         assert node_workers(0) != []
         began = time.monotonic()
         os.killpg(process.pid, signal.SIGINT)
-        status, said, err = ended(process)
+        status, printed, err = ended(process)
         assert time.monotonic() - began < STOPPED_WITHIN_S
     assert status == 1
-    assert [f"s{i}" for i in (1, 2, 3, 4) if re.search(rf"s{i} +done", said)] == ["s1", "s2", "s3"]
+    assert [f"s{i}" for i in (1, 2, 3, 4) if re.search(rf"s{i} +done", printed)] == [
+        "s1",
+        "s2",
+        "s3",
+    ]
     assert "stopped; the slides in the table are whole" in err
     assert node_workers() == []
     found = here(out, tmp_path / "got")
@@ -157,18 +161,18 @@ def test_a_cluster_of_its_own_on_this_machine(
         done = after(process, 1)
         began = time.monotonic()
         process.send_signal(signal.SIGTERM)  # as a system that shuts down does
-        status, said, err = ended(process)
+        status, printed, err = ended(process)
         assert time.monotonic() - began < STOPPED_WITHIN_S
     assert status == 1, err
     assert "stopped; the slides in the table are whole" in err
-    assert all(f" {slide} " in said for slide in done)
+    assert all(f" {slide} " in printed for slide in done)
     finished = names(out) - TABLES
     assert {*done} <= finished < {f"s{i + 1}" for i in range(N_SLIDES)}
     assert heads() == before
     with started(smears, "--out", out, "--cluster=local") as process:
-        status, said, err = ended(process)
+        status, printed, err = ended(process)
     assert status == 0, err
-    assert f"({len(finished)} of {N_SLIDES} slides were whole already)" in said
+    assert f"({len(finished)} of {N_SLIDES} slides were whole already)" in printed
     assert sheet(out) == sheet(of_smears)
     assert heads() == before
     assert node_workers() == []

@@ -73,11 +73,11 @@ def test_a_node_that_dies_while_results_go_to_a_store(
 
     nodes = [driver.add_node(**NODE)]
 
-    def told(done: int, total: int, slide_id: str) -> None:
+    def reported(done: int, total: int, slide_id: str) -> None:
         if nodes:
             driver.remove_node(nodes.pop(), allow_graceful=False)
 
-    summary = analyze_on_cluster([smears], f"{place}/out", OF_FIELDS, told, ClusterSettings())
+    summary = analyze_on_cluster([smears], f"{place}/out", OF_FIELDS, reported, ClusterSettings())
     assert nodes == []
     assert summary.exit_status == 0
     assert sheet(downloaded(place / "out", tmp_path / "got")) == sheet(of_smears)

@@ -90,7 +90,7 @@ def test_a_store_that_refuses_half_way_has_no_slide(
         raise OSError("no room")
 
     with monkeypatch.context() as patch:
-        patch.setattr(type(goes_to._files), "put", refuse)
+        patch.setattr(type(goes_to.out.fs), "put", refuse)
         with pytest.raises(OutputError, match=r"s1: can't be written: no room"):
             goes_to.deliver("s1", made(NEW, "cells.csv"), old)
     assert goes_to.record("s1") is None

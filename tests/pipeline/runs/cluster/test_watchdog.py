@@ -79,7 +79,7 @@ def test_what_may_take_long(
 
 
 @pytest.mark.parametrize("field_id", ["a.png", ""])
-def test_what_hangs_is_told_of(never: Event, field_id: str) -> None:
+def test_what_hangs_is_reported(never: Event, field_id: str) -> None:
     watchdog = Watchdog(LIMIT_S)
 
     def hang() -> None:
@@ -91,7 +91,7 @@ def test_what_hangs_is_told_of(never: Event, field_id: str) -> None:
     assert time.monotonic() - began < LIMIT_S + 30
 
 
-def test_what_is_fetched_is_told_of_and_what_hangs_is_left_where_it_lies(tmp_path: Path) -> None:
+def test_what_is_fetched_is_reported_and_what_hangs_is_left_where_it_lies(tmp_path: Path) -> None:
     pytest.importorskip("upath", reason="no universal-pathlib: the `cluster` extra brings it")
     place = at(f"memory://{tmp_path.name}")
     fields = tuple(Field(f"{name}.png", place / f"{name}.png", name) for name in "ab")

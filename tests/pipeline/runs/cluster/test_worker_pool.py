@@ -2,6 +2,7 @@
 
 import logging
 import os
+import signal
 import sys
 import time
 from collections.abc import Iterator
@@ -33,7 +34,7 @@ def refuse(self: Any) -> None:
 
 def die_of_c(self: Any, what: str) -> str:
     if what == "c":
-        os._exit(1)
+        os.kill(os.getpid(), signal.SIGKILL)
     return what.upper()
 
 
@@ -109,7 +110,7 @@ def test_a_worker_that_ray_ends_for_want_of_memory_has_died(
     assert given_up.died
 
 
-def test_where_no_node_is_fit_the_reason_is_told(pool: Any) -> None:
+def test_where_no_node_is_fit_the_reason_is_raised(pool: Any) -> None:
     with pytest.raises(InputError, match="node nine does not see /out"):
         outcomes(pool(stand_in(ready=refuse)), "a")
 

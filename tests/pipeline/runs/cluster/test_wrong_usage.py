@@ -20,7 +20,7 @@ def field(tmp_path: Path) -> str:
 
 
 @pytest.mark.parametrize(
-    ("more", "told"),
+    ("more", "reported"),
     [
         (["--cluster=127.0.0.1:1"], "no Ray cluster answers"),
         (["--cluster=somewhere"], "an address is HOST:PORT"),
@@ -28,11 +28,13 @@ def field(tmp_path: Path) -> str:
         (["--cluster=ray://127.0.0.1:1"], "run it on a node of the cluster, without ray://"),
     ],
 )
-def test_there_is_no_such_cluster(tmp_path: Path, field: str, more: list[str], told: str) -> None:
+def test_there_is_no_such_cluster(
+    tmp_path: Path, field: str, more: list[str], reported: str
+) -> None:
     pytest.importorskip("ray", reason="Ray is not installed: the `cluster` extra brings it")
     result = CliRunner().invoke(main, ["analyze", field, "--out", str(tmp_path / "out"), *more])
     assert result.exit_code == 2, result.output
-    assert told in result.output
+    assert reported in result.output
     assert not (tmp_path / "out").exists()
 
 
@@ -40,13 +42,13 @@ def test_there_is_no_such_cluster(tmp_path: Path, field: str, more: list[str], t
 def stranger(request: pytest.FixtureRequest) -> Iterator[str]:
     """The address of a server that is not Ray, and what it says to all who come."""
 
-    class Says(BaseRequestHandler):
+    class Message(BaseRequestHandler):
         def handle(self) -> None:
             self.request.sendall(request.param)
             over.wait(60)
 
     over = Event()
-    with ThreadingTCPServer(("127.0.0.1", 0), Says) as server:
+    with ThreadingTCPServer(("127.0.0.1", 0), Message) as server:
         Thread(target=server.serve_forever, daemon=True).start()
         yield f"127.0.0.1:{server.server_address[1]}"
         over.set()
@@ -82,7 +84,7 @@ def test_a_url_needs_a_cluster(tmp_path: Path, field: str, arguments: list[str])
     assert "a URL needs --cluster" in result.output
 
 
-def test_an_input_taken_for_the_address_is_told(tmp_path: Path, field: str) -> None:
+def test_an_input_taken_for_the_address_is_reported(tmp_path: Path, field: str) -> None:
     result = CliRunner().invoke(main, ["analyze", "--cluster", field, "--out", str(tmp_path / "o")])
     assert result.exit_code == 2
     assert "Missing argument 'INPUT...'" in result.output

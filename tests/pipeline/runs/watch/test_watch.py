@@ -21,7 +21,7 @@ from leukodiff.pipeline.runs.watch.metrics import Metrics
 pytestmark = pytest.mark.slow
 
 MAIN = "from leukodiff.pipeline.cli import main; main()"
-LOOK = PhantomSettings(width=640, height=480, n_white=2, stain="camera")
+SMEAR = PhantomSettings(width=640, height=480, n_white=2, stain="camera")
 
 
 @contextmanager
@@ -38,7 +38,7 @@ def watching(folder: Path, out: Path) -> Iterator["subprocess.Popen[str]"]:
             process.kill()
 
 
-def said(process: "subprocess.Popen[str]", start: str) -> str:
+def printed(process: "subprocess.Popen[str]", start: str) -> str:
     """The next line that begins so."""
     assert process.stderr
     for line in process.stderr:
@@ -65,12 +65,12 @@ def test_slides_are_analyzed_as_they_come_and_a_restart_goes_on(tmp_path: Path) 
     folder, out = tmp_path / "scanner", tmp_path / "out"
     folder.mkdir()
     with watching(folder, out) as process:
-        url = said(process, "/healthz").rpartition(" ")[2]
+        url = printed(process, "/healthz").rpartition(" ")[2]
         assert json.loads(fetched(f"{url}/healthz")[1])["status"] == "ok"
-        render_smear(folder / "s1", LOOK, 1)
-        assert said(process, "s1: done, ")
+        render_smear(folder / "s1", SMEAR, 1)
+        assert printed(process, "s1: done, ")
         (folder / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n half")
-        assert said(process, "broken: failed, ")
+        assert printed(process, "broken: failed, ")
         status, text = fetched(f"{url}/metrics")
         assert status == 200
         assert 'leukodiff_slides_total{status="done"} 1.0' in text
@@ -82,14 +82,14 @@ def test_slides_are_analyzed_as_they_come_and_a_restart_goes_on(tmp_path: Path) 
     made = (out / "s1/slide.json").stat().st_mtime_ns
 
     with watching(folder, out) as process:
-        render_smear(tmp_path / "s2", LOOK, 1)
-        render_smear(tmp_path / "s2/more", LOOK, 1)
+        render_smear(tmp_path / "s2", SMEAR, 1)
+        render_smear(tmp_path / "s2/more", SMEAR, 1)
         (tmp_path / "s2").rename(folder / "s2")
-        told = said(process, f"{folder / 's2'}: there are images in it")
-        assert told.endswith("hold some too: more; to have these analyzed, put them beside it")
-        assert said(process, "s2: done, ")
+        reported = printed(process, f"{folder / 's2'}: there are images in it")
+        assert reported.endswith("hold some too: more; to have these analyzed, put them beside it")
+        assert printed(process, "s2: done, ")
         process.send_signal(signal.SIGTERM)
-        assert said(process, "stopped")
+        assert printed(process, "stopped")
         assert process.wait() == 0
     assert {"s1", "s2"} <= set(slide_ids(out))
     assert (out / "s1/slide.json").stat().st_mtime_ns == made
@@ -97,7 +97,9 @@ def test_slides_are_analyzed_as_they_come_and_a_restart_goes_on(tmp_path: Path) 
 
 def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
     with watching(tmp_path / "none", tmp_path / "out") as process:
-        assert said(process, "Error: ").endswith("no such folder; give the one the scanner fills")
+        assert printed(process, "Error: ").endswith(
+            "no such folder; give the one the scanner fills"
+        )
         assert process.wait() == 2
 
 
