@@ -11,89 +11,89 @@ from leukodiff.core.errors import InputError
 
 from ..record import ROLES, LockedOut, People
 from ..service.serializers import Json, event_json
-from .endpoint import ApiRequest
+from .endpoint import ApiRequest, storable, text_of
 from .errors import ApiError
-from .json_http import text_of
 
-NAME_LETTERS = 300
-PASSWORD_LETTERS = 2000
-LOG_EVENTS = 1000
+NAME_MAX_LETTERS = 300
+
+PASSWORD_MAX_LETTERS = 2000
+
+LOG_MAX_EVENTS = 1000
 """Events of the log that are shown at a time."""
 
 
-def users(call: ApiRequest) -> Json:
+def users(request: ApiRequest) -> Json:
     """`GET /api/users`: everybody, those too who may not log in any more."""
-    _require_logins(call)
-    known = call.desk.record.people.users()
+    _require_logins(request)
+    known = request.app.record.people.users()
     return {
         "users": [{"name": u.name, "role": u.role, "active": u.active} for u in known],
         "roles": list(ROLES),
-        "you": call.person.name,
+        "you": request.person.name,
     }
 
 
-def add(call: ApiRequest) -> Json:
+def add(request: ApiRequest) -> Json:
     """`POST /api/users {"name", "role", "password"}`."""
-    name, role, password = _name(call), text_of(call.body, "role", NAME_LETTERS), _password(call)
-    return _done(call, lambda people: people.add_user(name, password, role, call.person.name))
+    name, role, password = (
+        _name(request),
+        text_of(request.body, "role", NAME_MAX_LETTERS),
+        _password(request),
+    )
+    return _done(request, lambda people: people.add_user(name, password, role, request.person.name))
 
 
-def give_role(call: ApiRequest) -> Json:
+def give_role(request: ApiRequest) -> Json:
     """`POST /api/users/role {"name", "role"}`: holds from their next request on."""
-    name, role = _name(call), text_of(call.body, "role", NAME_LETTERS)
-    return _done(call, lambda people: people.set_role(name, role, call.person.name))
+    name, role = _name(request), text_of(request.body, "role", NAME_MAX_LETTERS)
+    return _done(request, lambda people: people.set_role(name, role, request.person.name))
 
 
-def give_password(call: ApiRequest) -> Json:
+def give_password(request: ApiRequest) -> Json:
     """`POST /api/users/password {"name", "password"}`: their sessions end."""
-    name, password = _name(call), _password(call)
-    return _done(call, lambda people: people.set_password(name, password, call.person.name))
+    name, password = _name(request), _password(request)
+    return _done(request, lambda people: people.set_password(name, password, request.person.name))
 
 
-def disable(call: ApiRequest) -> Json:
+def disable(request: ApiRequest) -> Json:
     """`POST /api/users/disable {"name"}`: they log in no more; what they did stays."""
-    name = _name(call)
-    return _done(call, lambda people: people.remove_user(name, call.person.name))
+    name = _name(request)
+    return _done(request, lambda people: people.remove_user(name, request.person.name))
 
 
-def enable(call: ApiRequest) -> Json:
+def enable(request: ApiRequest) -> Json:
     """`POST /api/users/enable {"name"}`: they may log in again."""
-    name = _name(call)
-    return _done(call, lambda people: people.restore_user(name, call.person.name))
+    name = _name(request)
+    return _done(request, lambda people: people.restore_user(name, request.person.name))
 
 
-def own_password(call: ApiRequest) -> Json:
+def own_password(request: ApiRequest) -> Json:
     """`POST /api/password {"old", "new"}`: another password for whoever asks; their sessions end.
 
     So they log in again: `{"login": ADDRESS}`.
     """
-    _require_logins(call)
-    old, new = _password(call, "old"), _password(call, "new")
-    people, name = call.desk.record.people, call.person.name
-    try:
-        known = people.check_password(name, old, call.client, is_login=False)
-    except LockedOut as error:
-        raise ApiError(403, str(error), "password") from error
-    if known is None:
-        raise ApiError(403, "old: that is not your password", "password")
+    _require_logins(request)
+    old, new = _password(request, "old"), _password(request, "new")
+    check_password(request, old, "old: that is not your password", "password")
+    people, name = request.app.record.people, request.person.name
     _allowed(lambda: people.set_password(name, new, name))
     return {"login": "/login"}
 
 
-def log(call: ApiRequest) -> Json:
+def log(request: ApiRequest) -> Json:
     """`GET /api/log?n=200`: what happened to no slide, newest first, and the record's head.
 
     Logins, those that failed, refusals, changes of people and of reference cells.
     """
-    record = call.desk.record
-    newest = record.newest("", call.number("n", 200, 1, LOG_EVENTS))
+    record = request.app.record
+    newest = record.newest("", request.number("n", 200, 1, LOG_MAX_EVENTS))
     return {"head": str(record.head()), "events": [event_json(one) for one in newest]}
 
 
-def _done(call: ApiRequest, change: Callable[[People], Any]) -> Json:
-    _require_logins(call)
-    _allowed(lambda: change(call.desk.record.people))
-    return users(call)
+def _done(request: ApiRequest, change: Callable[[People], Any]) -> Json:
+    _require_logins(request)
+    _allowed(lambda: change(request.app.record.people))
+    return users(request)
 
 
 def _allowed(change: Callable[[], Any]) -> None:
@@ -103,20 +103,30 @@ def _allowed(change: Callable[[], Any]) -> None:
         raise ApiError(400, str(error), "people") from error
 
 
-def _require_logins(call: ApiRequest) -> None:
-    if call.desk.settings.is_local:
+def _require_logins(request: ApiRequest) -> None:
+    if request.app.settings.is_local:
         raise ApiError(404, "nobody logs in here: this review is opened on its own computer alone")
 
 
-def _name(call: ApiRequest) -> str:
-    return text_of(call.body, "name", NAME_LETTERS)
+def check_password(request: ApiRequest, password: str, wrong: str, kind: str) -> None:
+    """Checks the password of whoever asks; `wrong` is said of another one.
+
+    Raises:
+        ApiError: 403, a refusal of this kind: it is not theirs, or too many were wrong.
+    """
+    people, name = request.app.record.people, request.person.name
+    try:
+        user = people.check_password(name, password, request.client, is_login=False)
+    except LockedOut as error:
+        raise ApiError(403, str(error), kind) from error
+    if user is None:
+        raise ApiError(403, wrong, kind)
 
 
-def _password(call: ApiRequest, key: str = "password") -> str:
+def _name(request: ApiRequest) -> str:
+    return text_of(request.body, "name", NAME_MAX_LETTERS)
+
+
+def _password(request: ApiRequest, key: str = "password") -> str:
     """A password of a body; unlike other texts it keeps the spaces around it."""
-    found = call.body.get(key)
-    if not isinstance(found, str) or len(found) > PASSWORD_LETTERS:
-        raise ApiError(400, f"{key}: a text of at most {PASSWORD_LETTERS} letters", "body")
-    if any(0xD800 <= ord(one) <= 0xDFFF for one in found):
-        raise ApiError(400, f"{key}: has letters that can't be stored", "body")
-    return found
+    return storable(key, request.body.get(key), PASSWORD_MAX_LETTERS)

@@ -8,55 +8,57 @@ from starlette.responses import Response
 from ..service.pictures import SHEET_SIDE, digest
 from ..service.serializers import Json, all_cells
 from ..service.views import View
-from .endpoint import ApiRequest
+from .endpoint import CACHE_BY_ETAG, CACHE_FOREVER, ApiRequest, picture_response
 from .errors import ApiError
-from .headers import ASK_AGAIN, FOR_GOOD
 
 JPEG = "image/jpeg"
 
 PLACE = re.compile(r"[0-9]{1,6}")
 
 
-def crop(call: ApiRequest) -> Response:
+def crop(request: ApiRequest) -> Response:
     """`GET /crops/{slide}/{cell}.jpg?px=112&v=CONTENT`: one cell, 24 um wide."""
-    view, px = call.view, call.number("px", 112, 16, 512)
-    wanted = call.where["cell"]
+    app, view, px = request.app, request.view, request.number("px", 112, 16, 512)
+    wanted = request.path_params["cell"]
     cell = view.slide.by_id.get(wanted)
     cell = cell or next((c for c in view.reading.added if c.cell_id == wanted), None)
     if cell is None:
         raise ApiError(404, "no such cell", "address")
-    return _kept(call, view, (wanted, px), lambda: call.desk.pictures.crop(view.slide, cell, px))
+    return _kept(request, view, (wanted, px), lambda: app.pictures.crop(view.slide, cell, px))
 
 
-def sheet(call: ApiRequest) -> Response:
+def sheet(request: ApiRequest) -> Response:
     """`GET /crops/{slide}/sheet/{n}.jpg?v=CONTENT`: cells 100 n to 100 n + 99, 96 px each.
 
     In the order of `cells` of the slide. The last sheet grows where cells are added, so a browser
     asks for it again.
     """
-    view, number = call.view, _place(call.where["n"])
+    view, number = request.view, _place(request.path_params["n"])
     cells = all_cells(view.slide, view.reading)[number * SHEET_SIDE**2 :][: SHEET_SIDE**2]
     if not cells:
         raise ApiError(404, "no such sheet")
     key = ("sheet", *(cell.cell_id for cell in cells))
     machine = len(view.slide.report.cells)
     full = (number + 1) * SHEET_SIDE**2 <= machine
-    return _kept(call, view, key, lambda: call.desk.pictures.sheet(view.slide, cells), full)
+    return _kept(request, view, key, lambda: request.app.pictures.sheet(view.slide, cells), full)
 
 
-def tiles(call: ApiRequest) -> Json:
+def tiles(request: ApiRequest) -> Json:
     """`GET /tiles/{slide}/{field}.json`: a field's size and how it is cut."""
-    view = call.view
-    return {**call.desk.tiles.facts(view.slide, call.where["field"]), "content": view.slide.content}
+    view = request.view
+    return {
+        **request.app.tiles.facts(view.slide, request.path_params["field"]),
+        "content": view.slide.content,
+    }
 
 
-def tile(call: ApiRequest) -> Response:
+def tile(request: ApiRequest) -> Response:
     """`GET /tiles/{slide}/{field}/{level}/{x}_{y}.jpg?v=CONTENT`."""
-    view, field_id = call.view, call.where["field"]
-    level, x, y = (_place(call.where[name]) for name in ("level", "x", "y"))
-    tiles = call.desk.tiles
+    view, field_id = request.view, request.path_params["field"]
+    level, x, y = (_place(request.path_params[name]) for name in ("level", "x", "y"))
+    tiles = request.app.tiles
     key = (field_id, level, x, y)
-    return _kept(call, view, key, lambda: tiles.tile(view.slide, field_id, level, x, y))
+    return _kept(request, view, key, lambda: tiles.tile(view.slide, field_id, level, x, y))
 
 
 def _place(text: str) -> int:
@@ -66,12 +68,9 @@ def _place(text: str) -> int:
 
 
 def _kept(
-    call: ApiRequest, view: View, key: object, make: Callable[[], bytes], for_good: bool = True
+    request: ApiRequest, view: View, key: object, make: Callable[[], bytes], is_final: bool = True
 ) -> Response:
-    """A picture with its ETag; not sent where the browser has it."""
-    etag = f'"{digest(view.slide.sha256, key)}"'
-    same = call.asked.get("v") == view.slide.content
-    headers = {"ETag": etag, "Cache-Control": FOR_GOOD if same and for_good else ASK_AGAIN}
-    if call.headers.get("if-none-match") == etag:
-        return Response(status_code=304, headers=headers)
-    return Response(make(), media_type=JPEG, headers=headers)
+    """A picture of a slide, to be kept for good where the address has the content's version."""
+    final = is_final and request.query_params.get("v") == view.slide.content
+    cache = CACHE_FOREVER if final else CACHE_BY_ETAG
+    return picture_response(request, digest(view.slide.sha256, key), cache, JPEG, make)

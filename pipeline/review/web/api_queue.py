@@ -13,56 +13,66 @@ from leukodiff.core.errors import InputError
 from leukodiff.pipeline.runs.output import OutputError
 from leukodiff.pipeline.slides.discover import find_slides
 
+from ..service.jobs import Job
 from ..service.people import ANALYZE, Person
 from ..service.serializers import Json
 from ..service.uploads import Incoming, Stored, store
-from .api_slides import job_json
 from .app_state import ReviewApp
-from .endpoint import ApiRequest, desk_of
+from .endpoint import ApiRequest, JsonResponse, app_of, content_type, require_right, text_of
 from .errors import ApiError
-from .json_http import JsonResponse, text_of
 
-FIELDS = 20
-FIELD_BYTES = 4096
-PATH_LETTERS = 4096
+FORM_MAX_FIELDS = 20
+
+FORM_FIELD_MAX_BYTES = 4096
+
+PATH_MAX_LETTERS = 4096
+
+NAME_MAX_LETTERS = 200
+
+NUMBER_MAX_DIGITS = 11
+
+JOB_KEYS = (
+    *("number", "name", "state", "by", "at", "done", "total", "what", "rate", "left"),
+    *("slides", "error", "ended"),
+)
 
 
-def queue(call: ApiRequest) -> Json:
+def queue(request: ApiRequest) -> Json:
     """`GET /api/queue`: what waits, what runs and how far it is, what has ended."""
     return {
-        "jobs": [job_json(job) for job in call.desk.queue.jobs()],
-        "allowed": [str(path) for path in call.desk.settings.allow],
+        "jobs": [job_json(job) for job in request.app.queue.jobs()],
+        "allowed": [str(path) for path in request.app.settings.allow],
     }
 
 
-def stop(call: ApiRequest) -> Json:
+def stop(request: ApiRequest) -> Json:
     """`POST /api/queue/{n}/stop`: stops an analysis, or takes it out of the queue."""
-    text = call.where["n"]
-    number = int(text) if text.isdecimal() and len(text) < 12 else -1
-    job = call.desk.queue.stop(number)
+    text = request.path_params["n"]
+    number = int(text) if text.isdecimal() and len(text) <= NUMBER_MAX_DIGITS else -1
+    job = request.app.queue.stop(number)
     if job is None:
         raise ApiError(404, "nothing of that number waits or runs", "address")
     return {"job": job_json(job)}
 
 
-def analyze(call: ApiRequest) -> Json:
+def analyze(request: ApiRequest) -> Json:
     """`POST /api/analyze {"path"}`: a file or folder on the server, within an allowed folder."""
-    path = allowed_path(text_of(call.body, "path", PATH_LETTERS), call.desk.settings.allow)
-    per_image = call.body.get("per_image") is True
+    path = allowed_path(text_of(request.body, "path", PATH_MAX_LETTERS), request.app.settings.allow)
+    per_image = request.body.get("per_image") is True
     try:
-        find_slides([path], per_image, leave_out=call.desk.settings.out)
+        find_slides([path], per_image, leave_out=request.app.settings.out)
     except InputError as error:
         raise ApiError(400, str(error)) from error
-    return {"jobs": [_queued(call.desk, path.name, [path], call.person, per_image)]}
+    return {"jobs": [_queued(request.app, path.name, [path], request.person, per_image)]}
 
 
 def allowed_path(text: str, allowed: Sequence[Path]) -> Path:
     """A path within one of the allowed folders, links followed.
 
-    Whether a path outside exists is not told.
+    The refusal of a path outside is the same whether it exists or not.
 
     Raises:
-        Refused: 403 it is not, 404 it is not there.
+        ApiError: 403 it is not within one, 404 it is not there.
     """
     path = Path(text)
     folders = [folder.resolve() for folder in allowed]
@@ -84,45 +94,48 @@ async def upload(request: Request) -> Response:
     The name of each file may have its folder before it. `name`: of the slide that loose files make;
     `per_image`: each image is a slide of its own.
     """
-    desk, person = desk_of(request), request.scope["person"]
-    if not person.may(ANALYZE):
-        raise ApiError(403, "your role does not allow this", "role")
-    if not request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
+    app, person = app_of(request), require_right(request, ANALYZE)
+    if content_type(request) != "multipart/form-data":
         raise ApiError(415, "send files as multipart/form-data", "type")
-    limits = desk.settings.limits
+    form = request.form(
+        max_files=app.settings.limits.upload_files,
+        max_fields=FORM_MAX_FIELDS,
+        max_part_size=FORM_FIELD_MAX_BYTES,
+    )
     try:
-        form = request.form(
-            max_files=limits.upload_files, max_fields=FIELDS, max_part_size=FIELD_BYTES
-        )
         async with form as parts:
             files = [one for _, one in parts.multi_items() if isinstance(one, UploadFile)]
-            said = {key: one for key, one in parts.multi_items() if isinstance(one, str)}
-            came = [Incoming(one.filename or "", one.file, one.size or 0) for one in files]
-            per_image = said.get("per_image", "") in ("1", "true", "on")
-            name = said.get("name", "")[:200]
-            stored = await run_in_threadpool(_stored, desk, came, name)
+            texts = {key: one for key, one in parts.multi_items() if isinstance(one, str)}
+            incoming = [Incoming(one.filename or "", one.file, one.size or 0) for one in files]
+            name = texts.get("name", "")[:NAME_MAX_LETTERS]
+            stored = await run_in_threadpool(_stored, app, incoming, name)
     except MultiPartException as error:
         raise ApiError(400, f"not a form with files: {error.message}", "upload") from error
     for one in stored.refused:
-        desk.refused(person, one["name"], ApiError(415, one["why"], "upload"))
+        refusal = ApiError(415, one["why"], "upload")
+        await run_in_threadpool(app.record_refusal, person, one["name"], refusal)
+    per_image = texts.get("per_image", "") in ("1", "true", "on")
     jobs = [
-        await run_in_threadpool(_queued, desk, name, [folder], person, per_image)
+        await run_in_threadpool(_queued, app, name, [folder], person, per_image)
         for name, folder in stored.folders.items()
     ]
     return JsonResponse({"jobs": jobs, "n_images": stored.n_images, "refused": stored.refused})
 
 
-def _stored(desk: ReviewApp, files: Sequence[Incoming], name: str) -> Stored:
+def _stored(app: ReviewApp, files: Sequence[Incoming], name: str) -> Stored:
     try:
-        return store(files, desk.settings.out, desk.settings.limits, name)
+        return store(files, app.settings.out, app.settings.limits, name)
     except OutputError as error:
         raise ApiError(413, str(error)) from error
 
 
-def _queued(
-    desk: ReviewApp, name: str, inputs: list[Path], person: Person, per_image: bool
-) -> Json:
-    job = desk.queue.add(name, inputs, person.name, per_image)
+def _queued(app: ReviewApp, name: str, inputs: list[Path], person: Person, per_image: bool) -> Json:
+    job = app.queue.add(name, inputs, person.name, per_image)
     if job is None:
-        raise ApiError(409, f"{desk.settings.limits.queued} analyses wait already")
+        raise ApiError(409, f"{app.settings.limits.queued} analyses wait already")
     return job_json(job)
+
+
+def job_json(job: Job) -> Json:
+    """A job of the queue as the page shows it."""
+    return {name: getattr(job, name) for name in JOB_KEYS}

@@ -1,72 +1,64 @@
 """The routes, and the order in which a request meets what stands before them."""
 
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.middleware.errors import ServerErrorMiddleware
+from starlette.middleware.exceptions import ExceptionMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
-from starlette.types import ASGIApp, Receive, Scope, Send
 
 from leukodiff.core.errors import LeukodiffError
 from leukodiff.pipeline.runs.output import OutputError, log_error
 
 from ..service.errors import ServiceError
 from ..service.people import ANALYZE, ANYONE, LOOK, MANAGE, REVIEW, SIGN
-from . import (
-    api_differences,
-    api_people,
-    api_pictures,
-    api_queue,
-    api_references,
-    api_slides,
-    pages,
-)
-from .access import AccessMiddleware
+from . import api_edits, api_people, api_pictures, api_queue, api_references, api_slides, pages
 from .app_state import ReviewApp
-from .endpoint import Function, answers, desk_of
+from .endpoint import Function, JsonResponse, app_of, endpoint
 from .errors import ApiError
-from .headers import SecurityHeaders
-from .json_http import refusal
-from .stream import stream
+from .middleware import BodyLimit, Check, SecurityHeaders, check_host, check_origin, identify
+from .security import HEADERS, TLS_HEADERS
 
 log = logging.getLogger("leukodiff")
 
+MADE_FOR_SCRIPTS = ("/api/", "/crops/", "/references/", "/tiles/", "/static/")
+"""Addresses that answer a script or a picture, never a page."""
 
-def make_app(desk: ReviewApp) -> ASGIApp:
-    """The whole application over a desk, which it opens at its start and closes at its end."""
+
+def make_app(review: ReviewApp) -> Starlette:
+    """The whole application over a review, which it opens at its start and closes at its end."""
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
-        await run_in_threadpool(desk.open)
+        await run_in_threadpool(review.open)
         yield
-        await run_in_threadpool(desk.close)
+        await run_in_threadpool(review.close)
 
     app = Starlette(
         routes=routes(),
         lifespan=lifespan,
-        exception_handlers={
-            ApiError: on_refused,
-            ServiceError: on_refused,
-            HTTPException: on_http,
-            LeukodiffError: on_ours,
-            Exception: on_bug,
-        },
+        exception_handlers=HANDLERS,
+        middleware=[
+            Middleware(SecurityHeaders, HEADERS | TLS_HEADERS if review.tokens.is_tls else HEADERS),
+            Middleware(ServerErrorMiddleware, handler=on_bug),
+            Middleware(ExceptionMiddleware, handlers=HANDLERS),  # of the checks that follow
+            Middleware(Check, check_host),
+            Middleware(Check, identify),
+            Middleware(Check, check_origin),
+            Middleware(BodyLimit, review.settings.limits),
+        ],
     )
-    app.state.desk = desk
+    app.state.review = review
     app.router.redirect_slashes = False
-
-    async def with_app(scope: Scope, receive: Receive, send: Send) -> None:
-        scope["app"] = app
-        await guard(scope, receive, send)
-
-    guard = AccessMiddleware(app, desk, on_refused)
-    return SecurityHeaders(with_app, desk.settings.scheme == "https")
+    return app
 
 
 def routes() -> list[BaseRoute]:
@@ -74,9 +66,9 @@ def routes() -> list[BaseRoute]:
     one = "/api/slides/{slide}"
     return [
         Route("/", pages.worklist),
-        Route("/slides/{slide}", pages.gallery),
-        Route("/slides/{slide}/view", pages.viewer),
-        Route("/slides/{slide}/differences", pages.differences),
+        Route("/slides/{slide}", pages.slide_page("gallery.html")),
+        Route("/slides/{slide}/view", pages.slide_page("viewer.html")),
+        Route("/slides/{slide}/differences", pages.slide_page("differences.html")),
         Route("/slides/{slide}/report", pages.report),
         Route("/people", pages.people),
         Route("/password", pages.password),
@@ -87,15 +79,15 @@ def routes() -> list[BaseRoute]:
         _get(one, api_slides.slide),
         _get(f"{one}/events", api_slides.events),
         _get(f"{one}/history", api_slides.history),
-        Route(f"{one}/stream", stream, methods=["GET"]),
-        _post(f"{one}/events", api_slides.change, REVIEW),
-        _post(f"{one}/undo", api_slides.back, REVIEW),
-        _post(f"{one}/redo", api_slides.again, REVIEW),
-        _post(f"{one}/cells", api_slides.add_cell, REVIEW),
-        _post(f"{one}/sign", api_slides.sign, SIGN),
-        _post(f"{one}/reopen", api_slides.reopen, SIGN),
+        Route(f"{one}/stream", api_slides.stream, methods=["GET"]),
         _get(f"{one}/export/{{kind}}", api_slides.exported),
-        _get(f"{one}/differences", api_differences.differing),
+        _get(f"{one}/differences", api_slides.differing),
+        _post(f"{one}/events", api_edits.change, REVIEW),
+        _post(f"{one}/undo", api_edits.undo, REVIEW),
+        _post(f"{one}/redo", api_edits.redo, REVIEW),
+        _post(f"{one}/cells", api_edits.add_cell, REVIEW),
+        _post(f"{one}/sign", api_edits.sign, SIGN),
+        _post(f"{one}/reopen", api_edits.reopen, SIGN),
         _get("/api/references", api_references.references),
         _post("/api/references", api_references.add, SIGN),
         _post("/api/references/remove", api_references.remove, SIGN),
@@ -120,38 +112,32 @@ def routes() -> list[BaseRoute]:
     ]
 
 
-def _get(path: str, function: Function, needs: str = LOOK) -> Route:
-    return Route(path, answers(function, needs), methods=["GET"])
+def _get(path: str, function: Function, right: str = LOOK) -> Route:
+    return Route(path, endpoint(function, right), methods=["GET"])
 
 
-def _post(path: str, function: Function, needs: str) -> Route:
-    return Route(path, answers(function, needs), methods=["POST"])
+def _post(path: str, function: Function, right: str) -> Route:
+    return Route(path, endpoint(function, right), methods=["POST"])
 
 
 async def on_refused(request: Request, error: Exception) -> Response:
-    """Says why, as a page where a browser goes to a page; records it where it may be an attack."""
+    """A refusal with its reason: a page where a browser goes to one; recorded if it has a kind."""
     if isinstance(error, ServiceError):
         error = ApiError.of(error)
     assert isinstance(error, ApiError)  # noqa: S101 - registered for these two alone
-    person = request.scope.get("person", ANYONE)
     if error.what:
+        person = request.scope.get("person", ANYONE)
         where = f"{request.method} {request.url.path}"
-        await run_in_threadpool(desk_of(request).refused, person, where, error)
-    if wants_page(request):
+        await run_in_threadpool(app_of(request).record_refusal, person, where, error)
+    wants_page = "text/html" in request.headers.get("accept", "")
+    if wants_page and not request.url.path.startswith(MADE_FOR_SCRIPTS):
         title = "Not found" if error.status == 404 else "Refused"
         return pages.page(request, "error.html", error.status, title=title, message=error.error)
-    return refusal(error)
-
-
-def wants_page(request: Request) -> bool:
-    """Whether a person looks at the answer, and not a script."""
-    path = request.url.path
-    made = path.startswith(("/api/", "/crops/", "/references/", "/tiles/", "/static/"))
-    return not made and "text/html" in request.headers.get("accept", "")
+    return JsonResponse(error.body, status_code=error.status)
 
 
 async def on_http(request: Request, error: Exception) -> Response:
-    """What the routes refuse by themselves: no such page, no such method."""
+    """A refusal by the routes themselves: no such page, no such method."""
     assert isinstance(error, HTTPException)  # noqa: S101 - registered for it alone
     what = "address" if error.status_code in (404, 405) else "request"
     line = {404: "there is no such page", 405: "not used here"}.get(error.status_code, error.detail)
@@ -168,7 +154,15 @@ async def on_bug(request: Request, error: Exception) -> Response:
     """An error of ours: the log has all of it, the page a line."""
     log.exception("%s %s", request.method, request.url.path, exc_info=error)
     try:
-        log_error(desk_of(request).settings.out, f"{request.method} {request.url.path}", error)
+        log_error(app_of(request).settings.out, f"{request.method} {request.url.path}", error)
     except OutputError:
         log.error("errors.log can't be written")
-    return refusal(ApiError(500, "an error in leukodiff; errors.log has it"))
+    return JsonResponse({"error": "an error in leukodiff; errors.log has it"}, status_code=500)
+
+
+HANDLERS: dict[type[Exception], Callable[[Request, Exception], Awaitable[Response]]] = {
+    ApiError: on_refused,
+    ServiceError: on_refused,
+    HTTPException: on_http,
+    LeukodiffError: on_ours,
+}

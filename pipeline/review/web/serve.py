@@ -1,4 +1,4 @@
-"""A desk behind a socket: what `leukodiff review` starts."""
+"""A review behind a socket: what `leukodiff review` starts."""
 
 import logging
 import socket
@@ -15,15 +15,19 @@ from ..service.settings import ReviewSettings
 from .app import make_app
 from .app_state import ReviewApp
 
-GRACE = 5
-"""Seconds that open connections are given when the server is stopped."""
+SHUTDOWN_GRACE_S = 5
+"""Time that open connections are given when the server is stopped."""
 
-WAITING = 128
-"""Connections that may wait to be taken."""
+KEEP_ALIVE_S = 30
+
+HEADERS_MAX_BYTES = 32_768
+
+MAX_WAITING = 128
+"""Connections that may wait to be accepted."""
 
 
-def open_desk(settings: ReviewSettings, record: Record | None = None) -> ReviewApp:
-    """The desk of a review.
+def open_app(settings: ReviewSettings, record: Record | None = None) -> ReviewApp:
+    """The shared state of a review.
 
     Raises:
         InputError: it is reached from other computers and nobody has an account.
@@ -50,46 +54,46 @@ def require_users(record: Record) -> None:
         )
 
 
-def serve(settings: ReviewSettings, say: Callable[[str], None]) -> None:
-    """Serves until it is stopped; `say` is told the address once it can be opened.
+def serve(settings: ReviewSettings, on_ready: Callable[[str], None]) -> None:
+    """Serves until it is stopped; calls `on_ready` with the address once it can be opened.
 
     Raises:
         InputError: the address is taken, or can't be had.
     """
     listening = listen(settings.host, settings.port)
     settings = replace(settings, port=listening.getsockname()[1])
-    desk = open_desk(settings)
-    where = f"{settings.address}?token={desk.token}" if settings.is_local else settings.address
+    app = open_app(settings)
+    query = f"?token={app.tokens.access}" if settings.is_local else ""
     config = uvicorn.Config(
-        make_app(desk),
+        make_app(app),
         log_config=None,
         access_log=False,
         server_header=False,
         date_header=True,
-        proxy_headers=False,  # the guard reads them, where it may
-        timeout_graceful_shutdown=GRACE,
-        timeout_keep_alive=30,
-        h11_max_incomplete_event_size=32_768,
+        proxy_headers=False,  # read by `middleware.check_host`, where they may be
+        timeout_graceful_shutdown=SHUTDOWN_GRACE_S,
+        timeout_keep_alive=KEEP_ALIVE_S,
+        h11_max_incomplete_event_size=HEADERS_MAX_BYTES,
         ssl_certfile=settings.tls_cert,
         ssl_keyfile=settings.tls_key,
         ws="none",
         lifespan="on",
     )
-    server = _Server(config, desk)
-    say(where)
+    server = _Server(config, app)
+    on_ready(f"{settings.address}{query}")
     server.run(sockets=[listening])
 
 
 class _Server(uvicorn.Server):
-    """A server that tells the streams to end before it waits for them."""
+    """A server that ends the streams before it waits for them."""
 
-    def __init__(self, config: uvicorn.Config, desk: ReviewApp) -> None:
+    def __init__(self, config: uvicorn.Config, app: ReviewApp) -> None:
         super().__init__(config)
-        self._desk = desk
+        self._app = app
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Ends what is open."""
-        self._desk.closing.set()
+        self._app.closing.set()
         await super().shutdown(sockets)
 
 
@@ -100,18 +104,14 @@ def listen(host: str, port: int) -> socket.socket:
         InputError: the address is taken, or can't be had.
     """
     try:
-        family, kind, protocol, _, address = socket.getaddrinfo(
-            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )[0]
-        made = socket.socket(family, kind, protocol)
-        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        made.bind(address)
-        made.listen(WAITING)
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+        both = family == socket.AF_INET6 and socket.has_dualstack_ipv6()
+        return socket.create_server(
+            (host, port), family=family, backlog=MAX_WAITING, dualstack_ipv6=both
+        )
     except OSError as error:
-        told = error.strerror or error
-        raise InputError(f"{host}:{port} can't be listened at: {told}; try --port") from error
-    made.set_inheritable(False)
-    return made
+        reason = error.strerror or error
+        raise InputError(f"{host}:{port} can't be listened at: {reason}; try --port") from error
 
 
 def _loader(settings: ReviewSettings) -> Callable[[], NamesCells]:

@@ -13,13 +13,13 @@ export class Refused extends Error {
 /** No answer came, or one that says that the server is not well. */
 export class Unreachable extends Error {}
 
-const PATIENCE_MS = 20_000;
+const TIMEOUT_MS = 20_000;
 
 const meta = () => /** @type {HTMLMetaElement | null} */ (document.querySelector('meta[name="csrf-token"]'));
 
 /**
  * @param {string} path
- * @param {{method?: string, body?: any, form?: FormData, patience?: number}} [options]
+ * @param {{method?: string, body?: any, form?: FormData, timeoutMs?: number}} [options]
  * @returns {Promise<any>}
  */
 export async function request(path, options = {}) {
@@ -38,8 +38,8 @@ export const get = (path) => request(path);
 /** @param {string} path @param {any} [body] */
 export const post = (path, body = {}) => request(path, { method: "POST", body });
 
-/** @param {string} path @param {{method?: string, body?: any, form?: FormData, patience?: number}} options */
-async function once(path, { method = "GET", body, form, patience = PATIENCE_MS }) {
+/** @param {string} path @param {{method?: string, body?: any, form?: FormData, timeoutMs?: number}} options */
+async function once(path, { method = "GET", body, form, timeoutMs = TIMEOUT_MS }) {
   /** @type {Record<string, string>} */
   const headers = { Accept: "application/json" };
   if (method !== "GET") headers["X-CSRF-Token"] = meta()?.content ?? "";
@@ -48,7 +48,7 @@ async function once(path, { method = "GET", body, form, patience = PATIENCE_MS }
     method,
     headers,
     body: form ?? (body === undefined ? undefined : JSON.stringify(body)),
-    signal: AbortSignal.timeout(patience),
+    signal: AbortSignal.timeout(timeoutMs),
     credentials: "same-origin",
     redirect: "error",
   });

@@ -33,15 +33,15 @@ export function countsTable(counts, kind, { fresh = true, graph = false, machine
 
 /**
  * @param {CountRow} row @param {CellClass} kind
- * @param {{fresh: boolean, graph: boolean, machine: boolean, scale: number, apart: boolean}} look
+ * @param {{fresh: boolean, graph: boolean, machine: boolean, scale: number, apart: boolean}} options
  */
 function countsRow(row, kind, { fresh, graph, machine, scale, apart }) {
   const flag = FLAGS[row.flag] ?? row.flag;
-  const usual = row.reference_high === null ? "" : `usual ${number(row.reference_low, 0)} to ${number(row.reference_high, 0)} %`;
+  const reference = row.reference_high === null ? "" : `usual ${number(row.reference_low, 0)} to ${number(row.reference_high, 0)} %`;
   const changed = row.machine_count !== row.count;
   return el(
     "tr",
-    { class: apart ? "apart" : "", title: [usual, flag].filter(Boolean).join("; ") },
+    { class: apart ? "apart" : "", title: [reference, flag].filter(Boolean).join("; ") },
     el("th", { scope: "row" }, el("span", { class: "named" }, swatch(kind.color), kind.title), flag ? el("span", { class: "hidden" }, ` (${row.flag})`) : null),
     el("td", { class: "number" }, String(row.count)),
     el("td", { class: row.flag ? "number flagged" : "number" }, (row.flag ? (FLAGS[row.flag]?.split(" ")[0] ?? "!") + "\u2009" : "") + number(row.percent)),

@@ -2,7 +2,7 @@
 
 import { Refused } from "./api.js";
 import { byId, buttonById, counted, dialogById, el, inputById, swatch, toast } from "./dom.js";
-import { LOOKED_RULE } from "./looking.js";
+import { VIEWED_RULE } from "./viewing.js";
 import { cropUrl } from "./pictures.js";
 
 /** @typedef {import("./store.js").SlideStore} SlideStore */
@@ -146,7 +146,7 @@ export function keysHelp(store, own) {
   byId("keys-text").replaceChildren(
     ...[...classes, ...own].map(([keys, text]) => el("p", {}, ...keys.split(" ").flatMap((key) => [el("kbd", {}, key), " "]), text)),
   );
-  byId("looked-rule").textContent = LOOKED_RULE;
+  byId("looked-rule").textContent = VIEWED_RULE;
   const open = () => dialogById("keys-dialog").showModal();
   byId("keys-button").addEventListener("click", open);
   return open;

@@ -43,11 +43,11 @@ function draw() {
   byId("differences-title").textContent = readers.join(" and ");
   byId("differences-left").textContent = `${counted(found.differences.length, "difference")}, ${found.undecided ? `${found.undecided} to decide` : "all decided"}`;
   byId("differences").replaceChildren(...found.differences.map(item), ...(found.differences.length ? [] : [el("li", { class: "empty" }, "The two readers agree on every cell.")]));
-  byId("differences-status").textContent = said();
+  byId("differences-status").textContent = statusText();
   if (focused) /** @type {HTMLElement | undefined} */ ([...document.querySelectorAll("[data-at]")].find((one) => /** @type {HTMLElement} */ (one).dataset.at === focused))?.focus();
 }
 
-function said() {
+function statusText() {
   const third = found.readers.find((one) => one.reader === THIRD);
   if (third) return `Decided and signed by ${third.name}.`;
   if (mayDecide()) return found.undecided ? "You decide, as the third reader." : "All is decided: sign when you are done.";

@@ -5,12 +5,12 @@ import { keysHelp, removing } from "./dialogs.js";
 import { dragCells } from "./drag.js";
 import { byId, counted, el, inputById, swatch, toast, UNIT } from "./dom.js";
 import { Grid } from "./grid.js";
-import { watchLooking } from "./looking.js";
+import { watchViewing } from "./viewing.js";
 import { whyNot } from "./failed.js";
 import { hasOwn, hasReference, keepReference, loadReferences, references } from "./reference.js";
 import { referenceDialog } from "./reference_dialog.js";
 import { classOfKey, onKeys, openSlide } from "./slide_page.js";
-import { ATYPICAL, UNIDENTIFIED, countedAs, shelfOf } from "./store.js";
+import { ATYPICAL, UNIDENTIFIED, countedAs, groupOf } from "./store.js";
 import { capital, percent } from "./words.js";
 import { CROP_UM, hasPicture } from "./pictures.js";
 
@@ -18,13 +18,13 @@ import { CROP_UM, hasPicture } from "./pictures.js";
 
 /** On top: what a person must decide first. */
 const FIRST = [ATYPICAL, UNIDENTIFIED, "immature_granulocyte", "erythroblast"];
-const LOOK_KEY = "leukodiff-gallery-look";
+const DISPLAY_KEY = "leukodiff-gallery-look";
 const PLAIN = { size: String(8 * Math.round(12 * UNIT)), brightness: "100", contrast: "100" };
 const INSETS_PX = 6;
 
 const [store] = await Promise.all([openSlide(), loadReferences()]);
 const classes = [...FIRST, ...store.slide.classes.map((one) => one.name).filter((name) => !FIRST.includes(name))];
-/** Which shelves are shown though they are empty: the five of a normal differential, and what one looks for. */
+/** Which groups are shown though they are empty: the five of a normal differential, and what one looks for. */
 const always = new Set(store.slide.classes.filter((one) => one.counted).map((one) => one.name).concat(UNIDENTIFIED));
 
 const name = (/** @type {string} */ key) =>
@@ -45,9 +45,9 @@ let kept = new Set(/** @type {string[]} */ ([]));
 function sections() {
   const wanted = filter();
   /** @type {Map<string, Cell[]>} */
-  const shelves = new Map(classes.map((key) => [key, []]));
-  for (const cell of store.cells.values()) if (wanted(cell) || kept.has(cell.id)) (shelves.get(shelfOf(cell)) ?? shelves.get(countedAs(cell)))?.push(cell);
-  return [...shelves]
+  const groups = new Map(classes.map((key) => [key, []]));
+  for (const cell of store.cells.values()) if (wanted(cell) || kept.has(cell.id)) (groups.get(groupOf(cell)) ?? groups.get(countedAs(cell)))?.push(cell);
+  return [...groups]
     .filter(([key, cells]) => cells.length || always.has(key))
     .map(([key, cells]) => ({ key, ids: cells.sort(leastCertainFirst).map((cell) => cell.id) }));
 }
@@ -56,7 +56,7 @@ function sections() {
 function isInPlace(id) {
   const cell = store.cell(id);
   const shown = filter()(cell) || kept.has(id);
-  return shown ? grid.keyOf(id) === shelfOf(cell) : grid.keyOf(id) === undefined;
+  return shown ? grid.keyOf(id) === groupOf(cell) : grid.keyOf(id) === undefined;
 }
 
 /** @param {Cell} a @param {Cell} b */
@@ -72,7 +72,7 @@ function arrange() {
 function reclassify(ids, type) {
   if (refuseSigned()) return;
   if (!ids.length) return toast("Choose a cell first.");
-  const heir = ids.every((id) => shelfOf(store.cell(id)) === type) ? null : grid.heir(ids);
+  const heir = ids.every((id) => groupOf(store.cell(id)) === type) ? null : grid.heir(ids);
   const n = store.reclassify(ids, type);
   if (n) toast(`${counted(n, "cell")}: ${store.kind(type).title}`);
   if (heir) grid.choose(heir, "only");
@@ -87,7 +87,7 @@ function refuseSigned() {
 /** @param {readonly string[]} ids @param {boolean} goOn */
 function confirm(ids, goOn) {
   if (refuseSigned()) return;
-  const n = store.look(ids);
+  const n = store.markViewed(ids);
   toast(n ? `${counted(n, "cell")} looked at` : "Looked at already.");
   if (goOn && ids.length === 1) grid.step("ArrowRight", "only");
 }
@@ -122,7 +122,7 @@ function drawRail() {
   const n = new Map(grid.layout.bands.map((band) => [band.key, band.n]));
   for (const [key, { root, count }] of rail) {
     count.textContent = String(n.get(key) ?? 0);
-    root.title = key === ATYPICAL ? "Cells unlike every class; they leave this shelf when a person names them" : `${store.kind(key).title}: jump there; press ${store.kind(key).key.toUpperCase()} or drag cells here to name them so`;
+    root.title = key === ATYPICAL ? "Cells unlike every class; they leave this group when a person names them" : `${store.kind(key).title}: jump there; press ${store.kind(key).key.toUpperCase()} or drag cells here to name them so`;
   }
 }
 
@@ -196,28 +196,28 @@ function referencesChanged() {
 
 // What one sees them by: size, brightness, contrast; kept on this computer.
 
-function look() {
+function display() {
   return { size: inputById("size").value, brightness: inputById("brightness").value, contrast: inputById("contrast").value };
 }
 
-function applyLook() {
-  const { size, brightness, contrast } = look();
+function applyDisplay() {
+  const { size, brightness, contrast } = display();
   const plain = brightness === "100" && contrast === "100";
   document.documentElement.style.setProperty("--picture-filter", plain ? "none" : `brightness(${brightness}%) contrast(${contrast}%)`);
   byId("scale-bar").style.width = `${((Number(size) - INSETS_PX) * 10) / CROP_UM}px`;
   if (grid.size !== Number(size)) grid.resize(Number(size));
-  localStorage.setItem(LOOK_KEY, JSON.stringify(look()));
+  localStorage.setItem(DISPLAY_KEY, JSON.stringify(display()));
 }
 
 /** @param {Record<string, string>} values */
-function setLook(values) {
+function setDisplay(values) {
   for (const [id, value] of Object.entries(values)) if (id in PLAIN) inputById(id).value = value;
-  applyLook();
+  applyDisplay();
 }
 
 /** @param {number} step */
 function zoom(step) {
-  setLook({ size: String(grid.size + step) });
+  setDisplay({ size: String(grid.size + step) });
 }
 
 // Keys.
@@ -232,7 +232,7 @@ const KEYS = {
   "?": () => openKeys(),
   "+": () => zoom(16),
   "-": () => zoom(-16),
-  0: () => setLook(PLAIN),
+  0: () => setDisplay(PLAIN),
   Escape: () => grid.selectAll([]),
 };
 
@@ -284,8 +284,8 @@ dragCells({
   drop: (ids, type) => reclassify(ids, type),
   title: (type) => store.kind(type).title,
   typeAt: (element) => {
-    const shelf = element.closest("[data-type]");
-    if (shelf instanceof HTMLElement) return shelf.dataset.type ?? "";
+    const target = element.closest("[data-type]");
+    if (target instanceof HTMLElement) return target.dataset.type ?? "";
     const tile = element.closest(".tile");
     const key = tile instanceof HTMLElement ? grid.keyOf(tile.dataset.id ?? "") : undefined;
     return key && key !== ATYPICAL ? key : "";
@@ -307,15 +307,15 @@ inputById("show").addEventListener("change", () => {
   kept = new Set();
   arrange();
 });
-for (const id of Object.keys(PLAIN)) inputById(id).addEventListener("input", applyLook);
-byId("plain").addEventListener("click", () => setLook(PLAIN));
+for (const id of Object.keys(PLAIN)) inputById(id).addEventListener("input", applyDisplay);
+byId("plain").addEventListener("click", () => setDisplay(PLAIN));
 onKeys(store, ownKey);
-watchLooking(() => grid.onScreen().filter((id) => hasPicture(store, id, grid.size - INSETS_PX)), (ids) => { if (!store.signed) store.look(ids); });
+watchViewing(() => grid.onScreen().filter((id) => hasPicture(store, id, grid.size - INSETS_PX)), (ids) => { if (!store.signed) store.markViewed(ids); });
 
 byId("tab-gallery").setAttribute("aria-current", "page");
 buildRail();
 byId("reference-button").addEventListener("click", referenceDialog(store, referencesChanged));
-setLook({ ...PLAIN, ...JSON.parse(localStorage.getItem(LOOK_KEY) ?? "{}") });
+setDisplay({ ...PLAIN, ...JSON.parse(localStorage.getItem(DISPLAY_KEY) ?? "{}") });
 arrange();
 const asked = new URLSearchParams(location.search).get("cell");
 const first = asked && store.cells.has(asked) ? asked : grid.layout.order[0];

@@ -11,7 +11,7 @@ const LOGGED_OUT = [401, 403];
 
 /**
  * Sends one change after the other. Fires `answer` {operation, answer}, `refused` {operation, error}
- * and `state`; `waiting` is how many there are, `trouble` why they don't get through.
+ * and `state`; `waiting` is how many there are, `problem` why they don't get through.
  */
 export class Outbox extends EventTarget {
   /** @type {Operation[]} */
@@ -19,7 +19,7 @@ export class Outbox extends EventTarget {
   #sending = false;
   #wait = FIRST_WAIT_MS;
   /** @type {"" | "unreachable" | "logged out"} */
-  trouble = "";
+  problem = "";
 
   /** @param {string} slide @param {() => number} version */
   constructor(slide, version) {
@@ -60,7 +60,7 @@ export class Outbox extends EventTarget {
       if (!(await this.#sent(head))) await pause(this.#wait);
     }
     this.#sending = false;
-    this.#tell("state");
+    this.#emit("state");
   }
 
   /** @returns {Promise<void>} when everything has been answered */
@@ -68,13 +68,13 @@ export class Outbox extends EventTarget {
     while (this.#queue.length || this.#sending) await pause(20);
   }
 
-  /** The server was heard of by another way. */
-  heard() {
-    if (this.trouble) this.#setTrouble("");
+  /** The server has answered in another way. */
+  reached() {
+    if (this.problem) this.#setProblem("");
   }
 
   lost() {
-    this.#setTrouble("unreachable");
+    this.#setProblem("unreachable");
   }
 
   /** @param {Operation} operation whether it was settled, one way or the other */
@@ -83,7 +83,7 @@ export class Outbox extends EventTarget {
       const known = operation.unsure && (await this.#arrived(operation));
       const answer = known ? {} : await this.#post(operation);
       this.#settle(operation);
-      this.#tell("answer", { operation, answer, again: known });
+      this.#emit("answer", { operation, answer, again: known });
       return true;
     } catch (error) {
       return this.#failed(operation, error);
@@ -117,12 +117,12 @@ export class Outbox extends EventTarget {
     if (error instanceof Unreachable) {
       operation.unsure = true;
       this.#keep();
-      this.#setTrouble("unreachable");
+      this.#setProblem("unreachable");
     } else if (error instanceof Refused && LOGGED_OUT.includes(error.status)) {
-      this.#setTrouble("logged out");
+      this.#setProblem("logged out");
     } else {
       this.#settle(operation);
-      this.#tell("refused", { operation, error });
+      this.#emit("refused", { operation, error });
       return true;
     }
     this.#wait = Math.min(2 * this.#wait, LONGEST_WAIT_MS);
@@ -134,10 +134,10 @@ export class Outbox extends EventTarget {
     this.#queue = this.#queue.filter((one) => one !== operation);
     this.#wait = FIRST_WAIT_MS;
     this.#keep();
-    this.#setTrouble("");
+    this.#setProblem("");
   }
 
-  /** Cells that were looked at are told together. @param {Operation} operation */
+  /** Cells that were looked at are sent together. @param {Operation} operation */
   #merged(operation) {
     const last = this.#queue.at(-1);
     const free = last && this.#queue.length > (this.#sending ? 1 : 0);
@@ -149,18 +149,18 @@ export class Outbox extends EventTarget {
   #keep() {
     if (this.#queue.length) localStorage.setItem(this.key, JSON.stringify(this.#queue));
     else localStorage.removeItem(this.key);
-    this.#tell("state");
+    this.#emit("state");
   }
 
-  /** @param {"" | "unreachable" | "logged out"} trouble */
-  #setTrouble(trouble) {
-    if (this.trouble === trouble) return;
-    this.trouble = trouble;
-    this.#tell("state");
+  /** @param {"" | "unreachable" | "logged out"} problem */
+  #setProblem(problem) {
+    if (this.problem === problem) return;
+    this.problem = problem;
+    this.#emit("state");
   }
 
   /** @param {string} name @param {any} [detail] */
-  #tell(name, detail) {
+  #emit(name, detail) {
     this.dispatchEvent(new CustomEvent(name, { detail }));
   }
 }

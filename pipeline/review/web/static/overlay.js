@@ -10,10 +10,10 @@ import { UNIT } from "./dom.js";
  * @typedef {object} Drawing
  * @property {readonly Cell[]} cells
  * @property {Cell | null} chosen
- * @property {(cell: Cell) => {color: string, word: string}} look
+ * @property {(cell: Cell) => {color: string, word: string}} style
  * @property {[Point, Point] | null} box being drawn, px of the field
  * @property {[Point, Point] | null} line being measured
- * @property {string} length what the line says
+ * @property {string} length text of the line
  */
 
 const DARK = "#111111";
@@ -31,7 +31,7 @@ export function drawOverlay(canvas, view, drawing) {
   pen.font = `600 ${12 * UNIT}px system-ui, sans-serif`;
   for (const cell of drawing.cells) {
     const box = onScreen(view, cell.box);
-    if (box.right > 0 && box.bottom > 0 && box.left < width && box.top < height) drawCell(pen, box, drawing.look(cell), cell === drawing.chosen, cell.removed);
+    if (box.right > 0 && box.bottom > 0 && box.left < width && box.top < height) drawCell(pen, box, drawing.style(cell), cell === drawing.chosen, cell.removed);
   }
   if (drawing.box) drawBox(pen, drawing.box.map(view.toScreen));
   if (drawing.line) drawLine(pen, drawing.line.map(view.toScreen), drawing.length);
@@ -45,7 +45,7 @@ export function onScreen(view, [x0 = 0, y0 = 0, x1 = 0, y1 = 0]) {
 
 /**
  * @param {CanvasRenderingContext2D} pen @param {ReturnType<typeof onScreen>} box
- * @param {{color: string, word: string}} look @param {boolean} chosen @param {boolean} removed
+ * @param {{color: string, word: string}} style @param {boolean} chosen @param {boolean} removed
  */
 function drawCell(pen, { left, top, right, bottom }, { color, word }, chosen, removed) {
   const [width, height] = [right - left, bottom - top];

@@ -10,16 +10,16 @@ import { connectionFailed, whyNot } from "./failed.js";
  * @typedef {{number: number, at: string, actor: string, kind: string, payload: Record<string, any>}} Entry
  */
 
-/** @type {Record<string, (said: Record<string, any>) => string>} */
+/** @type {Record<string, (payload: Record<string, any>) => string>} */
 const WORDS = {
-  user_added: (said) => `added ${said.user} as ${said.role}`,
-  user_changed: (said) => `${CHANGES[said.what] ?? said.what}: ${said.user}`,
+  user_added: (payload) => `added ${payload.user} as ${payload.role}`,
+  user_changed: (payload) => `${CHANGES[payload.what] ?? payload.what}: ${payload.user}`,
   logged_in: () => "logged in",
   logged_out: () => "logged out",
-  login_failed: (said) => `a login failed${said.user ? ` as ${said.user}` : ""}`,
-  refused: (said) => `refused (${said.what}): ${said.why}`,
-  reference_added: (said) => `reference cell of ${String(said.type).replaceAll("_", " ")} added, from ${said.slide}`,
-  reference_removed: (said) => `reference cell of ${String(said.type).replaceAll("_", " ")} taken away`,
+  login_failed: (payload) => `a login failed${payload.user ? ` as ${payload.user}` : ""}`,
+  refused: (payload) => `refused (${payload.what}): ${payload.why}`,
+  reference_added: (payload) => `reference cell of ${String(payload.type).replaceAll("_", " ")} added, from ${payload.slide}`,
+  reference_removed: (payload) => `reference cell of ${String(payload.type).replaceAll("_", " ")} taken away`,
 };
 /** @type {Record<string, string>} */
 const CHANGES = { removed: "may not log in any more", restored: "may log in again", password: "got another password" };
@@ -54,14 +54,14 @@ function row(user, roles, you) {
 
 /** @param {string} path @param {Record<string, string>} body @param {string} done */
 function change(path, body, done) {
-  return said("people-error", async () => {
+  return attempt("people-error", async () => {
     draw(await post(path, body));
     toast(done);
   }).then(refresh);
 }
 
-/** Does it, and says beside it why not. @param {string} place @param {() => Promise<void>} action @returns {Promise<boolean>} */
-async function said(place, action) {
+/** Does it, and shows next to it why not. @param {string} place @param {() => Promise<void>} action @returns {Promise<boolean>} */
+async function attempt(place, action) {
   byId(place).hidden = true;
   try {
     await action();
@@ -88,7 +88,7 @@ byId("reset-dialog").querySelector("[data-close]")?.addEventListener("click", ()
 byId("reset-form").addEventListener("submit", (event) => {
   event.preventDefault();
   const password = inputById("reset-password").value;
-  void said("reset-error", async () => {
+  void attempt("reset-error", async () => {
     draw(await post("/api/users/password", { name: resetting, password }));
     dialogById("reset-dialog").close();
     toast(`${resetting} has another password.`);
@@ -97,7 +97,7 @@ byId("reset-form").addEventListener("submit", (event) => {
 byId("add-form").addEventListener("submit", (event) => {
   event.preventDefault();
   const [name, role, password] = ["add-name", "add-role", "add-password"].map((id) => inputById(id).value);
-  void said("add-error", async () => {
+  void attempt("add-error", async () => {
     draw(await post("/api/users", { name, role, password }));
     inputById("add-name").value = inputById("add-password").value = "";
     inputById("add-name").focus();

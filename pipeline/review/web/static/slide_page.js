@@ -56,7 +56,7 @@ function exportsMenu(store) {
 function drawCounts(store) {
   let asked = false;
   let goal = Number(localStorage.getItem(GOAL_KEY)) || 100;
-  let reached = lookedAt(store) >= goal;
+  let reached = viewedCount(store) >= goal;
   const draw = () => {
     asked = false;
     const known = store.slide.differential;
@@ -64,7 +64,7 @@ function drawCounts(store) {
     byId("counts-n").textContent = counts.n ? `n = ${counts.n}` : "";
     byId("counts").replaceChildren(countsTable(counts, (name) => store.kind(name), { fresh: store.fresh }), ratios(counts));
     byId("remarks").replaceChildren(agreementLine(store.slide.agreement, store.slide.slide_id), store.slide.remarks.length ? el("ul", { class: "remark-list" }, ...store.slide.remarks.map((text) => el("li", {}, text))) : "");
-    const seen = lookedAt(store);
+    const seen = viewedCount(store);
     byId("counter").replaceChildren(...counter(seen, counts.n, goal, choose));
     if (seen >= goal && !reached && goal) toast(`${goal} cells of the differential were looked at.`);
     reached = seen >= goal;
@@ -92,7 +92,7 @@ function agreementLine(agreement, slideId) {
 }
 
 /** Cells of the differential that a person has looked at. @param {SlideStore} store */
-function lookedAt(store) {
+function viewedCount(store) {
   let n = 0;
   for (const cell of store.cells.values()) if (cell.looked && !cell.removed && store.kind(cell.person ?? cell.machine).counted) n += 1;
   return n;

@@ -1,4 +1,4 @@
-// A slide as this page knows it: what the server said, with the changes that are on their way to it.
+// A slide as this page knows it: the server's state, with the changes that are on their way to it.
 
 import { Refused, Unreachable, get, post, slidePath } from "./api.js";
 import { Outbox } from "./outbox.js";
@@ -14,7 +14,7 @@ export const ATYPICAL = "atypical";
 const POLL_MS = 2000;
 
 /**
- * Fires `cells` {ids}: these look or count otherwise; `slide`: everything else that a page shows;
+ * Fires `cells` {ids}: these are drawn or counted otherwise; `slide`: everything else that a page shows;
  * `connection`; `conflict` {operation, theirs}; `refused` {operation, error}.
  */
 export class SlideStore extends EventTarget {
@@ -36,7 +36,7 @@ export class SlideStore extends EventTarget {
     this.outbox = new Outbox(slide.slide_id, () => this.slide.version);
     this.outbox.addEventListener("answer", (event) => this.#answered(/** @type {CustomEvent} */ (event).detail));
     this.outbox.addEventListener("refused", (event) => void this.#refused(/** @type {CustomEvent} */ (event).detail));
-    this.outbox.addEventListener("state", () => this.#tell("connection"));
+    this.outbox.addEventListener("state", () => this.#emit("connection"));
     this.#take(slide);
     void this.outbox.send();
     setInterval(() => void this.#poll(), POLL_MS);
@@ -88,7 +88,7 @@ export class SlideStore extends EventTarget {
     const unseen = ids.filter((id) => !this.cell(id).looked);
     if (this.signed) return 0;
     if (!moving.length) {
-      this.look(ids);
+      this.markViewed(ids);
       return 0;
     }
     const from = Object.fromEntries(moving.map((id) => [id, this.cell(id).person]));
@@ -120,7 +120,7 @@ export class SlideStore extends EventTarget {
   }
 
   /** @param {readonly string[]} ids */
-  look(ids) {
+  markViewed(ids) {
     const cells = ids.filter((id) => !this.cell(id).looked);
     if (cells.length && !this.signed) this.#do({ kind: "looked_at", payload: { cells } });
     return cells.length;
@@ -157,8 +157,8 @@ export class SlideStore extends EventTarget {
   /** Reads everything anew, and lays what is still on its way over it. */
   async reload() {
     this.#take(await get(slidePath(this.slide.slide_id)));
-    this.#tell("cells", { ids: null });
-    this.#tell("slide");
+    this.#emit("cells", { ids: null });
+    this.#emit("slide");
   }
 
   /** @param {string} what @param {Record<string, any>} body @returns {Promise<any>} */
@@ -179,9 +179,9 @@ export class SlideStore extends EventTarget {
 
   /**
    * What waits here for a cell that somebody else has named meanwhile is not sent over their word.
-   * @param {(id: string) => string | null | undefined} said what the server has; undefined: no news
+   * @param {(id: string) => string | null | undefined} serverValue what the server has; undefined: no news
    */
-  #settleClashes(said) {
+  #settleClashes(serverValue) {
     /** @type {Record<string, string>} */
     const mine = {};
     /** @type {Record<string, string | null>} */
@@ -189,7 +189,7 @@ export class SlideStore extends EventTarget {
     const met = new Set();
     for (const operation of this.outbox.pending.filter((one) => one.kind === "reclassified")) {
       for (const [id, { from, to }] of Object.entries(operation.payload.cells)) {
-        const now = said(id);
+        const now = serverValue(id);
         if (!met.has(id) && now !== undefined && from !== undefined && now !== from && now !== to) theirs[id] = now;
         met.add(id);
         if (!(id in theirs)) continue;
@@ -200,7 +200,7 @@ export class SlideStore extends EventTarget {
     if (!Object.keys(mine).length) return;
     this.outbox.prune();
     for (const [id, person] of Object.entries(theirs)) Object.assign(this.cells.get(id) ?? {}, { person });
-    this.#tell("conflict", { mine, theirs, who: [] });
+    this.#emit("conflict", { mine, theirs, who: [] });
   }
 
   /** @param {readonly string[]} ids @param {boolean} removed @param {string} reason */
@@ -236,7 +236,7 @@ export class SlideStore extends EventTarget {
   #do(operation) {
     const ids = this.#apply(operation);
     this.fresh = operation.kind === "looked_at" ? this.fresh : false;
-    this.#tell("cells", { ids });
+    this.#emit("cells", { ids });
     this.outbox.push(operation);
   }
 
@@ -261,7 +261,7 @@ export class SlideStore extends EventTarget {
   }
 
   /**
-   * Sets a fact of some cells; tells of which it was another one.
+   * Sets a fact of some cells; returns those of which it was another one.
    * @param {"person" | "removed" | "looked"} fact @param {Record<string, any>} values
    */
   #set(fact, values) {
@@ -292,8 +292,8 @@ export class SlideStore extends EventTarget {
       this.slide.differential = answer.differential;
       this.fresh = true;
     }
-    if (ids.length) this.#tell("cells", { ids });
-    this.#tell("slide");
+    if (ids.length) this.#emit("cells", { ids });
+    this.#emit("slide");
   }
 
   /** @param {Answer} answer @returns {string[]} */
@@ -310,7 +310,7 @@ export class SlideStore extends EventTarget {
       this.cells.set(cell.id, cell);
       if (!this.place.has(cell.id)) this.place.set(cell.id, -1);
     }
-    if (cells.length) this.#tell("cells", { ids: cells.map((cell) => cell.id) });
+    if (cells.length) this.#emit("cells", { ids: cells.map((cell) => cell.id) });
   }
 
   /** @param {{operation: Operation, error: unknown}} detail */
@@ -320,7 +320,7 @@ export class SlideStore extends EventTarget {
     await this.reload().catch(() => undefined);
     const clash = error instanceof Refused && error.status === 409;
     if (clash && operation.kind === "reclassified") this.#conflict(operation, error.body);
-    else if (operation.kind !== "looked_at") this.#tell("refused", { operation, error });
+    else if (operation.kind !== "looked_at") this.#emit("refused", { operation, error });
   }
 
   /** Sends on what nobody else touched; the rest is for a person to settle.
@@ -333,14 +333,14 @@ export class SlideStore extends EventTarget {
       this.reclassify(free.filter(([, one]) => one.to === type).map(([id]) => id), type);
     }
     const clashing = Object.fromEntries(wanted.filter(([id]) => id in theirs).map(([id, one]) => [id, one.to]));
-    this.#tell("conflict", { mine: clashing, theirs, who });
+    this.#emit("conflict", { mine: clashing, theirs, who });
   }
 
   async #poll() {
-    if (this.outbox.pending.length && !this.outbox.trouble) return;
+    if (this.outbox.pending.length && !this.outbox.problem) return;
     try {
       const news = await get(`${slidePath(this.slide.slide_id)}/events?after=${this.slide.version}`);
-      this.outbox.heard();
+      this.outbox.reached();
       if (this.outbox.pending.length || (news.version ?? 0) <= this.slide.version) return;
       await this.#learn(news);
     } catch (error) {
@@ -353,11 +353,11 @@ export class SlideStore extends EventTarget {
     const others = [...new Set(news.events.filter((one) => one.kind !== "looked_at").map((one) => one.actor))];
     if (news.changed && news.differential) this.#merge(news);
     else await this.reload();
-    if (others.length) this.#tell("news", { actors: others });
+    if (others.length) this.#emit("news", { actors: others });
   }
 
   /** @param {string} name @param {any} [detail] */
-  #tell(name, detail) {
+  #emit(name, detail) {
     this.dispatchEvent(new CustomEvent(name, { detail }));
   }
 }
@@ -366,4 +366,4 @@ export class SlideStore extends EventTarget {
 export const countedAs = (cell) => cell.person ?? cell.machine;
 
 /** @param {Cell} cell where it is shown: with its type, or with the atypical until a person names it */
-export const shelfOf = (cell) => (cell.atypical && !cell.person ? ATYPICAL : countedAs(cell));
+export const groupOf = (cell) => (cell.atypical && !cell.person ? ATYPICAL : countedAs(cell));

@@ -35,9 +35,9 @@ export function makeTile(number) {
 export function drawTile(tile, store, id, size) {
   const cell = store.cell(id);
   const label = sentence(store, cell);
-  const look = `${id}|${size}|${label}`;
-  if (tile.shown === look) return;
-  tile.shown = look;
+  const state = `${id}|${size}|${label}`;
+  if (tile.shown === state) return;
+  tile.shown = state;
   tile.root.style.width = `${size}px`;
   tile.root.style.height = `${size + WORDS}px`;
   tile.picture.style.height = `${size - 2 * INSET}px`;

@@ -5,11 +5,11 @@ import { drawCellPanel } from "./cell_panel.js";
 import { DeepZoom } from "./deepzoom.js";
 import { keysHelp, removing } from "./dialogs.js";
 import { buttonById, byId, counted, el, inputById, swatch, toast } from "./dom.js";
-import { watchLooking } from "./looking.js";
+import { watchViewing } from "./viewing.js";
 import { boxWithin, lengthText, scaleBar } from "./measure.js";
 import { drawOverlay, onScreen } from "./overlay.js";
 import { classOfKey, onKeys, openSlide } from "./slide_page.js";
-import { countedAs, shelfOf } from "./store.js";
+import { countedAs, groupOf } from "./store.js";
 import { capital, percent } from "./words.js";
 
 /** @typedef {import("./types.js").Cell} Cell */
@@ -55,7 +55,7 @@ function showMessage(error) {
 
 const ofField = () => [...store.cells.values()].filter((cell) => cell.field === state.field);
 /** @param {Cell} cell */
-const isShown = (cell) => (!state.hidden.has(shelfOf(cell)) && !state.hidden.has(countedAs(cell)) && 100 * cell.confidence <= Number(inputById("confidence").value)) || cell.id === state.chosen;
+const isShown = (cell) => (!state.hidden.has(groupOf(cell)) && !state.hidden.has(countedAs(cell)) && 100 * cell.confidence <= Number(inputById("confidence").value)) || cell.id === state.chosen;
 const shown = () => ofField().filter(isShown).sort((a, b) => a.box[1] - b.box[1] || a.box[0] - b.box[0]);
 const chosenCell = () => (state.chosen ? (store.cells.get(state.chosen) ?? null) : null);
 
@@ -149,7 +149,7 @@ function redraw() {
     drawOverlay(canvas, { toScreen: (point) => /** @type {DeepZoom} */ (zoom).toScreen(point) }, {
       cells,
       chosen: chosenCell(),
-      look: (cell) => ({ color: store.kind(countedAs(cell)).color, word: cell.removed ? "removed" : store.kind(countedAs(cell)).abbreviation }),
+      style: (cell) => ({ color: store.kind(countedAs(cell)).color, word: cell.removed ? "removed" : store.kind(countedAs(cell)).abbreviation }),
       box: state.box,
       line: state.line,
       length: state.line ? lengthText(...state.line, umPerPx) : "",
@@ -283,7 +283,7 @@ const KEYS = {
   0: () => zoom?.home(),
   PageDown: () => nextField(1),
   PageUp: () => nextField(-1),
-  " ": () => { if (state.chosen && !store.signed) { store.look([state.chosen]); next(1); } },
+  " ": () => { if (state.chosen && !store.signed) { store.markViewed([state.chosen]); next(1); } },
   Enter: () => { if (state.mode === "add") void addCell(); },
   Escape: () => (state.mode === "pan" ? choose(null) : setMode("pan")),
   "?": () => openKeys(),
@@ -333,7 +333,7 @@ for (const button of document.querySelectorAll(".mode")) button.addEventListener
 new ResizeObserver(() => redraw()).observe(canvas);
 for (const news of ["cells", "slide"]) store.addEventListener(news, () => choose(state.chosen));
 onKeys(store, ownKey);
-watchLooking(() => (state.chosen && zoom?.isOpen ? [state.chosen] : []), (ids) => { if (!store.signed) store.look(ids); });
+watchViewing(() => (state.chosen && zoom?.isOpen ? [state.chosen] : []), (ids) => { if (!store.signed) store.markViewed(ids); });
 buildFilter();
 
 const wanted = new URLSearchParams(location.search);

@@ -1,4 +1,4 @@
-// What is said of a cell, in words.
+// Descriptions of cells in words.
 
 import { countedAs } from "./store.js";
 
@@ -13,8 +13,8 @@ export function markOf(store, cell) {
   if (cell.removed) return "removed";
   const machine = store.kind(cell.machine).abbreviation;
   if (cell.person && cell.person !== cell.machine) return `machine ${machine}`;
-  const said = [cell.added ? "added" : "", cell.person ? "✓" : "", cell.atypical && !cell.person ? "atypical" : ""];
-  return said.filter(Boolean).join(" ");
+  const parts = [cell.added ? "added" : "", cell.person ? "✓" : "", cell.atypical && !cell.person ? "atypical" : ""];
+  return parts.filter(Boolean).join(" ");
 }
 
 /** All of it, for a screen reader and a tool tip. @param {SlideStore} store @param {Cell} cell */

@@ -16,7 +16,7 @@ const POLL_MS = 1500;
 const IDLE_POLL_MS = 5000;
 const OPEN_STATES = ["queued", "running"];
 const STATES = ["analysing", "queued", "in review", "analysed", "signed", "unreadable"];
-const UPLOAD_PATIENCE_MS = 600_000;
+const UPLOAD_TIMEOUT_MS = 600_000;
 
 const state = {
   rows: /** @type {Row[]} */ ([]),
@@ -194,8 +194,8 @@ async function upload(files) {
   const form = new FormData();
   for (const file of files) form.append("files", file, relativeName(file));
   if (inputById("per-image").checked) form.append("per_image", "1");
-  await tell(`Sending ${counted(files.length, "file")}…`, async () => {
-    const answer = await request("/api/upload", { method: "POST", form, patience: UPLOAD_PATIENCE_MS });
+  await report(`Sending ${counted(files.length, "file")}…`, async () => {
+    const answer = await request("/api/upload", { method: "POST", form, timeoutMs: UPLOAD_TIMEOUT_MS });
     /** @type {{name: string, why: string}[]} */
     const refused = answer.refused ?? [];
     return refused.length ? `Left out: ${refused.slice(0, 5).map((one) => `${one.name} (${one.why})`).join("; ")}${refused.length > 5 ? ` and ${refused.length - 5} more` : ""}` : "";
@@ -203,7 +203,7 @@ async function upload(files) {
 }
 
 /** @param {string} busy @param {() => Promise<string | void>} action */
-async function tell(busy, action) {
+async function report(busy, action) {
   const place = byId("add-error");
   place.className = "muted";
   place.textContent = busy;
@@ -310,7 +310,7 @@ for (const id of ["files", "folder"]) {
 byId("path-form").addEventListener("submit", (event) => {
   event.preventDefault();
   const path = inputById("path").value.trim();
-  if (path) void tell("Looking…", async () => { await post("/api/analyze", { path, per_image: inputById("per-image").checked }); inputById("path").value = ""; });
+  if (path) void report("Looking…", async () => { await post("/api/analyze", { path, per_image: inputById("per-image").checked }); inputById("path").value = ""; });
 });
 
 const drop = byId("drop");

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
 CHROMIUM = Path("/usr/bin/chromium")
-PATIENCE_MS = 20_000
+TIMEOUT_MS = 20_000
 """How long a page may take for anything, on a computer that has other things to do."""
 
 PASSWORDS = {
@@ -46,7 +46,7 @@ class Server:
     models: Models
     port: int
     chosen: dict[str, Any] = field(default_factory=dict)
-    desk: ReviewApp = field(init=False)
+    review: ReviewApp = field(init=False)
     _server: Any = None
     _thread: threading.Thread | None = None
 
@@ -54,9 +54,11 @@ class Server:
         import uvicorn
 
         settings = ReviewSettings(self.out, port=self.port, threads=1, **self.chosen)
-        self.desk = ReviewApp(settings, Record(settings.record_url), lambda: self.models.classifier)
+        self.review = ReviewApp(
+            settings, Record(settings.record_url), lambda: self.models.classifier
+        )
         config = uvicorn.Config(
-            make_app(self.desk),
+            make_app(self.review),
             port=self.port,
             log_config=None,
             ws="none",
@@ -70,7 +72,7 @@ class Server:
 
     def stop(self) -> None:
         if self._thread:
-            self.desk.closing.set()
+            self.review.closing.set()
             self._server.should_exit = True
             self._thread.join(15)
             self._thread = None
@@ -81,7 +83,7 @@ class Server:
 
     @property
     def address(self) -> str:
-        return f"{self.base}/?token={self.desk.token}"
+        return f"{self.base}/?token={self.review.tokens.access}"
 
     def gallery(self, slide: str = "smear") -> str:
         return f"{self.base}/slides/{quote(slide, safe='')}"
@@ -90,10 +92,10 @@ class Server:
         return f"{self.gallery(slide)}/view"
 
     def events(self, kind: str, slide: str = "smear") -> list[Event]:
-        return [event for event in self.desk.record.events(slide) if event.kind == kind]
+        return [event for event in self.review.record.events(slide) if event.kind == kind]
 
     def counted_as(self, cell_id: str, slide: str = "smear") -> str | None:
-        return self.desk.record.state(slide).reviewed_as.get(cell_id)
+        return self.review.record.state(slide).reviewed_as.get(cell_id)
 
 
 def until(holds: Callable[[], object], seconds: float = 20) -> None:
@@ -161,7 +163,7 @@ def house(serve: Callable[..., Server], analyzed: Path) -> Callable[..., Server]
         server = serve(analyzed, names=("127.0.0.1",), readers=readers)
         for name, password in PASSWORDS.items():
             role = ROLES.get(name, "pathologist")
-            server.desk.record.people.add_user(name, password, role)
+            server.review.record.people.add_user(name, password, role)
         return server
 
     return start
@@ -190,10 +192,10 @@ def open_page(chromium: "Browser") -> Iterator[Callable[..., "Page"]]:
             )
         )
         page = contexts[-1].new_page()
-        page.set_default_timeout(PATIENCE_MS)
+        page.set_default_timeout(TIMEOUT_MS)
         page.on("pageerror", lambda error: faults.append(str(error)))
         if quiet:
-            page.on("console", lambda said: faults.append(said.text) if is_fault(said) else None)
+            page.on("console", lambda line: faults.append(line.text) if is_fault(line) else None)
         if name:
             log_in(page, server, name, PASSWORDS[name])
         else:
@@ -217,9 +219,9 @@ def log_in(page: "Page", server: Server, name: str, password: str) -> None:
     page.wait_for_load_state()
 
 
-def is_fault(said: Any) -> bool:
-    """Whether the browser complains: of the policy, a script, or what could not be had."""
-    return said.type in ("error", "warning")
+def is_fault(message: Any) -> bool:
+    """True where the browser complains: of the policy, a script, or a file that is missing."""
+    return message.type in ("error", "warning")
 
 
 def ready(page: "Page") -> None:

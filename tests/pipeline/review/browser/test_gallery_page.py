@@ -39,11 +39,11 @@ def expect_count(page: "Page", title: str, n: str) -> None:
 
 def test_what_a_person_must_decide_stands_on_top(server: Server, open_page: OpenPage) -> None:
     page = open_page(server, server.gallery())
-    shelves = page.locator("#grid [role=group]").evaluate_all(
+    groups = page.locator("#grid [role=group]").evaluate_all(
         "(all) => all.map((one) => one.getAttribute('aria-label'))"
     )
-    assert shelves[0] == "Unidentified, 1 cell"
-    assert "Neutrophil, 3 cells" in shelves
+    assert groups[0] == "Unidentified, 1 cell"
+    assert "Neutrophil, 3 cells" in groups
 
 
 def test_a_key_names_a_cell_and_can_be_undone(server: Server, open_page: OpenPage) -> None:
@@ -97,25 +97,25 @@ def test_a_cell_is_dragged_onto_a_class(server: Server, open_page: OpenPage) -> 
     until(lambda: server.counted_as(cell) == "basophil")
 
 
-def test_what_is_confirmed_counts_as_looked_at(server: Server, open_page: OpenPage) -> None:
+def test_confirmed_cells_count_as_viewed(server: Server, open_page: OpenPage) -> None:
     page = open_page(server, server.gallery())
     for key in ("Enter", "End", "Enter"):
         page.keyboard.press(key)
         page.wait_for_timeout(200)  # the page scrolls
-    until(lambda: len(server.desk.record.state("smear").viewed) == 6)
+    until(lambda: len(server.review.record.state("smear").viewed) == 6)
     page.wait_for_function(
         "() => document.querySelector('#selection').innerText.includes('all looked at')"
     )
 
 
-def test_an_untouched_page_looks_at_nothing(server: Server, open_page: OpenPage) -> None:
-    """A page that is merely open, with nobody there, is no look."""
+def test_an_untouched_page_views_nothing(server: Server, open_page: OpenPage) -> None:
+    """A page that is merely open, with nobody there, views no cell."""
     page = open_page(server, server.gallery())
     page.wait_for_timeout(2500)
     assert not server.events("looked_at")
 
 
-def test_the_choice_of_looks_is_kept(server: Server, open_page: OpenPage) -> None:
+def test_the_choice_of_display_is_kept(server: Server, open_page: OpenPage) -> None:
     page = open_page(server, server.gallery())
     page.locator("#brightness").fill("130")
     page.locator("#theme").click()
@@ -203,7 +203,7 @@ def test_what_is_done_without_a_server_waits_for_it(server: Server, open_page: O
     page.wait_for_function("() => document.querySelector('#banner').innerText.includes('is back')")
 
 
-def test_the_counter_follows_and_says_when_it_is_reached(
+def test_the_counter_follows_and_shows_when_it_is_reached(
     serve: Callable[..., Server],
     squares: Callable[[int], Path],
     tmp_path: Path,

@@ -9,7 +9,7 @@ import pytest
 
 from tests.pipeline.review.web.test_review_process import Server as Process
 
-from .conftest import PATIENCE_MS, ready
+from .conftest import TIMEOUT_MS, ready
 from .test_gallery_page import cell_of, count_of
 
 if TYPE_CHECKING:
@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 def page(chromium: "Browser") -> Iterator["Page"]:
     context = chromium.new_context(viewport={"width": 1366, "height": 700})
     page = context.new_page()
-    page.set_default_timeout(PATIENCE_MS)
+    page.set_default_timeout(TIMEOUT_MS)
     yield page
     context.close()
 
 
-def says(page: "Page", text: str) -> None:
+def wait_for_banner(page: "Page", text: str) -> None:
     page.wait_for_function(
         "(text) => document.querySelector('#banner').innerText.includes(text)", arg=text
     )
@@ -46,11 +46,11 @@ def test_a_killed_server_comes_back_to_an_open_page(analyzed: Path, page: "Page"
     first.kill()
     page.locator(f'.tile[data-id="{other}"]').click()
     page.keyboard.press("m")
-    says(page, "1 change waits")
+    wait_for_banner(page, "1 change waits")
 
     second = Process(analyzed, port)
     try:
-        says(page, "is back")
+        wait_for_banner(page, "is back")
         page.reload()
         ready(page)
         assert count_of(page, "monocyte") == "2"

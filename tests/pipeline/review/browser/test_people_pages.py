@@ -34,7 +34,7 @@ def test_a_login_goes_where_one_was_going(house: House, open_page: OpenPage) -> 
     page.wait_for_url("**/slides/smear")
 
 
-def test_who_guesses_is_locked_out_and_told(house: House, open_page: OpenPage) -> None:
+def test_who_guesses_is_locked_out_with_a_message(house: House, open_page: OpenPage) -> None:
     server = house()
     page = open_page(server, name="Petra", quiet=False)
     page.context.clear_cookies()
@@ -82,7 +82,7 @@ def test_an_administrator_manages_people(house: House, open_page: OpenPage) -> N
 
 
 def roles(server: Server) -> dict[str, tuple[str, bool]]:
-    return {one.name: (one.role, one.active) for one in server.desk.record.people.users()}
+    return {one.name: (one.role, one.active) for one in server.review.record.people.users()}
 
 
 def test_others_find_no_such_page(house: House, server: Server, open_page: OpenPage) -> None:

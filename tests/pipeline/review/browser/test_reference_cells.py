@@ -27,7 +27,7 @@ def test_a_cell_of_a_signed_slide_becomes_a_reference(server: Server, open_page:
     keep.click()
     page.locator("#compare img.reference").wait_for()
     page.locator(".section-head img.reference").wait_for(state="attached")
-    assert [one.cell_type for one in server.desk.references.all()] == ["lymphocyte"]
+    assert [one.cell_type for one in server.review.references.all()] == ["lymphocyte"]
     page.wait_for_function(
         "() => [...document.querySelectorAll('img.reference')].every((i) => i.naturalWidth > 99)"
     )
@@ -37,4 +37,4 @@ def test_a_cell_of_a_signed_slide_becomes_a_reference(server: Server, open_page:
     page.locator("#reference-cells", has_text="None yet").wait_for()
     page.keyboard.press("Escape")
     page.locator("#compare .reference.drawn").first.wait_for()
-    assert not server.desk.references.all()
+    assert not server.review.references.all()

@@ -37,9 +37,9 @@ def test_a_missed_cell_is_added_and_undone(server: Server, open_page: OpenPage) 
     drawn(page, "2")
     page.wait_for_selector("#cell .cell-facts")
     until(lambda: server.events("cell_added"))
-    assert len(server.desk.record.state("smear").added) == 1
+    assert len(server.review.record.state("smear").added) == 1
     page.keyboard.press("Control+z")
-    until(lambda: server.desk.record.state("smear").removed)
+    until(lambda: server.review.record.state("smear").removed)
     page.wait_for_function("() => document.querySelector('#cell').innerText.includes('removed')")
 
 
@@ -54,7 +54,7 @@ def test_a_false_cell_is_removed_with_a_reason(server: Server, open_page: OpenPa
     assert server.events("cell_removed")[0].payload["reason"] == "a clump of platelets"
 
 
-def test_a_length_is_told_in_um(server: Server, open_page: OpenPage) -> None:
+def test_a_length_is_shown_in_um(server: Server, open_page: OpenPage) -> None:
     page = open_page(server, server.viewer())
     drawn(page, "3")
     assert page.locator("#view-status").inner_text().endswith(" µm")
@@ -78,7 +78,9 @@ def test_from_the_gallery_to_the_place_and_back(server: Server, open_page: OpenP
     assert "the machine said erythroblast" in (chosen.get_attribute("aria-label") or "")
 
 
-def test_without_the_library_the_page_says_what_to_run(server: Server, open_page: OpenPage) -> None:
+def test_without_the_library_the_page_names_the_command_to_run(
+    server: Server, open_page: OpenPage
+) -> None:
     page = open_page(server, quiet=False)
     page.route("**/openseadragon.min.js", lambda route: route.fulfill(status=404))
     page.goto(server.viewer())

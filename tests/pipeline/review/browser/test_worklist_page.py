@@ -103,7 +103,7 @@ def test_a_dropped_folder_is_one_slide_and_is_stopped(
     page = open_page(server, quiet=False)
     drop(page, folder)
     page.locator("#add-error", has_text="notes.txt").wait_for()
-    (job,) = server.desk.queue.jobs()
+    (job,) = server.review.queue.jobs()
     assert job.name == "Ward 7"
     assert sorted(one.name for one in Path(job.inputs[0]).iterdir()) == ["a.png", "b.png", "c.png"]
     item = page.locator("#queue li")
@@ -131,4 +131,4 @@ def test_a_scan_is_named_by_its_path(
     page.keyboard.press("Enter")
     page.locator("#queue li", has_text="a.png").wait_for()
     assert page.locator("#path").input_value() == ""
-    until(lambda: [job.inputs for job in server.desk.queue.jobs()] == [(str(folder / "a.png"),)])
+    until(lambda: [job.inputs for job in server.review.queue.jobs()] == [(str(folder / "a.png"),)])

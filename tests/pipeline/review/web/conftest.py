@@ -60,7 +60,7 @@ class Browser:
     def name(self, cell_id: str, to: str | None, version: int) -> Any:
         return self.change("reclassified", {"cells": {cell_id: {"to": to}}}, version)
 
-    def look_at_all(self, name: str = "smear") -> Any:
+    def view_all(self, name: str = "smear") -> Any:
         slide = self.slide(name)
         cells = [cell["id"] for cell in slide["cells"]]
         return self.change("looked_at", {"cells": cells}, slide["version"], name).json()
@@ -79,8 +79,8 @@ def analyzed(tmp_path: Path, smear: Callable[..., Path], models: Models) -> Path
 
 
 @pytest.fixture
-def make_desk(tmp_path: Path, models: Models) -> Iterator[Callable[..., ReviewApp]]:
-    """A desk over a folder, with the classifier that sees colors."""
+def make_review(tmp_path: Path, models: Models) -> Iterator[Callable[..., ReviewApp]]:
+    """A review over a folder, with the classifier that sees colors."""
     made: list[ReviewApp] = []
 
     def make(out: Path, **chosen: Any) -> ReviewApp:
@@ -90,50 +90,50 @@ def make_desk(tmp_path: Path, models: Models) -> Iterator[Callable[..., ReviewAp
         return made[-1]
 
     yield make
-    for desk in made:
-        desk.close()
+    for review in made:
+        review.close()
 
 
 @pytest.fixture
-def desk(analyzed: Path, make_desk: Callable[..., ReviewApp]) -> ReviewApp:
+def review(analyzed: Path, make_review: Callable[..., ReviewApp]) -> ReviewApp:
     """The review of one slide, on this computer alone."""
-    return make_desk(analyzed)
+    return make_review(analyzed)
 
 
 @pytest.fixture
-def stranger(desk: ReviewApp) -> Iterator[Browser]:
+def stranger(review: ReviewApp) -> Iterator[Browser]:
     """A browser without the token."""
-    with TestClient(make_app(desk), base_url=BASE, follow_redirects=False) as client:
+    with TestClient(make_app(review), base_url=BASE, follow_redirects=False) as client:
         yield Browser(client)
 
 
 @pytest.fixture
-def browser(stranger: Browser, desk: ReviewApp) -> Browser:
+def browser(stranger: Browser, review: ReviewApp) -> Browser:
     """The operator's browser, with the page open."""
-    assert stranger.page(f"/?token={desk.token}").status_code == 303
+    assert stranger.page(f"/?token={review.tokens.access}").status_code == 303
     stranger.read_csrf()
     return stranger
 
 
 @pytest.fixture
-def refusals(desk: ReviewApp) -> Callable[[], list[str]]:
+def refusals(review: ReviewApp) -> Callable[[], list[str]]:
     """What the record says was refused."""
 
     def found() -> list[str]:
-        return [str(one.payload["what"]) for one in events_of(desk, "refused")]
+        return [str(one.payload["what"]) for one in events_of(review, "refused")]
 
     return found
 
 
-def events_of(desk: ReviewApp, kind: str) -> list[Event]:
-    return [one for one in desk.record.events() if one.kind == kind]
+def events_of(review: ReviewApp, kind: str) -> list[Event]:
+    return [one for one in review.record.events() if one.kind == kind]
 
 
 @dataclass
 class House:
     """A review that others reach, and its people."""
 
-    desk: ReviewApp
+    review: ReviewApp
     app: Any
 
     def visitor(self, base: str = "http://review.lab:5000") -> Browser:
@@ -147,28 +147,28 @@ class House:
         browser.read_csrf()
         return browser
 
-    def try_login(self, browser: Browser, name: str, password: str, **said: str) -> Any:
+    def try_login(self, browser: Browser, name: str, password: str, **fields: str) -> Any:
         page = browser.page("/login").text
         csrf = page.partition('name="csrf" value="')[2].partition('"')[0]
-        form = {"name": name, "password": password, "csrf": csrf, "next": "/"} | said
+        form = {"name": name, "password": password, "csrf": csrf, "next": "/"} | fields
         return browser.client.post("/login", data=form, headers={"Origin": browser.base})
 
 
 @pytest.fixture
 def make_house(
-    analyzed: Path, make_desk: Callable[..., ReviewApp]
+    analyzed: Path, make_review: Callable[..., ReviewApp]
 ) -> Iterator[Callable[..., House]]:
     """A review of one slide on an address that others reach, with four people."""
     opened: list[TestClient] = []
 
     def make(**chosen: Any) -> House:
-        desk = make_desk(analyzed, host="10.0.0.5", names=("review.lab",), **chosen)
+        review = make_review(analyzed, host="10.0.0.5", names=("review.lab",), **chosen)
         for name, (role, password) in PASSWORDS.items():
-            desk.record.people.add_user(name, password, role)
-        app = make_app(desk)
+            review.record.people.add_user(name, password, role)
+        app = make_app(review)
         opened.append(TestClient(app))
         opened[-1].__enter__()
-        return House(desk, app)
+        return House(review, app)
 
     yield make
     for client in opened:

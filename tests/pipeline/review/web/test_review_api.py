@@ -64,10 +64,10 @@ def test_the_worklist(browser: Browser) -> None:
 
 
 def test_after_a_restart_the_worklist_counts_as_reviewed(
-    browser: Browser, desk: ReviewApp, make_desk: Callable[..., ReviewApp]
+    browser: Browser, review: ReviewApp, make_review: Callable[..., ReviewApp]
 ) -> None:
     browser.name("b-2", "monocyte", 1)
-    again = make_desk(desk.settings.out)
+    again = make_review(review.settings.out)
     again.open()
     again.close()  # waits for what goes on beside
     (row,) = again.record.slides()
@@ -150,13 +150,15 @@ def test_a_box_that_is_no_cells(browser: Browser, field: str, box: list[Any], st
     assert browser.slide()["version"] == 1
 
 
-def test_another_classifier_is_told(
-    browser: Browser, desk: ReviewApp, monkeypatch: pytest.MonkeyPatch
+def test_another_classifier_is_reported(
+    browser: Browser, review: ReviewApp, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from dataclasses import replace
 
-    classifier: Any = desk.load_classifier()
-    desk.namer._loaded = replace(classifier, metadata=replace(classifier.metadata, sha256="f" * 64))
+    classifier: Any = review.load_classifier()
+    review.cell_classifier._loaded = replace(
+        classifier, metadata=replace(classifier.metadata, sha256="f" * 64)
+    )
     made = browser.post(f"{SLIDE}/cells", {"field": "a.png", "box": [56, 40, 72, 56]}).json()
     assert made["cell"]["machine"] == "lymphocyte"
     assert "another classifier" in made["warning"]
@@ -175,7 +177,7 @@ def test_the_same_cells_changed_twice_are_a_conflict_and_others_not(browser: Bro
     assert other.json()["changed"] == {"a-1": "monocyte", "a-2": "basophil"}
 
 
-def test_two_pages_hear_of_each_other(browser: Browser) -> None:
+def test_two_pages_receive_each_others_changes(browser: Browser) -> None:
     nothing = browser.get(f"{SLIDE}/events?after=1").json()
     assert nothing == {"events": [], "version": 1}
     browser.name("a-1", "monocyte", 1)
@@ -188,10 +190,10 @@ def test_two_pages_hear_of_each_other(browser: Browser) -> None:
     assert kinds == ["added", "reclassified"]
 
 
-def test_what_was_looked_at_already_is_no_event(browser: Browser, desk: ReviewApp) -> None:
-    browser.look_at_all()
-    assert browser.look_at_all()["version"] == 2
-    assert len(events_of(desk, "looked_at")) == 1
+def test_a_cell_viewed_before_is_no_event(browser: Browser, review: ReviewApp) -> None:
+    browser.view_all()
+    assert browser.view_all()["version"] == 2
+    assert len(events_of(review, "looked_at")) == 1
 
 
 def test_signing_takes_all_cells_or_a_reason(browser: Browser) -> None:
@@ -199,7 +201,7 @@ def test_signing_takes_all_cells_or_a_reason(browser: Browser) -> None:
     assert early.status_code == 400
     assert early.json()["may_sign"] == ["1 cell is unidentified", "5 cells were not looked at"]
     browser.name("b-2", "monocyte", 1)
-    version = browser.look_at_all()["version"]
+    version = browser.view_all()["version"]
     signed = browser.post(
         f"{SLIDE}/sign", {"name": "Dr A", "version": version, "comment": "as expected"}
     ).json()
@@ -235,7 +237,7 @@ def test_a_signed_slide_is_opened_again_with_a_reason(browser: Browser) -> None:
     assert browser.name("a-1", "monocyte", version + 1).status_code == 200
 
 
-def test_exports_say_what_the_machine_and_the_person_said(browser: Browser) -> None:
+def test_exports_have_the_words_of_machine_and_person(browser: Browser) -> None:
     browser.name("a-1", "monocyte", 1)
     body = {"name": "Dr <b>A</b>", "version": 2, "reason": "urgent"}
     assert browser.post(f"{SLIDE}/sign", body).status_code == 200
@@ -258,24 +260,24 @@ def test_exports_say_what_the_machine_and_the_person_said(browser: Browser) -> N
 
 
 @pytest.mark.parametrize(
-    ("language", "said"),
+    ("language", "expected"),
     [
         pytest.param("en", ["not signed", "the machine counted 2 neutrophil", "empty"], id="en"),
         pytest.param("de", ["nicht unterschrieben", "zählte: 2 Neutrophile", "empty"], id="de"),
         pytest.param("fr", ["non signé", "a compté : 2 neutrophiles", "empty"], id="fr"),
     ],
 )
-def test_the_review_is_told_in_the_report_s_language(
-    browser: Browser, desk: ReviewApp, language: str, said: list[str]
+def test_the_review_stands_in_the_report_s_language(
+    browser: Browser, review: ReviewApp, language: str, expected: list[str]
 ) -> None:
     """What a person wrote stays as it was written."""
     browser.name("a-1", "monocyte", 1)
     browser.change("commented", {"text": "empty"}, 2)
-    view = desk.reviews.view("smear", OPERATOR)
-    told = review_remarks(view.slide.report, view.report, view.state, view.reading)
-    lines = [one.text(load_texts(language)) for one in told]
+    view = review.reviews.view("smear", OPERATOR)
+    remarks = review_remarks(view.slide.report, view.report, view.state, view.reading)
+    lines = [one.text(load_texts(language)) for one in remarks]
     assert len(lines) == 5
-    for line, words in zip([lines[0], lines[1], lines[-1]], said, strict=True):
+    for line, words in zip([lines[0], lines[1], lines[-1]], expected, strict=True):
         assert words in line
 
 
@@ -294,7 +296,7 @@ def picture(answer: Any) -> Any:
     return np.asarray(Image.open(io.BytesIO(answer.content)).convert("RGB"))
 
 
-def test_a_crop_is_24_um_wide_and_kept_by_its_version(browser: Browser, desk: ReviewApp) -> None:
+def test_a_crop_is_24_um_wide_and_kept_by_its_version(browser: Browser, review: ReviewApp) -> None:
     content = browser.slide()["content"]
     crop = picture(browser.get("/crops/smear/a-1.jpg?px=96"))
     assert crop.shape == (96, 96, 3)
@@ -307,7 +309,7 @@ def test_a_crop_is_24_um_wide_and_kept_by_its_version(browser: Browser, desk: Re
     again = browser.get("/crops/smear/a-1.jpg", headers={"If-None-Match": etag})
     assert again.status_code == 304
     assert "no-cache" in again.headers["cache-control"]
-    assert list((desk.settings.hidden / "crops").rglob("*.jpg"))
+    assert list((review.settings.hidden / "crops").rglob("*.jpg"))
 
 
 def test_a_sheet_holds_the_cells_in_their_order(browser: Browser) -> None:
@@ -341,40 +343,42 @@ def test_without_the_images_all_else_works(browser: Browser, tmp_path: Path) -> 
     assert browser.page("/slides/smear/report").status_code == 200
 
 
-def test_another_image_in_its_place_is_told(browser: Browser, tmp_path: Path) -> None:
+def test_another_image_in_its_place_is_reported(browser: Browser, tmp_path: Path) -> None:
     Image.new("RGB", (50, 50)).save(tmp_path / "smear" / "a.png")
     gone = browser.get("/crops/smear/a-1.jpg")
     assert gone.status_code == 404
     assert "another image" in gone.json()["error"]
 
 
-def test_a_slide_that_appears_is_added(browser: Browser, analyzed: Path, desk: ReviewApp) -> None:
+def test_a_slide_that_appears_is_added(browser: Browser, analyzed: Path, review: ReviewApp) -> None:
     made = analyzed / "second"
     shutil.copytree(analyzed / "smear", made)
     stored = json.loads((made / STORED).read_text())
     (made / STORED).write_text(json.dumps(stored | {"slide_id": "second"}))
-    desk.slide_store.refresh(now=True)
+    review.slide_store.refresh(now=True)
     names = [row["slide_id"] for row in browser.get("/api/slides").json()["slides"]]
     assert names == ["second", "smear"]
     assert browser.slide("second")["version"] == 1
 
 
-def rewrite(folder: Path, change: Callable[[dict[str, Any]], None], desk: ReviewApp) -> None:
+def rewrite(folder: Path, change: Callable[[dict[str, Any]], None], review: ReviewApp) -> None:
     stored = json.loads((folder / STORED).read_text())
     change(stored)
     (folder / STORED).write_text(json.dumps(stored))
-    desk.slide_store.refresh(now=True)
+    review.slide_store.refresh(now=True)
 
 
-def test_a_slide_analyzed_anew_is_told(browser: Browser, analyzed: Path, desk: ReviewApp) -> None:
+def test_a_slide_analyzed_anew_is_reported(
+    browser: Browser, analyzed: Path, review: ReviewApp
+) -> None:
     def fewer(stored: dict[str, Any]) -> None:
         del stored["cells"][0]
 
-    rewrite(analyzed / "smear", fewer, desk)
+    rewrite(analyzed / "smear", fewer, review)
     (row,) = browser.get("/api/slides").json()["slides"]
     assert (row["anew"], row["n_cells"]) == (True, 4)
     browser.name("a-2", "monocyte", 2)
-    rewrite(analyzed / "smear", fewer, desk)
+    rewrite(analyzed / "smear", fewer, review)
     slide = browser.slide()
     assert (slide["locked"], slide["cells"][0]["id"]) == (True, "a-3")
     assert "analyzed anew" in slide["remarks"][0]
@@ -382,10 +386,10 @@ def test_a_slide_analyzed_anew_is_told(browser: Browser, analyzed: Path, desk: R
 
 
 def test_a_report_made_anew_leaves_the_review(
-    browser: Browser, analyzed: Path, desk: ReviewApp
+    browser: Browser, analyzed: Path, review: ReviewApp
 ) -> None:
     browser.name("a-1", "monocyte", 1)
-    rewrite(analyzed / "smear", lambda stored: stored["sample"].update(sex="female"), desk)
+    rewrite(analyzed / "smear", lambda stored: stored["sample"].update(sex="female"), review)
     slide = browser.slide()
     assert (slide["locked"], slide["cells"][0]["person"]) == (False, "monocyte")
 

@@ -11,8 +11,9 @@ from starlette.testclient import TestClient
 from leukodiff.pipeline.review.record import RateLimiter
 from leukodiff.pipeline.review.service.settings import Limits
 from leukodiff.pipeline.review.web.app import make_app
-from leukodiff.pipeline.review.web.app_state import ReviewApp, kept_secret
-from leukodiff.pipeline.review.web.json_http import deepest
+from leukodiff.pipeline.review.web.app_state import ReviewApp
+from leukodiff.pipeline.review.web.endpoint import json_depth
+from leukodiff.pipeline.review.web.security import kept_secret
 
 from .conftest import BASE, PASSWORDS, Browser, House, events_of
 
@@ -38,17 +39,19 @@ def test_nothing_answers_without_the_token(
 
 
 @pytest.mark.parametrize("token", ["", "0" * 43, "é", "x" * 5000])
-def test_a_forged_token(stranger: Browser, desk: ReviewApp, refusals: Refusals, token: str) -> None:
+def test_a_forged_token(
+    stranger: Browser, review: ReviewApp, refusals: Refusals, token: str
+) -> None:
     assert stranger.client.get("/", params={"token": token}).status_code == 403
-    stranger.client.cookies.set(desk.cookie, "f" * 43)
+    stranger.client.cookies.set(review.tokens.cookie, "f" * 43)
     assert stranger.get(SLIDE).status_code == 403
     assert refusals() == ["token", "token"]
 
 
 def test_the_cookie_is_out_of_reach_of_scripts_and_other_pages(
-    stranger: Browser, desk: ReviewApp
+    stranger: Browser, review: ReviewApp
 ) -> None:
-    answer = stranger.get(f"/?token={desk.token}")
+    answer = stranger.get(f"/?token={review.tokens.access}")
     assert answer.status_code == 303
     assert answer.headers["location"] == "/"
     cookie = answer.headers["set-cookie"].lower()
@@ -131,8 +134,8 @@ def test_methods_that_are_not_used(browser: Browser, refusals: Refusals, method:
         "/tiles/smear/a.png/8/-1_0.jpg",
         "/tiles/smear/a.png/8/..%2F0_0.jpg",
         "/tiles/smear/a.png/99999999999999/0_0.jpg",
-        "/static/..%2Fserver%2Fdesk.py",
-        "/static/%2e%2e/server/desk.py",
+        "/static/..%2Fweb%2Fapp.py",
+        "/static/%2e%2e/web/app.py",
         "/static//etc/passwd",
         "/review.sqlite",
         "/.review/secret",
@@ -197,7 +200,7 @@ def test_a_body_may_not_lie_about_its_size(browser: Browser, refusals: Refusals)
     [("", 0), ("{}", 1), ('{"a":[{}]}', 3), ('{"[[[": "]]\\"[["}', 1), ("[[", 2)],
 )
 def test_depth_of_json(text: str, depth: int) -> None:
-    assert deepest(text.encode()) == depth
+    assert json_depth(text.encode()) == depth
 
 
 def test_names_and_comments_are_escaped(browser: Browser) -> None:
@@ -229,38 +232,40 @@ def test_a_signature_that_is_sent_again(browser: Browser, refusals: Refusals) ->
     assert refusals() == ["signature", "signature", "body"]
 
 
-def test_refusals_do_not_fill_the_disk(stranger: Browser, desk: ReviewApp) -> None:
+def test_refusals_do_not_fill_the_disk(stranger: Browser, review: ReviewApp) -> None:
     time = [0.0]
-    desk.refusal_limiter = RateLimiter(burst=3, interval_s=10, now=lambda: time[0])
+    review.refusal_limiter = RateLimiter(burst=3, interval_s=10, now=lambda: time[0])
     for _ in range(50):
         stranger.get(SLIDE)
-    assert len(events_of(desk, "refused")) == 3
+    assert len(events_of(review, "refused")) == 3
     time[0] = 11
     stranger.get(SLIDE)
-    last = events_of(desk, "refused")[-1]
+    last = events_of(review, "refused")[-1]
     assert "47 more of this kind" in last.payload["why"]
 
 
 def test_what_is_recorded_of_an_attack_is_short_and_printable(
-    browser: Browser, desk: ReviewApp
+    browser: Browser, review: ReviewApp
 ) -> None:
     browser.get("/api/slides/" + "%1b%5b31m" + "x" * 3000)
-    (event,) = events_of(desk, "refused")
+    (event,) = events_of(review, "refused")
     assert len(json.dumps(event.payload)) < 700
     assert all(str(one).isprintable() for one in event.payload.values())
-    assert desk.record.verify() == []
+    assert review.record.verify() == []
 
 
-def test_the_secret_is_its_owners_alone(desk: ReviewApp) -> None:
-    path = desk.settings.hidden / "secret"
+def test_the_secret_is_its_owners_alone(review: ReviewApp) -> None:
+    path = review.settings.hidden / "secret"
     assert path.stat().st_mode & 0o077 == 0
-    assert kept_secret(path) == kept_secret(path) == desk.secret
+    assert kept_secret(path) == kept_secret(path) == review.tokens.secret
 
 
-def test_a_limit_on_pages_that_listen(analyzed: Path, make_desk: Callable[..., ReviewApp]) -> None:
-    desk = make_desk(analyzed, limits=Limits(streams=0))
-    with TestClient(make_app(desk), base_url=BASE) as client:
-        client.get(f"/?token={desk.token}")
+def test_a_limit_on_pages_that_listen(
+    analyzed: Path, make_review: Callable[..., ReviewApp]
+) -> None:
+    review = make_review(analyzed, limits=Limits(streams=0))
+    with TestClient(make_app(review), base_url=BASE) as client:
+        client.get(f"/?token={review.tokens.access}")
         assert client.get(f"{SLIDE}/stream").status_code == 409
 
 
@@ -275,7 +280,7 @@ def test_strangers_get_the_login_page_and_no_more(house: House) -> None:
     for path in ("/api/slides", SLIDE, "/crops/smear/a-1.jpg", "/tiles/smear/a.png.json"):
         assert stranger.get(path).status_code == 403
     assert stranger.post(f"{SLIDE}/events", COMMENT).status_code == 403
-    assert stranger.get(f"/?token={house.desk.token}").status_code == 403
+    assert stranger.get(f"/?token={house.review.tokens.access}").status_code == 403
 
 
 def test_the_login_form_has_its_own_token(house: House) -> None:
@@ -312,14 +317,14 @@ def test_a_login_leads_to_our_own_pages(house: House, wanted: str, then: str) ->
 def test_login_and_logout(house: House) -> None:
     paul = house.login("Paul")
     assert paul.slide()["can"] == ["analyze", "look", "review", "sign"]
-    session = paul.client.cookies[house.desk.cookie]
+    session = paul.client.cookies[house.review.tokens.cookie]
     out = paul.client.post("/logout", data={"csrf": "no"}, headers={"Origin": paul.base})
     assert out.status_code == 403
     out = paul.client.post("/logout", data={"csrf": paul.csrf}, headers={"Origin": paul.base})
     assert out.headers["location"] == "/login"
-    paul.client.cookies.set(house.desk.cookie, session)
+    paul.client.cookies.set(house.review.tokens.cookie, session)
     assert paul.get(SLIDE).status_code == 403
-    kinds = [e.kind for e in house.desk.record.events("") if e.kind.startswith("logged")]
+    kinds = [e.kind for e in house.review.record.events("") if e.kind.startswith("logged")]
     assert kinds == ["logged_in", "logged_out"]
 
 
@@ -338,8 +343,8 @@ def test_wrong_passwords_lock_out(house: House) -> None:
     locked = house.try_login(house.visitor(), "Tina", PASSWORDS["Tina"][1])
     assert locked.status_code == 403
     assert "too many" in locked.text
-    assert [e.payload["what"] for e in events_of(house.desk, "refused")] == ["login"]
-    assert len(events_of(house.desk, "login_failed")) == 5
+    assert [e.payload["what"] for e in events_of(house.review, "refused")] == ["login"]
+    assert len(events_of(house.review, "login_failed")) == 5
 
 
 def test_what_each_role_may_do(house: House) -> None:
@@ -352,7 +357,7 @@ def test_what_each_role_may_do(house: House) -> None:
     assert ada.name("a-1", "basophil", 2).status_code == 403
     assert ada.post("/api/analyze", {"path": "/etc"}).status_code == 403
     assert ada.post("/api/upload", files={"f": b"x"}).status_code == 403
-    what = [e.payload["what"] for e in events_of(house.desk, "refused")]
+    what = [e.payload["what"] for e in events_of(house.review, "refused")]
     assert what == ["role"] * 5
     signed = paul.post(f"{SLIDE}/sign", {**body, "name": "Paul", "password": ""})
     assert signed.status_code == 403
@@ -364,7 +369,7 @@ def test_what_each_role_may_do(house: House) -> None:
 
 def test_somebody_who_was_removed(house: House) -> None:
     tina = house.login("Tina")
-    house.desk.record.people.remove_user("Tina")
+    house.review.record.people.remove_user("Tina")
     assert tina.name("a-1", "monocyte", 1).status_code == 403
     assert house.try_login(house.visitor(), "Tina", PASSWORDS["Tina"][1]).status_code == 403
 
@@ -373,13 +378,13 @@ def test_behind_a_proxy(make_house: Callable[..., House]) -> None:
     house = make_house(behind_proxy=True)
     browser = house.visitor("https://review.lab")
     assert browser.page("/login").status_code == 200
-    told = {"X-Forwarded-Host": "evil.example"}
-    assert browser.get("/login", headers=told).status_code == 403
+    headers = {"X-Forwarded-Host": "evil.example"}
+    assert browser.get("/login", headers=headers).status_code == 403
     cookie = browser.page("/login").headers["set-cookie"].lower()
     assert "secure" in cookie
 
 
 def test_forwarded_headers_are_nobodys_word_without_a_proxy(house: House) -> None:
     browser = house.visitor("http://evil.example")
-    told = {"X-Forwarded-Host": "review.lab:5000", "Host": "evil.example"}
-    assert browser.get("/login", headers=told).status_code == 403
+    headers = {"X-Forwarded-Host": "review.lab:5000", "Host": "evil.example"}
+    assert browser.get("/login", headers=headers).status_code == 403

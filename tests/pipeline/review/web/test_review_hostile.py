@@ -30,23 +30,23 @@ Refusals = Callable[[], list[str]]
     ],
 )
 def test_an_upload_that_is_refused_is_in_the_log(
-    browser: Browser, desk: ReviewApp, name: str, data: bytes, why: str
+    browser: Browser, review: ReviewApp, name: str, data: bytes, why: str
 ) -> None:
     answer = browser.post("/api/upload", files=[("files", (name, data))])
     assert answer.status_code == 415
-    (event,) = events_of(desk, "refused")
+    (event,) = events_of(review, "refused")
     assert event.payload["what"] == "upload"
     assert why in event.payload["why"]
     assert browser.get("/api/queue").json()["jobs"] == []
-    assert not desk.settings.uploads.exists()
+    assert not review.settings.uploads.exists()
 
 
 @pytest.mark.parametrize("name", ["../../../etc/passwd.png", "/etc/passwd.png", "..\\..\\x.png"])
-def test_an_upload_stays_in_its_folder(browser: Browser, desk: ReviewApp, name: str) -> None:
+def test_an_upload_stays_in_its_folder(browser: Browser, review: ReviewApp, name: str) -> None:
     answer = browser.post("/api/upload", files=[("files", (name, png()))])
     assert answer.status_code == 200
-    (stored,) = desk.settings.uploads.rglob("*.png")
-    assert stored.resolve().is_relative_to(desk.settings.uploads.resolve())
+    (stored,) = review.settings.uploads.rglob("*.png")
+    assert stored.resolve().is_relative_to(review.settings.uploads.resolve())
     number = answer.json()["jobs"][0]["number"]
     assert browser.post(f"/api/queue/{number}/stop", {}).status_code == 200
 
@@ -96,7 +96,7 @@ def test_formulas_and_markup_of_people_stay_text(browser: Browser) -> None:
 
 
 def test_a_user_called_markup_is_shown_as_text(house: House) -> None:
-    house.desk.record.people.add_user(MARKUP, "a name that is markup", "pathologist")
+    house.review.record.people.add_user(MARKUP, "a name that is markup", "pathologist")
     browser = house.login(MARKUP, "a name that is markup")
     for path in ("/", "/slides/smear", "/slides/smear/view"):
         page = browser.page(path)
@@ -107,9 +107,9 @@ def test_a_user_called_markup_is_shown_as_text(house: House) -> None:
 def test_a_forged_login_is_in_the_log(house: House) -> None:
     name, password = "Paul", PASSWORDS["Paul"][1]
     assert house.try_login(house.visitor(), name, password, csrf="0" * 64).status_code == 403
-    (event,) = events_of(house.desk, "refused")
+    (event,) = events_of(house.review, "refused")
     assert (event.payload["what"], event.actor) == ("csrf", "?")
-    assert events_of(house.desk, "logged_in") == []
+    assert events_of(house.review, "logged_in") == []
 
 
 def test_one_who_is_locked_out_stays_out_by_every_way(house: House) -> None:
@@ -124,7 +124,10 @@ def test_one_who_is_locked_out_stays_out_by_every_way(house: House) -> None:
     assert refused.status_code == 403
     assert "too many" in refused.json()["error"]
     assert paul.slide()["signatures"] == []
-    assert {e.payload["what"] for e in events_of(house.desk, "refused")} == {"login", "signature"}
+    assert {e.payload["what"] for e in events_of(house.review, "refused")} == {
+        "login",
+        "signature",
+    }
 
 
 def test_one_reader_does_not_write_in_the_others_name(make_house: Any) -> None:
@@ -136,7 +139,7 @@ def test_one_reader_does_not_write_in_the_others_name(make_house: Any) -> None:
     payload = {"cells": {"a-1": {"to": "monocyte"}}, "reader": 1}
     assert petra.change("reclassified", payload, version).status_code == 200
     assert paul.slide()["cells"][0]["person"] is None
-    (event,) = events_of(house.desk, "reclassified")
+    (event,) = events_of(house.review, "reclassified")
     assert (event.actor, event.reader) == ("Petra", 2)
 
 
@@ -150,7 +153,7 @@ def test_a_signature_of_another_session_is_not_replayed(house: House) -> None:
     for browser in (paul, petra):
         assert browser.post(f"{SLIDE}/sign", body).status_code == 409
     assert paul.slide()["status"] == "in review"
-    assert [e.payload["what"] for e in events_of(house.desk, "refused")] == ["signature"] * 2
+    assert [e.payload["what"] for e in events_of(house.review, "refused")] == ["signature"] * 2
 
 
 @pytest.mark.parametrize(
@@ -163,12 +166,12 @@ def test_a_signature_of_another_session_is_not_replayed(house: House) -> None:
         pytest.param({"from": "blast"}, 400, id="no such type"),
     ],
 )
-def test_what_a_page_took_a_cell_for_is_looked_at(
+def test_the_type_that_a_page_took_a_cell_for_is_checked(
     browser: Browser, believed: dict[str, Any], status: int
 ) -> None:
     browser.name("a-1", "monocyte", 1)
-    said = {"cells": {"a-1": {"to": "eosinophil", **believed}}}
-    answer = browser.change("reclassified", said, 2)
+    payload = {"cells": {"a-1": {"to": "eosinophil", **believed}}}
+    answer = browser.change("reclassified", payload, 2)
     assert answer.status_code == status
     if status == 409:
         assert answer.json()["theirs"] == {"a-1": "monocyte"}

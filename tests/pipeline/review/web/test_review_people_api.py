@@ -35,12 +35,12 @@ def test_an_administrator_manages_people(house: House) -> None:
     assert ada.post("/api/users/password", other).status_code == 200
     assert house.try_login(house.visitor(), "Nora / N", GOOD).status_code == 403
     assert house.login("Nora / N", " another one of hers ")
-    told = [(e.kind, e.actor, e.payload.get("user")) for e in house.desk.record.events("")]
+    events = [(e.kind, e.actor, e.payload.get("user")) for e in house.review.record.events("")]
     changes = ["role pathologist", "removed", "restored", "password"]
-    assert ("user_added", "Ada", "Nora / N") in told
-    assert [e.payload["what"] for e in events_of(house.desk, "user_changed")] == changes
-    assert {e.actor for e in events_of(house.desk, "user_changed")} == {"Ada"}
-    assert house.desk.record.verify() == []
+    assert ("user_added", "Ada", "Nora / N") in events
+    assert [e.payload["what"] for e in events_of(house.review, "user_changed")] == changes
+    assert {e.actor for e in events_of(house.review, "user_changed")} == {"Ada"}
+    assert house.review.record.verify() == []
 
 
 @pytest.mark.parametrize(
@@ -67,14 +67,14 @@ def test_what_is_not_done_to_people(
 ) -> None:
     ada = house.login("Ada")
     before = roles(ada.get("/api/users"))
-    said = {"role": "technologist", "password": GOOD} | body
+    sent = {"role": "technologist", "password": GOOD} | body
     if why == "password":
-        del said["password"]
-    answer = ada.post(f"/api/users{path}", said)
+        del sent["password"]
+    answer = ada.post(f"/api/users{path}", sent)
     assert answer.status_code == 400
     assert why in answer.json()["error"]
     assert roles(ada.get("/api/users")) == before
-    assert len(events_of(house.desk, "refused")) == 1
+    assert len(events_of(house.review, "refused")) == 1
 
 
 @pytest.mark.parametrize("name", ["Tina", "Paul"])
@@ -85,8 +85,8 @@ def test_others_manage_nobody(house: House, name: str) -> None:
     for path in ("", "/role", "/password", "/disable", "/enable"):
         body = {"name": name, "role": "administrator", "password": GOOD}
         assert browser.post(f"/api/users{path}", body).status_code == 403
-    assert {e.payload["what"] for e in events_of(house.desk, "refused")} == {"role"}
-    assert events_of(house.desk, "user_changed") == []
+    assert {e.payload["what"] for e in events_of(house.review, "refused")} == {"role"}
+    assert events_of(house.review, "user_changed") == []
 
 
 def test_an_administrator_needs_the_pages_own_token(house: House) -> None:
@@ -95,7 +95,7 @@ def test_an_administrator_needs_the_pages_own_token(house: House) -> None:
     assert ada.post("/api/users", body, headers={"X-CSRF-Token": ""}).status_code == 403
     assert ada.post("/api/users", body, headers={"Origin": "http://evil"}).status_code == 403
     assert "Eve" not in roles(ada.get("/api/users"))
-    assert [e.payload["what"] for e in events_of(house.desk, "refused")] == ["csrf", "origin"]
+    assert [e.payload["what"] for e in events_of(house.review, "refused")] == ["csrf", "origin"]
 
 
 def test_ones_own_password(house: House) -> None:
@@ -107,9 +107,9 @@ def test_ones_own_password(house: House) -> None:
     assert done.json() == {"login": "/login"}
     assert tina.get("/api/slides").status_code == 403
     assert house.login("Tina", GOOD).slide()["can"] == ["analyze", "look", "review"]
-    (event,) = events_of(house.desk, "user_changed")
+    (event,) = events_of(house.review, "user_changed")
     assert (event.actor, event.payload["user"]) == ("Tina", "Tina")
-    assert len(events_of(house.desk, "logged_in")) == 2  # to prove who one is, is no login
+    assert len(events_of(house.review, "logged_in")) == 2  # to prove who one is, is no login
 
 
 def test_an_own_password_is_not_guessed(house: House) -> None:
@@ -126,7 +126,7 @@ def test_the_log(house: House) -> None:
     ada = house.login("Ada")
     found = ada.get("/api/log?n=2").json()
     assert [one["kind"] for one in found["events"]] == ["logged_in", "login_failed"]
-    assert found["head"] == str(house.desk.record.head())
+    assert found["head"] == str(house.review.record.head())
     everything = ada.get("/api/log").text
     assert "argon2" not in everything
     assert "not the password" not in everything
@@ -152,37 +152,37 @@ def test_two_readers_know_nothing_of_each_other(make_house: Callable[..., House]
     assert petra.name("a-1", "basophil", petra.slide()["version"]).status_code == 200
     for browser, name in ((paul, "Paul"), (petra, "Petra")):
         assert browser.slide()["agreement"] is None
-        browser.look_at_all()
+        browser.view_all()
         slide = browser.slide()
         body = {"name": name, "password": PASSWORDS[name][1], "version": slide["version"]}
-        signed = browser.post(f"{SLIDE}/sign", {**body, "reason": "one can't be told"})
+        signed = browser.post(f"{SLIDE}/sign", {**body, "reason": "one can't be events"})
         assert signed.status_code == 200, signed.text
     found = paul.slide()["agreement"]
     assert found["awaits_third"]
     (difference,) = found["differences"]
     assert (difference["first"], difference["second"]) == ("monocyte", "basophil")
     # The third decides.
-    house.desk.record.people.add_user("Theo", "third reader decides", "pathologist")
+    house.review.record.people.add_user("Theo", "third reader decides", "pathologist")
     theo = house.login("Theo", "third reader decides")
     assert theo.slide()["reader"] == 3
     assert theo.name("a-1", "basophil", theo.slide()["version"]).status_code == 200
     slide = theo.slide()
     assert slide["cells"][0]["person"] == "basophil"
     body = {"name": "Theo", "password": "third reader decides", "version": slide["version"]}
-    signed = theo.post(f"{SLIDE}/sign", {**body, "reason": "one can't be told"})
+    signed = theo.post(f"{SLIDE}/sign", {**body, "reason": "one can't be events"})
     assert signed.json()["status"] == "signed", signed.text
     assert ada.slide()["cells"][0]["person"] == "basophil"
 
 
-def test_the_third_reader_is_told_where_two_differ(two_signed: House) -> None:
+def test_the_third_reader_gets_the_differences_of_two(two_signed: House) -> None:
     house = two_signed
     ada, theo = house.login("Ada"), house.login("Theo", "third reader decides")
     path = "/api/slides/smear/differences"
     found = theo.get(path).json()
     assert [(one["reader"], one["name"]) for one in found["readers"]] == [(1, "Paul"), (2, "Petra")]
     assert (found["awaits_third"], found["you"], found["undecided"]) == (True, 3, 3)
-    said = {one["cell"]["id"]: (one["first"], one["second"]) for one in found["differences"]}
-    assert said == {
+    differing = {one["cell"]["id"]: (one["first"], one["second"]) for one in found["differences"]}
+    assert differing == {
         "a-1": ("monocyte", "basophil"),
         "a-2": ("neutrophil", None),
         "p1": (None, "unidentified"),
@@ -198,7 +198,7 @@ def test_the_third_reader_is_told_where_two_differ(two_signed: House) -> None:
     now = {one["cell"]["id"]: one["now"] for one in found["differences"]}
     assert now == {"a-1": "basophil", "a-2": "removed", "p1": "removed"}
     body = {"name": "Theo", "password": "third reader decides", "version": found["version"]}
-    signed = theo.post("/api/slides/smear/sign", {**body, "reason": "one can't be told"})
+    signed = theo.post("/api/slides/smear/sign", {**body, "reason": "one can't be events"})
     assert signed.json()["status"] == "signed", signed.text
     found = ada.get(path).json()
     assert [one["reader"] for one in found["readers"]] == [1, 2, 3]
@@ -208,7 +208,7 @@ def test_the_third_reader_is_told_where_two_differ(two_signed: House) -> None:
 def test_who_reads_a_slide_that_others_read_may_not_sign_it(two_signed: House) -> None:
     house = two_signed
     house.login("Theo", "third reader decides").page("/slides/smear")
-    house.desk.record.people.add_user("Uma", "a fourth one looks on", "pathologist")
+    house.review.record.people.add_user("Uma", "a fourth one looks on", "pathologist")
     uma = house.login("Uma", "a fourth one looks on")
     assert uma.slide()["may_sign"] == ["the readings of this slide are taken by others"]
 
@@ -225,7 +225,7 @@ def test_differences_are_nobodys_before_both_signed(
 def two_signed(make_house: Any) -> House:
     """Two have read and signed: one named a cell otherwise, one removed one and added one."""
     house: House = make_house(readers=2)
-    house.desk.record.people.add_user("Theo", "third reader decides", "pathologist")
+    house.review.record.people.add_user("Theo", "third reader decides", "pathologist")
     paul, petra = house.login("Paul"), house.login("Petra")
     for browser in (paul, petra):
         browser.page("/slides/smear")
@@ -235,9 +235,9 @@ def two_signed(make_house: Any) -> House:
     box = {"field": "a.png", "box": [80, 40, 96, 56]}
     assert petra.post("/api/slides/smear/cells", box).status_code == 200
     for browser, name in ((paul, "Paul"), (petra, "Petra")):
-        browser.look_at_all()
+        browser.view_all()
         version = browser.slide()["version"]
         body = {"name": name, "password": PASSWORDS[name][1], "version": version}
-        signed = browser.post("/api/slides/smear/sign", {**body, "reason": "some can't be told"})
+        signed = browser.post("/api/slides/smear/sign", {**body, "reason": "some can't be events"})
         assert signed.status_code == 200, signed.text
     return house

@@ -16,7 +16,7 @@ from leukodiff.pipeline.review.service.caches import ImagePool
 from leukodiff.pipeline.review.service.pictures import prune
 from leukodiff.pipeline.review.service.settings import ReviewSettings
 from leukodiff.pipeline.review.service.tiles import levels, region, tile_box
-from leukodiff.pipeline.review.web.headers import attachment
+from leukodiff.pipeline.review.web.endpoint import attachment
 from leukodiff.pipeline.slides import ImageScan, open_scan
 
 
@@ -31,7 +31,7 @@ def test_who_reaches_it_decides_about_logins() -> None:
     assert not ReviewSettings(out, names=("review.lab",)).is_local
 
 
-def test_the_hosts_that_a_browser_may_say() -> None:
+def test_the_hosts_that_a_browser_may_name() -> None:
     out = Path("out")
     assert ReviewSettings(out, port=80).hosts >= {"127.0.0.1", "127.0.0.1:80"}
     assert "127.0.0.1" not in ReviewSettings(out).hosts
@@ -143,10 +143,10 @@ def test_a_cache_on_disk_is_pruned(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ['a".csv', "a\r\nSet-Cookie: x.csv", "Zählung.csv", "\ud800.csv"])
 def test_a_file_is_saved_under_any_name(name: str) -> None:
-    said = attachment(name)
-    assert "\r" not in said
-    assert said.count('"') == 2
-    said.encode("latin-1")
+    header = attachment(name)
+    assert "\r" not in header
+    assert header.count('"') == 2
+    header.encode("latin-1")
 
 
 def test_people_by_the_command_line(tmp_path: Path) -> None:
@@ -154,8 +154,8 @@ def test_people_by_the_command_line(tmp_path: Path) -> None:
     file.write_text("giemsa on a rainy day\n")
     where = ["--dir", str(out)]
 
-    def users(*said: str, **more: str) -> str:
-        done = CliRunner().invoke(main, ["users", *said, *where], **more)  # type: ignore[arg-type]
+    def users(*arguments: str, **more: str) -> str:
+        done = CliRunner().invoke(main, ["users", *arguments, *where], **more)  # type: ignore[arg-type]
         assert done.exit_code == 0, done.output
         return done.output
 

@@ -38,10 +38,10 @@ class Server:
             text=True,
         )
         assert self.process.stdout
-        self.said = self.process.stdout.readline()
+        self.first_line = self.process.stdout.readline()
         address = rf"open ({scheme}://127\.0\.0\.1:\d+)/\?token=(\w+)\n"
-        found = re.fullmatch(address, self.said)
-        assert found, self.said + self.process.stdout.read()
+        found = re.fullmatch(address, self.first_line)
+        assert found, self.first_line + self.process.stdout.read()
         self.base, self.token = found.groups()
         self.browsers: list[httpx.Client] = []
 
@@ -132,12 +132,12 @@ def test_killed_at_any_moment_it_loses_nothing_acknowledged(
     assert again.stop() in (0, -signal.SIGINT, 1)
 
 
-def test_two_browsers_hear_of_each_other_at_once(
+def test_two_browsers_receive_each_others_changes_at_once(
     analyzed: Path, start: Callable[..., Server]
 ) -> None:
     server = start(analyzed)
     one, two = server.browser(), server.browser()
-    heard: list[Any] = []
+    received: list[Any] = []
     listening = threading.Event()
 
     def listen() -> None:
@@ -145,7 +145,7 @@ def test_two_browsers_hear_of_each_other_at_once(
             for line in stream.iter_lines():
                 listening.set()
                 if line.startswith("data: "):
-                    heard.append(json.loads(line[6:]))
+                    received.append(json.loads(line[6:]))
                     return
 
     listener = threading.Thread(target=listen)
@@ -155,8 +155,8 @@ def test_two_browsers_hear_of_each_other_at_once(
     body = {"kind": "reclassified", "payload": payload, "version": 1}
     assert one.post(f"{SLIDE}/events", json=body).status_code == 200
     listener.join(30)
-    assert heard
-    assert heard[0]["changed"] == {"a-1": "monocyte"}
+    assert received
+    assert received[0]["changed"] == {"a-1": "monocyte"}
     assert two.post(f"{SLIDE}/events", json=body).status_code == 409
 
 

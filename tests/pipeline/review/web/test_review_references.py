@@ -19,7 +19,7 @@ def sign(browser: Browser) -> None:
     assert browser.post("/api/slides/smear/sign", body).status_code == 200
 
 
-def test_a_signed_cell_becomes_a_reference_cell(browser: Browser, desk: ReviewApp) -> None:
+def test_a_signed_cell_becomes_a_reference_cell(browser: Browser, review: ReviewApp) -> None:
     assert browser.get("/api/references").json() == {"classes": {}, "width_um": 24.0}
     browser.name("a-1", "monocyte", 1)
     chosen = {"slide": "smear", "cell": "a-1"}
@@ -39,11 +39,11 @@ def test_a_signed_cell_becomes_a_reference_cell(browser: Browser, desk: ReviewAp
     assert browser.get("/api/references").json() == found
     gone = browser.post("/api/references/remove", {"type": "monocyte", "id": one["id"]})
     assert gone.json()["classes"] == {}
-    assert list((desk.settings.out / "reference-cells" / "monocyte").iterdir()) == []
-    (added,), (removed,) = (events_of(desk, f"reference_{one}") for one in ("added", "removed"))
+    assert list((review.settings.out / "reference-cells" / "monocyte").iterdir()) == []
+    (added,), (removed,) = (events_of(review, f"reference_{one}") for one in ("added", "removed"))
     assert added.payload["cell"] == "a-1"
     assert removed.payload == {"type": "monocyte", "id": one["id"]}
-    assert desk.record.verify() == []
+    assert review.record.verify() == []
 
 
 @pytest.mark.parametrize(
@@ -65,16 +65,16 @@ def test_what_is_no_reference_cell(browser: Browser, body: Any, status: int) -> 
 
 
 def test_pictures_that_somebody_put_there(
-    browser: Browser, desk: ReviewApp, tmp_path: Path
+    browser: Browser, review: ReviewApp, tmp_path: Path
 ) -> None:
-    folder = desk.settings.reference_folder / "basophil"
+    folder = review.settings.reference_folder / "basophil"
     folder.mkdir(parents=True)
     Image.new("RGB", (60, 60), (90, 60, 140)).save(folder / "ours = one & two.png")
     (folder / "note.txt").write_text("not a picture")
     (folder / "page.html").write_text("<script>")
     Image.new("RGB", (9, 9)).save(tmp_path / "elsewhere.png")
     (folder / "link.png").symlink_to(tmp_path / "elsewhere.png")
-    (desk.settings.reference_folder / "blast").mkdir()
+    (review.settings.reference_folder / "blast").mkdir()
     found = browser.get("/api/references").json()["classes"]
     ((name, (one,)),) = found.items()
     assert (name, one["id"], one["by"]) == ("basophil", "ours = one & two.png", "")
@@ -91,14 +91,14 @@ def test_pictures_that_somebody_put_there(
         "/references/basophil/%00.png",
     ],
 )
-def test_their_addresses_lead_nowhere(browser: Browser, desk: ReviewApp, path: str) -> None:
-    folder = desk.settings.reference_folder / "basophil"
+def test_their_addresses_lead_nowhere(browser: Browser, review: ReviewApp, path: str) -> None:
+    folder = review.settings.reference_folder / "basophil"
     folder.mkdir(parents=True)
     (folder / "note.txt").write_text("secret")
     answer = browser.get(path)
     assert answer.status_code == 404
     assert "secret" not in answer.text
-    assert [e.payload["what"] for e in events_of(desk, "refused")] == ["address"]
+    assert [e.payload["what"] for e in events_of(review, "refused")] == ["address"]
 
 
 def test_who_may_choose_them(house: House) -> None:
@@ -106,7 +106,7 @@ def test_who_may_choose_them(house: House) -> None:
     for path in ("", "/remove"):
         assert tina.post(f"/api/references{path}", {"slide": "smear"}).status_code == 403
     assert tina.get("/api/references").status_code == 200
-    assert [e.payload["what"] for e in events_of(house.desk, "refused")] == ["role"] * 2
+    assert [e.payload["what"] for e in events_of(house.review, "refused")] == ["role"] * 2
 
 
 def test_there_is_an_end_to_them(tmp_path: Path) -> None:

@@ -149,13 +149,13 @@ def test_two_files_of_one_name_both_stay(tmp_path: Path) -> None:
     assert {p.name for p in made.folders["a"].iterdir()} == {"1.png", "1-2.PNG"}
 
 
-def post(browser: Browser, *files: tuple[str, bytes], **said: str) -> Any:
+def post(browser: Browser, *files: tuple[str, bytes], **fields: str) -> Any:
     parts = [("files", (name, data)) for name, data in files]
-    return browser.post("/api/upload", files=parts, data=said)
+    return browser.post("/api/upload", files=parts, data=fields)
 
 
 def test_an_upload_over_the_wire(
-    browser: Browser, desk: ReviewApp, refusals: Callable[[], list[str]]
+    browser: Browser, review: ReviewApp, refusals: Callable[[], list[str]]
 ) -> None:
     answer = post(browser, ("a.png", png()), ("a.zip", zipped()), name="Monday <b>")
     assert answer.status_code == 200, answer.text
@@ -182,17 +182,17 @@ def test_uploads_that_are_none(browser: Browser, kind: str, body: bytes, status:
     assert sent.status_code in (status, 415), sent.text
 
 
-def test_too_many_files(analyzed: Path, make_desk: Callable[..., ReviewApp]) -> None:
+def test_too_many_files(analyzed: Path, make_review: Callable[..., ReviewApp]) -> None:
     from starlette.testclient import TestClient
 
     from leukodiff.pipeline.review.web.app import make_app
 
     from .conftest import BASE
 
-    desk = make_desk(analyzed, limits=Limits(upload_files=2, upload_bytes=100_000))
-    with TestClient(make_app(desk), base_url=BASE, follow_redirects=False) as client:
+    review = make_review(analyzed, limits=Limits(upload_files=2, upload_bytes=100_000))
+    with TestClient(make_app(review), base_url=BASE, follow_redirects=False) as client:
         browser = Browser(client)
-        browser.page(f"/?token={desk.token}")
+        browser.page(f"/?token={review.tokens.access}")
         browser.read_csrf()
         many = [(f"{i}.png", png()) for i in range(3)]
         assert post(browser, *many).status_code == 400
@@ -201,7 +201,7 @@ def test_too_many_files(analyzed: Path, make_desk: Callable[..., ReviewApp]) -> 
 
 
 def test_files_by_path_from_an_allowed_folder_alone(
-    tmp_path: Path, analyzed: Path, make_desk: Callable[..., ReviewApp]
+    tmp_path: Path, analyzed: Path, make_review: Callable[..., ReviewApp]
 ) -> None:
     from starlette.testclient import TestClient
 
@@ -216,11 +216,11 @@ def test_files_by_path_from_an_allowed_folder_alone(
     (allowed / "link.png").symlink_to(secret / "a.png")
     (allowed / "out").symlink_to(secret)
     (allowed / "empty").mkdir()
-    desk = make_desk(analyzed, allow=(allowed,))
-    desk.queue.add = lambda *_, **__: Job(1, "a", (), "", "")  # type: ignore[method-assign]
-    with TestClient(make_app(desk), base_url=BASE, follow_redirects=False) as client:
+    review = make_review(analyzed, allow=(allowed,))
+    review.queue.add = lambda *_, **__: Job(1, "a", (), "", "")  # type: ignore[method-assign]
+    with TestClient(make_app(review), base_url=BASE, follow_redirects=False) as client:
         browser = Browser(client)
-        browser.page(f"/?token={desk.token}")
+        browser.page(f"/?token={review.tokens.access}")
         browser.read_csrf()
 
         def asked(path: object) -> int:
@@ -242,7 +242,7 @@ def test_files_by_path_from_an_allowed_folder_alone(
         assert asked(str(allowed / "missing.png")) == 404
         assert asked(str(allowed / "empty")) == 400
         assert [asked(path) for path in (3, None, "a\0b", "x" * 5000)] == [400] * 4
-    assert {e.payload["what"] for e in events_of(desk, "refused")} == {"path", "body"}
+    assert {e.payload["what"] for e in events_of(review, "refused")} == {"path", "body"}
 
 
 def test_progress_and_its_end() -> None:

@@ -1,21 +1,21 @@
-// Which cells a person has looked at.
+// Cells that a person has looked at.
 
 const TICK_MS = 250;
 const LEAST_MS = 1000;
 const A_CELL_MS = 100;
 const IDLE_MS = 30_000;
 
-export const LOOKED_RULE =
+export const VIEWED_RULE =
   "A cell counts as looked at once a person has named or confirmed it (Space, or Enter for all on screen), or once " +
   "its picture has been wholly on screen, without a break, for 1 second and for at least 0.1 seconds for each cell on " +
   "screen with it: 60 cells take 6 seconds. Time counts only while this page is in front and somebody has moved " +
   "the pointer, scrolled or pressed a key within the last 30 seconds. A ring in the corner marks a cell that was not looked at yet.";
 
 /**
- * Calls `looked` with the cells that have been on screen for long enough.
- * @param {() => string[]} onScreen @param {(ids: string[]) => void} looked
+ * Calls `onViewed` with the cells that have been on screen for long enough.
+ * @param {() => string[]} onScreen @param {(ids: string[]) => void} onViewed
  */
-export function watchLooking(onScreen, looked) {
+export function watchViewing(onScreen, onViewed) {
   /** @type {Map<string, number>} */
   let dwell = new Map();
   let active = -Infinity;
@@ -27,6 +27,6 @@ export function watchLooking(onScreen, looked) {
     const ids = onScreen();
     dwell = new Map(ids.map((id) => [id, (dwell.get(id) ?? 0) + (present ? TICK_MS : 0)]));
     const needed = Math.max(LEAST_MS, A_CELL_MS * ids.length);
-    if (present) looked(ids.filter((id) => (dwell.get(id) ?? 0) >= needed));
+    if (present) onViewed(ids.filter((id) => (dwell.get(id) ?? 0) >= needed));
   }, TICK_MS);
 }
