@@ -59,7 +59,7 @@ class FromUint8(nn.Module):
         super().__init__()
         self.network = network
         self.register_buffer("projection", torch.from_numpy(known.projection))
-        self.register_buffer("centres", torch.from_numpy(known.centers))
+        self.register_buffer("centers", torch.from_numpy(known.centers))
         self.distance, self.energy = known.distance, known.energy
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:

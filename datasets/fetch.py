@@ -130,22 +130,26 @@ class ResumingDownloader:
         os.replace(self.part, output_file)
 
     def _write(self, response: Any, have: int) -> None:
-        from tqdm import tqdm
+        from rich import progress
+        from rich.console import Console
 
         length = response.headers.get("Content-Length")
         total = have + int(length) if length else None
+        console = Console(stderr=True)
+        columns = (
+            progress.TextColumn("{task.description}", markup=False),
+            progress.BarColumn(),
+            progress.DownloadColumn(),
+            progress.TransferSpeedColumn(),
+            progress.TimeRemainingColumn(),
+        )
+        hidden = not (self.progress and console.is_terminal)
         with (
             self.part.open("ab" if have else "wb") as file,
-            tqdm(
-                initial=have,
-                total=total,
-                unit="B",
-                unit_scale=True,
-                desc=self.part.stem,
-                disable=None if self.progress else True,
-            ) as bar,
+            progress.Progress(*columns, console=console, disable=hidden) as bar,
         ):
+            task = bar.add_task(self.part.stem, completed=have, total=total)
             for block in response.iter_content(_BLOCK_BYTES):
-                bar.update(file.write(block))
+                bar.advance(task, file.write(block))
             if total is not None and file.tell() < total:
                 raise OSError(f"{file.tell()} of {total} bytes came; run it again to go on")

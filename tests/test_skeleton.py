@@ -60,6 +60,7 @@ def test_what_runs_without_the_train_extra_loads_none_of_it(module: str) -> None
         ("train detector", "leukodiff.detector.train", "DetectorTraining"),
         ("train classifier", "leukodiff.classifier.train", "ClassifierTraining"),
         ("export detector", "leukodiff.detector.export", "DetectorExport"),
+        ("review", "leukodiff.pipeline.review.service.settings", "ReviewSettings"),
     ],
 )
 def test_options_are_settings(command: str, module: str, settings: str) -> None:

@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from leukodiff.core.errors import InputError
+from leukodiff.core.text import printable
 
 from .errors import Failed, Program, WrongUsage
 from .options import Place, analysis_options, report_settings
 
 if TYPE_CHECKING:
-    from leukodiff.pipeline.runs.analyze import AnalyzeSettings, RunSummary
+    from leukodiff.pipeline.runs.analyze import RunSummary
     from leukodiff.pipeline.runs.child_process import ProgressPipe
-    from leukodiff.pipeline.runs.cluster import ClusterSettings
     from leukodiff.pipeline.runs.crash_log import CrashLog
     from leukodiff.pipeline.runs.outcomes import SlideOutcome
 
@@ -35,8 +35,8 @@ COLUMNS = {
     "flags": "flags",
 }
 
-SHOWN = 30
-"""How many slides, and how many failures, a terminal shows."""
+MAX_SHOWN = 30
+"""Slides, and failures, that a terminal shows."""
 
 
 @click.command()
@@ -73,11 +73,19 @@ def analyze(
     """
     watcher = _supervised(math.inf if cluster else field_timeout)
     from leukodiff.pipeline.runs.analyze import AnalyzeSettings
+    from leukodiff.pipeline.runs.analyze import analyze as analyze_here
 
     report = report_settings(chosen)
     settings = AnalyzeSettings(overlays=not no_overlays, report=report, **chosen)
-    where = _cluster(cluster, settings, field_timeout) if cluster else None
-    summary = run(inputs, out, settings, watcher, where)
+    if cluster:
+        from leukodiff.pipeline.runs.cluster import ClusterSettings
+        from leukodiff.pipeline.runs.cluster.run import analyze_on_cluster
+
+        nodes = ClusterSettings(cluster, settings.threads or 1, field_timeout_s=field_timeout)
+        start = partial(analyze_on_cluster, inputs, out, settings, cluster=nodes)
+    else:
+        start = partial(analyze_here, [_on_disk(one) for one in inputs], _on_disk(out), settings)
+    summary = run(start, out, watcher)
     show_summary(summary)
     sys.exit(summary.exit_status)
 
@@ -92,44 +100,39 @@ def _supervised(limit_s: float) -> Watcher | None:
 
 
 def run(
-    inputs: Sequence[Path | str],
-    out: Path | str,
-    settings: AnalyzeSettings,
-    watcher: Watcher | None = None,
-    cluster: ClusterSettings | None = None,
+    start: Callable[..., RunSummary], out: Path | str, watcher: Watcher | None = None
 ) -> RunSummary:
-    """Analyze behind a progress bar, with a line for each slide that ends; on a cluster, if any.
+    """Runs `start` behind a progress bar, with a line for each slide that ends.
 
-    An output that can't be written from the start is wrong usage; one that fails later leaves some
-    slides done and some not.
+    An output (`out`) that can't be written from the start is wrong usage; one that fails later
+    leaves some slides done and some not.
     """
     from leukodiff.pipeline.runs.observer import RunObserver
     from leukodiff.pipeline.runs.output import OutputError
 
     from .console import bar_and_lines
 
-    start = _on_cluster(cluster) if cluster else _here
     before = _last_changed(out)
     with bar_and_lines("steps") as (advance, line):
 
-        def emit(slide: SlideOutcome) -> None:
+        def on_slide(slide: SlideOutcome) -> None:
             if not slide.skipped:
                 line(slide_line(slide))
 
-        observer = RunObserver(emit, on_remark=line)
+        observer = RunObserver(on_slide, on_remark=line)
         if watcher:
             pipe, log = watcher
             known = log.failed_items, log.suspects
-            observer = RunObserver(emit, pipe.under_way, *known, line)
+            observer = RunObserver(on_slide, pipe.under_way, *known, line)
         try:
-            return start(inputs, out, settings, advance, observer=observer)
+            return start(on_progress=advance, observer=observer)
         except OutputError as error:
             begun = _last_changed(out) != before
             raise (Failed if begun else WrongUsage)(error) from error
 
 
 def slide_line(slide: SlideOutcome) -> str:
-    """What a slide came to, in a line: `smear 12: done, 153 cells, 3.2 s`."""
+    """Outcome of a slide in a line: `smear 12: done, 153 cells, 3.2 s`."""
     row = slide.row
     words = [slide.status]
     if row.get("n_cells") is not None:
@@ -139,28 +142,10 @@ def slide_line(slide: SlideOutcome) -> str:
     return f"{row['slide_id']}: {', '.join(words)}"
 
 
-def _here(inputs: Sequence[Path | str], out: Path | str, *args: Any, **more: Any) -> RunSummary:
-    from leukodiff.pipeline.runs.analyze import analyze as start
-
-    return start([_on_disk(one) for one in inputs], _on_disk(out), *args, **more)
-
-
 def _on_disk(place: Path | str) -> Path:
     if isinstance(place, str):
         raise InputError(f"{place}: a URL needs --cluster (--cluster=local on one machine)")
     return place
-
-
-def _cluster(address: str, settings: AnalyzeSettings, limit_s: float) -> ClusterSettings:
-    from leukodiff.pipeline.runs.cluster import ClusterSettings
-
-    return ClusterSettings(address, settings.threads or 1, field_timeout_s=limit_s)
-
-
-def _on_cluster(cluster: ClusterSettings) -> Callable[..., RunSummary]:
-    from leukodiff.pipeline.runs.cluster.run import analyze_on_cluster
-
-    return partial(analyze_on_cluster, cluster=cluster)
 
 
 def _last_changed(out: Path | str) -> int | None:
@@ -170,18 +155,16 @@ def _last_changed(out: Path | str) -> int | None:
 
 def show_summary(summary: RunSummary) -> None:
     """A row a slide, what failed, and where to look."""
-    from leukodiff.core.text import printable
-
     from .console import show_table
 
-    rows = [[row.get(column) for column in COLUMNS.values()] for row in summary.rows[:SHOWN]]
+    rows = [[row.get(column) for column in COLUMNS.values()] for row in summary.rows[:MAX_SHOWN]]
     show_table("", list(COLUMNS), rows)
-    _show_rest(len(summary.slides) - SHOWN, "slides")
-    failures = _untold(summary)
-    for failure in failures[:SHOWN]:
+    _show_rest(len(summary.slides) - MAX_SHOWN, "slides")
+    failures = _unprinted(summary)
+    for failure in failures[:MAX_SHOWN]:
         where = "/".join(filter(None, (failure["slide_id"], failure["field_id"])))
         click.echo(printable(f"failed: {where}: {failure['error']}"), err=True)
-    _show_rest(len(failures) - SHOWN, "failures")
+    _show_rest(len(failures) - MAX_SHOWN, "failures")
     if summary.interrupted:
         click.echo("stopped; the slides in the table are whole, start it again to go on", err=True)
     skipped = sum(one.skipped and one.status == "done" for one in summary.slides)
@@ -192,12 +175,12 @@ def show_summary(summary: RunSummary) -> None:
     click.echo(f"results in {click.format_filename(str(summary.out))}{before}")
 
 
-def _untold(summary: RunSummary) -> Sequence[Mapping[str, str]]:
-    """The failures to list: of a lone slide those that its own line, just above, has not told."""
+def _unprinted(summary: RunSummary) -> Sequence[Mapping[str, str]]:
+    """The failures to list: of a lone slide those that its own line, just above, does not have."""
     if len(summary.slides) != 1 or summary.slides[0].skipped:
         return summary.failures
-    told = str(summary.rows[0].get("error") or "")
-    return [one for one in summary.failures if one["error"] not in told]
+    printed = str(summary.rows[0].get("error") or "")
+    return [one for one in summary.failures if one["error"] not in printed]
 
 
 def _show_rest(n: int, what: str) -> None:

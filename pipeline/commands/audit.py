@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from leukodiff.core.text import printable
+
 from .errors import Failed
 from .options import FOLDER
 
@@ -30,7 +32,6 @@ def verify(folder: Path, url: str | None, noted: str | None) -> None:
     is not, 2: it can't be read. Note the head that is printed somewhere else: who can write to the
     database could make all of it anew, and only a head noted elsewhere (--head) tells.
     """
-    from leukodiff.core.text import printable
     from leukodiff.pipeline.review.record import RECORD_FILE, Head, Record
 
     expected = Head.read(noted) if noted else None

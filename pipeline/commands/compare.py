@@ -1,4 +1,8 @@
-"""`leukodiff compare`: is the difference between two counts more than chance?"""
+"""Comparisons of counts: `leukodiff compare` of two, `leukodiff evaluate counts` of two methods.
+
+Two counts: is their difference more than chance? Two methods, leukodiff and manual counts: how far
+do they agree over many slides?
+"""
 
 from __future__ import annotations
 
@@ -9,16 +13,25 @@ from typing import TYPE_CHECKING
 
 import click
 
-from .options import FILE, FOLDER, json_option
+from leukodiff.core.text import printable
+
+from .options import FILE, FOLDER, json_option, out_option
 
 if TYPE_CHECKING:
+    from leukodiff.pipeline.comparison.bland_altman import BlandAltman
     from leukodiff.pipeline.comparison.cells import CellAgreement
     from leukodiff.pipeline.comparison.counts import CountComparison, TypeComparison
+    from leukodiff.pipeline.comparison.methods import MethodComparison, TypeFigures
     from leukodiff.pipeline.comparison.readings import Reading
+    from leukodiff.pipeline.comparison.regression import Line
 
 _EITHER = click.Path(path_type=Path)
-_MANY = 10
+
+_MAX_SHOWN_SLIDES = 10
 """Types are shown slide by slide up to so many slides."""
+
+_MAX_NAMED_SLIDES = 5
+"""Slides that only one side has are named up to so many."""
 
 
 @click.command()
@@ -110,7 +123,7 @@ def one_reader(path: Path, readings: Sequence[Reading]) -> dict[str, Reading]:
 def _pairs(
     path_a: Path, path_b: Path, in_a: Sequence[Reading], in_b: Sequence[Reading]
 ) -> list[tuple[Reading, Reading]]:
-    """What to set against what: one slide with one slide, else slides of the same slide_id."""
+    """Pairs to compare: one slide with one slide, else slides of the same slide_id."""
     from leukodiff.core.errors import InputError
 
     a, b = one_reader(path_a, in_a), one_reader(path_b, in_b)
@@ -122,21 +135,21 @@ def _pairs(
     for name, mine, other in (("A", a, b), ("B", b, a)):
         alone = [slide for slide in mine if slide not in other]
         if alone:
-            more = ", ..." if len(alone) > 5 else ""
-            _note(f"only in {name}, left out: {', '.join(alone[:5])}{more}")
+            more = ", ..." if len(alone) > _MAX_NAMED_SLIDES else ""
+            named = ", ".join(alone[:_MAX_NAMED_SLIDES])
+            _note(f"only in {name}, left out: {named}{more}")
     return [(a[slide], b[slide]) for slide in both]
 
 
 def _show(compared: Sequence[tuple[CountComparison, CellAgreement | None]]) -> None:
-    from leukodiff.core.text import printable
     from leukodiff.pipeline.comparison import formatting as words
 
     from .console import show_table
 
-    for found, cells in compared if len(compared) <= _MANY else ():
+    for found, cells in compared if len(compared) <= _MAX_SHOWN_SLIDES else ():
         click.echo(printable(f"A: {_called(found.a)}"))
         click.echo(printable(f"B: {_called(found.b)}"))
-        show_table("", _HEADER, [_row(one) for one in found.types] + _beside(found))
+        show_table("", _HEADER, [_row(one) for one in found.types] + _uncounted_rows(found))
         lines = words.count_sentences(found)
         lines += words.agreement_sentences(cells, found.a, found.b) if cells else []
         lines += words.strange_sentence(sorted(found.a.strange_types | found.b.strange_types))
@@ -169,8 +182,8 @@ def _row(one: TypeComparison) -> tuple[object, ...]:
     )
 
 
-def _beside(found: CountComparison) -> list[tuple[object, ...]]:
-    """What is counted beside the 100 %."""
+def _uncounted_rows(found: CountComparison) -> list[tuple[object, ...]]:
+    """Rows of the cells that are outside the 100 %."""
     from leukodiff.pipeline.comparison.names import in_order, title
 
     names = (set(found.a.counts) | set(found.b.counts)) - {one.cell_type for one in found.types}
@@ -236,6 +249,126 @@ def _range(value: float | None, low: float | None, high: float | None, sign: str
 
 
 def _note(text: str) -> None:
-    from leukodiff.core.text import printable
 
     click.echo(printable(text), err=True)
+
+
+@click.command("counts")
+@click.argument("results", type=FOLDER)
+@click.option(
+    "--manual",
+    type=FILE,
+    required=True,
+    help="Manual counts (CSV): slide_id, cell_type, count; several readers by a column reader.",
+)
+@out_option("Folder for tables and pictures.")
+@json_option
+def evaluate_counts(results: Path, manual: Path, out: Path, json_file: Path | None) -> None:
+    """Compare the counts in RESULTS, a folder analyze wrote, with manual counts of its slides.
+
+    Per type: correlation, Deming and Passing-Bablok regression, Bland-Altman, and how many slides
+    lie within counting error (after CLSI H20-A2 and EP09). Pictures need matplotlib.
+    """
+    from leukodiff.pipeline.comparison import tables
+    from leukodiff.pipeline.comparison.methods import compare_methods
+    from leukodiff.pipeline.comparison.reading_files import read_counts, read_readings, read_table
+
+    counted = read_counts(read_table(manual))
+    machine = one_reader(results, read_readings(results))
+    found = compare_methods(counted, list(machine.values()))
+    _require_slides(found, manual, results)
+    _show_methods(found)
+    files = {
+        out / "method_comparison.csv": tables.methods_csv(found),
+        out / "differences.csv": tables.differences_csv(found),
+    }
+    if json_file:
+        files[json_file] = json.dumps(tables.methods_json(found), indent=2) + "\n"
+    write_files(files)
+    _draw(found, out)
+
+
+def _require_slides(found: MethodComparison, manual: Path, results: Path) -> None:
+    from leukodiff.core.errors import InputError
+
+    if not any(row.manual and row.results for row in found.differences):
+        raise InputError(
+            f"{manual}: no slide with cells that {results} has too; slides are matched by slide_id"
+        )
+
+
+def _draw(found: MethodComparison, out: Path) -> None:
+    """Draws the pictures if matplotlib is installed."""
+    from leukodiff.pipeline.comparison.plots import draw_methods
+    from leukodiff.pipeline.runs.output import writing
+
+    try:
+        with writing(out):
+            draw_methods(found, out)
+    except ModuleNotFoundError as error:
+        click.echo(
+            f"no pictures: {error.name} is not installed; install leukodiff with its `train` extra",
+            err=True,
+        )
+
+
+_METHOD_COLUMNS = (
+    "type",
+    "slides",
+    "manual",
+    "results",
+    "bias",
+    "limits of agreement",
+    "r",
+    "Deming",
+    "Passing-Bablok",
+    "within",
+)
+
+
+def _show_methods(found: MethodComparison) -> None:
+    from leukodiff.pipeline.comparison.formatting import method_sentences
+
+    from .console import show_table
+
+    title = f"{found.n_slides} slides; percent and points; slopes; in brackets the 95 % interval"
+    show_table(title, _METHOD_COLUMNS, [_method_row(one) for one in found.types])
+    click.echo("within: slides whose difference is no more than counting error explains")
+    for line in method_sentences(found):
+        click.echo(printable(line))
+
+
+def _method_row(one: TypeFigures) -> tuple[object, ...]:
+    from leukodiff.pipeline.comparison.names import title
+
+    return (
+        title(one.cell_type),
+        one.n,
+        _fixed(one.manual_mean),
+        _fixed(one.results_mean),
+        *_bias(one.bland_altman),
+        f"{one.correlation.pearson:.3f}" if one.correlation else "",
+        _slope(one.deming),
+        _slope(one.passing_bablok),
+        f"{one.within} of {one.n}",
+    )
+
+
+def _fixed(value: float | None) -> str:
+    return "" if value is None else f"{value:.1f}"
+
+
+def _bias(found: BlandAltman | None) -> tuple[str, str]:
+    if found is None:
+        return "", ""
+    return (
+        f"{found.bias:+.1f} ({found.bias_low:+.1f} to {found.bias_high:+.1f})",
+        f"{found.lower:+.1f} to {found.upper:+.1f}",
+    )
+
+
+def _slope(line: Line | None) -> str:
+    if line is None:
+        return ""
+    limits = (f"{one:.2f}" if one is not None else "?" for one in (line.slope_low, line.slope_high))
+    return f"{line.slope:.2f} ({' to '.join(limits)})"

@@ -1,4 +1,4 @@
-"""What a person sees in the terminal: tables and a progress bar."""
+"""Terminal output: tables and a progress bar."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -26,7 +26,7 @@ Line = Callable[[str], None]
 """Prints a line."""
 
 PIPE_COLUMNS = 160
-"""Width of a table where no terminal says its own."""
+"""Width of a table that is written to no terminal."""
 
 
 def show_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from leukodiff.core.text import printable
+
 from .options import FOLDER, out_option
 
 if TYPE_CHECKING:
@@ -94,7 +96,6 @@ def from_reviews(folders: tuple[Path, ...], out: Path, record: str) -> None:
     DIR is what `review` was given. Only signed slides count, and of them the cells that a person
     named or looked at. Splits are by slide. Then: train classifier --data table=FOLDER.
     """
-    from leukodiff.core.text import printable
     from leukodiff.pipeline.review.service.training_set import make_training_set
 
     from .console import show_table

@@ -6,6 +6,7 @@ import shutil
 import sys
 from collections import Counter
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,8 +20,13 @@ if TYPE_CHECKING:
     from leukodiff.datasets.fields import LabeledField
 
 WHITE_CELLS_A_FIELD = 4
-SMEAR, RESULTS = "smear", "results"
+
+SMEAR = "smear"
+
+RESULTS = "results"
+
 MARK = ".leukodiff-demo"
+"""File in the folder of a demo: an earlier one is removed, anything else is not."""
 
 
 @click.command()
@@ -32,7 +38,7 @@ MARK = ".leukodiff-demo"
 @click.option("--bccd", is_flag=True, help="Take BCCD's test fields instead of a phantom.")
 def demo(out: Path, fields: int, seed: int, bccd: bool) -> None:
     """Analyze a phantom smear and print its differential beside the truth."""
-    from leukodiff.pipeline.runs.analyze import AnalyzeSettings
+    from leukodiff.pipeline.runs.analyze import AnalyzeSettings, analyze
     from leukodiff.pipeline.runs.output import prepare
 
     from .analyze import run, show_summary
@@ -41,12 +47,13 @@ def demo(out: Path, fields: int, seed: int, bccd: bool) -> None:
     prepare(out)
     _remove_earlier(out)
     labeled = _bccd_test_fields(smear) if bccd else _phantom(smear, fields, seed)
-    summary = run([smear], out / RESULTS, AnalyzeSettings())
+    start = partial(analyze, [smear], out / RESULTS, AnalyzeSettings())
+    summary = run(start, out / RESULTS)
     show_summary(summary)
     if summary.exit_status:
         sys.exit(summary.exit_status)
     slide = out / RESULTS / SMEAR
-    _show_beside_truth(slide / "counts.csv", _known_types(labeled))
+    _show_with_truth(slide / "counts.csv", _known_types(labeled))
     first = sorted((slide / "overlays").iterdir())[0]
     for path in (slide / "report.html", first, slide / "counts.csv", slide / "cells.csv"):
         click.echo(f"open {click.format_filename(path)}")
@@ -88,7 +95,7 @@ def _known_types(labeled: list[LabeledField]) -> Counter[str]:
     return Counter(name for field in labeled for name in field.cell_types if name in wanted)
 
 
-def _show_beside_truth(counts: Path, truth: Mapping[str, int]) -> None:
+def _show_with_truth(counts: Path, truth: Mapping[str, int]) -> None:
     import csv
 
     from leukodiff.pipeline.report.differential import BESIDE, COUNTED
@@ -98,7 +105,7 @@ def _show_beside_truth(counts: Path, truth: Mapping[str, int]) -> None:
     n = sum(known for name, known in truth.items() if name not in BESIDE)
     with counts.open(newline="", encoding="utf-8") as file:
         rows = [
-            _beside_truth(row, truth.get(row["cell_type"], 0), n)
+            _row_with_truth(row, truth.get(row["cell_type"], 0), n)
             for row in csv.DictReader(file)
             if row["cell_type"] in (*COUNTED, *BESIDE)
         ]
@@ -106,7 +113,7 @@ def _show_beside_truth(counts: Path, truth: Mapping[str, int]) -> None:
     show_table("differential, found beside the truth", columns, rows)
 
 
-def _beside_truth(row: Mapping[str, str], known: int, n: int) -> tuple[object, ...]:
+def _row_with_truth(row: Mapping[str, str], known: int, n: int) -> tuple[object, ...]:
     if not row["percent"]:
         return row["cell_type"], known, row["count"], None, None, None, row["flag"]
     low, high = float(row["percent_low"]), float(row["percent_high"])

@@ -1,4 +1,4 @@
-"""What a person sees when a command can't do what it was asked."""
+"""Errors as a person sees them: one line on stderr and an exit status."""
 
 import gc
 import os
@@ -45,7 +45,7 @@ class Commands(click.Group):
 
         Taking the engine's compiled models to pieces before would make everyone wait 0.05 s more.
         """
-        # What Pillow warns of in a damaged file is told by our one line, or is no harm.
+        # Pillow's warnings of a damaged file: our one line has them, or they are no harm.
         warnings.filterwarnings("ignore", module=r"PIL\.")
         try:
             return super().__call__(*args, obj=Program(), **kwargs)

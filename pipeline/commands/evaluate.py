@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from .laboratories import laboratories
-from .method_comparison import evaluate_counts
+from .compare import evaluate_counts, write_files
 from .options import (
     FOLDER,
+    Command,
     classifier_option,
+    command_line,
     data_options,
     detector_option,
     engine_options,
@@ -22,13 +26,65 @@ from .options import (
     labeled_fields,
     scale_option,
     split_option,
+    together,
 )
+from .train import train_classifier
 
 if TYPE_CHECKING:
+    from leukodiff.classifier.infer import Classifier
     from leukodiff.datasets.fields import LabeledField
+    from leukodiff.datasets.leave_one_out import Laboratory
     from leukodiff.detector.infer import Detector
 
-_out = click.option("--out", type=FOLDER, help="Folder for tables, figures and pictures.")
+AnyModel = TypeVar("AnyModel", "Detector", "Classifier")
+
+
+def evaluation_options(
+    *data: str,
+    more: Sequence[Callable[[Any], Any]] = (split_option,),
+    out: str = "Folder for tables, figures and pictures.",
+) -> Callable[[Command], Command]:
+    """The options of an `Evaluation`, and `more` of its own; `data` is evaluated by default."""
+    out_folder = click.option("--out", type=FOLDER, help=out)
+    shared = (scale_option, out_folder, json_option, engine_options)
+    return together(data_options(*data), *more, *shared)
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Options that all evaluations share: the fields, the engine, where the figures go."""
+
+    data: tuple[str, ...]
+    official_labels: bool
+    um_per_px: float | None
+    out: Path | None
+    json_file: Path | None
+    engine: str
+    threads: int | None
+    split: str | None = None
+
+    def labeled_fields(self) -> list[LabeledField]:
+        """The labeled fields asked for."""
+        return labeled_fields(self.data, self.official_labels, self.split, self.um_per_px)
+
+    def detector(self, path: Path | None) -> Detector:
+        """A detector, the shipped one where no file is named."""
+        from leukodiff.detector.infer import Detector
+
+        return Detector.load(path, engine=self.engine, threads=self.threads)
+
+    def classifier(self, path: Path | None) -> Classifier:
+        """A classifier, the shipped one where no file is named."""
+        from leukodiff.classifier.infer import Classifier
+
+        return Classifier.load(path, engine=self.engine, threads=self.threads)
+
+    def write(self, facts: Mapping[str, Any], save: Callable[[Path], object]) -> None:
+        """Writes figures where they are asked for: `facts` as JSON, `save` a folder of files."""
+        if self.out:
+            save(self.out)
+        if self.json_file:
+            write_files({self.json_file: json.dumps(facts, indent=2) + "\n"})
 
 
 @click.group()
@@ -39,46 +95,30 @@ def evaluate() -> None:
     """
 
 
-evaluate.add_command(laboratories)
 evaluate.add_command(evaluate_counts)
 
 
 @evaluate.command("detector")
 @detector_option
-@data_options("bccd")
-@split_option
-@scale_option
-@_out
-@json_option
-@engine_options
+@evaluation_options("bccd")
 @click.option(
     "--ladder",
+    "scales",
     metavar="UM,UM,...",
     callback=lambda _context, _option, text: _scales(text) if text else [],
     help="Also measure at these working scales (um/px).",
 )
-def evaluate_detector(
-    detector: Path | None,
-    data: tuple[str, ...],
-    official_labels: bool,
-    split: str,
-    um_per_px: float | None,
-    out: Path | None,
-    json_file: Path | None,
-    engine: str,
-    threads: int | None,
-    ladder: list[float],
-) -> None:
+def evaluate_detector(detector: Path | None, scales: list[float], **chosen: Any) -> None:
     """mAP50, mAP50-95, AP per class, precision and recall at the shipped threshold."""
     from leukodiff.detector.evaluate import evaluate_detector as measure
-    from leukodiff.detector.infer import Detector
 
     from .console import show_table
 
-    fields = labeled_fields(data, official_labels, split, um_per_px)
-    loaded = Detector.load(detector, engine=engine, threads=threads)
-    figures = measure(loaded, fields)
-    title = f"mAP50 {figures.map50:.4f}   mAP50-95 {figures.map50_95:.4f}   {len(fields)} fields"
+    evaluation = Evaluation(**chosen)
+    labeled = evaluation.labeled_fields()
+    loaded = evaluation.detector(detector)
+    figures = measure(loaded, labeled)
+    title = f"mAP50 {figures.map50:.4f}   mAP50-95 {figures.map50_95:.4f}   {len(labeled)} fields"
     columns = ("class", "labels", "AP50", "AP50-95", "threshold", "precision", "recall", "extra")
     rows = [
         (
@@ -90,83 +130,44 @@ def evaluate_detector(
         for c in figures.classes
     ]
     show_table(title, columns, rows)
-    if out:
-        figures.save(out)
-    _write_json(json_file, figures.as_dict())
-    if ladder:
-        _climb(loaded, ladder, fields, out)
+    evaluation.write(figures.as_dict(), figures.save)
+    if scales:
+        _sweep(loaded, scales, labeled, evaluation.out)
 
 
 @evaluate.command("classifier")
 @classifier_option
-@data_options("pbc")
-@split_option
-@scale_option
-@_out
-@json_option
-@engine_options
-def evaluate_classifier(
-    classifier: Path | None,
-    data: tuple[str, ...],
-    official_labels: bool,
-    split: str,
-    um_per_px: float | None,
-    out: Path | None,
-    json_file: Path | None,
-    engine: str,
-    threads: int | None,
-) -> None:
+@evaluation_options("pbc")
+def evaluate_classifier(classifier: Path | None, **chosen: Any) -> None:
     """Classification report, confusion matrix, reliability; crops cut by the labeled boxes."""
     from leukodiff.classifier.evaluation.evaluate import evaluate_classifier as measure
-    from leukodiff.classifier.infer import Classifier
 
-    fields = labeled_fields(data, official_labels, split, um_per_px)
-    figures = measure(Classifier.load(classifier, engine=engine, threads=threads), fields)
+    evaluation = Evaluation(**chosen)
+    labeled = evaluation.labeled_fields()
+    figures = measure(evaluation.classifier(classifier), labeled)
     click.echo(figures.report())
     summary = figures.summary()
     click.echo(f"accuracy {_interval(summary['accuracy'])}")
     click.echo(f"of the named {_interval(summary['accuracy_of_named'])}")
     click.echo(f"unidentified {_interval(summary['unidentified'])}")
-    if out:
-        figures.save(out)
-    _write_json(json_file, summary)
+    evaluation.write(summary, figures.save)
 
 
 @evaluate.command("pipeline")
 @detector_option
 @classifier_option
-@data_options("bccd")
-@split_option
-@scale_option
-@_out
-@json_option
-@engine_options
-def evaluate_pipeline(
-    detector: Path | None,
-    classifier: Path | None,
-    data: tuple[str, ...],
-    official_labels: bool,
-    split: str,
-    um_per_px: float | None,
-    out: Path | None,
-    json_file: Path | None,
-    engine: str,
-    threads: int | None,
-) -> None:
+@evaluation_options("bccd")
+def evaluate_pipeline(detector: Path | None, classifier: Path | None, **chosen: Any) -> None:
     """From the field's pixels to each known cell's name, both models together."""
-    from leukodiff.classifier.infer import Classifier
-    from leukodiff.detector.infer import Detector
     from leukodiff.pipeline.analysis.evaluate import evaluate_pipeline as measure
 
     from .console import progress_bar, show_table
 
-    fields = labeled_fields(data, official_labels, split, um_per_px)
-    models = (
-        Detector.load(detector, engine=engine, threads=threads),
-        Classifier.load(classifier, engine=engine, threads=threads),
-    )
+    evaluation = Evaluation(**chosen)
+    labeled = evaluation.labeled_fields()
+    models = evaluation.detector(detector), evaluation.classifier(classifier)
     with progress_bar("fields") as advance:
-        figures = measure(*models, fields, advance)
+        figures = measure(*models, labeled, advance)
     summary = figures.summary()
     rows = [
         (name, one["n"], *_fixed(one["share"], one["low"], one["high"]))
@@ -175,22 +176,153 @@ def evaluate_pipeline(
     show_table(f"{summary['fields']} fields", ("type", "cells", "recall", "low", "high"), rows)
     for what in ("found", "named_right", "likeliest_right"):
         click.echo(f"{what.replace('_', ' ')} {_interval(summary[what])}")
-    if out:
-        figures.save(out)
-    _write_json(json_file, summary)
+    evaluation.write(summary, figures.save)
 
 
-def _scales(text: str) -> list[float]:
-    try:
-        scales = [float(one) for one in text.split(",")]
-    except ValueError:
-        scales = []
-    if not scales or not all(0 < scale < math.inf for scale in scales):
-        raise click.BadParameter(f"expected positive numbers with commas, not {text!r}")
-    return scales
+_only = click.option(
+    "--only", multiple=True, metavar="LAB", help="Only this laboratory; may be repeated."
+)
+_model = click.option(
+    "--model",
+    multiple=True,
+    metavar="LAB=FILE",
+    callback=lambda _context, _option, texts: dict(map(_lab_and_file, texts)),
+    help="A model that has not seen the laboratory; may be repeated.",
+)
+_runs = click.option(
+    "--runs", type=FOLDER, help="Folder of the folds: those that lack are trained here."
+)
+_LABORATORIES_OUT = "Folder for the table, curves and pictures."
 
 
-def _climb(
+@evaluate.group()
+def laboratories() -> None:
+    """One table of laboratories, each tested by a model that has never seen it."""
+
+
+@laboratories.command("classifier")
+@classifier_option
+@evaluation_options("pbc", "bccd", "chula", more=(_only, _model, _runs), out=_LABORATORIES_OUT)
+def laboratories_classifier(
+    classifier: Path | None,
+    only: tuple[str, ...],
+    model: dict[str, Path],
+    runs: Path | None,
+    **chosen: Any,
+) -> None:
+    """Recall and F1 of each type, calibration, share left unidentified.
+
+    A laboratory's model is what --model names, else the fold in --runs, trained there on all the
+    other laboratories if it lacks; without --runs the shipped model where it has not seen the
+    laboratory. What the shipped model was kept from in a laboratory it knows is a row of its own.
+    """
+    from leukodiff.classifier.evaluation.folds import fold_model
+    from leukodiff.classifier.evaluation.leave_one_out import laboratory_rows, save_rows
+    from leukodiff.classifier.evaluation.leave_one_out_table import SCREEN, screen_row
+
+    from .console import show_table
+
+    names = [one.name for one in fields(Evaluation) if one.name in chosen]
+    evaluation = Evaluation(**{name: chosen.pop(name) for name in names})
+    labs = _laboratories(evaluation)
+    training = chosen | {"threads": evaluation.threads or 0}
+
+    def fold_of(lab: Laboratory) -> Path | None:
+        if lab.name in model or runs is None:
+            return model.get(lab.name)
+        log = partial(_log, about=f"without {lab.name}  ")
+        return fold_model(labs, lab.name, runs, training, log, command_line())
+
+    load = evaluation.classifier
+    tests = _tests(_chosen(labs, only, model), load(classifier), fold_of, load)
+    rows = [row for one, lab, part in tests for row in laboratory_rows(one, lab, part)]
+    facts = [row.as_dict() for row in rows]
+    show_table("", SCREEN, [screen_row(one) for one in facts])
+    evaluation.write({"rows": facts}, lambda folder: save_rows(rows, folder))
+
+
+laboratories_classifier.params += [
+    one
+    for one in train_classifier.params
+    if one.name not in {"last_layer", *(mine.name for mine in laboratories_classifier.params)}
+]
+"""A fold takes what `train classifier` takes, and learns with all of the network."""
+
+
+@laboratories.command("detector")
+@detector_option
+@evaluation_options("bccd", "txl_pbc", "chula", more=(_only, _model), out=_LABORATORIES_OUT)
+def laboratories_detector(
+    detector: Path | None, only: tuple[str, ...], model: dict[str, Path], **chosen: Any
+) -> None:
+    """Recall of white cells, and precision where every cell is boxed.
+
+    A laboratory's model is what --model names (`train detector` and `export detector` make it of
+    the other laboratories), else the shipped one where it has not seen the laboratory.
+    """
+    from leukodiff.detector.leave_one_out import HEADER, detector_rows, save_rows, table_row
+
+    from .console import show_table
+
+    evaluation = Evaluation(**chosen)
+    labs = _chosen(_laboratories(evaluation), only, model)
+    load = evaluation.detector
+    tests = _tests(labs, load(detector), lambda lab: model.get(lab.name), load)
+    rows = [row for one, lab, part in tests for row in detector_rows(one, lab, part)]
+    facts = [row.as_dict() for row in rows]
+    show_table("", HEADER, [table_row(one) for one in facts])
+    evaluation.write({"rows": facts}, lambda folder: save_rows(rows, folder))
+
+
+def _laboratories(evaluation: Evaluation) -> list[Laboratory]:
+    """The laboratories of the data asked for; one's own table is called as its folder is."""
+    from leukodiff.core.errors import InputError
+    from leukodiff.datasets.leave_one_out import OWN, by_laboratory, own_laboratory
+
+    found: list[LabeledField] = []
+    for text in evaluation.data:
+        name, _, folder = text.partition("=")
+        loaded = replace(evaluation, data=(text,)).labeled_fields()
+        mine = own_laboratory(loaded, Path(folder)) if name == OWN else loaded
+        if {one.source for one in mine} & {one.source for one in found}:
+            raise InputError(f"{text}: a laboratory of that name is given already")
+        found += mine
+    return by_laboratory(found)
+
+
+def _chosen(
+    labs: Sequence[Laboratory], only: Sequence[str], model: Iterable[str]
+) -> list[Laboratory]:
+    """Those to test: all, or those asked for; a name that there is not is refused."""
+    from leukodiff.datasets.leave_one_out import laboratory_of
+
+    named = {name: laboratory_of(labs, name) for name in (*only, *model)}
+    return [named[name] for name in dict.fromkeys(only)] if only else list(labs)
+
+
+def _tests(
+    labs: Iterable[Laboratory],
+    shipped: AnyModel,
+    fold_of: Callable[[Laboratory], Path | None],
+    load: Callable[[Path | None], AnyModel],
+) -> Iterator[tuple[AnyModel, Laboratory, str]]:
+    """Each laboratory with a model and the part of it which that model has not seen."""
+    from leukodiff.datasets.leave_one_out import HELD_OUT, LEFT_OUT, learned_from, require_unseen
+
+    for lab in labs:
+        seen = learned_from(shipped.metadata.training_data, lab)
+        fold = fold_of(lab)
+        unseen = shipped if fold is None and not seen else load(fold) if fold else None
+        if unseen:
+            require_unseen(unseen.model.path, unseen.metadata.training_data, lab)
+            yield unseen, lab, LEFT_OUT
+        else:
+            _log(f"{lab.name}: no model at hand that has not seen it; see --help")
+        if seen and lab.fields_of(HELD_OUT):
+            yield shipped, lab, HELD_OUT
+
+
+def _sweep(
     detector: Detector, scales: list[float], fields: list[LabeledField], out: Path | None
 ) -> None:
     from leukodiff.detector.resolution_sweep import resolution_sweep
@@ -205,6 +337,23 @@ def _climb(
     show_table("working scale", ("um/px", "WBC recall", "WBC AP50", "mAP50", "ms a field"), rows)
 
 
+def _scales(text: str) -> list[float]:
+    try:
+        scales = [float(one) for one in text.split(",")]
+    except ValueError:
+        scales = []
+    if not scales or not all(0 < scale < math.inf for scale in scales):
+        raise click.BadParameter(f"expected positive numbers with commas, not {text!r}")
+    return scales
+
+
+def _lab_and_file(text: str) -> tuple[str, Path]:
+    name, _, file = text.partition("=")
+    if not name or not file:
+        raise click.BadParameter("expected LAB=FILE, such as chula=without_chula.onnx")
+    return name, Path(file)
+
+
 def _fixed(*values: float | None) -> list[str]:
     return ["" if value is None or value != value else f"{value:.4f}" for value in values]
 
@@ -216,7 +365,5 @@ def _interval(one: Mapping[str, Any]) -> str:
     return f"{100 * one['share']:.1f} % (95 % interval {low:.1f}-{high:.1f} %, n = {one['n']})"
 
 
-def _write_json(path: Path | None, figures: Mapping[str, Any]) -> None:
-    if path is not None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
+def _log(line: str, about: str = "") -> None:
+    click.echo(f"{time.strftime('%H:%M:%S')}  {about}{line}", err=True)

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from leukodiff.core.text import printable
+
 from .options import FILE, FOLDER, classifier_option
 
 
@@ -24,7 +26,6 @@ def explain(
     nucleus, and which parts of it told the classifier its class: those are hidden in turn.
     """
     from leukodiff.classifier.infer import Classifier
-    from leukodiff.core.text import printable
     from leukodiff.pipeline.runs.explain import explain as start
     from leukodiff.pipeline.runs.explain import save
 

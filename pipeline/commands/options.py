@@ -1,4 +1,4 @@
-"""Options that several commands share, and what is made of them."""
+"""Options that several commands share, and the settings that are made of them."""
 
 from __future__ import annotations
 
@@ -25,41 +25,43 @@ SPLITS = ("train", "val", "test")
 ENGINES = ("openvino", "onnxruntime")
 
 
+def together(*options: Callable[[Any], Any]) -> Callable[[Command], Command]:
+    """One decorator of several options, which the help shows in this order."""
+
+    def decorate(command: Command) -> Command:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return decorate
+
+
 def out_option(what: str) -> Callable[[Command], Command]:
     """`--out`, the folder that a command writes."""
     return click.option("--out", type=FOLDER, required=True, help=what)
 
 
-def detector_option(command: Command) -> Command:
-    """`--detector`, a model file."""
-    return click.option(
-        "--detector", type=FILE, help="Detector (ONNX).  [default: the shipped one]"
-    )(command)
+detector_option = click.option(
+    "--detector", type=FILE, help="Detector (ONNX).  [default: the shipped one]"
+)
 
+classifier_option = click.option(
+    "--classifier", type=FILE, help="Classifier (ONNX).  [default: the shipped one]"
+)
 
-def classifier_option(command: Command) -> Command:
-    """`--classifier`, a model file."""
-    text = "Classifier (ONNX).  [default: the shipped one]"
-    return click.option("--classifier", type=FILE, help=text)(command)
+engine_option = click.option(
+    "--engine",
+    type=click.Choice(ENGINES),
+    default=ENGINES[0],
+    show_default=True,
+    help="What runs the models: openvino on a CPU, onnxruntime on a GPU.",
+)
 
-
-def engine_option(command: Command) -> Command:
-    """`--engine`: what runs the models."""
-    return click.option(
-        "--engine",
-        type=click.Choice(ENGINES),
-        default=ENGINES[0],
-        show_default=True,
-        help="What runs the models: openvino on a CPU, onnxruntime on a GPU.",
-    )(command)
-
-
-def engine_options(command: Command) -> Command:
-    """`--engine` and `--threads`: what runs the models, and on how many cores."""
-    threads = click.option(
-        "--threads", type=click.IntRange(min=1), help="Cores to use.  [default: all]"
-    )
-    return engine_option(threads(command))
+engine_options = together(
+    engine_option,
+    click.option("--threads", type=click.IntRange(min=1), help="Cores to use.  [default: all]"),
+)
+"""Engine of the models, and the number of cores for it."""
 
 
 class Place(click.Path):
@@ -71,61 +73,52 @@ class Place(click.Path):
         return value if is_url else super().convert(value, param, ctx)
 
 
-def workers_option(command: Command) -> Command:
-    """`--workers`: how much of a run is done at a time."""
-    return click.option(
-        "--workers",
-        "--threads",
-        "threads",
-        type=click.IntRange(min=1),
-        help="Fields, or pieces of scans, read at a time.  [default: one a core]",
-    )(command)
+workers_option = click.option(
+    "--workers",
+    "--threads",
+    "threads",
+    type=click.IntRange(min=1),
+    help="Fields, or pieces of scans, read at a time.  [default: one a core]",
+)
 
 
 def data_options(*defaults: str) -> Callable[[Command], Command]:
     """`--data` and `--official-labels`: the labeled fields a command works on."""
-
-    def decorate(command: Command) -> Command:
-        official = click.option(
-            "--official-labels",
-            is_flag=True,
-            help="BCCD's labels as published, without the erratum.",
-        )
-        data = click.option(
+    return together(
+        click.option(
             "--data",
             multiple=True,
             default=defaults,
             show_default=True,
             metavar="NAME[=FOLDER]",
             help="A dataset of `data list`, or `table=FOLDER` for your own; may be repeated.",
-        )
-        return data(official(command))
-
-    return decorate
-
-
-def json_option(command: Command) -> Command:
-    """`--json`, a file for the figures."""
-    return click.option("--json", "json_file", type=FILE, help="Write the figures here too.")(
-        command
+        ),
+        click.option(
+            "--official-labels",
+            is_flag=True,
+            help="BCCD's labels as published, without the erratum.",
+        ),
     )
 
 
-def split_option(command: Command) -> Command:
-    """`--split`, the part of each dataset to look at."""
-    text = "The part of each dataset to measure on."
-    return click.option(
-        "--split", type=click.Choice(SPLITS), default="test", show_default=True, help=text
-    )(command)
+json_option = click.option("--json", "json_file", type=FILE, help="Write the figures here too.")
+
+split_option = click.option(
+    "--split",
+    type=click.Choice(SPLITS),
+    default="test",
+    show_default=True,
+    help="The part of each dataset to measure on.",
+)
+
+scale_option = click.option(
+    "--um-per-px",
+    type=click.FloatRange(0, min_open=True),
+    help="Scale (um/px) of the fields that have none of their own.",
+)
 
 
-def scale_option(command: Command) -> Command:
-    """`--um-per-px`, for fields whose own scale nobody knows."""
-    text = "Scale (um/px) of the fields that have none of their own."
-    return click.option("--um-per-px", type=click.FloatRange(0, min_open=True), help=text)(command)
-
-
-_REPORT = (
+report_options = together(
     click.option("--reference", type=FILE, help="Your reference ranges (TOML).  [default: adults]"),
     click.option(
         "--wbc-count", type=float, help="The analyzer's white cells, 10^9/L: adds counts in blood."
@@ -171,16 +164,9 @@ _REPORT = (
         help="Make the report as this too; may be repeated.",
     ),
 )
+"""Contents and form of a report; `report_settings` gathers it."""
 
-
-def report_options(command: Command) -> Command:
-    """What a report says and how; `report_settings` gathers it."""
-    for option in reversed(_REPORT):
-        command = option(command)
-    return command
-
-
-_ANALYSIS = (
+analysis_options = together(
     click.option("--per-image", is_flag=True, help="Make every image a slide of its own."),
     click.option(
         "--um-per-px",
@@ -213,17 +199,11 @@ _ANALYSIS = (
     engine_option,
     workers_option,
 )
-
-
-def analysis_options(command: Command) -> Command:
-    """How slides are analyzed, and what is made of them."""
-    for option in reversed(_ANALYSIS):
-        command = option(command)
-    return command
+"""Settings of an analysis, and of the reports that it writes."""
 
 
 def report_settings(chosen: dict[str, Any]) -> ReportSettings:
-    """Takes what `report_options` gave out of a command's arguments."""
+    """Settings of a report; takes the values of `report_options` out of a command's arguments."""
     from leukodiff.pipeline.exports.bundle import ReportSettings
     from leukodiff.pipeline.report.sample import Sample
 

@@ -9,6 +9,8 @@ from typing import Any
 
 import click
 
+from leukodiff.core.text import printable
+
 from .options import FOLDER, report_options, report_settings
 
 
@@ -25,7 +27,6 @@ def report(folders: Sequence[Path], **chosen: Any) -> None:
     Exit status: 0 all made, 1 some could not be, 2 wrong usage.
     """
     from leukodiff.core.errors import LeukodiffError
-    from leukodiff.core.text import printable
     from leukodiff.pipeline.runs.rerender import rerender, slide_folders
 
     settings = report_settings(chosen)

@@ -1,8 +1,9 @@
-"""`leukodiff review`: a person looks, corrects and signs, in a browser."""
+"""`leukodiff review`: a person views, corrects and signs slides in a browser."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -40,22 +41,7 @@ from .options import FILE, FOLDER, classifier_option, detector_option
 )
 @detector_option
 @classifier_option
-def review(
-    out: Path,
-    host: str,
-    port: int,
-    record: str,
-    allow: tuple[Path, ...],
-    readers: int,
-    tls_cert: Path | None,
-    tls_key: Path | None,
-    names: tuple[str, ...],
-    behind_proxy: bool,
-    threads: int | None,
-    reference: Path | None,
-    detector: Path | None,
-    classifier: Path | None,
-) -> None:
+def review(**chosen: Any) -> None:
     """Open the slides of DIR, which analyze wrote, in a browser: look, correct, sign.
 
     DIR may be empty, or not there yet: images dropped on the page are analyzed into it. Nothing
@@ -64,20 +50,4 @@ def review(
     from leukodiff.pipeline.review.service.settings import ReviewSettings
     from leukodiff.pipeline.review.web.serve import serve
 
-    settings = ReviewSettings(
-        out=out,
-        host=host,
-        port=port,
-        record=record,
-        allow=allow,
-        readers=readers,
-        tls_cert=tls_cert,
-        tls_key=tls_key,
-        names=names,
-        behind_proxy=behind_proxy,
-        threads=threads,
-        reference=reference,
-        detector=detector,
-        classifier=classifier,
-    )
-    serve(settings, lambda address: click.echo(f"open {address}"))
+    serve(ReviewSettings(**chosen), lambda address: click.echo(f"open {address}"))

@@ -1,4 +1,4 @@
-"""`leukodiff users`: who may log in to a review that others can reach."""
+"""`leukodiff users`: people who may log in to a review that others can reach."""
 
 from __future__ import annotations
 
@@ -7,26 +7,19 @@ from typing import TYPE_CHECKING
 
 import click
 
-from .options import FILE, FOLDER
+from leukodiff.core.text import printable
+
+from .options import FILE, FOLDER, together
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from leukodiff.pipeline.review.record import Record
 
 ROLES = ("technologist", "pathologist", "administrator")
 
-_WHERE = (
+_where = together(
     click.option("--dir", "out", type=FOLDER, help="The review's folder: its record is in it."),
     click.option("--record", default="", help="The record's address, where it is elsewhere."),
 )
-
-
-def _where(command: Callable[..., None]) -> Callable[..., None]:
-    for option in reversed(_WHERE):
-        command = option(command)
-    return command
-
 
 _password = click.option(
     "--password-file", type=FILE, help="Read the password from here.  [default: ask for it]"
@@ -35,7 +28,7 @@ _password = click.option(
 
 @click.group()
 def users() -> None:
-    """Who may log in to a review that others can reach."""
+    """People who may log in to a review that others can reach."""
 
 
 @users.command()
@@ -96,8 +89,6 @@ def restore(name: str, out: Path | None, record: str) -> None:
 @_where
 def list_(out: Path | None, record: str) -> None:
     """Show who may log in."""
-    from leukodiff.core.text import printable
-
     from .console import show_table
 
     with _opened(out, record) as opened:

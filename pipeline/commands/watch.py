@@ -9,6 +9,8 @@ from typing import Any
 
 import click
 
+from leukodiff.core.text import printable
+
 from .options import FOLDER, analysis_options, out_option, report_settings
 
 
@@ -42,24 +44,23 @@ def watch(
     A slide is taken when its files have not changed for a while and can be opened. Stopped and
     started again, it goes on: slides that are whole in the results are passed over.
     """
-    from leukodiff.core.text import printable
     from leukodiff.pipeline.runs.analyze import AnalyzeSettings
     from leukodiff.pipeline.runs.watch.http import served
     from leukodiff.pipeline.runs.watch.watch import Watch, WatchSettings
 
-    def emit(text: str) -> None:
+    def log(text: str) -> None:
         click.echo(printable(text), err=True)
 
     timeout, no_overlays = chosen.pop("field_timeout"), chosen.pop("no_overlays")
     report = report_settings(chosen)
     analysis = AnalyzeSettings(overlays=not no_overlays, report=report, **chosen)
-    watcher = Watch(WatchSettings(folder, out, analysis, settle, every, timeout), emit)
+    watcher = Watch(WatchSettings(folder, out, analysis, settle, every, timeout), log)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: watcher.stop())
     with ExitStack() as stack:
         if port is not None:
             listening = served(host, port, watcher.health, watcher.metrics.text)
-            emit(f"/healthz and /metrics on http://{host}:{stack.enter_context(listening)}")
-        emit(f"watching {folder}")
+            log(f"/healthz and /metrics on http://{host}:{stack.enter_context(listening)}")
+        log(f"watching {folder}")
         watcher.go()
-    emit("stopped")
+    log("stopped")

@@ -125,7 +125,9 @@ def test_a_failed_slide_is_listed_and_the_others_are_whole(tmp_path: Path) -> No
         pytest.param(["bad/b.jpg", "bad/c.jpg"], "bad: failed, not an image", id="a folder"),
     ],
 )
-def test_why_a_lone_slide_failed_is_told_once(tmp_path: Path, names: list[str], line: str) -> None:
+def test_the_reason_of_a_lone_failure_is_printed_once(
+    tmp_path: Path, names: list[str], line: str
+) -> None:
     for name in names:
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text("no picture")
@@ -139,7 +141,7 @@ def test_why_a_lone_slide_failed_is_told_once(tmp_path: Path, names: list[str], 
 
 
 @pytest.mark.slow
-def test_sub_folders_beside_an_image_are_told(tmp_path: Path) -> None:
+def test_sub_folders_next_to_an_image_are_reported(tmp_path: Path) -> None:
     picture(tmp_path / "in" / "a.png")
     picture(tmp_path / "in" / "s1" / "a.png")
     result = leukodiff("analyze", tmp_path / "in", "--out", tmp_path / "out", "--um-per-px", "0.1")
@@ -162,7 +164,7 @@ def test_every_data_set_is_listed() -> None:
 
 
 @pytest.mark.slow
-def test_the_demo_shows_the_differential_beside_the_truth(tmp_path: Path) -> None:
+def test_the_demo_shows_the_differential_next_to_the_truth(tmp_path: Path) -> None:
     for _ in ("first", "again, over the first"):
         result = leukodiff("demo", "--out", tmp_path / "demo out", "--fields", "2")
         assert result.exit_code == 0, result.output

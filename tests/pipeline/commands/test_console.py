@@ -22,7 +22,7 @@ def test_progress_is_silent_where_there_is_no_terminal(capsys: pytest.CaptureFix
     assert capsys.readouterr() == ("", "")
 
 
-def test_progress_says_how_far_it_is(
+def test_progress_shows_done_and_total(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TTY_COMPATIBLE", "1")
