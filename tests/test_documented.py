@@ -12,9 +12,18 @@ import pytest
 from leukodiff.pipeline.cli import main
 from leukodiff.pipeline.exports import tables
 from leukodiff.pipeline.exports.bundle import EXPORTS
-from leukodiff.pipeline.report import measurements, profiles
-from leukodiff.pipeline.report.flags import FLAGS
-from leukodiff.pipeline.report.profiles.profile import UNITS, ReferenceRange
+from leukodiff.pipeline.report import measurements
+from leukodiff.pipeline.report.flags import Flag
+from leukodiff.pipeline.report.reference_ranges import (
+    ADULT,
+    PER_HUNDRED,
+    PER_LITRE,
+    PERCENT,
+    RATIO,
+    UNITS,
+    ReferenceRange,
+    read_profile,
+)
 from leukodiff.pipeline.report.sample import Sample
 from leukodiff.pipeline.report.serialize import STORED
 from leukodiff.pipeline.report.statistics import METHODS
@@ -94,18 +103,18 @@ KINDS = (
     measurements.ESTIMATED,
 )
 UNITS_OF_A_REPORT = (
-    *(profiles.PERCENT, profiles.PER_LITRE, profiles.RATIO, profiles.PER_HUNDRED),
+    *(PERCENT, PER_LITRE, RATIO, PER_HUNDRED),
     *(measurements.PER_FIELD, measurements.PER_1000_RED),
 )
 WORDS = {
-    "flags": ("output.md", "counts.csv", FLAGS),
+    "flags": ("output.md", "counts.csv", tuple(filter(None, Flag))),
     "kinds": ("output.md", "measurements.csv", KINDS),
     "units": ("output.md", "measurements.csv", UNITS_OF_A_REPORT),
     "analytes": ("output.md", "measurements.csv", (*UNITS, "platelet")),
     "a profile's keys": (
         "reference.md",
         "Reference ranges",
-        tuple(tomllib.loads(profiles.ADULT.read_text(encoding="utf-8"))),
+        tuple(tomllib.loads(ADULT.read_text(encoding="utf-8"))),
     ),
     "a range's keys": (
         "reference.md",
@@ -149,12 +158,12 @@ def test_the_example_of_a_profile_is_one(tmp_path: Path) -> None:
     example = PAGES["reference.md"].partition("```toml\n")[2].partition("```")[0]
     path = tmp_path / "ours.toml"
     path.write_text(example, encoding="utf-8")
-    found = profiles.read_profile(path)
+    found = read_profile(path)
     infant, adult = Sample(age_years=2), Sample(age_years=42)
     assert found.name == "our laboratory"
-    assert found.usual("lymphocyte", "%", Sample()) is None
-    assert getattr(found.usual("lymphocyte", "%", infant), "high", None) == 60
-    assert getattr(found.usual("lymphocyte", "%", adult), "high", None) == 45
+    assert found.reference("lymphocyte", "%", Sample()) is None
+    assert getattr(found.reference("lymphocyte", "%", infant), "high", None) == 60
+    assert getattr(found.reference("lymphocyte", "%", adult), "high", None) == 45
 
 
 def test_the_example_of_a_table_of_samples_is_one(tmp_path: Path) -> None:

@@ -18,8 +18,8 @@ from leukodiff.datasets.phantom import PhantomSettings, render_smear
 from leukodiff.datasets.vocabulary import CLASSIFIER_CLASSES, DETECTOR_CLASSES
 from leukodiff.detector import infer as detector
 from leukodiff.pipeline import AnalyzeSettings, analyze
-from leukodiff.pipeline.report.profiles import ADULT
-from leukodiff.pipeline.report.texts import texts
+from leukodiff.pipeline.report import texts
+from leukodiff.pipeline.report.reference_ranges import ADULT
 from leukodiff.runtime.metadata import ModelMetadata, metadata_path, read_metadata, write_metadata
 
 from .labels import archives, queues, reviews, voc, yolo

@@ -20,7 +20,7 @@ from leukodiff.detector.infer import Detector
 from leukodiff.pipeline import ReportSettings, read_results
 from leukodiff.pipeline.comparison.reading_files import read_readings
 from leukodiff.pipeline.report.confusion import read_confusion
-from leukodiff.pipeline.report.profiles import read_profile
+from leukodiff.pipeline.report.reference_ranges import read_profile
 from leukodiff.pipeline.report.sample import read_samples
 from leukodiff.pipeline.report.texts import load_texts
 from leukodiff.pipeline.review.record import Record

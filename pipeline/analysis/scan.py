@@ -11,7 +11,7 @@ from leukodiff.datasets.vocabulary import BY_NAME, UNIDENTIFIED
 from leukodiff.detector.areas import monolayer_order
 from leukodiff.detector.detections import Detections
 from leukodiff.detector.scale import ScaleEstimate
-from leukodiff.pipeline.report.report import Area, ScanReading
+from leukodiff.pipeline.report.fields import Area, ScanReading
 from leukodiff.pipeline.report.scale import SlideScale, resolve_scale
 from leukodiff.pipeline.slides import Scan
 

@@ -13,11 +13,11 @@ from leukodiff.core.errors import InputError
 from leukodiff.datasets.images import Rgb
 from leukodiff.detector.areas import AreaKind
 from leukodiff.detector.detections import Detections
-from leukodiff.pipeline.report.report import (
+from leukodiff.pipeline.report.cells import Cell
+from leukodiff.pipeline.report.fields import (
     FAILED,
     LEFT_OUT,
     NOT_READ,
-    Cell,
     FieldResult,
     ScanReading,
     one_line,

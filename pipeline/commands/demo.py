@@ -89,25 +89,25 @@ def _bccd_test_fields(smear: Path) -> list[LabeledField]:
 
 
 def _known_types(labeled: list[LabeledField]) -> Counter[str]:
-    from leukodiff.pipeline.report.differential import BESIDE, COUNTED
+    from leukodiff.pipeline.report.differential import COUNTED, UNCOUNTED
 
-    wanted = {*COUNTED, *BESIDE}
+    wanted = {*COUNTED, *UNCOUNTED}
     return Counter(name for field in labeled for name in field.cell_types if name in wanted)
 
 
 def _show_with_truth(counts: Path, truth: Mapping[str, int]) -> None:
     import csv
 
-    from leukodiff.pipeline.report.differential import BESIDE, COUNTED
+    from leukodiff.pipeline.report.differential import COUNTED, UNCOUNTED
 
     from .console import show_table
 
-    n = sum(known for name, known in truth.items() if name not in BESIDE)
+    n = sum(known for name, known in truth.items() if name not in UNCOUNTED)
     with counts.open(newline="", encoding="utf-8") as file:
         rows = [
             _row_with_truth(row, truth.get(row["cell_type"], 0), n)
             for row in csv.DictReader(file)
-            if row["cell_type"] in (*COUNTED, *BESIDE)
+            if row["cell_type"] in (*COUNTED, *UNCOUNTED)
         ]
     columns = ("cell type", "true", "found", "true %", "found %", "95 % interval", "flag")
     show_table("differential, found beside the truth", columns, rows)

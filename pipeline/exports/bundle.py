@@ -8,7 +8,7 @@ from typing import Any
 
 from leukodiff.core.errors import InputError
 from leukodiff.pipeline.report.confusion import read_confusion
-from leukodiff.pipeline.report.profiles import Profile, adult, read_profile
+from leukodiff.pipeline.report.reference_ranges import Profile, adult, read_profile
 from leukodiff.pipeline.report.report import CountingOptions, SmearReport
 from leukodiff.pipeline.report.sample import Sample, read_samples
 from leukodiff.pipeline.report.statistics import METHODS, Confusion

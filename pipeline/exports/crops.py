@@ -12,7 +12,8 @@ import numpy as np
 from leukodiff.core.crops import Square, resize_square
 from leukodiff.core.units import CROP_UM
 from leukodiff.datasets.vocabulary import CellType
-from leukodiff.pipeline.report.report import DISPLAY_ORDER, Cell, SmearReport
+from leukodiff.pipeline.report.cells import DISPLAY_ORDER, Cell
+from leukodiff.pipeline.report.report import SmearReport
 from leukodiff.pipeline.slides import Scan
 
 from .colors import rgb
@@ -55,11 +56,11 @@ class Gallery:
     def offer(self, cell: Cell, crop: Callable[[], bytes]) -> None:
         """Keeps a cell's crop if it is among those to show; makes it only then."""
         rank = hashlib.sha1(cell.cell_id.encode(errors="replace"), usedforsecurity=False).digest()
-        if not self._wants(cell.shelf, rank):
+        if not self._wants(cell.display_group, rank):
             return
         picture = crop()
         with self._lock:
-            kept = self._kept.setdefault(cell.shelf, {})
+            kept = self._kept.setdefault(cell.display_group, {})
             kept[cell.cell_id] = (rank, picture)
             if len(kept) > self.per_class:
                 del kept[max(kept, key=lambda cell_id: kept[cell_id][0])]

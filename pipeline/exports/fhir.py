@@ -6,7 +6,7 @@ from typing import Any
 
 from leukodiff.datasets.vocabulary import UNIDENTIFIED
 from leukodiff.pipeline.report.measurements import CORRECTED, COUNTED_SO, Measurement
-from leukodiff.pipeline.report.profiles import NLR, PER_LITRE, PERCENT, ReferenceRange
+from leukodiff.pipeline.report.reference_ranges import NLR, PER_LITRE, PERCENT, ReferenceRange
 from leukodiff.pipeline.report.report import ModelUsed, SmearReport
 from leukodiff.pipeline.report.sample import OLDEST
 
@@ -151,7 +151,7 @@ def _observation(one: Measurement, report: SmearReport) -> Resource:
         **(_found(value, one, report) if value else {"dataAbsentReason": _ABSENT}),
         "method": {"text": method(one, report)},
         **_known(device=None if is_given(one) else _reference(report, "software")),
-        **_known(referenceRange=[_range(one.usual)] if one.usual else None),
+        **_known(referenceRange=[_range(one.reference)] if one.reference else None),
         **_known(derivedFrom=[_reference(report, what) for what in _sources(one)]),
     }
 
@@ -219,7 +219,9 @@ def _moved(one: Measurement, report: SmearReport) -> tuple[str | None, str | Non
     found = report.differential
     if (one.unit, one.kind) != (PERCENT, COUNTED_SO) or not found.count(UNIDENTIFIED):
         return None
-    moved = next((row.moved for row in found.rows if row.cell_type == one.analyte), None)
+    moved = next(
+        (row.unidentified_bounds for row in found.rows if row.cell_type == one.analyte), None
+    )
     return (format_number(moved[0]), format_number(moved[1])) if moved else None
 
 

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from urllib.parse import quote
 
 from leukodiff.datasets.vocabulary import UNIDENTIFIED, CellType
-from leukodiff.pipeline.report.report import ATYPICAL, DISPLAY_ORDER, Cell, SmearReport
+from leukodiff.pipeline.report.cells import ATYPICAL, DISPLAY_ORDER, Cell
+from leukodiff.pipeline.report.report import SmearReport
 from leukodiff.pipeline.report.texts import Texts
 
 from .formatting import readable

@@ -4,7 +4,8 @@ import json
 import uuid
 
 from leukodiff.datasets.vocabulary import BY_NAME
-from leukodiff.pipeline.report.report import Cell, SmearReport
+from leukodiff.pipeline.report.cells import Cell
+from leukodiff.pipeline.report.report import SmearReport
 
 from .colors import rgb
 

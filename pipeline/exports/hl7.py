@@ -99,7 +99,9 @@ def _result(number: int, one: Measurement, report: SmearReport) -> str:
         3: _coded(*codes(one)),
         5: value or "",
         6: f"{escaped(UCUM[one.unit])}^{escaped(one.unit)}^UCUM",
-        7: f"{format_number(one.usual.low)}-{format_number(one.usual.high)}" if one.usual else "",
+        7: f"{format_number(one.reference.low)}-{format_number(one.reference.high)}"
+        if one.reference
+        else "",
         8: INTERPRETATIONS[one.flag][0] if one.flag else "",
         11: PRELIMINARY if value else NO_RESULT,
         14: _collected(report),

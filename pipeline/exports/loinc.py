@@ -17,7 +17,7 @@ from leukodiff.pipeline.report.measurements import (
     PER_FIELD,
     Measurement,
 )
-from leukodiff.pipeline.report.profiles import PER_HUNDRED, PER_LITRE, PERCENT, RATIO
+from leukodiff.pipeline.report.reference_ranges import PER_HUNDRED, PER_LITRE, PERCENT, RATIO
 
 LOINC = "http://loinc.org"
 LOCAL = "urn:leukodiff:analyte"

@@ -5,14 +5,7 @@ import re
 import uuid
 from datetime import datetime
 
-from leukodiff.pipeline.report.flags import (
-    CRITICAL_HIGH,
-    CRITICAL_LOW,
-    HIGH,
-    LOW,
-    POSSIBLY_HIGH,
-    POSSIBLY_LOW,
-)
+from leukodiff.pipeline.report.flags import Flag, Level
 from leukodiff.pipeline.report.measurements import (
     CORRECTED,
     COUNTED_SO,
@@ -20,7 +13,7 @@ from leukodiff.pipeline.report.measurements import (
     GIVEN,
     Measurement,
 )
-from leukodiff.pipeline.report.profiles import PER_HUNDRED, PER_LITRE, PERCENT
+from leukodiff.pipeline.report.reference_ranges import PER_HUNDRED, PER_LITRE, PERCENT
 from leukodiff.pipeline.report.report import SmearReport
 
 from .loinc import CELLS
@@ -30,12 +23,12 @@ RESEARCH_USE = "Research use only: suggested classes, to be verified by a person
 NO_VALUE = "not enough cells were counted"
 
 INTERPRETATIONS = {
-    HIGH: ("H", "High"),
-    LOW: ("L", "Low"),
-    POSSIBLY_HIGH: ("H", "High"),
-    POSSIBLY_LOW: ("L", "Low"),
-    CRITICAL_HIGH: ("HH", "Critical high"),
-    CRITICAL_LOW: ("LL", "Critical low"),
+    Flag.HIGH: ("H", "High"),
+    Flag.LOW: ("L", "Low"),
+    Flag.POSSIBLY_HIGH: ("H", "High"),
+    Flag.POSSIBLY_LOW: ("L", "Low"),
+    Flag.CRITICAL_HIGH: ("HH", "Critical high"),
+    Flag.CRITICAL_LOW: ("LL", "Critical low"),
 }
 """Each flag as HL7 table 0078 has it, which knows no `possibly`: H says that the value is above the
 range, and so it is. That its interval reaches in stands in words beside it."""
@@ -137,11 +130,13 @@ def asides(one: Measurement, report: SmearReport) -> tuple[str, ...]:
     return tuple(filter(None, (interval, number, meaning(one.flag))))
 
 
-def meaning(flag: str) -> str:
+def meaning(flag: Flag) -> str:
     """A flag in words, where its code says less than it."""
-    if flag in (POSSIBLY_HIGH, POSSIBLY_LOW):
+    if not flag:
+        return ""
+    if flag.level == Level.POSSIBLY:
         return f"{flag}: the value is outside the reference range, its 95 % interval reaches in"
-    return f"{flag}: tell at once" if flag in (CRITICAL_HIGH, CRITICAL_LOW) else ""
+    return f"{flag}: tell at once" if flag.level == Level.CRITICAL else ""
 
 
 def statements(report: SmearReport) -> tuple[str, ...]:

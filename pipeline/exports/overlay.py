@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from leukodiff.core.boxes import overlap_matrix
 from leukodiff.datasets.vocabulary import BY_NAME
 from leukodiff.detector.areas import AreaKind
-from leukodiff.pipeline.report.report import REASONS, Area, Cell, ScanReading
+from leukodiff.pipeline.report.cells import Cell
+from leukodiff.pipeline.report.fields import REASONS, Area, ScanReading
 
 from .colors import rgb
 from .drawing import (

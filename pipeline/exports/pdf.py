@@ -23,6 +23,7 @@ from reportlab.platypus import (
     Spacer,
 )
 
+from leukodiff.pipeline.report.flags import Level
 from leukodiff.pipeline.report.report import SmearReport
 
 from .formatting import Fact
@@ -53,7 +54,7 @@ from .pdf_elements import (
 )
 from .quality import FieldRow
 from .report_view import Finding, ReportOptions, ReportView, report_view
-from .values import CRITICAL, TOO_FEW, FlagText, ValueRow
+from .values import TOO_FEW, FlagText, ValueRow
 
 TOP_PT = 13 * mm
 
@@ -198,7 +199,7 @@ def _boxed(content: Flowables, color: str, bar_mm: float, framed: bool) -> Any:
 
 def _finding(face: Typeface, view: ReportView, one: Finding) -> Any:
     """A flag: a critical one in a frame with the word before it."""
-    t, loud, colon = view.texts, one.level == CRITICAL, view.texts("report.colon")
+    t, loud, colon = view.texts, one.level == Level.CRITICAL, view.texts("report.colon")
     title = f"{t('finding.critical').upper()}{colon}{one.text}" if loud else one.text
     color, size = (LOUD, 10) if loud else (WARN, BODY_PT)
     line = face.span(title, color, size=size) + face.span(colon + one.detail, bold=False)
@@ -267,7 +268,7 @@ def _differential(face: Typeface, view: ReportView) -> Flowables:
 def _flag(face: Typeface, flag: FlagText) -> Any:
     if flag.level == TOO_FEW:
         return face.text(flag.text, SMALL_PT, color=SOFT)
-    critical = flag.level == CRITICAL
+    critical = flag.level == Level.CRITICAL
     text = flag.text.upper() if critical else flag.text
     return face.text(text, SMALL_PT, bold=True, color=LOUD if critical else WARN)
 

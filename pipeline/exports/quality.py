@@ -5,8 +5,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from leukodiff.detector.areas import AreaKind
+from leukodiff.pipeline.report.fields import LEFT_OUT, FieldResult, ScanReading
 from leukodiff.pipeline.report.remarks import Remark
-from leukodiff.pipeline.report.report import LEFT_OUT, FieldResult, ScanReading, SmearReport
+from leukodiff.pipeline.report.report import SmearReport
 from leukodiff.pipeline.report.texts import Texts
 
 from .formatting import DASH, Fact, number, readable

@@ -3,9 +3,10 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from leukodiff.pipeline.report.differential import BESIDE
+from leukodiff.pipeline.report.differential import UNCOUNTED
+from leukodiff.pipeline.report.flags import Direction, Level
 from leukodiff.pipeline.report.measurements import Measurement
-from leukodiff.pipeline.report.profiles import PER_LITRE, PERCENT
+from leukodiff.pipeline.report.reference_ranges import PER_LITRE, PERCENT
 from leukodiff.pipeline.report.remarks import hint, profile_title
 from leukodiff.pipeline.report.report import FEW_CELLS, SmearReport
 from leukodiff.pipeline.report.statistics import cells_to_settle
@@ -15,9 +16,6 @@ from .formatting import Fact, limit, number, readable, sentence
 from .gallery import GallerySection, gallery_sections
 from .quality import Quality, quality
 from .values import (
-    CRITICAL,
-    POSSIBLY,
-    SURE,
     CountBar,
     CountGraph,
     ShareRow,
@@ -27,7 +25,6 @@ from .values import (
     estimate_rows,
     flag_of,
     in_words,
-    level_of,
     ratio_rows,
     share_rows,
     value_row,
@@ -91,12 +88,12 @@ class ReportView:
     @property
     def critical(self) -> tuple[Finding, ...]:
         """The findings to be reported at once."""
-        return tuple(one for one in self.findings if one.level == CRITICAL)
+        return tuple(one for one in self.findings if one.level == Level.CRITICAL)
 
     @property
     def flagged(self) -> tuple[Finding, ...]:
         """The other findings."""
-        return tuple(one for one in self.findings if one.level != CRITICAL)
+        return tuple(one for one in self.findings if one.level != Level.CRITICAL)
 
     @property
     def has_corrected(self) -> bool:
@@ -106,7 +103,7 @@ class ReportView:
     @property
     def other_cells(self) -> tuple[CountBar, ...]:
         """Cells that are counted and not in the percentages."""
-        return tuple(bar for bar in self.graph.bars if bar.kind.name in BESIDE)
+        return tuple(bar for bar in self.graph.bars if bar.kind.name in UNCOUNTED)
 
 
 def report_view(
@@ -189,8 +186,7 @@ def _too_few(n: int, texts: Texts) -> str:
 
 def _findings(report: SmearReport, options: ReportOptions) -> tuple[Finding, ...]:
     """The flags, the loudest first."""
-    loudness = (CRITICAL, SURE, POSSIBLY)
-    flags = sorted(report.flags, key=lambda one: loudness.index(level_of(one.flag)))
+    flags = sorted(report.flags, key=lambda one: list(Level).index(one.flag.level))
     hints = dict.fromkeys(hint(one, options.texts) if options.hints else "" for one in flags)
     return tuple(_finding(one, report, options.texts, hints) for one in flags)
 
@@ -227,9 +223,9 @@ def _finding(
 def _settle(one: Measurement, report: SmearReport, texts: Texts) -> str:
     """Number of further cells that would settle a `possibly`; empty where it is not known."""
     whole = {PERCENT: 100.0, PER_LITRE: report.sample.wbc_count}.get(one.unit)
-    if level_of(one.flag) != POSSIBLY or not whole or one.usual is None or one.value is None:
+    if one.flag.level != Level.POSSIBLY or not whole or one.reference is None or one.value is None:
         return ""
-    edge = one.usual.high if one.flag.endswith("high") else one.usual.low
+    edge = one.reference.high if one.flag.direction == Direction.HIGH else one.reference.low
     if edge > whole:
         return ""
     needed = cells_to_settle(min(one.value / whole, 1.0), edge / whole)

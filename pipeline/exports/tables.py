@@ -4,14 +4,10 @@ import csv
 import io
 from collections.abc import Iterable, Mapping, Sequence
 
-from leukodiff.pipeline.report.differential import BESIDE, COUNTED, DifferentialRow
-from leukodiff.pipeline.report.profiles import PER_HUNDRED, PERCENT
-from leukodiff.pipeline.report.report import (
-    BOX_DECIMALS,
-    PROBABILITY_DECIMALS,
-    Cell,
-    SmearReport,
-)
+from leukodiff.pipeline.report.cells import BOX_DECIMALS, PROBABILITY_DECIMALS, Cell
+from leukodiff.pipeline.report.differential import COUNTED, UNCOUNTED, DifferentialRow
+from leukodiff.pipeline.report.reference_ranges import PER_HUNDRED, PERCENT
+from leukodiff.pipeline.report.report import SmearReport
 
 CELL_COLUMNS = (
     "slide_id",
@@ -161,7 +157,7 @@ def count_rows(report: SmearReport) -> list[Row]:
     rows: list[Row] = [
         _count_row(report, row)
         for row in report.differential.rows
-        if row.cell_type in (*COUNTED, *BESIDE)
+        if row.cell_type in (*COUNTED, *UNCOUNTED)
     ]
     beside = (("platelet", "n_platelet"), ("red_cell", "n_rbc"))
     return rows + [
@@ -179,8 +175,8 @@ def measurements_csv(report: SmearReport) -> str:
                 "slide_id": report.slide_id,
                 **{name: getattr(one, name) for name in ("analyte", "unit", "kind", "flag")},
                 **{name: _short(getattr(one, name)) for name in ("value", "low", "high")},
-                "reference_low": one.usual.low if one.usual else None,
-                "reference_high": one.usual.high if one.usual else None,
+                "reference_low": one.reference.low if one.reference else None,
+                "reference_high": one.reference.high if one.reference else None,
             }
             for one in report.measurements
         ),
@@ -234,10 +230,10 @@ def _short(value: float | None) -> str | None:
 
 def _count_row(report: SmearReport, row: DifferentialRow) -> Row:
     one = report.measured(row.cell_type, PERCENT)
-    usual = one.usual if one else None
+    usual = one.reference if one else None
     allowed = (report.corrected or {}).get(row.cell_type)
     nucleated = report.measured(row.cell_type, PER_HUNDRED)
-    moved = row.moved if row.percent is not None else None
+    moved = row.unidentified_bounds if row.percent is not None else None
     shares = {
         "percent": row.percent,
         "percent_low": row.percent_low,

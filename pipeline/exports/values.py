@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 
 from leukodiff.datasets.vocabulary import BY_NAME, CellType
-from leukodiff.pipeline.report.differential import BESIDE, COUNTED, DifferentialRow
+from leukodiff.pipeline.report.differential import COUNTED, UNCOUNTED, DifferentialRow
 from leukodiff.pipeline.report.measurements import (
     COUNTED_SO,
     ESTIMATED,
@@ -12,7 +12,7 @@ from leukodiff.pipeline.report.measurements import (
     PER_FIELD,
     Measurement,
 )
-from leukodiff.pipeline.report.profiles import (
+from leukodiff.pipeline.report.reference_ranges import (
     PER_HUNDRED,
     PER_LITRE,
     PERCENT,
@@ -37,12 +37,6 @@ UNIT_KEYS = {
     PER_1000_RED: "per_1000_red",
 }
 """Every unit by its key in the texts."""
-
-CRITICAL = "critical"
-
-SURE = "sure"
-
-POSSIBLY = "possibly"
 
 TOO_FEW = "too_few"
 """Outside the range, with an interval that tells nothing: too few cells."""
@@ -137,9 +131,9 @@ def share_rows(report: SmearReport, texts: Texts) -> tuple[ShareRow, ...]:
 
 def _share_row(report: SmearReport, row: DifferentialRow, texts: Texts) -> ShareRow:
     measured = report.measured(row.cell_type, PERCENT)
-    usual = measured.usual if measured else None
+    usual = measured.reference if measured else None
     corrected = (report.corrected or {}).get(row.cell_type)
-    moved = row.moved if row.percent is not None else None
+    moved = row.unidentified_bounds if row.percent is not None else None
     return ShareRow(
         BY_NAME[row.cell_type],
         texts(f"cells.{row.cell_type}"),
@@ -192,7 +186,7 @@ def value_row(one: Measurement, texts: Texts) -> ValueRow:
         number(one.value, decimals, texts),
         between(one.low, one.high, decimals, texts) if counted else DASH,
         texts(f"unit.{UNIT_KEYS[one.unit]}"),
-        reference(one.usual, texts),
+        reference(one.reference, texts),
         flag_of(one, texts),
     )
 
@@ -220,16 +214,10 @@ def flag_of(one: Measurement | None, texts: Texts) -> FlagText:
     if one is None or one.value is None:
         return FlagText()
     if one.flag:
-        return FlagText(texts(f"flag.{one.flag.replace(' ', '_')}"), level_of(one.flag))
-    if one.usual and not one.usual.low <= one.value <= one.usual.high:
+        return FlagText(texts.of(one.flag), one.flag.level)
+    if one.reference and not one.reference.low <= one.value <= one.reference.high:
         return FlagText(texts("flag_more.too_few"), TOO_FEW)
     return FlagText()
-
-
-def level_of(flag: str) -> str:
-    """Level of a flag."""
-    first, *_ = flag.split()
-    return {"critical": CRITICAL, "possibly": POSSIBLY}.get(first, SURE)
 
 
 def in_words(one: Measurement, texts: Texts) -> str:
@@ -243,7 +231,7 @@ def count_graph(report: SmearReport, texts: Texts) -> CountGraph:
     rows = {row.cell_type: row for row in found.rows}
     bars = tuple(
         CountBar(BY_NAME[name], texts(f"cells.{name}"), row.count, _cells(row, found.n))
-        for name in (*COUNTED, *BESIDE)
+        for name in (*COUNTED, *UNCOUNTED)
         for row in [rows[name]]
     )
     most = max(max(bar.count, bar.interval[1] if bar.interval else 0.0) for bar in bars)

@@ -7,10 +7,11 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
 
+from leukodiff.pipeline.report.cells import Cell
 from leukodiff.pipeline.report.measurements import Measurement
-from leukodiff.pipeline.report.profiles import PER_LITRE
+from leukodiff.pipeline.report.reference_ranges import PER_LITRE
 from leukodiff.pipeline.report.remarks import hint
-from leukodiff.pipeline.report.report import Cell, SmearReport
+from leukodiff.pipeline.report.report import SmearReport
 
 from .messages import format_number
 from .report_view import ReportOptions
@@ -107,7 +108,7 @@ def _measurements(report: SmearReport) -> Rows:
 def _measurement(slide_id: str, one: Measurement) -> Sequence[Value]:
     texts = map(format_number, (one.value, one.low, one.high))
     numbers = (float(text) if text else None for text in texts)
-    usual = (one.usual.low, one.usual.high) if one.usual else (None, None)
+    usual = (one.reference.low, one.reference.high) if one.reference else (None, None)
     return (slide_id, one.analyte, one.unit, one.kind, *numbers, *usual, one.flag)
 
 

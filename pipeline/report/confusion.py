@@ -11,11 +11,13 @@ from .statistics import Confusion
 MOST_DIGITS = 9
 """Of a count of cells."""
 
-TRUE, MISSED = "true_type", "missed"
+TRUE = "true_type"
+
+MISSED = "missed"
 
 
 def read_confusion(path: Path) -> Confusion:
-    """The confusion matrix in a CSV file: `true_type`, then a column a type that was said.
+    """The confusion matrix in a CSV file: `true_type`, then a column for each type that was given.
 
     A column `missed` is left aside: cells that were not found were not called anything.
 
@@ -32,7 +34,7 @@ def read_confusion(path: Path) -> Confusion:
             f"{path}: empty; `evaluate pipeline --out` writes confusion.csv"
         ) from error
     if header[:1] != [TRUE] or len(header) < 2:
-        raise InputError(f"{path}: expected the columns {TRUE} and one a type that was said")
+        raise InputError(f"{path}: expected the columns {TRUE} and one a type that was given")
     table = {}
     for number, row in enumerate(rows, start=2):
         if len(row) != len(header):

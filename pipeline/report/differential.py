@@ -11,7 +11,7 @@ from .statistics import Estimate, intervals, per_hundred, ratio, with_unidentifi
 COUNTED = tuple(t.name for t in CELL_TYPES if t.counts_in_differential)
 """The types that make up the 100 %."""
 
-BESIDE = ("erythroblast", UNIDENTIFIED)
+UNCOUNTED = ("erythroblast", UNIDENTIFIED)
 """The types that are always reported and stay out of the percentages."""
 
 
@@ -20,8 +20,8 @@ class DifferentialRow:
     """One cell type's share.
 
     `percent`, `percent_low` and `percent_high` are 0-100, the latter two the 95 % interval; all are
-    `None` for a type outside the differential, and where no cell was counted. `moved` is what the
-    percentage would be if none, and if all, of the unidentified cells were of this type.
+    `None` for a type outside the differential, and where no cell was counted. `unidentified_bounds`
+    are the percentage if none, and if all, of the unidentified cells were of this type.
     """
 
     cell_type: str
@@ -29,7 +29,7 @@ class DifferentialRow:
     percent: float | None = None
     percent_low: float | None = None
     percent_high: float | None = None
-    moved: tuple[float, float] | None = None
+    unidentified_bounds: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Differential:
     n: int
 
     def count(self, cell_type: str) -> int:
-        """How many cells of a type; 0 for a type without a row."""
+        """The number of cells of a type; 0 for a type without a row."""
         return next((row.count for row in self.rows if row.cell_type == cell_type), 0)
 
     @property
@@ -81,17 +81,17 @@ def differential(cell_types: Sequence[str], method: str = "exact") -> Differenti
         _share(name, counts[name], n, interval, counts[UNIDENTIFIED])
         for name, interval in zip(COUNTED, sure, strict=True)
     ]
-    beside = [DifferentialRow(name, counts[name]) for name in BESIDE]
-    always = {*COUNTED, *BESIDE}
+    uncounted = [DifferentialRow(name, counts[name]) for name in UNCOUNTED]
+    always = {*COUNTED, *UNCOUNTED}
     others = [DifferentialRow(k, counts[k]) for k in BY_NAME if counts[k] and k not in always]
-    return Differential((*counted, *beside, *others), n)
+    return Differential((*counted, *uncounted, *others), n)
 
 
 def _share(
     name: str, count: int, n: int, interval: tuple[float, float] | None, unidentified: int
 ) -> DifferentialRow:
-    moved = with_unidentified(count, n, unidentified)
+    bounds = with_unidentified(count, n, unidentified)
     if interval is None:
-        return DifferentialRow(name, count, moved=moved)
+        return DifferentialRow(name, count, unidentified_bounds=bounds)
     low, high = interval
-    return DifferentialRow(name, count, 100 * count / n, 100 * low, 100 * high, moved)
+    return DifferentialRow(name, count, 100 * count / n, 100 * low, 100 * high, bounds)

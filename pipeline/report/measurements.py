@@ -1,19 +1,29 @@
-"""What a report says in numbers: each with its unit, interval, reference range and flag."""
+"""The numbers of a report, each with its unit, interval, reference range and flag."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from .differential import COUNTED, Differential, DifferentialRow
-from .flags import flag
-from .profiles import NLR, PER_HUNDRED, PER_LITRE, PERCENT, RATIO, Profile, ReferenceRange
+from .flags import Flag, flag
+from .reference_ranges import NLR, PER_HUNDRED, PER_LITRE, PERCENT, RATIO, Profile, ReferenceRange
 from .sample import Sample
 from .statistics import Estimate, per_hundred
 
-COUNTED_SO, CORRECTED, GIVEN, ESTIMATED = "counted", "corrected", "given", "estimated"
-"""Where a number comes from: the cells as named; those, with the classifier's own errors allowed
-for; the analyzer; or the pictures, which know no volume of blood."""
+COUNTED_SO = "counted"
+"""Kind of a number that comes from the cells as named."""
 
-PER_FIELD, PER_1000_RED = "/field", "/1000 RBC"
+CORRECTED = "corrected"
+"""Kind of a number with the classifier's own errors allowed for."""
+
+GIVEN = "given"
+"""Kind of a number that comes from the analyzer."""
+
+ESTIMATED = "estimated"
+"""Kind of a number that comes from the pictures, which know no volume of blood."""
+
+PER_FIELD = "/field"
+
+PER_1000_RED = "/1000 RBC"
 
 
 @dataclass(frozen=True)
@@ -21,8 +31,7 @@ class Measurement:
     """One number of a report, of an `analyte` in its `unit`.
 
     `low` and `high` are its 95 % interval. All three are `None` where nothing can be said. `kind`
-    says where it comes from and `usual` what it is held against; `flag` is empty where it lies
-    within, or where there is no range.
+    is its origin, `reference` the range that it is held against, if there is one.
     """
 
     analyte: str
@@ -31,8 +40,8 @@ class Measurement:
     value: float | None
     low: float | None = None
     high: float | None = None
-    usual: ReferenceRange | None = None
-    flag: str = ""
+    reference: ReferenceRange | None = None
+    flag: Flag = Flag.NONE
 
 
 def measurements(
@@ -48,15 +57,15 @@ def measurements(
     """
 
     def held(analyte: str, unit: str, kind: str, one: Estimate | None) -> Measurement:
-        usual = profile.usual(analyte, unit, sample)
+        reference = profile.reference(analyte, unit, sample)
         if one is None:
-            return Measurement(analyte, unit, kind, None, usual=usual)
-        said = flag(one, usual) if usual else ""
-        return Measurement(analyte, unit, kind, one.value, one.low, one.high, usual, said)
+            return Measurement(analyte, unit, kind, None, reference=reference)
+        found = flag(one, reference) if reference else Flag.NONE
+        return Measurement(analyte, unit, kind, one.value, one.low, one.high, reference, found)
 
     rows = {row.cell_type: row for row in found.rows}
     shares = [held(name, PERCENT, COUNTED_SO, _estimate(rows[name])) for name in COUNTED]
-    beside = [
+    ratios = [
         held("erythroblast", PER_HUNDRED, COUNTED_SO, found.erythroblasts_per_100_wbc),
         held(NLR, RATIO, COUNTED_SO, found.neutrophil_lymphocyte_ratio),
     ]
@@ -72,13 +81,13 @@ def measurements(
             share = _estimate(rows[name])
             each = share and share.times(sample.wbc_count / 100)
             blood.append(held(name, PER_LITRE, COUNTED_SO, each))
-    return (*shares, *beside, *allowed, *blood)
+    return (*shares, *ratios, *allowed, *blood)
 
 
 def estimates(
     n_wbc: int | None, n_rbc: int | None, n_platelet: int | None, n_fields: int
 ) -> tuple[Measurement, ...]:
-    """What the fields tell of concentrations, which a smear knows none of: estimates by eye's rule.
+    """Estimates of concentrations by eye's rule from the fields: a smear knows no volume of blood.
 
     White cells and platelets a field, and white cells and platelets to 1000 red cells. `None` and
     no fields: they were not counted.

@@ -6,8 +6,9 @@ from functools import cache
 
 from leukodiff.core.message import Message, Value
 
+from .flags import Flag
 from .measurements import Measurement
-from .profiles import PER_LITRE, PERCENT, Profile, adult
+from .reference_ranges import PER_LITRE, PERCENT, Profile, adult
 from .texts import Texts, load_texts
 
 LITERAL = "literal"
@@ -85,22 +86,21 @@ def message_text(message: Message, texts: Texts) -> str:
     if message.code == LITERAL:
         return str(values["text"])
     if message.code == FLAGGED:
-        return flagged(str(values["analyte"]), str(values["unit"]), str(values["flag"]), texts)
+        analyte, unit, flag = (str(values[name]) for name in ("analyte", "unit", "flag"))
+        return flagged(analyte, unit, Flag(flag), texts)
     return texts(f"remark.{message.code}", **{k: _words(v, texts) for k, v in values.items()})
 
 
-def flagged(analyte: str, unit: str, flag: str, texts: Texts) -> str:
+def flagged(analyte: str, unit: str, flag: Flag, texts: Texts) -> str:
     """A flag in words: `neutrophil possibly high`."""
     what = {PERCENT: "share", PER_LITRE: "count"}.get(unit, "ratio")
-    words = texts(f"flag.{flag.replace(' ', '_')}")
-    return texts(f"flagged.{what}", analyte=texts(f"analyte.{analyte}"), flag=words)
+    return texts(f"flagged.{what}", analyte=texts(f"analyte.{analyte}"), flag=texts.of(flag))
 
 
 def hint(one: Measurement, texts: Texts) -> str:
-    """What a flagged share or ratio may go with, with its source; empty where nothing is told."""
-    direction = "high" if one.flag.endswith("high") else "low"
-    key = f"hint.{one.analyte}_{direction}"
-    if not one.flag or one.unit == PER_LITRE or not texts.has(key):
+    """Causes that a flagged share or ratio may have, with the source; empty where none is known."""
+    key = f"hint.{one.analyte}_{one.flag.direction}" if one.flag else ""
+    if one.unit == PER_LITRE or not texts.has(key):
         return ""
     return f"{texts(key)} ({texts(f'hint_source.{one.analyte}')})."
 

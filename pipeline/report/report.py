@@ -1,60 +1,29 @@
-"""What was found in a smear: the one thing that every export is made from."""
+"""The report of a smear, which every export is made from."""
 
-import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from enum import StrEnum
 from functools import cached_property
 
-from leukodiff.classifier.facts import UNKNOWN, CellFacts, CellNote
 from leukodiff.core.intervals import binomial_at_least
-from leukodiff.datasets.vocabulary import BY_NAME, CELL_TYPES, UNIDENTIFIED, CellType
-from leukodiff.detector.areas import AreaKind
 
+from .cells import ATYPICAL, Cell
 from .differential import COUNTED, Differential, differential
+from .fields import (
+    DONE,
+    FAILED,
+    INCOMPLETE,
+    LEFT_OUT,
+    NOT_READ,
+    FieldResult,
+    ScanReading,
+)
 from .measurements import COUNTED_SO, Measurement, estimates, measurements
-from .profiles import Profile, adult
+from .reference_ranges import Profile, adult
 from .remarks import Remark
 from .sample import Sample
 from .scale import SlideScale
 from .statistics import Confusion, Estimate, cells_needed, corrected_shares
-
-DONE, INCOMPLETE, FAILED = "done", "incomplete", "failed"
-"""Of a field: done or failed. Of a slide: incomplete when some of its fields failed."""
-
-LEFT_OUT, NOT_READ = "left_out", "not_read"
-"""Of a field: not fit to be read, or there were cells enough before it."""
-
-
-class Reason(StrEnum):
-    """Reason not to read a field or an area; its value is the English of tables."""
-
-    NONE = ""
-    EMPTY = "no cells, or outside the smear"
-    THICK = "cells lie upon each other"
-    OUT_OF_FOCUS = "out of focus"
-    ENOUGH = "enough cells were found before"
-
-
-REASONS: Mapping[AreaKind, Reason] = {
-    AreaKind.NOT_JUDGED: Reason.NONE,
-    AreaKind.USABLE: Reason.NONE,
-    AreaKind.EMPTY: Reason.EMPTY,
-    AreaKind.THICK: Reason.THICK,
-    AreaKind.OUT_OF_FOCUS: Reason.OUT_OF_FOCUS,
-}
-
-ATYPICAL = CellType("atypical", "!", "unknown", False, "#b3003b")
-"""The shelf of cells that are unlike every class; no type that a cell could be counted as."""
-
-_FIRST = ("immature_granulocyte", "erythroblast", UNIDENTIFIED)
-DISPLAY_ORDER = (
-    ATYPICAL,
-    *(BY_NAME[name] for name in _FIRST),
-    *(kind for kind in CELL_TYPES if kind.name not in _FIRST),
-)
-"""In which order cells are shown: first those that a smear of a healthy adult does not have."""
 
 FEW_CELLS = 100
 """Fewer white cells than this make a differential that is flagged as small.
@@ -66,148 +35,6 @@ ENOUGH_TO_CORRECT = 20
 
 RARE = 0.01
 """A slide is flagged where chance would give so many atypical cells less often than this, 0-1."""
-
-BOX_DECIMALS = 1
-PROBABILITY_DECIMALS = 4
-
-
-@dataclass(frozen=True)
-class Cell:
-    """A white cell, or another nucleated cell that the classifier named: one row of cells.csv.
-
-    The box is in px of the field at full resolution, rounded to 0.1. `detection_confidence` is the
-    detector's, `confidence` the classifier's, both 0-1; `probabilities` are in the order of the
-    report's `class_names`. A person's edit sets `reviewed_as` and never `cell_type`.
-
-    `facts` are its measures. `note` is the reason that the classifier does not name it.
-    `atypical` says how unlike every class it is, `None` where the model does not tell; it
-    `is_atypical` above the model's threshold.
-    """
-
-    field_id: str
-    cell_id: str
-    x_min: float
-    y_min: float
-    x_max: float
-    y_max: float
-    detection_confidence: float
-    cell_type: str
-    confidence: float
-    probabilities: tuple[float, ...]
-    reviewed_as: str | None = None
-    facts: CellFacts = UNKNOWN
-    note: CellNote = CellNote.NONE
-    atypical: float | None = None
-    is_atypical: bool = False
-
-    @property
-    def counted_as(self) -> str:
-        """The type that counts: a person's where there is one."""
-        return self.reviewed_as or self.cell_type
-
-    @property
-    def shelf(self) -> str:
-        """Where it is shown: with its type, or with the atypical cells until a person names it."""
-        return ATYPICAL.name if self.is_atypical and not self.reviewed_as else self.counted_as
-
-    @property
-    def percent(self) -> int:
-        """The confidence in whole percent, rounded down: 99.7 % sure is not 100 %."""
-        return int(100 * self.confidence)
-
-    def leading(self, class_names: Sequence[str]) -> tuple[str, ...]:
-        """Its two likeliest classes in words, the likelier first: `NEU 97%`, `MON 2%`."""
-        likeliest = sorted(zip(self.probabilities, class_names, strict=True), reverse=True)[:2]
-        return tuple(f"{BY_NAME[name].abbreviation} {int(100 * p)}%" for p, name in likeliest)
-
-    @property
-    def is_white(self) -> bool:
-        """Whether it is a white cell, named or not."""
-        name = self.counted_as
-        return name == UNIDENTIFIED or BY_NAME[name].counts_in_differential
-
-
-@dataclass(frozen=True)
-class FieldResult:
-    """One row of fields.csv; sizes in px. A failed field has no counts and says why in `error`.
-
-    `kind` says what the field is fit for; a whole scan is not judged, its areas are.
-    """
-
-    field_id: str
-    width: int | None = None
-    height: int | None = None
-    n_wbc: int | None = None
-    n_rbc: int | None = None
-    n_platelet: int | None = None
-    status: str = DONE
-    error: str = ""
-    kind: AreaKind = AreaKind.NOT_JUDGED
-
-    @property
-    def reason(self) -> Reason:
-        """The reason that it was not read, or what speaks against it."""
-        return Reason.ENOUGH if self.status == NOT_READ else REASONS[self.kind]
-
-
-@dataclass(frozen=True)
-class Area:
-    """A part of a scan, px of it: a row of areas.csv.
-
-    `kind` says what it is fit for; `coverage` is how much of it is under cells, 0-1. `read`: it was
-    looked at; `n_cells` were found in it.
-    """
-
-    x_min: int
-    y_min: int
-    x_max: int
-    y_max: int
-    kind: AreaKind
-    coverage: float
-    read: bool
-    n_cells: int
-
-    @property
-    def reason(self) -> Reason:
-        """The reason that it was left out or not reached, or what speaks against it."""
-        unread = Reason.NONE if self.read else Reason.ENOUGH
-        return REASONS[self.kind] or unread
-
-    @property
-    def size_px(self) -> int:
-        """How large it is, px."""
-        return (self.x_max - self.x_min) * (self.y_max - self.y_min)
-
-
-@dataclass(frozen=True)
-class ScanReading:
-    """How a scan was read.
-
-    `first_look`: only round what may be a nucleated cell, else everywhere. `reached`: reading
-    stopped because `target_cells` white cells were found.
-    """
-
-    areas: tuple[Area, ...]
-    first_look: bool
-    target_cells: int | None = None
-    reached: bool = False
-
-    @property
-    def share_read(self) -> float:
-        """How much of the scan was read, 0-1."""
-        whole = sum(area.size_px for area in self.areas)
-        return sum(area.size_px for area in self.areas if area.read) / whole if whole else 0.0
-
-    @property
-    def n_read(self) -> int:
-        """How many areas were read."""
-        return sum(area.read for area in self.areas)
-
-    @property
-    def left_out(self) -> Mapping[AreaKind, tuple[Reason, int]]:
-        """The reason for and the number of the areas that were not read, by kind."""
-        kinds = Counter((area.kind, area.reason) for area in self.areas if not area.read)
-        return {kind: (reason, n) for (kind, reason), n in kinds.most_common()}
 
 
 @dataclass(frozen=True)
@@ -222,7 +49,7 @@ class ModelUsed:
 
 @dataclass(frozen=True)
 class Provenance:
-    """How a report came about. Times are ISO 8601 with their offset."""
+    """The origin of a report. Times are ISO 8601 with their offset."""
 
     version: str
     models: tuple[ModelUsed, ...]
@@ -233,12 +60,11 @@ class Provenance:
 
 @dataclass(frozen=True)
 class CountingOptions:
-    """How cells become numbers.
+    """Options by which cells become numbers.
 
-    `interval` is one of `statistics.METHODS`. `profile` has the reference ranges. `confusion` is
-    how often the classifier calls what what, `None` where nobody has measured it. `precision` is
-    how close every share is wanted, plus or minus so many percentage points, `None` where nobody
-    asks.
+    `interval` is one of `statistics.METHODS`. `profile` has the reference ranges. `confusion` has
+    the classifier's names of validation cells, `None` where they are unknown. `precision` is wanted
+    of every share, plus or minus so many percentage points, `None` where none is.
     """
 
     interval: str = "exact"
@@ -247,7 +73,7 @@ class CountingOptions:
     precision: float | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class SmearReport:
     """A slide's fields and cells, with what follows from them.
 
@@ -272,8 +98,8 @@ class SmearReport:
     counting: CountingOptions = field(default_factory=CountingOptions)
 
     def cells_in_group(self, name: str) -> list[Cell]:
-        """The cells of a shelf, the surest first; the most atypical of the atypical ones."""
-        cells = [cell for cell in self.cells if cell.shelf == name]
+        """The cells of a display group, the surest (of atypical ones the most atypical) first."""
+        cells = [cell for cell in self.cells if cell.display_group == name]
         if name == ATYPICAL.name:
             return sorted(cells, key=lambda cell: -(cell.atypical or 0.0))
         return sorted(cells, key=lambda cell: -cell.confidence)
@@ -285,7 +111,7 @@ class SmearReport:
 
     @property
     def um_per_px_source(self) -> str:
-        """Where the scale comes from: `metadata`, `user` or `red cells`."""
+        """The source of its scale: `metadata`, `user` or `red cells`; empty without one."""
         return self.scale.source if self.scale else ""
 
     @cached_property
@@ -303,8 +129,8 @@ class SmearReport:
         few = self.differential.n < ENOUGH_TO_CORRECT
         if few or self.counting.confusion is None or any(cell.reviewed_as for cell in self.cells):
             return None
-        said = Counter(cell.cell_type for cell in self.cells)
-        return corrected_shares(said, self.counting.confusion, COUNTED)
+        named = Counter(cell.cell_type for cell in self.cells)
+        return corrected_shares(named, self.counting.confusion, COUNTED)
 
     @cached_property
     def measurements(self) -> tuple[Measurement, ...]:
@@ -324,7 +150,7 @@ class SmearReport:
 
     @property
     def flags(self) -> tuple[Measurement, ...]:
-        """What lies outside its reference range."""
+        """The measurements outside their reference ranges."""
         return tuple(one for one in self.measurements if one.flag)
 
     @property
@@ -349,19 +175,19 @@ class SmearReport:
         )
 
     def _wanted_cells(self) -> list[Remark]:
-        """How many cells every share would need to be as close as it is wanted, by its interval."""
+        """The cells that every share would need to be as close as it is wanted, by its interval."""
         points, found = self.counting.precision, self.differential
         if points is None or not found.n:
             return []
         shares = [found.count(name) / found.n for name in COUNTED]
         needed = [cells_needed(share, points / 100) for share in shares]
-        told = f"{points:g}"
+        wanted = f"{points:g}"
         if None in needed:
-            return [Remark("precision_beyond", points=told)]
+            return [Remark("precision_beyond", points=wanted)]
         most = max(n or 0 for n in needed)
         if most <= found.n:
-            return [Remark("precision_reached", points=told, n=found.n)]
-        return [Remark("precision", points=told, n=most, more=most - found.n)]
+            return [Remark("precision_reached", points=wanted, n=found.n)]
+        return [Remark("precision", points=wanted, n=most, more=most - found.n)]
 
     def _without_range(self) -> list[Remark]:
         profile = self.counting.profile
@@ -372,7 +198,7 @@ class SmearReport:
 
     @property
     def atypical_remark(self) -> Remark | None:
-        """What is said of the slide where more cells are atypical than chance gives."""
+        """The remark on a slide with more atypical cells than chance gives."""
         judged = [c for c in self.cells if c.atypical is not None and not c.facts.note]
         found = sum(cell.is_atypical for cell in judged)
         if not found or self.atypical_rate is None:
@@ -393,7 +219,7 @@ class SmearReport:
 
     @property
     def left_out_remark(self) -> Remark:
-        """How many fields were left out and why, `2 of 80 fields left out: 2 out of focus`."""
+        """The number of fields left out and why, `2 of 80 fields left out: 2 out of focus`."""
         kinds = Counter(f.kind for f in self.left_out).most_common()
         code = "left_out" if self.n_read else "nothing_read"
         return Remark(code, n=len(self.left_out), all=len(self.fields), why=tuple(kinds))
@@ -411,7 +237,7 @@ class SmearReport:
 
     @property
     def n_read(self) -> int:
-        """How many fields were read."""
+        """The number of fields that were read."""
         return sum(f.status == DONE for f in self.fields)
 
     @property
@@ -428,8 +254,3 @@ class SmearReport:
         """
         counts = [getattr(f, column) for f in self.fields if f.status == DONE]
         return None if None in counts else sum(counts)
-
-
-def one_line(text: str) -> str:
-    """A reason as it stands in a table: no line breaks."""
-    return re.sub(r"\s+", " ", text).strip()

@@ -1,4 +1,4 @@
-"""What is known of the blood on a slide from elsewhere: whose it is, and the analyzer's count."""
+"""The blood on a slide as others know it: whose it is, and the analyzer's count."""
 
 import csv
 import math

@@ -28,7 +28,7 @@ ENOUGH_CELLS = 20
 """Fewer red cells don't contradict the metadata."""
 
 AGREE = 1.02
-"""What fields of one slide say of their scale may differ by this factor."""
+"""Greatest factor between the scales that fields of one slide state."""
 
 
 class ScaleUnknownError(LeukodiffError):

@@ -1,38 +1,33 @@
 """A slide's report as one JSON file, and back: what every export can be made from again."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
-from leukodiff.classifier.facts import CellFacts, CellNote
+import msgspec
+
+from leukodiff.classifier.facts import CellFacts
 from leukodiff.core.errors import InputError
 from leukodiff.datasets.vocabulary import BY_NAME, UNIDENTIFIED
-from leukodiff.detector.areas import AreaKind
 
-from .profiles import Profile, ReferenceRange
+from .cells import Cell
+from .fields import REASONS, FieldResult, ScanReading
+from .reference_ranges import Profile
 from .remarks import Remark
-from .report import (
-    REASONS,
-    Area,
-    Cell,
-    CountingOptions,
-    FieldResult,
-    ModelUsed,
-    Provenance,
-    ScanReading,
-    SmearReport,
-)
+from .report import CountingOptions, Provenance, SmearReport
 from .sample import Sample
 from .scale import ScaleSource, SlideScale
 from .statistics import Confusion
-from .validate import Made, typed
 
 STORED = "smear.json"
 """The file's name in a slide's folder."""
 
 VERSION = 1
+
+LARGEST = 1e12
+"""No number that leukodiff stores is larger."""
 
 _TYPES = frozenset({*BY_NAME, UNIDENTIFIED})
 
@@ -41,6 +36,14 @@ _FACTS = tuple(one.name for one in fields(CellFacts))
 _FACT_COLUMNS = tuple(f"fact_{name}" for name in _FACTS)
 _FIELD = (*(one.name for one in fields(FieldResult)), "reason")
 _AREA = ("x_min", "y_min", "x_max", "y_max", "kind", "reason", "coverage", "read", "n_cells")
+
+
+class _StoredScale(msgspec.Struct):
+    um_per_px: float
+    source: ScaleSource
+    spread: float | None
+    n_cells: int
+    warnings: tuple[str, ...]
 
 
 def to_json(report: SmearReport) -> str:
@@ -53,7 +56,7 @@ def to_json(report: SmearReport) -> str:
         "cells": [_row(cell, _CELL) + _row(cell.facts, _FACTS) for cell in report.cells],
         "field_columns": _FIELD,
         "fields": [_row(one, _FIELD) for one in report.fields],
-        "scale": _scale_row(report.scale) if report.scale else None,
+        "scale": _scale_values(report.scale) if report.scale else None,
         "provenance": asdict(report.provenance),
         "overlays": dict(report.overlays),
         "area_columns": _AREA,
@@ -77,13 +80,14 @@ def read_stored(path: Path) -> SmearReport:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        told = error.strerror or error
-        raise InputError(f"{path}: not there; analyze the slide again ({told})") from error
+        reason = error.strerror or error
+        raise InputError(f"{path}: not there; analyze the slide again ({reason})") from error
     except (ValueError, RecursionError) as error:
         raise InputError(f"{path}: damaged; analyze the slide again ({error})") from error
     if not isinstance(content, dict) or content.get("version") != VERSION:
         raise InputError(f"{path}: not a report of this version; analyze the slide again")
     try:
+        _require_numbers(content)
         return _report(content)
     except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
         raise InputError(f"{path}: damaged; analyze the slide again ({error})") from error
@@ -93,19 +97,17 @@ def _row(one: object, names: tuple[str, ...]) -> list[Any]:
     return [getattr(one, name) for name in names]
 
 
-def _scale_row(one: SlideScale) -> dict[str, Any]:
-    values = {name: getattr(one, name) for name in ("um_per_px", "source", "spread", "n_cells")}
+def _scale_values(one: SlideScale) -> dict[str, Any]:
+    values = {field.name: getattr(one, field.name) for field in fields(one)}
     return values | {"warnings": list(map(str, one.warnings))}
-
-
-def _area_row(one: Area) -> list[Any]:
-    values = {name: getattr(one, name) for name in _AREA} | {"reason": REASONS[one.kind]}
-    return list(values.values())
 
 
 def _reading(one: ScanReading) -> dict[str, Any]:
     return {
-        "areas": [_area_row(area) for area in one.areas],
+        "areas": [
+            [REASONS[area.kind] if name == "reason" else getattr(area, name) for name in _AREA]
+            for area in one.areas
+        ],
         "first_look": one.first_look,
         "target_cells": one.target_cells,
         "reached": one.reached,
@@ -113,81 +115,67 @@ def _reading(one: ScanReading) -> dict[str, Any]:
 
 
 def _report(content: Mapping[str, Any]) -> SmearReport:
-    scale, confusion = content["scale"], content["confusion"]
-    _require_fit(content)
+    """The report in a file; a `reason` in it is not read: it follows from the kind."""
+    confusion, areas = content["confusion"], content["area_columns"]
     return SmearReport(
-        content["slide_id"],
-        tuple(content["class_names"]),
-        tuple(_cell(dict(zip(content["cell_columns"], r, strict=True))) for r in content["cells"]),
-        tuple(
-            _judged(FieldResult, dict(zip(content["field_columns"], row, strict=True)))
-            for row in content["fields"]
-        ),
-        _scale(scale) if scale else None,
-        _provenance(content["provenance"]),
-        content["overlays"],
-        {
-            field_id: _read_reading(one, content["area_columns"])
+        slide_id=_made(str, content["slide_id"]),
+        class_names=_made(tuple[str, ...], content["class_names"]),
+        cells=tuple(_cells(content)),
+        fields=_made(tuple[FieldResult, ...], _named(content["field_columns"], content["fields"])),
+        scale=_scale(content["scale"]) if content["scale"] else None,
+        provenance=_made(Provenance, content["provenance"]),
+        overlays=_made(dict[str, str], content["overlays"]),
+        readings={
+            field_id: _made(ScanReading, one | {"areas": _named(areas, one["areas"])})
             for field_id, one in content["readings"].items()
         },
-        content["atypical_rate"],
-        typed(Sample, content["sample"]),
-        CountingOptions(
+        atypical_rate=_made(float | None, content["atypical_rate"]),
+        sample=_made(Sample, content["sample"]),
+        counting=CountingOptions(
             content["interval"],
-            _profile(content["profile"]),
+            _made(Profile, content["profile"]),
             Confusion.from_mapping(confusion) if confusion else None,
             content["precision"],
         ),
     )
 
 
-def _require_fit(content: Mapping[str, Any]) -> None:
-    """Refuses what no dataclass looks at: a name, overlays, probabilities of other classes."""
-    if not isinstance(content["slide_id"], str):
-        raise TypeError("slide_id: expected text")
-    overlays, n = content["overlays"], len(content["class_names"])
-    if not isinstance(overlays, dict) or not all(isinstance(p, str) for p in overlays.values()):
-        raise TypeError("overlays: expected a path for each field")
-    at = content["cell_columns"].index("probabilities")
-    if any(len(row[at]) != n for row in content["cells"]):
+def _made(kind: Any, values: object) -> Any:
+    """Values from JSON as an instance of a type; ValueError or TypeError where they do not fit."""
+    return msgspec.convert(values, kind)
+
+
+def _named(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> list[dict[str, object]]:
+    return [dict(zip(columns, row, strict=True)) for row in rows]
+
+
+def _cells(content: Mapping[str, Any]) -> list[Cell]:
+    rows = _named(content["cell_columns"], content["cells"])
+    for row in rows:
+        row["facts"] = {name: row.pop(f"fact_{name}") for name in _FACTS}
+    cells: list[Cell] = _made(list[Cell], rows)
+    n = len(content["class_names"])
+    if any(len(cell.probabilities) != n for cell in cells):
         raise ValueError(f"expected {n} probabilities for each cell")
-
-
-def _judged(kind: type[Made], values: dict[str, Any]) -> Made:
-    """A field or an area; the `reason` in the file follows from its kind."""
-    known = {name: value for name, value in values.items() if name != "reason"}
-    return typed(kind, known | {"kind": AreaKind(values["kind"])})
+    if unknown := {name for cell in cells for name in (cell.cell_type, cell.counted_as)} - _TYPES:
+        raise ValueError(f"no cell type is called {unknown.pop()[:40]!r}")
+    return cells
 
 
 def _scale(values: Mapping[str, Any]) -> SlideScale:
-    warnings = tuple(map(Remark.from_stored, values["warnings"]))
-    return typed(
-        SlideScale, {**values, "source": ScaleSource(values["source"]), "warnings": warnings}
-    )
+    one = _made(_StoredScale, values)
+    warnings = tuple(map(Remark.from_stored, one.warnings))
+    return SlideScale(one.um_per_px, one.source, one.spread, one.n_cells, warnings)
 
 
-def _cell(values: dict[str, Any]) -> Cell:
-    known = {name: values.pop(f"fact_{name}") for name in _FACTS}
-    facts = typed(CellFacts, known | {"note": CellNote(known["note"])})
-    chances = tuple(map(float, values["probabilities"]))
-    note = CellNote(values["note"])
-    cell = typed(Cell, values | {"probabilities": chances, "facts": facts, "note": note})
-    if unknown := {cell.cell_type, cell.reviewed_as or cell.cell_type} - _TYPES:
-        raise ValueError(f"no cell type is called {unknown.pop()[:40]!r}")
-    return cell
-
-
-def _provenance(values: Mapping[str, Any]) -> Provenance:
-    models = tuple(typed(ModelUsed, one) for one in values["models"])
-    return typed(Provenance, {**values, "models": models, "settings": dict(values["settings"])})
-
-
-def _profile(values: Mapping[str, Any]) -> Profile:
-    return typed(
-        Profile, {**values, "ranges": tuple(typed(ReferenceRange, r) for r in values["ranges"])}
-    )
-
-
-def _read_reading(values: Mapping[str, Any], columns: list[str]) -> ScanReading:
-    areas = tuple(_judged(Area, dict(zip(columns, row, strict=True))) for row in values["areas"])
-    return typed(ScanReading, {**values, "areas": areas})
+def _require_numbers(value: object) -> None:
+    """Refuses a number that is not finite or larger than any that is stored."""
+    match value:
+        case dict():
+            for one in value.values():
+                _require_numbers(one)
+        case list():
+            for one in value:
+                _require_numbers(one)
+        case int() | float() if not abs(value) <= LARGEST:
+            raise ValueError(f"{str(value)[:40]} can't be")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from leukodiff.pipeline.report.report import DONE, FAILED
+from leukodiff.pipeline.report.fields import DONE, FAILED
 from leukodiff.pipeline.slides.discover import Slide
 
 from .output import SlideRecord, to_bytes, writing

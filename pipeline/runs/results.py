@@ -20,7 +20,7 @@ from leukodiff.pipeline.exports.tables import (
     Row,
     to_csv,
 )
-from leukodiff.pipeline.report.validate import LARGEST
+from leukodiff.pipeline.report.serialize import LARGEST
 
 from .analyze import AnyPath, RunSummary
 from .output import RECORD, SlideFolder

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from leukodiff.core.errors import InputError
-from leukodiff.pipeline.report.report import DONE
+from leukodiff.pipeline.report.fields import DONE
 from leukodiff.pipeline.slides.discover import Slide, has_inputs, stamp_of
 
 from .observer import NULL_OBSERVER, RunObserver

@@ -14,7 +14,8 @@ from secrets import token_hex
 from leukodiff.core.cpu import cores
 from leukodiff.pipeline.analysis.models import Models
 from leukodiff.pipeline.exports.tables import COUNT_COLUMNS, Row, slides_csv, to_csv
-from leukodiff.pipeline.report.report import FAILED, Provenance
+from leukodiff.pipeline.report.fields import FAILED
+from leukodiff.pipeline.report.report import Provenance
 from leukodiff.pipeline.slides.discover import Slide, natural, passed_over
 
 from .observer import NULL_OBSERVER, RunObserver

@@ -14,7 +14,7 @@ from leukodiff.pipeline.analysis import (
     SlideAnalysis,
     Workers,
 )
-from leukodiff.pipeline.report.report import FAILED, one_line
+from leukodiff.pipeline.report.fields import FAILED, one_line
 from leukodiff.pipeline.slides.discover import Field, Slide, digest_of, stamp_of
 
 from .observer import NULL_OBSERVER, RunObserver

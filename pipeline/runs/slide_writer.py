@@ -27,14 +27,9 @@ from leukodiff.pipeline.exports.drawing import encode_jpeg, shrunk
 from leukodiff.pipeline.exports.geojson import cells_geojson
 from leukodiff.pipeline.exports.overlay import draw_left_out, draw_overlay, draw_overview
 from leukodiff.pipeline.exports.tables import count_rows, slide_row
-from leukodiff.pipeline.report.report import (
-    DONE,
-    FAILED,
-    LEFT_OUT,
-    Cell,
-    Provenance,
-    SmearReport,
-)
+from leukodiff.pipeline.report.cells import Cell
+from leukodiff.pipeline.report.fields import DONE, FAILED, LEFT_OUT
+from leukodiff.pipeline.report.report import Provenance, SmearReport
 from leukodiff.pipeline.report.scale import SlideScale
 from leukodiff.pipeline.report.serialize import STORED, to_json
 from leukodiff.pipeline.slides.discover import Field, Slide
@@ -196,17 +191,17 @@ class SlideWriter:
             drawn = [one for one, outcome in pairs if outcome.result.status in (DONE, LEFT_OUT)]
             overlays = {one.field_id: overlay_name(one) for one in drawn}
         return SmearReport(
-            self.slide.slide_id,
-            facts.classes,
-            tuple(cell for outcome in outcomes for cell in outcome.cells),
-            tuple(outcome.result for outcome in outcomes),
-            scale,
-            replace(self.spec.provenance, started=self._started, seconds=seconds),
-            overlays,
-            {one.result.field_id: one.reading for one in outcomes if one.reading},
-            facts.calibration.get("atypical_rate"),
-            settings.sample_of(self.slide.slide_id),
-            settings.counting(self.spec.models.confusion),
+            slide_id=self.slide.slide_id,
+            class_names=facts.classes,
+            cells=tuple(cell for outcome in outcomes for cell in outcome.cells),
+            fields=tuple(outcome.result for outcome in outcomes),
+            scale=scale,
+            provenance=replace(self.spec.provenance, started=self._started, seconds=seconds),
+            overlays=overlays,
+            readings={one.result.field_id: one.reading for one in outcomes if one.reading},
+            atypical_rate=facts.calibration.get("atypical_rate"),
+            sample=settings.sample_of(self.slide.slide_id),
+            counting=settings.counting(self.spec.models.confusion),
         )
 
     def _failed(self, outcomes: Sequence[FieldAnalysis], inputs: Inputs) -> SlideOutcome:

@@ -14,7 +14,7 @@ from itertools import chain, count
 from pathlib import Path
 
 from leukodiff.core.errors import LeukodiffError
-from leukodiff.pipeline.report.report import FAILED
+from leukodiff.pipeline.report.fields import FAILED
 from leukodiff.pipeline.slides.discover import RESERVED_NAMES, Slide, has_inputs
 
 from .analyze import AnalyzeSettings, RunSummary, analyze, analyze_slides

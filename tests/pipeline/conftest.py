@@ -15,7 +15,9 @@ from leukodiff.datasets.vocabulary import CLASSIFIER_CLASSES, DETECTOR_CLASSES
 from leukodiff.detector.detections import Detections
 from leukodiff.detector.scale import ScaleEstimate
 from leukodiff.pipeline.analysis.models import Models
-from leukodiff.pipeline.report.report import Cell, FieldResult, ModelUsed, Provenance, SmearReport
+from leukodiff.pipeline.report.cells import Cell
+from leukodiff.pipeline.report.fields import FieldResult
+from leukodiff.pipeline.report.report import ModelUsed, Provenance, SmearReport
 from leukodiff.pipeline.report.scale import ScaleSource, SlideScale
 
 Rgb = NDArray[np.uint8]

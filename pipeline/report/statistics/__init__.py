@@ -1,8 +1,7 @@
-"""How sure a count is: intervals, ratios, cells still needed, the classifier's own errors."""
+"""Statistics of a count: intervals, ratios, cells still needed, the classifier's own errors."""
 
 from .correction import Confusion, corrected_shares, obstacle
-from .intervals import METHODS, intervals
-from .ratios import Estimate, per_hundred, ratio, with_unidentified
+from .intervals import METHODS, Estimate, intervals, per_hundred, ratio, with_unidentified
 from .sample_size import cells_needed, cells_to_settle
 
 __all__ = [

@@ -32,7 +32,7 @@ from numpy.typing import NDArray
 
 from leukodiff.core.intervals import CONFIDENCE_LEVEL
 
-from .ratios import Estimate
+from .intervals import Estimate
 
 PRIOR_SHARE = 0.3
 PRIOR_NAME = 0.1
@@ -43,12 +43,21 @@ covers 95 % (0.1: 93 %); a name's may be 0.02 to 0.3 with the same error within 
 MIN_VALIDATION = 10
 """A type with fewer validation cells has errors that nobody knows."""
 
-MATRICES, STARTING, NEARING, SETTLING, KEPT = 1000, 50, 12, 2, 2
-"""Draws of M; steps towards the mode, for their mean and for each; Gibbs steps before and kept.
+MATRICES = 1000
+"""Draws of M."""
 
-Against 30 steps before, ends move by less than a point; by two of a type that may be all or absent
-and that the classifier names badly.
-"""
+STARTING_STEPS = 50
+"""Steps towards the mode for the mean of the draws of M."""
+
+NEARING_STEPS = 12
+"""Further steps towards the mode for each draw of M."""
+
+SETTLING_STEPS = 2
+"""Gibbs steps before those that are kept. Against 30, ends move by less than a point; by two of a
+type that may be all or absent and that the classifier names badly."""
+
+KEPT_STEPS = 2
+"""Gibbs steps that are kept of each draw of M."""
 
 TAIL = (1 - CONFIDENCE_LEVEL) / 2
 """The share of the draws outside each end of an interval."""
@@ -59,24 +68,24 @@ Ints = NDArray[np.int64]
 
 @dataclass(frozen=True, eq=False)
 class Confusion:
-    """How validation cells of known type were called.
+    """Names that the classifier gave validation cells of known type.
 
-    `counts` (T, S) whole numbers: row by true type, column by what was said, which may include
+    `counts` (T, S) whole numbers: row by true type, column by the name given, which may include
     `unidentified`. No cell of a type is a row of zeros.
     """
 
     true_types: tuple[str, ...]
-    said_types: tuple[str, ...]
+    named_types: tuple[str, ...]
     counts: Ints
 
     def __post_init__(self) -> None:
         given = np.asarray(self.counts)
-        expected = len(self.true_types), len(self.said_types)
+        expected = len(self.true_types), len(self.named_types)
         if given.shape != expected:
             raise ValueError(f"expected counts of shape {expected}, got {given.shape}")
         if given.size and not np.all(np.isfinite(given) & (given >= 0) & (given % 1 == 0)):
             raise ValueError("expected whole counts of 0 or more in a confusion matrix")
-        for names in (self.true_types, self.said_types):
+        for names in (self.true_types, self.named_types):
             if len(set(names)) != len(names):
                 raise ValueError(f"a type stands twice in a confusion matrix: {', '.join(names)}")
         object.__setattr__(self, "counts", given.astype(np.int64))
@@ -85,35 +94,35 @@ class Confusion:
     def from_mapping(cls, rows: Mapping[str, Mapping[str, int]]) -> "Confusion":
         """A row a true type: how many of its cells were called what; what is absent is 0.
 
-        A true type may always be said; any other name has to stand in a row to be known.
+        A true type may always be named; any other name has to stand in a row to be known.
         """
-        said = tuple(dict.fromkeys([*rows, *(name for row in rows.values() for name in row)]))
-        counts = np.array([[row.get(name, 0) for name in said] for row in rows.values()])
-        return cls(tuple(rows), said, counts.reshape(len(rows), len(said)))
+        named = tuple(dict.fromkeys([*rows, *(name for row in rows.values() for name in row)]))
+        counts = np.array([[row.get(name, 0) for name in named] for row in rows.values()])
+        return cls(tuple(rows), named, counts.reshape(len(rows), len(named)))
 
     def to_mapping(self) -> dict[str, dict[str, int]]:
         """The same as plain numbers, for a file; zeros only of names that are no true type."""
         return {
             true: {
-                said: int(n)
-                for said, n in zip(self.said_types, row, strict=True)
-                if n or said not in self.true_types
+                named: int(n)
+                for named, n in zip(self.named_types, row, strict=True)
+                if n or named not in self.true_types
             }
             for true, row in zip(self.true_types, self.counts, strict=True)
         }
 
 
-def obstacle(said: Mapping[str, int], confusion: Confusion, of: Sequence[str]) -> str | None:
-    """Why a count can't be corrected, in words; `None` where it can.
+def obstacle(named: Mapping[str, int], confusion: Confusion, of: Sequence[str]) -> str | None:
+    """The obstacle to correcting a count, in words; `None` where it can.
 
     Raises:
         ValueError: a negative count.
     """
-    if any(n < 0 for n in said.values()):
-        raise ValueError(f"expected counts of 0 or more, got {dict(said)}")
-    if not sum(said.get(name, 0) for name in of):
+    if any(n < 0 for n in named.values()):
+        raise ValueError(f"expected counts of 0 or more, got {dict(named)}")
+    if not sum(named.get(name, 0) for name in of):
         return "no cell was named"
-    unknown = [name for name, n in said.items() if n and name not in confusion.said_types]
+    unknown = [name for name, n in named.items() if n and name not in confusion.named_types]
     if unknown:
         return f"the classifier's validation has nothing called {', '.join(unknown)}"
     cells = dict(zip(confusion.true_types, confusion.counts.sum(axis=1).tolist(), strict=True))
@@ -125,7 +134,7 @@ def obstacle(said: Mapping[str, int], confusion: Confusion, of: Sequence[str]) -
 
 
 def corrected_shares(
-    said: Mapping[str, int], confusion: Confusion, of: Sequence[str], seed: int = 0
+    named: Mapping[str, int], confusion: Confusion, of: Sequence[str], seed: int = 0
 ) -> dict[str, Estimate] | None:
     """The true differential of a smear's blood, in percent 0-100 of the types in `of`.
 
@@ -138,14 +147,14 @@ def corrected_shares(
     with fewer than `MIN_VALIDATION` validation cells. The same input and seed give the same result.
 
     Args:
-        said: how many cells were called what, with `unidentified` and types outside `of`.
+        named: how many cells were given each name, with `unidentified` and types outside `of`.
         confusion: how validation cells were called that resemble the smear's.
         of: the types that make up the 100 %, each a true type of the matrix.
         seed: of the random draws.
     """
-    if obstacle(said, confusion, of):
+    if obstacle(named, confusion, of):
         return None
-    found = np.array([said.get(name, 0) for name in confusion.said_types], np.int64)
+    found = np.array([named.get(name, 0) for name in confusion.named_types], np.int64)
     counted = [confusion.true_types.index(name) for name in of]
     rng = np.random.default_rng(seed)
     shares, latent = _draws(found[found > 0], _matrices(confusion, found > 0, rng), rng)
@@ -170,8 +179,8 @@ def _matrices(confusion: Confusion, wanted: NDArray[np.bool_], rng: np.random.Ge
     """Draws of M, (draws, T, wanted names); of the other names only the sum counts."""
     prior = np.full(confusion.counts.shape, PRIOR_NAME)
     for row, name in enumerate(confusion.true_types):
-        if name in confusion.said_types:
-            prior[row, confusion.said_types.index(name)] = PRIOR_RIGHT
+        if name in confusion.named_types:
+            prior[row, confusion.named_types.index(name)] = PRIOR_RIGHT
     shape = prior + confusion.counts
     shape = np.column_stack([shape[:, wanted], shape[:, ~wanted].sum(axis=1)])
     drawn = rng.standard_gamma(shape, (MATRICES, *shape.shape))
@@ -181,37 +190,37 @@ def _matrices(confusion: Confusion, wanted: NDArray[np.bool_], rng: np.random.Ge
 def _draws(found: Ints, matrices: Floats, rng: np.random.Generator) -> tuple[Floats, Ints]:
     """Shares of all true types, and how many of the cells were of each; both (draws, T).
 
-    `found` (S,) cells of each name, `matrices` (draws, T, S). `KEPT` Gibbs steps of each matrix.
+    `found` (S,) cells of each name, `matrices` (draws, T, S), each of `KEPT_STEPS` Gibbs steps.
     """
     shares = _start(found, matrices, rng)
     likely = np.argsort(-(shares[:, :, None] * matrices).mean(axis=0).T, axis=1, kind="stable")
     kept: list[tuple[Floats, Ints]] = []
-    for _ in range(SETTLING + KEPT):
+    for _ in range(SETTLING_STEPS + KEPT_STEPS):
         latent = _true_counts(found, shares, matrices, likely, rng)
         drawn = rng.standard_gamma(latent + PRIOR_SHARE)
         shares = drawn / drawn.sum(axis=1, keepdims=True)
         kept.append((shares, latent))
-    draws = kept[SETTLING:]
+    draws = kept[SETTLING_STEPS:]
     return np.concatenate([one for one, _ in draws]), np.concatenate([one for _, one in draws])
 
 
 def _start(found: Ints, matrices: Floats, rng: np.random.Generator) -> Floats:
     """Shares near what each matrix makes likely, (draws, T), as far apart as they should be.
 
-    What was said is drawn as well, so that few Gibbs steps remain to be done (the generalized
+    What was named is drawn as well, so that few Gibbs steps remain to be done (the generalized
     Rogan-Gladen estimate with a bootstrap, kept above 0).
     """
     shares = np.full((1, matrices.shape[1]), 1 / matrices.shape[1])
-    shares = _fitted(found[None], matrices.mean(axis=0, keepdims=True), shares, STARTING)
-    said = rng.standard_gamma(found, (len(matrices), len(found)))
-    return _fitted(said, matrices, shares, NEARING)
+    shares = _fitted(found[None], matrices.mean(axis=0, keepdims=True), shares, STARTING_STEPS)
+    named = rng.standard_gamma(found, (len(matrices), len(found)))
+    return _fitted(named, matrices, shares, NEARING_STEPS)
 
 
 def _fitted(found: Ints | Floats, matrices: Floats, shares: Floats, steps: int) -> Floats:
     """Steps of expectation-maximization from some shares; all (draws, ...)."""
     for _ in range(steps):
-        said = np.einsum("dt,dts->ds", np.broadcast_to(shares, matrices.shape[:2]), matrices)
-        shares = shares * np.einsum("dts,ds->dt", matrices, found / said) + PRIOR_SHARE
+        named = np.einsum("dt,dts->ds", np.broadcast_to(shares, matrices.shape[:2]), matrices)
+        shares = shares * np.einsum("dts,ds->dt", matrices, found / named) + PRIOR_SHARE
         shares = shares / shares.sum(axis=1, keepdims=True)
     return shares
 

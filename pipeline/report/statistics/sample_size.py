@@ -1,4 +1,4 @@
-"""How many cells have to be counted for a share to be known well enough.
+"""Numbers of cells that must be counted for a share to be known well enough.
 
 A share of n cells is hardly ever a whole count, and rounded to one its interval jumps from n to n:
 a saw tooth. So both functions look at the envelope of the teeth, the interval's upper end at half a
@@ -20,7 +20,7 @@ TAIL = (1 - CONFIDENCE_LEVEL) / 2
 
 
 def cells_needed(share: float, half_width: float) -> int | None:
-    """How many cells until the exact 95 % interval of a share keeps within +-half_width of it.
+    """Cells until the exact 95 % interval of a share keeps within +-half_width of it.
 
     Both ends count: of a rare type the upper one decides. `None` above `MOST_CELLS`.
 
@@ -41,7 +41,7 @@ def cells_needed(share: float, half_width: float) -> int | None:
 
 
 def cells_to_settle(share: float, limit: float) -> int | None:
-    """How many cells until the exact 95 % interval of a share, if it stays, leaves a limit outside.
+    """Cells until the exact 95 % interval of a share, if it stays, leaves a limit outside.
 
     `None` where that takes more than `MOST_CELLS`, and where the share is the limit: never.
 

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from leukodiff.core.errors import InputError
 from leukodiff.datasets.vocabulary import UNIDENTIFIED
-from leukodiff.pipeline.report.report import Cell, SmearReport
+from leukodiff.pipeline.report.cells import Cell
+from leukodiff.pipeline.report.report import SmearReport
 
 from .state import THIRD, Reading, SlideState, digest
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from leukodiff.core.errors import InputError
 from leukodiff.datasets.vocabulary import BY_NAME
-from leukodiff.pipeline.report.report import Cell
+from leukodiff.pipeline.report.cells import Cell
 
 ADDED = "added"
 OPENED = "opened"

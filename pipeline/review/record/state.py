@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from leukodiff.pipeline.report.report import Cell
+from leukodiff.pipeline.report.cells import Cell
 
 from .events import canonical, cell_payload
 
@@ -26,7 +26,7 @@ THIRD = 3
 """The reader who decides the cells on which the first two differ."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Signature:
     """A signature of a reading. `machine` and `person` count the cells by type.
 

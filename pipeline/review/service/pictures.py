@@ -16,7 +16,7 @@ from leukodiff.core.errors import InputError
 from leukodiff.core.files import write_cache_file
 from leukodiff.pipeline.exports.crops import BACKGROUND, CROP_PX, square_around
 from leukodiff.pipeline.exports.drawing import encode_jpeg
-from leukodiff.pipeline.report.report import Cell
+from leukodiff.pipeline.report.cells import Cell
 
 from .caches import ImagePool
 from .errors import ServiceError

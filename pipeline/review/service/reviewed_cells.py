@@ -8,7 +8,8 @@ from typing import Any
 
 from leukodiff.datasets.splits import TEST, TRAIN, VAL, position, split_of
 from leukodiff.datasets.vocabulary import UNIDENTIFIED
-from leukodiff.pipeline.report.report import Cell, SmearReport
+from leukodiff.pipeline.report.cells import Cell
+from leukodiff.pipeline.report.report import SmearReport
 
 from ..record import STATE_SIGNED, THIRD, SlideState, apply_review
 

@@ -7,10 +7,11 @@ from functools import lru_cache
 from typing import Any
 
 from leukodiff.datasets.vocabulary import BY_NAME, CELL_TYPES, UNIDENTIFIED, WHITE_CELL
-from leukodiff.pipeline.report.differential import BESIDE, COUNTED
+from leukodiff.pipeline.report.cells import Cell
+from leukodiff.pipeline.report.differential import COUNTED, UNCOUNTED
 from leukodiff.pipeline.report.measurements import Measurement
-from leukodiff.pipeline.report.profiles import NLR, PER_HUNDRED, PERCENT, RATIO
-from leukodiff.pipeline.report.report import Cell, SmearReport
+from leukodiff.pipeline.report.reference_ranges import NLR, PER_HUNDRED, PERCENT, RATIO
+from leukodiff.pipeline.report.report import SmearReport
 from leukodiff.pipeline.report.statistics import Estimate
 
 from ..record import Event, Reading, Signature, SlideState, agreement, differences, redo, undo
@@ -167,7 +168,7 @@ def differential_json(machine: SmearReport, reviewed: SmearReport) -> Json:
                 "machine_count": before.count(row.cell_type),
             }
             for row in found.rows
-            if row.cell_type in (*COUNTED, *BESIDE) or row.count
+            if row.cell_type in (*COUNTED, *UNCOUNTED) or row.count
         ],
         "nlr": estimate_json(found.neutrophil_lymphocyte_ratio, reviewed.measured(NLR, RATIO)),
         "erythroblasts_per_100": estimate_json(
@@ -185,7 +186,7 @@ def estimate_json(one: Estimate | None, measured: Measurement | None) -> Json | 
 
 
 def _range(measured: Measurement | None) -> Json:
-    usual = measured.usual if measured else None
+    usual = measured.reference if measured else None
     return {
         "reference_low": _rounded(usual.low) if usual else None,
         "reference_high": _rounded(usual.high) if usual else None,

@@ -13,7 +13,8 @@ from typing import Any
 
 from leukodiff.core.cache import Cache
 from leukodiff.core.errors import InputError
-from leukodiff.pipeline.report.report import Cell, SmearReport
+from leukodiff.pipeline.report.cells import Cell
+from leukodiff.pipeline.report.report import SmearReport
 from leukodiff.pipeline.report.serialize import STORED, read_stored
 from leukodiff.pipeline.runs.output import RECORD
 from leukodiff.pipeline.slides.discover import natural

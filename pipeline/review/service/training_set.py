@@ -20,7 +20,7 @@ from PIL import Image
 from leukodiff.core.errors import InputError
 from leukodiff.datasets.layout import IMAGE_SUFFIXES
 from leukodiff.pipeline.exports.tables import without_formula
-from leukodiff.pipeline.report.report import Cell
+from leukodiff.pipeline.report.cells import Cell
 from leukodiff.pipeline.runs.output import OutputError, write_whole, writing
 from leukodiff.pipeline.slides import Scan, is_scan_name, open_scan
 

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from leukodiff.core.errors import InputError
-from leukodiff.pipeline.report.report import one_line
+from leukodiff.pipeline.report.fields import one_line
 
 from .settings import AUTO, LOCAL
 

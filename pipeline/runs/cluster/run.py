@@ -11,7 +11,7 @@ from typing import Any
 
 from leukodiff.core.errors import InputError
 from leukodiff.pipeline.analysis.models import Models, load_models
-from leukodiff.pipeline.report.report import one_line
+from leukodiff.pipeline.report.fields import one_line
 from leukodiff.pipeline.slides.discover import Field, Slide, find_slides
 from leukodiff.runtime.metadata import metadata_path
 

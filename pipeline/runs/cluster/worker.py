@@ -16,7 +16,7 @@ import cv2
 
 from leukodiff.core.errors import InputError
 from leukodiff.pipeline.analysis.models import Models, load_models
-from leukodiff.pipeline.report.report import FAILED
+from leukodiff.pipeline.report.fields import FAILED
 from leukodiff.pipeline.slides import Scan, open_scan
 from leukodiff.pipeline.slides.discover import Field, Slide, has_inputs
 

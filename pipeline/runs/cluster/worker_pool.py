@@ -10,7 +10,7 @@ import ray
 from ray.exceptions import RayError, RayTaskError
 
 from leukodiff.core.errors import InputError, LeukodiffError
-from leukodiff.pipeline.report.report import one_line
+from leukodiff.pipeline.report.fields import one_line
 
 from .connect import (
     CLOSE_GRACE_S,

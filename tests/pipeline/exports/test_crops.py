@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from leukodiff.pipeline.exports.crops import BACKGROUND, CROP_PX, Gallery, cut_crop
-from leukodiff.pipeline.report.report import Cell
+from leukodiff.pipeline.report.cells import Cell
 
 MakeCell = Callable[..., Cell]
 

@@ -20,7 +20,9 @@ from leukodiff.pipeline.exports.overlay import (
     letter_size,
     place_label,
 )
-from leukodiff.pipeline.report.report import Cell, FieldResult, SmearReport
+from leukodiff.pipeline.report.cells import Cell
+from leukodiff.pipeline.report.fields import FieldResult
+from leukodiff.pipeline.report.report import SmearReport
 
 MakeCell = Callable[..., Cell]
 MakeReport = Callable[..., SmearReport]

@@ -8,8 +8,9 @@ import pytest
 
 from leukodiff.pipeline.exports.fhir import report_fhir
 from leukodiff.pipeline.exports.loinc import LOCAL, LOINC
-from leukodiff.pipeline.report.profiles import Profile, ReferenceRange
-from leukodiff.pipeline.report.report import Cell, CountingOptions, SmearReport
+from leukodiff.pipeline.report.cells import Cell
+from leukodiff.pipeline.report.reference_ranges import Profile, ReferenceRange
+from leukodiff.pipeline.report.report import CountingOptions, SmearReport
 from leukodiff.pipeline.report.sample import Sample
 from leukodiff.pipeline.report.statistics import Confusion
 

@@ -7,7 +7,8 @@ import pytest
 
 from leukodiff.pipeline.exports.hl7 import escaped, report_hl7
 from leukodiff.pipeline.exports.messages import format_number, told
-from leukodiff.pipeline.report.report import Cell, Provenance, SmearReport
+from leukodiff.pipeline.report.cells import Cell
+from leukodiff.pipeline.report.report import Provenance, SmearReport
 from leukodiff.pipeline.report.sample import Sample
 
 MakeReport = Callable[..., SmearReport]

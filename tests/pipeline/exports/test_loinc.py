@@ -9,6 +9,7 @@ import pytest
 from leukodiff.pipeline.exports import loinc
 from leukodiff.pipeline.exports.loinc import AGE, CODES, LOCAL, LOINC, PANEL, UCUM, codes, key
 from leukodiff.pipeline.exports.messages import told
+from leukodiff.pipeline.report.cells import Cell
 from leukodiff.pipeline.report.measurements import (
     CORRECTED,
     COUNTED_SO,
@@ -16,8 +17,8 @@ from leukodiff.pipeline.report.measurements import (
     GIVEN,
     Measurement,
 )
-from leukodiff.pipeline.report.profiles import PER_HUNDRED, PER_LITRE, PERCENT
-from leukodiff.pipeline.report.report import Cell, SmearReport
+from leukodiff.pipeline.report.reference_ranges import PER_HUNDRED, PER_LITRE, PERCENT
+from leukodiff.pipeline.report.report import SmearReport
 from leukodiff.pipeline.report.sample import Sample
 
 DOCS = Path(__file__).parents[3] / "docs"

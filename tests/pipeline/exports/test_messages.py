@@ -12,7 +12,9 @@ from leukodiff.pipeline.exports.fhir import report_fhir
 from leukodiff.pipeline.exports.hl7 import report_hl7
 from leukodiff.pipeline.exports.messages import format_number, identity, is_date, moment, plain
 from leukodiff.pipeline.exports.xlsx import report_xlsx
-from leukodiff.pipeline.report.report import Cell, FieldResult, ModelUsed, Provenance, SmearReport
+from leukodiff.pipeline.report.cells import Cell
+from leukodiff.pipeline.report.fields import FieldResult
+from leukodiff.pipeline.report.report import ModelUsed, Provenance, SmearReport
 from leukodiff.pipeline.report.sample import Sample
 
 MakeCell = Callable[..., Cell]

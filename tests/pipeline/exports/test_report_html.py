@@ -18,13 +18,9 @@ from leukodiff.pipeline.exports.formatting import between, number, readable
 from leukodiff.pipeline.exports.html import report_html
 from leukodiff.pipeline.exports.report_view import ReportOptions, ReportView, report_view
 from leukodiff.pipeline.exports.values import on_axis, ticks
-from leukodiff.pipeline.report.report import (
-    ATYPICAL,
-    Cell,
-    CountingOptions,
-    FieldResult,
-    SmearReport,
-)
+from leukodiff.pipeline.report.cells import ATYPICAL, Cell
+from leukodiff.pipeline.report.fields import FieldResult
+from leukodiff.pipeline.report.report import CountingOptions, SmearReport
 from leukodiff.pipeline.report.sample import Sample
 from leukodiff.pipeline.report.statistics import Confusion
 from leukodiff.pipeline.report.texts import load_texts

@@ -15,14 +15,9 @@ from leukodiff.pipeline.exports.drawing import encode_jpeg
 from leukodiff.pipeline.exports.pdf import report_pdf
 from leukodiff.pipeline.exports.pdf_elements import BODY_PT, REGULAR, typeface
 from leukodiff.pipeline.exports.report_view import ReportOptions, report_view
-from leukodiff.pipeline.report.report import (
-    Area,
-    Cell,
-    CountingOptions,
-    FieldResult,
-    ScanReading,
-    SmearReport,
-)
+from leukodiff.pipeline.report.cells import Cell
+from leukodiff.pipeline.report.fields import Area, FieldResult, ScanReading
+from leukodiff.pipeline.report.report import CountingOptions, SmearReport
 from leukodiff.pipeline.report.sample import Sample
 from leukodiff.pipeline.report.statistics import Confusion
 from leukodiff.pipeline.report.texts import LANGUAGES, load_texts

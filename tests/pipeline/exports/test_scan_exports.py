@@ -20,8 +20,10 @@ from leukodiff.pipeline.exports.geojson import cells_geojson
 from leukodiff.pipeline.exports.html import report_html
 from leukodiff.pipeline.exports.overlay import draw_overview
 from leukodiff.pipeline.exports.tables import areas_csv, count_rows, slide_row
+from leukodiff.pipeline.report.cells import Cell
+from leukodiff.pipeline.report.fields import Area, FieldResult, ScanReading
 from leukodiff.pipeline.report.remarks import Remark
-from leukodiff.pipeline.report.report import Area, Cell, FieldResult, ScanReading, SmearReport
+from leukodiff.pipeline.report.report import SmearReport
 from leukodiff.pipeline.report.scale import ScaleSource, SlideScale
 
 MakeCell = Callable[..., Cell]

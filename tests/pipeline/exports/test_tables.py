@@ -16,7 +16,9 @@ from leukodiff.pipeline.exports.tables import (
     to_csv,
     without_formula,
 )
-from leukodiff.pipeline.report.report import Cell, FieldResult, SmearReport
+from leukodiff.pipeline.report.cells import Cell
+from leukodiff.pipeline.report.fields import FieldResult
+from leukodiff.pipeline.report.report import SmearReport
 
 MakeCell = Callable[..., Cell]
 MakeReport = Callable[..., SmearReport]

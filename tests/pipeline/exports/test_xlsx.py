@@ -19,7 +19,9 @@ from leukodiff.pipeline.exports.tables import (
     MEASUREMENT_COLUMNS,
 )
 from leukodiff.pipeline.exports.xlsx import report_xlsx
-from leukodiff.pipeline.report.report import Cell, FieldResult, SmearReport
+from leukodiff.pipeline.report.cells import Cell
+from leukodiff.pipeline.report.fields import FieldResult
+from leukodiff.pipeline.report.report import SmearReport
 from leukodiff.pipeline.report.sample import Sample
 
 MakeCell = Callable[..., Cell]

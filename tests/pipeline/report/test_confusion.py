@@ -22,7 +22,7 @@ def test_what_evaluate_pipeline_writes_is_read(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
         pytest.param("", "empty", id="empty"),
         pytest.param("a,b\n", "expected the columns true_type", id="another table"),
@@ -34,10 +34,10 @@ def test_what_evaluate_pipeline_writes_is_read(tmp_path: Path) -> None:
         pytest.param(GOOD.replace("lymphocyte,40", "neutrophil,40"), "line 3: .*twice", id="twice"),
     ],
 )
-def test_what_is_wrong_is_told_in_one_line(tmp_path: Path, text: str, told: str) -> None:
+def test_what_is_wrong_stands_in_one_line(tmp_path: Path, text: str, message: str) -> None:
     path = tmp_path / "confusion.csv"
     path.write_text(text, encoding="utf-8")
-    with pytest.raises(InputError, match=told) as refusal:
+    with pytest.raises(InputError, match=message) as refusal:
         read_confusion(path)
     assert str(path) in str(refusal.value)
 

@@ -28,7 +28,7 @@ def test_a_differential_worked_out_by_hand() -> None:
     assert ratio is not None
     assert ratio.value == pytest.approx(2.0)
     # Two cells of twelve are not named: 6 to 8 of them may be neutrophils.
-    assert rows["neutrophil"].moved == pytest.approx((50.0, 100 * 8 / 12))
+    assert rows["neutrophil"].unidentified_bounds == pytest.approx((50.0, 100 * 8 / 12))
     assert found.n_unidentified == 2
 
 

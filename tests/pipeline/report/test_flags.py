@@ -1,10 +1,10 @@
 import pytest
 
-from leukodiff.pipeline.report.flags import FLAGS, flag
-from leukodiff.pipeline.report.profiles import ReferenceRange
+from leukodiff.pipeline.report.flags import Flag, flag
+from leukodiff.pipeline.report.reference_ranges import ReferenceRange
 from leukodiff.pipeline.report.statistics import Estimate
 
-USUAL = ReferenceRange("lymphocyte", "%", 20.0, 40.0, "a book")
+REFERENCE = ReferenceRange("lymphocyte", "%", 20.0, 40.0, "a book")
 WITH_LIMITS = ReferenceRange(
     "neutrophil", "10^9/L", 2.0, 7.0, "a book", critical_low=0.5, critical_high=50.0
 )
@@ -29,8 +29,8 @@ WITH_LIMITS = ReferenceRange(
     ],
 )
 def test_a_flag_goes_by_the_interval(value: float, low: float, high: float, expected: str) -> None:
-    assert flag(Estimate(value, low, high), USUAL) == expected
-    assert expected in ("", *FLAGS)
+    assert flag(Estimate(value, low, high), REFERENCE) == expected
+    assert expected in list(Flag)
 
 
 @pytest.mark.parametrize(
@@ -45,7 +45,7 @@ def test_a_flag_goes_by_the_interval(value: float, low: float, high: float, expe
         pytest.param(50.0, 45.0, 53.0, "critical high", id="on the upper critical limit"),
     ],
 )
-def test_a_critical_value_is_told_apart(
+def test_a_critical_value_is_set_apart(
     value: float, low: float, high: float, expected: str
 ) -> None:
     assert flag(Estimate(value, low, high), WITH_LIMITS) == expected

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from leukodiff.pipeline.report.cells import Cell
 from leukodiff.pipeline.report.measurements import CORRECTED, ESTIMATED, GIVEN
-from leukodiff.pipeline.report.profiles import (
+from leukodiff.pipeline.report.reference_ranges import (
     NLR,
     PER_HUNDRED,
     PER_LITRE,
@@ -15,7 +16,7 @@ from leukodiff.pipeline.report.profiles import (
     read_profile,
 )
 from leukodiff.pipeline.report.remarks import hint
-from leukodiff.pipeline.report.report import Cell, CountingOptions, SmearReport
+from leukodiff.pipeline.report.report import CountingOptions, SmearReport
 from leukodiff.pipeline.report.sample import Sample
 from leukodiff.pipeline.report.statistics import Confusion
 from leukodiff.pipeline.report.texts import load_texts
@@ -23,7 +24,7 @@ from leukodiff.pipeline.report.texts import load_texts
 MakeCell = Callable[..., Cell]
 MakeReport = Callable[..., SmearReport]
 
-USUAL = {"neutrophil": 60, "lymphocyte": 30, "monocyte": 6, "eosinophil": 4}
+RANGES = {"neutrophil": 60, "lymphocyte": 30, "monocyte": 6, "eosinophil": 4}
 
 
 @pytest.fixture
@@ -41,9 +42,9 @@ def make(make_cell: MakeCell, make_report: MakeReport) -> Callable[..., SmearRep
     [
         pytest.param({}, ["few cells (n = 0, fewer than 100)"], id="none"),
         pytest.param({"neutrophil": 1}, ["few cells (n = 1, fewer than 100)"], id="one"),
-        pytest.param(USUAL, [], id="usual"),
+        pytest.param(RANGES, [], id="usual"),
         pytest.param(
-            USUAL | {"erythroblast": 1, "unidentified": 2},
+            RANGES | {"erythroblast": 1, "unidentified": 2},
             ["erythroblasts present (1)", "2 unidentified"],
             id="beside the differential",
         ),
@@ -66,9 +67,9 @@ def test_remarks(
 
 
 def test_counts_in_blood_need_the_analyzers_count(make: Callable[..., SmearReport]) -> None:
-    report = make(USUAL)
+    report = make(RANGES)
     assert report.measured("neutrophil", PER_LITRE) is None
-    counted = make(USUAL, sample=Sample(wbc_count=10.0)).measured("neutrophil", PER_LITRE)
+    counted = make(RANGES, sample=Sample(wbc_count=10.0)).measured("neutrophil", PER_LITRE)
     assert counted is not None
     assert counted.value == pytest.approx(6.0)
     assert not counted.flag
@@ -76,7 +77,7 @@ def test_counts_in_blood_need_the_analyzers_count(make: Callable[..., SmearRepor
 
 
 def test_the_given_count_is_held_against_its_range(make: Callable[..., SmearReport]) -> None:
-    report = make(USUAL, sample=Sample(wbc_count=0.5))
+    report = make(RANGES, sample=Sample(wbc_count=0.5))
     whole = report.measured("white_cell", PER_LITRE, GIVEN)
     assert whole is not None
     assert whole.flag == "low"
@@ -89,7 +90,7 @@ def test_the_given_count_is_held_against_its_range(make: Callable[..., SmearRepo
 def test_ratios_have_intervals_and_are_unknown_without_lymphocytes(
     make: Callable[..., SmearReport],
 ) -> None:
-    both = make(USUAL | {"erythroblast": 3})
+    both = make(RANGES | {"erythroblast": 3})
     ratio, nucleated = both.measured(NLR, RATIO), both.measured("erythroblast", PER_HUNDRED)
     assert ratio is not None
     assert ratio.low is not None
@@ -108,7 +109,7 @@ def test_errors_of_the_classifier_are_allowed_for(make: Callable[..., SmearRepor
     right |= {"monocyte": {"monocyte": 200, "neutrophil": 200}}
     right |= {"immature_granulocyte": {"immature_granulocyte": 400}}
     counting = CountingOptions(confusion=Confusion.from_mapping(right))
-    report = make(USUAL, counting=counting)
+    report = make(RANGES, counting=counting)
     corrected = report.measured("monocyte", PERCENT, CORRECTED)
     assert corrected is not None
     assert corrected.value is not None
@@ -125,14 +126,14 @@ def test_once_a_person_has_named_cells_nothing_is_corrected(
     assert seen.corrected is None
 
 
-def test_estimates_say_that_they_are(make: Callable[..., SmearReport]) -> None:
-    found = [one for one in make(USUAL).measurements if one.kind == ESTIMATED]
+def test_estimates_are_called_so(make: Callable[..., SmearReport]) -> None:
+    found = [one for one in make(RANGES).measurements if one.kind == ESTIMATED]
     assert {one.unit for one in found} == {"/field", "/1000 RBC"}
-    assert all(not one.flag and one.usual is None for one in found)
+    assert all(not one.flag and one.reference is None for one in found)
 
 
 @pytest.mark.parametrize(
-    ("times", "points", "told"),
+    ("times", "points", "message"),
     [
         pytest.param(1, 5.0, "each share to ±5 points (95 %) needs about 4", id="more"),
         pytest.param(10, 5.0, "±5 points (95 %) or better, by 1000 cells", id="reached"),
@@ -141,15 +142,17 @@ def test_estimates_say_that_they_are(make: Callable[..., SmearReport]) -> None:
     ],
 )
 def test_how_many_cells_a_precision_takes(
-    make: Callable[..., SmearReport], times: int, points: float, told: str
+    make: Callable[..., SmearReport], times: int, points: float, message: str
 ) -> None:
-    types = {name: n * times for name, n in USUAL.items()}
+    types = {name: n * times for name, n in RANGES.items()}
     remarks = " ".join(map(str, make(types, counting=CountingOptions(precision=points)).remarks))
-    assert told in remarks
-    assert bool(told) == ("±" in remarks)
+    assert message in remarks
+    assert bool(message) == ("±" in remarks)
 
 
-def test_no_range_for_this_sample_is_told(make: Callable[..., SmearReport], tmp_path: Path) -> None:
+def test_no_range_for_this_sample_is_a_remark(
+    make: Callable[..., SmearReport], tmp_path: Path
+) -> None:
     path = tmp_path / "ours.toml"
     path.write_text(
         'name = "ours"\n[[range]]\nanalyte = "neutrophil"\nunit = "%"\nlow = 40\nhigh = 50\n'
@@ -157,10 +160,10 @@ def test_no_range_for_this_sample_is_told(make: Callable[..., SmearReport], tmp_
         encoding="utf-8",
     )
     counting = CountingOptions(profile=read_profile(path))
-    unknown = make(USUAL, counting=counting)
+    unknown = make(RANGES, counting=counting)
     assert unknown.flags == ()
     assert "no reference range of neutrophil holds" in " ".join(map(str, unknown.remarks))
-    known = make(USUAL, counting=counting, sample=Sample(age_years=40))
+    known = make(RANGES, counting=counting, sample=Sample(age_years=40))
     assert [str(one) for one in known.remarks] == ["neutrophil possibly high"]
 
 

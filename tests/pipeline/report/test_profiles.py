@@ -4,7 +4,7 @@ import pytest
 
 from leukodiff.core.errors import InputError
 from leukodiff.pipeline.report.differential import COUNTED
-from leukodiff.pipeline.report.profiles import PERCENT, adult, read_profile
+from leukodiff.pipeline.report.reference_ranges import PERCENT, adult, read_profile
 from leukodiff.pipeline.report.sample import Sample
 
 RANGE = '[[range]]\nanalyte = "neutrophil"\nunit = "%"\nlow = 40\nhigh = 80\n'
@@ -16,13 +16,13 @@ def written(tmp_path: Path, text: str) -> Path:
     return path
 
 
-def test_the_shipped_profile_covers_the_differential_and_says_where_from() -> None:
+def test_the_shipped_profile_covers_the_differential_and_cites_its_sources() -> None:
     found = adult()
     for name in COUNTED:
-        usual = found.usual(name, PERCENT, Sample())
-        assert usual is not None
-        assert 0 <= usual.low < usual.high <= 100
-        assert usual.source
+        reference = found.reference(name, PERCENT, Sample())
+        assert reference is not None
+        assert 0 <= reference.low < reference.high <= 100
+        assert reference.source
     assert all(one.source for one in found.ranges)
     assert all(one.critical_source for one in found.ranges if one.critical_low is not None)
     assert len(found.sha256) == 64
@@ -40,8 +40,8 @@ def test_a_range_is_chosen_by_sex_and_age(tmp_path: Path) -> None:
     profile = read_profile(written(tmp_path, f'name = "ours"\n{bands}'))
 
     def low(sample: Sample) -> float | None:
-        usual = profile.usual("neutrophil", PERCENT, sample)
-        return usual.low if usual else None
+        reference = profile.reference("neutrophil", PERCENT, sample)
+        return reference.low if reference else None
 
     assert low(Sample(sex="female", age_years=17.9)) == 30
     assert low(Sample(sex="female", age_years=18)) == 41
@@ -51,7 +51,7 @@ def test_a_range_is_chosen_by_sex_and_age(tmp_path: Path) -> None:
     assert low(Sample(age_years=30)) is None
 
 
-def test_a_source_is_told_in_full(tmp_path: Path) -> None:
+def test_a_source_is_given_in_full(tmp_path: Path) -> None:
     text = f'name = "ours"\n[sources]\nbook = "A book, 2020"\n{RANGE}source = "book"\n'
     assert read_profile(written(tmp_path, text)).ranges[0].source == "A book, 2020"
     own = f'name = "ours"\n{RANGE}source = "our own, 2024"\n'
@@ -59,7 +59,7 @@ def test_a_source_is_told_in_full(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
         pytest.param("name = ", "not a reference profile in TOML", id="no TOML"),
         pytest.param(RANGE, "needs a name", id="no name"),
@@ -99,14 +99,14 @@ def test_a_source_is_told_in_full(tmp_path: Path) -> None:
         pytest.param(f'name = "x"\n{RANGE}{RANGE}', "two ranges of neutrophil", id="twice"),
     ],
 )
-def test_a_wrong_profile_is_refused_in_one_line(tmp_path: Path, text: str, told: str) -> None:
+def test_a_wrong_profile_is_refused_in_one_line(tmp_path: Path, text: str, message: str) -> None:
     path = written(tmp_path, text)
-    with pytest.raises(InputError, match=told) as refusal:
+    with pytest.raises(InputError, match=message) as refusal:
         read_profile(path)
     assert str(path) in str(refusal.value)
     assert "\n" not in str(refusal.value)
 
 
-def test_a_missing_profile_is_told(tmp_path: Path) -> None:
+def test_a_missing_profile_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="not a reference profile"):
         read_profile(tmp_path / "none.toml")

@@ -16,7 +16,8 @@ from leukodiff.datasets.vocabulary import CLASSIFIER_CLASSES
 from leukodiff.detector.detections import Detections
 from leukodiff.pipeline.analysis.models import Models
 from leukodiff.pipeline.analysis.slide import make_cells
-from leukodiff.pipeline.report.report import Cell, SmearReport
+from leukodiff.pipeline.report.cells import Cell
+from leukodiff.pipeline.report.report import SmearReport
 from leukodiff.pipeline.runs.analyze import analyze
 from leukodiff.pipeline.slides.discover import Field
 
@@ -75,20 +76,21 @@ def found(n: int) -> Detections:
     return Detections(boxes, np.full(n, 0.9, np.float32), np.zeros(n, np.int64), ("white_cell",))
 
 
-def test_a_cell_knows_what_was_said_of_it() -> None:
+def test_a_cell_has_what_was_predicted_of_it() -> None:
     facts = (CellFacts(150.0, 60.0, 2), CellFacts(), CellFacts(note=CellNote.BLURRED))
     scores = np.array([0.1, 0.9, 0.9], np.float32)
-    said = named(facts=facts, atypical=scores, atypical_threshold=0.5)
-    plain, odd, bad = make_cells(field(), found(3), said)
+    predicted = named(facts=facts, atypical=scores, atypical_threshold=0.5)
+    plain, odd, bad = make_cells(field(), found(3), predicted)
     assert (plain.cell_type, plain.note, plain.facts) == ("monocyte", "", facts[0])
     assert (odd.cell_type, odd.note, odd.is_atypical) == ("unidentified", CellNote.ATYPICAL, True)
     assert (bad.cell_type, bad.note, bad.is_atypical) == ("unidentified", "out of focus", False)
     assert [cell.atypical for cell in (plain, odd)] == pytest.approx([0.1, 0.9])
-    assert [cell.shelf for cell in (plain, odd, bad)] == ["monocyte", "atypical", "unidentified"]
+    groups = [cell.display_group for cell in (plain, odd, bad)]
+    assert groups == ["monocyte", "atypical", "unidentified"]
     assert plain.leading(CLASSIFIER_CLASSES)[0] == "MON 86%"
 
 
-def test_a_cell_of_a_model_that_does_not_tell() -> None:
+def test_a_cell_of_a_model_without_a_score() -> None:
     cell = make_cells(field(), found(3), named())[0]
     assert (cell.atypical, cell.is_atypical, cell.note, cell.facts) == (
         None,
@@ -120,6 +122,6 @@ def test_a_model_that_finds_every_cell_atypical_flags_the_slide(
     assert words in html
 
 
-def test_a_person_s_word_takes_a_cell_off_the_shelf(make_cell: MakeCell) -> None:
+def test_a_person_s_name_takes_a_cell_out_of_its_group(make_cell: MakeCell) -> None:
     cell = make_cell("unidentified", is_atypical=True, reviewed_as="lymphocyte")
-    assert (cell.shelf, cell.counted_as) == ("lymphocyte", "lymphocyte")
+    assert (cell.display_group, cell.counted_as) == ("lymphocyte", "lymphocyte")

@@ -8,7 +8,7 @@ from leukodiff.pipeline.report.sample import Sample, read_samples
 
 
 @pytest.mark.parametrize(
-    ("facts", "told"),
+    ("facts", "message"),
     [
         pytest.param({"wbc_count": -1.0}, "not -1", id="negative"),
         pytest.param({"wbc_count": 0.0}, "expected 10", id="none"),
@@ -20,8 +20,8 @@ from leukodiff.pipeline.report.sample import Sample, read_samples
         pytest.param({"sex": "f"}, "sex: expected female or male", id="a letter"),
     ],
 )
-def test_what_cannot_be_is_refused(facts: dict[str, Any], told: str) -> None:
-    with pytest.raises(InputError, match=told):
+def test_what_cannot_be_is_refused(facts: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=message):
         Sample(**facts)
 
 
@@ -45,7 +45,7 @@ def test_a_table_of_samples(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
         pytest.param("", "needs a column slide_id", id="empty"),
         pytest.param("slide,wbc_count\na,1\n", "needs a column slide_id", id="no slides"),
@@ -56,9 +56,9 @@ def test_a_table_of_samples(tmp_path: Path) -> None:
         pytest.param("slide_id,wbc_count\na,6,2\n", "line 2: more values", id="too many"),
     ],
 )
-def test_a_wrong_table_is_refused_in_one_line(tmp_path: Path, text: str, told: str) -> None:
+def test_a_wrong_table_is_refused_in_one_line(tmp_path: Path, text: str, message: str) -> None:
     path = table(tmp_path, text)
-    with pytest.raises(InputError, match=told) as refusal:
+    with pytest.raises(InputError, match=message) as refusal:
         read_samples(path)
     assert str(path) in str(refusal.value)
 

@@ -40,7 +40,7 @@ def test_whose_word_counts(
         assert "its red cells would be 3.8 um wide" in str(scale.warnings[1])
 
 
-def test_where_nobody_knows_it_says_how_to_tell() -> None:
+def test_an_unknown_scale_is_refused_with_what_to_do() -> None:
     refused = Message(
         "scale_refused",
         place=Message("tiff_resolution"),

@@ -21,18 +21,12 @@ from leukodiff.pipeline.exports.html import report_html
 from leukodiff.pipeline.exports.report_view import ReportOptions
 from leukodiff.pipeline.exports.values import UNIT_KEYS
 from leukodiff.pipeline.report import texts as texts_room
-from leukodiff.pipeline.report.flags import FLAGS
-from leukodiff.pipeline.report.profiles import adult
+from leukodiff.pipeline.report.cells import Cell
+from leukodiff.pipeline.report.fields import Area, FieldResult, Reason, ScanReading
+from leukodiff.pipeline.report.flags import Flag
+from leukodiff.pipeline.report.reference_ranges import adult
 from leukodiff.pipeline.report.remarks import STORED, Remark, profile_title
-from leukodiff.pipeline.report.report import (
-    Area,
-    Cell,
-    CountingOptions,
-    FieldResult,
-    Reason,
-    ScanReading,
-    SmearReport,
-)
+from leukodiff.pipeline.report.report import CountingOptions, SmearReport
 from leukodiff.pipeline.report.sample import Sample
 from leukodiff.pipeline.report.scale import ScaleSource, SlideScale, resolve_scale
 from leukodiff.pipeline.report.statistics import METHODS, Confusion
@@ -55,12 +49,15 @@ def warnings_of_scale() -> tuple[Remark, ...]:
     wrong = resolve_scale(None, 0.25, lambda _: ScaleEstimate(0.073, 0.1, 40)).warnings
     readings = [Reading(Message("image_resolution"), -1, -1), Reading(Message("aperio_mpp"), 9, 9)]
     oblong = [Reading(Message("tiff_resolution"), 0.1, 0.3)]
-    said = (*settled(readings).warnings, *settled(oblong).warnings)
-    return (*wrong, *(Remark(one.code, **dict(one.values)) for one in said))
+    refused = (*settled(readings).warnings, *settled(oblong).warnings)
+    return (*wrong, *(Remark(one.code, **dict(one.values)) for one in refused))
 
 
 CODES = [
-    member for kind in (CellNote, AreaKind, Reason, ScaleSource) for member in kind if member.value
+    member
+    for kind in (CellNote, AreaKind, Flag, Reason, ScaleSource)
+    for member in kind
+    if member.value
 ]
 
 
@@ -91,14 +88,12 @@ def test_a_code_of_nothing_has_no_words() -> None:
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_every_code_has_words(language: str) -> None:
-    said = load_texts(language)
-    for name in FLAGS:
-        assert said(f"flag.{name.replace(' ', '_')}")
+    words = load_texts(language)
     for name in METHODS:
-        assert said(f"interval.{name}")
-        assert said(f"note.interval_{name}", n=1)
-    assert all(said.has(f"unit.{key}") for key in UNIT_KEYS.values())
-    assert all(said(f"cells.{name}") for name in (*BY_NAME, "atypical"))
+        assert words(f"interval.{name}")
+        assert words(f"note.interval_{name}", n=1)
+    assert all(words.has(f"unit.{key}") for key in UNIT_KEYS.values())
+    assert all(words(f"cells.{name}") for name in (*BY_NAME, "atypical"))
 
 
 @pytest.mark.parametrize(
@@ -141,7 +136,7 @@ def test_a_stored_warning_is_read_back(remark: Remark, german: str) -> None:
     assert remark.text(load_texts("de")) == german
 
 
-def test_every_stored_code_is_told_from_the_others() -> None:
+def test_every_stored_code_is_distinct() -> None:
     english = keys("en")
     for code in STORED:
         places = re.findall(r"{(\w+)}", english[f"remark.{code}"])
@@ -167,7 +162,7 @@ def test_numbers_have_the_languages_point() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         pytest.param('[flag]\nhigh = "hoch {x}"', "nothing to put", id="a place too many"),
         pytest.param('[flags]\nhigh = "hoch"', "unknown key", id="an unknown section"),
@@ -175,14 +170,14 @@ def test_numbers_have_the_languages_point() -> None:
         pytest.param("high", "not a file of texts", id="no TOML"),
     ],
 )
-def test_a_wrong_file_is_refused(tmp_path: Path, text: str, said: str) -> None:
+def test_a_wrong_file_is_refused(tmp_path: Path, text: str, message: str) -> None:
     path = tmp_path / "own.toml"
     path.write_text(text, encoding="utf-8")
-    with pytest.raises(InputError, match=said):
+    with pytest.raises(InputError, match=message):
         load_texts(str(path))
 
 
-def test_a_key_left_out_is_said_in_english(tmp_path: Path) -> None:
+def test_a_key_left_out_is_english(tmp_path: Path) -> None:
     path = tmp_path / "own.toml"
     path.write_text('[language]\ncode = "tlh"\n[flag]\nhigh = "jen"', encoding="utf-8")
     own = load_texts(str(path))

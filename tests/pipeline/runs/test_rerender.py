@@ -16,15 +16,10 @@ from leukodiff.detector.areas import AreaKind
 from leukodiff.pipeline.analysis.models import Models
 from leukodiff.pipeline.cli import main
 from leukodiff.pipeline.exports.bundle import ReportSettings
+from leukodiff.pipeline.report.cells import Cell
 from leukodiff.pipeline.report.differential import COUNTED
-from leukodiff.pipeline.report.report import (
-    Area,
-    Cell,
-    CountingOptions,
-    FieldResult,
-    ScanReading,
-    SmearReport,
-)
+from leukodiff.pipeline.report.fields import Area, FieldResult, ScanReading
+from leukodiff.pipeline.report.report import CountingOptions, SmearReport
 from leukodiff.pipeline.report.sample import Sample
 from leukodiff.pipeline.report.serialize import STORED, read_stored, to_json
 from leukodiff.pipeline.report.statistics import Confusion

@@ -20,9 +20,9 @@ def two(*rows: tuple[int, int]) -> Confusion:
     return Confusion(TWO, TWO, np.array(rows))
 
 
-def found(said: Mapping[str, int], confusion: Confusion, seed: int = 0) -> dict[str, Estimate]:
+def found(named: Mapping[str, int], confusion: Confusion, seed: int = 0) -> dict[str, Estimate]:
     shares = corrected_shares(
-        said, confusion, [t for t in COUNTED if t in confusion.true_types], seed
+        named, confusion, [t for t in COUNTED if t in confusion.true_types], seed
     )
     assert shares is not None
     return shares
@@ -39,21 +39,21 @@ def test_a_classifier_without_errors_leaves_the_raw_shares() -> None:
 
 
 @pytest.mark.parametrize(
-    ("confusion", "said", "percent"),
+    ("confusion", "named", "percent"),
     [
-        # 0.9 p + 0.2 (1 - p) = said / n, hence p = (said / n - 0.2) / 0.7.
+        # 0.9 p + 0.2 (1 - p) = named / n, hence p = (named / n - 0.2) / 0.7.
         pytest.param(two((900, 100), (200, 800)), (550, 450), 50.0, id="half and half"),
         pytest.param(two((900, 100), (200, 800)), (760, 240), 80.0, id="most neutrophils"),
         pytest.param(two((990, 10), (300, 700)), (645, 355), 50.0, id="one type mostly wrong"),
         pytest.param(two((1000, 0), (0, 1000)), (300, 700), 30.0, id="no error"),
-        # 20 % said without any: all are errors.
+        # 20 % named without any: all are errors.
         pytest.param(two((900, 100), (200, 800)), (200, 800), 0.0, id="none but by error"),
     ],
 )
 def test_a_known_bias_is_taken_back(
-    confusion: Confusion, said: tuple[int, int], percent: float
+    confusion: Confusion, named: tuple[int, int], percent: float
 ) -> None:
-    share = found(dict(zip(TWO, said, strict=True)), confusion)["neutrophil"]
+    share = found(dict(zip(TWO, named, strict=True)), confusion)["neutrophil"]
     assert share.value == pytest.approx(percent, abs=3)
     assert share.low <= percent <= share.high
 
@@ -64,20 +64,20 @@ def test_cells_not_named_are_shared_out_by_how_often_each_type_is_not_named() ->
         "neutrophil": {"neutrophil": 2000, UNIDENTIFIED: 0},
         "eosinophil": {"eosinophil": 1000, UNIDENTIFIED: 1000},
     }
-    said = {"neutrophil": 400, "eosinophil": 300, UNIDENTIFIED: 300}
-    shares = found(said, Confusion.from_mapping(rows))
+    named = {"neutrophil": 400, "eosinophil": 300, UNIDENTIFIED: 300}
+    shares = found(named, Confusion.from_mapping(rows))
     assert shares["eosinophil"].value == pytest.approx(60, abs=1)
 
 
 def test_a_type_outside_the_differential_stays_outside() -> None:
-    """Of 100 said lymphocytes 50 are nucleated red cells, by a matrix that errs that often."""
+    """Of 100 named lymphocytes 50 are nucleated red cells, by a matrix that errs that often."""
     rows = {
         "neutrophil": {"neutrophil": 2000},
         "lymphocyte": {"lymphocyte": 2000},
         "erythroblast": {"erythroblast": 1000, "lymphocyte": 1000},
     }
-    said = {"neutrophil": 500, "lymphocyte": 1000, "erythroblast": 500}
-    shares = corrected_shares(said, Confusion.from_mapping(rows), TWO)
+    named = {"neutrophil": 500, "lymphocyte": 1000, "erythroblast": 500}
+    shares = corrected_shares(named, Confusion.from_mapping(rows), TWO)
     assert shares is not None
     assert list(shares) == list(TWO)
     assert shares["lymphocyte"].value == pytest.approx(50, abs=2)
@@ -86,14 +86,14 @@ def test_a_type_outside_the_differential_stays_outside() -> None:
 def test_the_posterior_is_that_of_a_grid() -> None:
     """Two types: p by sums on a fine grid, for many draws of the matrix, without any Gibbs step."""
     rng = np.random.default_rng(1)
-    cells, said = np.array([[95, 5], [12, 88]]), np.array([70, 30])
+    cells, named = np.array([[95, 5], [12, 88]]), np.array([70, 30])
     a, b = (rng.beta(right + 1, wrong + 0.1, 2000) for right, wrong in ((95, 5), (88, 12)))
     p = (np.arange(1000) + 0.5) / 1000
     chance = p * a[:, None] + (1 - p) * (1 - b[:, None])
-    log = said[0] * np.log(chance) + said[1] * np.log(1 - chance) - 0.7 * np.log(p * (1 - p))
+    log = named[0] * np.log(chance) + named[1] * np.log(1 - chance) - 0.7 * np.log(p * (1 - p))
     density = np.exp(log - log.max(axis=1, keepdims=True))
     below = np.cumsum((density / density.sum(axis=1, keepdims=True)).mean(axis=0))
-    share = found(dict(zip(TWO, said.tolist(), strict=True)), Confusion(TWO, TWO, cells))
+    share = found(dict(zip(TWO, named.tolist(), strict=True)), Confusion(TWO, TWO, cells))
     low, middle, high = 100 * np.interp([0.025, 0.5, 0.975], below, p)
     assert share["neutrophil"].value == pytest.approx(middle, abs=1)
     assert share["neutrophil"].low == pytest.approx(low, abs=1.5)
@@ -128,7 +128,7 @@ def test_the_same_seed_gives_the_same_and_another_nearly_the_same() -> None:
         assert share.high == pytest.approx(first[name].high, abs=1)
 
 
-def test_one_cell_says_next_to_nothing() -> None:
+def test_one_cell_means_next_to_nothing() -> None:
     shares = found({"monocyte": 1}, perfect(100))
     assert max(shares, key=lambda name: shares[name].value) == "monocyte"
     assert shares["monocyte"].high == 100
@@ -148,7 +148,7 @@ def few(name: str, cells: int) -> Confusion:
 
 
 @pytest.mark.parametrize(
-    ("said", "confusion", "text"),
+    ("named", "confusion", "text"),
     [
         pytest.param({}, perfect(), "no cell was named", id="empty"),
         pytest.param({UNIDENTIFIED: 20}, perfect(), "no cell was named", id="none named"),
@@ -156,7 +156,7 @@ def few(name: str, cells: int) -> Confusion:
         pytest.param(
             {"neutrophil": 5, "blast": 1}, perfect(), "nothing called blast", id="unknown name"
         ),
-        pytest.param({"neutrophil": 5, "blast": 0}, perfect(), None, id="unknown, not said"),
+        pytest.param({"neutrophil": 5, "blast": 0}, perfect(), None, id="unknown, not named"),
         pytest.param({"neutrophil": 5}, few("basophil", 9), r"basophil \(9\)", id="nine"),
         pytest.param({"neutrophil": 5}, few("basophil", 10), None, id="ten"),
         pytest.param(
@@ -174,9 +174,12 @@ def few(name: str, cells: int) -> Confusion:
     ],
 )
 def test_what_stands_in_the_way(
-    said: dict[str, int], confusion: Confusion, text: str | None
+    named: dict[str, int], confusion: Confusion, text: str | None
 ) -> None:
-    reason, shares = obstacle(said, confusion, COUNTED), corrected_shares(said, confusion, COUNTED)
+    reason, shares = (
+        obstacle(named, confusion, COUNTED),
+        corrected_shares(named, confusion, COUNTED),
+    )
     assert (reason is None) == (shares is not None) == (text is None)
     if text is not None:
         with pytest.raises(ValueError, match=text):
@@ -190,7 +193,7 @@ def test_a_matrix_as_plain_numbers_comes_back() -> None:
         "monocyte": {UNIDENTIFIED: 0},
     }
     confusion = Confusion.from_mapping(rows)
-    assert confusion.said_types == ("neutrophil", "basophil", "monocyte", UNIDENTIFIED)
+    assert confusion.named_types == ("neutrophil", "basophil", "monocyte", UNIDENTIFIED)
     assert confusion.counts.tolist() == [[370, 0, 0, 6], [2, 30, 0, 0], [0, 0, 0, 0]]
     assert confusion.to_mapping() == rows
     assert Confusion.from_mapping({}).to_mapping() == {}
@@ -226,11 +229,11 @@ def test_intervals_cover_and_errors_shrink() -> None:
     covered, raw, corrected = [], [], []
     for _ in range(60):
         confusion = Confusion(names, names, rng.multinomial([200, 150, 60], chances))
-        said = rng.multinomial(400, truth @ chances)
-        shares = found(dict(zip(names, said.tolist(), strict=True)), confusion)
+        named = rng.multinomial(400, truth @ chances)
+        shares = found(dict(zip(names, named.tolist(), strict=True)), confusion)
         ends = np.array([(share.low, share.value, share.high) for share in shares.values()]) / 100
         covered.append((ends[:, 0] <= truth) & (truth <= ends[:, 2]))
-        raw.append(np.abs(said / 400 - truth))
+        raw.append(np.abs(named / 400 - truth))
         corrected.append(np.abs(ends[:, 1] - truth))
     assert 0.88 <= np.mean(covered) <= 0.995
     assert np.mean(corrected) < np.mean(raw)

@@ -10,7 +10,8 @@ import pytest
 
 from leukodiff.core.errors import InputError
 from leukodiff.pipeline.exports.tables import cells_csv
-from leukodiff.pipeline.report.report import Cell, SmearReport
+from leukodiff.pipeline.report.cells import Cell
+from leukodiff.pipeline.report.report import SmearReport
 from leukodiff.pipeline.review.record import (
     Event,
     SlideState,

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from leukodiff.core.errors import InputError
-from leukodiff.pipeline.report.report import Cell
+from leukodiff.pipeline.report.cells import Cell
 from leukodiff.pipeline.review.record import (
     Event,
     SlideState,

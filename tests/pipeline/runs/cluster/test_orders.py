@@ -11,7 +11,7 @@ from leukodiff.classifier.infer import SHIPPED
 from leukodiff.core.errors import InputError
 from leukodiff.pipeline.analysis.models import load_models
 from leukodiff.pipeline.exports.bundle import ReportSettings
-from leukodiff.pipeline.report.profiles import adult
+from leukodiff.pipeline.report.reference_ranges import adult
 from leukodiff.pipeline.runs.analyze import AnalyzeSettings
 from leukodiff.pipeline.runs.cluster import ClusterSettings
 from leukodiff.pipeline.runs.cluster.stores import output_store

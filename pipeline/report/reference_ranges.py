@@ -1,4 +1,4 @@
-"""A TOML file of reference ranges -> the range that holds for a sample."""
+"""Reference ranges from a TOML file that a laboratory can edit, and the one for a sample."""
 
 import tomllib
 from collections.abc import Mapping
@@ -10,13 +10,22 @@ from typing import Any
 from leukodiff.core.errors import InputError
 from leukodiff.core.files import sha256_of
 
-from ..differential import COUNTED
-from ..sample import OLDEST, SEXES, Sample
+from .differential import COUNTED
+from .sample import OLDEST, SEXES, Sample
 
 ADULT = Path(__file__).with_name("adult.toml")
 
-PERCENT, PER_LITRE, RATIO, PER_HUNDRED = "%", "10^9/L", "1", "/100 WBC"
-"""Units: share of the white cells, count in blood, a ratio of counts, and to 100 white cells."""
+PERCENT = "%"
+"""Unit of a share of the white cells."""
+
+PER_LITRE = "10^9/L"
+"""Unit of a count in blood."""
+
+RATIO = "1"
+"""Unit of a ratio of counts."""
+
+PER_HUNDRED = "/100 WBC"
+"""Unit of a count for every 100 white cells."""
 
 NLR = "neutrophil_lymphocyte_ratio"
 
@@ -26,7 +35,7 @@ UNITS: Mapping[str, tuple[str, ...]] = {
     "white_cell": (PER_LITRE,),
     NLR: (RATIO,),
 }
-"""What a profile may give ranges for, and in which units."""
+"""Analytes that a profile may have ranges of, each with its units."""
 
 _NUMBERS = ("low", "high", "age_from", "age_to", "critical_low", "critical_high")
 _KEYS = {"analyte", "unit", "sex", "source", "critical_source", *_NUMBERS}
@@ -35,10 +44,10 @@ _TOP = {"name", "title", "sources", "range"}
 
 @dataclass(frozen=True)
 class ReferenceRange:
-    """What is usual for one analyte: `low` to `high` in its unit.
+    """Reference range of one analyte: `low` to `high` in its unit.
 
     It holds for `sex` (empty: both) and from `age_from` to below `age_to` years. A value at or
-    beyond `critical_low` or `critical_high` is to be told at once. The sources are citations.
+    beyond `critical_low` or `critical_high` must be reported at once. The sources are citations.
     """
 
     analyte: str
@@ -54,7 +63,7 @@ class ReferenceRange:
     critical_source: str = ""
 
     def holds_for(self, sample: Sample) -> bool:
-        """Whether it is for a sample; one of a sex or an age needs to know the sample's."""
+        """True for a sample that it is for; one of a sex or an age needs to know the sample's."""
         whole_life = self.age_from <= 0 and self.age_to > OLDEST
         age = sample.age_years
         of_age = whole_life or (age is not None and self.age_from <= age < self.age_to)
@@ -70,7 +79,7 @@ class Profile:
     ranges: tuple[ReferenceRange, ...]
     sha256: str = ""
 
-    def usual(self, analyte: str, unit: str, sample: Sample) -> ReferenceRange | None:
+    def reference(self, analyte: str, unit: str, sample: Sample) -> ReferenceRange | None:
         """The range for a sample, `None` without one."""
         chosen = (r for r in self.ranges if (r.analyte, r.unit) == (analyte, unit))
         return next((r for r in chosen if r.holds_for(sample)), None)
