@@ -83,7 +83,7 @@ def start(*arguments: object, more: str = "", **settings: Any) -> "subprocess.Po
 
 def ended(process: "subprocess.Popen[str]") -> tuple[int, str, str]:
     """Exit status, stdout and stderr of a process, once it has ended."""
-    out, err = process.communicate(timeout=120)
+    out, err = process.communicate(timeout=400)
     return process.returncode, out, err
 
 

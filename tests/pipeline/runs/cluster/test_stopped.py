@@ -52,7 +52,7 @@ def after(process: "subprocess.Popen[str]", n: int) -> list[str]:
 
 
 def ended(process: "subprocess.Popen[str]") -> tuple[int, str, str]:
-    out, err = process.communicate(timeout=120)
+    out, err = process.communicate(timeout=400)
     return process.returncode, out, err
 
 
