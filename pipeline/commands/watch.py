@@ -45,7 +45,7 @@ def watch(
     started again, it goes on: slides that are whole in the results are passed over.
     """
     from leukodiff.pipeline.runs.analyze import AnalyzeSettings
-    from leukodiff.pipeline.runs.watch.http import served
+    from leukodiff.pipeline.runs.watch.monitoring import served
     from leukodiff.pipeline.runs.watch.watch import Watch, WatchSettings
 
     def log(text: str) -> None:

@@ -68,7 +68,7 @@ def step_callback(step: Step) -> Any:
 def fetched(slide: Slide, into: Path, observer: RunObserver = NULL_OBSERVER) -> Slide:
     """The slide with its files copied here, where they lie in an object store.
 
-    What is known to hang (`observer.troubles`) is not fetched.
+    What is known to hang (`observer.failed_items`) is not fetched.
 
     Raises:
         InputError: a file can't be fetched.

@@ -129,7 +129,7 @@ class ClusterRun(Run):
         self._searches: dict[str, _FieldSearch] = {}
 
     def close(self) -> None:
-        """Lets the workers go."""
+        """Ends the workers."""
         self._pool.close()
 
     def plan(self) -> Plan:
@@ -139,13 +139,11 @@ class ClusterRun(Run):
         return found
 
     def _planned(self) -> Plan:
-        """The workers read the files of what stands: the plan is made anew with what they say."""
+        """The workers read the files of what stands: the plan is made anew with their answers."""
         answers, asked = _Answers(), True
         while asked:
-            making = slide_spec(self.settings, self.models)
-            found = plan(
-                self.slides, self.out, making, self.settings, self.observer, answers.is_same
-            )
+            spec = slide_spec(self.settings, self.models)
+            found = plan(self.slides, self.out, spec, self.settings, self.observer, answers.is_same)
             asked = bool(answers.open)
             self._answer(answers)
         return found
@@ -179,8 +177,8 @@ class ClusterRun(Run):
     def _work(self, slides: Sequence[Slide], on_progress: OnProgress | None) -> None:
         todo = [Work("analyze", (one, self._record(one), {})) for one in slides]
         total, done = sum(_steps(slide) for slide in slides), 0
-        for work, came in self._pool.each(todo):
-            settled = self._settled(work, came)
+        for work, result in self._pool.each(todo):
+            settled = self._settled(work, result)
             if settled is None:
                 continue
             slide, made = settled
@@ -189,19 +187,19 @@ class ClusterRun(Run):
             if on_progress:
                 on_progress(done, total, slide.slide_id)
 
-    def _settled(self, work: Work, came: Any) -> tuple[Slide, SlideResult | GivenUp] | None:
-        """A slide with what came of it in the end; `None` where more is to be done for it."""
+    def _settled(self, work: Work, result: Any) -> tuple[Slide, SlideResult | GivenUp] | None:
+        """A slide with its outcome; `None` where more is to be done for it."""
         slide = work.args[0]
         if work.method == "try_field":
-            return self._tried_out(slide, came)
-        if isinstance(came, TimedOut):
-            return self._without(work, came)
-        if isinstance(came, GivenUp) and came.died and len(slide.fields) > 1:
-            return self._search(work, came)
-        return slide, came
+            return self._field_tried(slide, result)
+        if isinstance(result, TimedOut):
+            return self._without(work, result)
+        if isinstance(result, GivenUp) and result.died and len(slide.fields) > 1:
+            return self._search(work, result)
+        return slide, result
 
     def _without(self, work: Work, hung: TimedOut) -> tuple[Slide, SlideResult] | None:
-        """Has a slide done without the field that hung; where it did itself, it has failed."""
+        """Has a slide done without the field that hung; where none did, it has failed."""
         slide, record, before = work.args
         reason = self._notify_timeout(slide, hung)
         if not hung.field_id:
@@ -212,31 +210,31 @@ class ClusterRun(Run):
         self._pool.add(Work("analyze", (slide, record, {**before, hung.field_id: reason})))
         return None
 
-    def _search(self, work: Work, came: GivenUp) -> tuple[Slide, GivenUp] | None:
-        """Has the fields of a slide that costs workers tried out.
+    def _search(self, work: Work, result: GivenUp) -> tuple[Slide, GivenUp] | None:
+        """Has the fields of a slide that costs workers tried.
 
-        One after the other: where a node goes down with one, no other of them is to blame.
+        One after the other: where a node goes down with one, no other of them has failed.
         """
         slide, record, before = work.args
         left = [one for one in slide.fields if one.field_id not in before]
         if not left:
-            return slide, came
+            return slide, result
         log.warning(
-            "%s", one_line(f"{slide.slide_id}: {came.reason}; trying its fields one by one")
+            "%s", one_line(f"{slide.slide_id}: {result.reason}; trying its fields one by one")
         )
-        self._searches[slide.slide_id] = search = _FieldSearch(slide, record, before, came, left)
+        self._searches[slide.slide_id] = search = _FieldSearch(slide, record, before, result, left)
         self._pool.add(search.next())
         return None
 
-    def _tried_out(self, slide: Slide, came: Any) -> tuple[Slide, GivenUp] | None:
-        """Takes note of a field; after the last the slide is done without those to blame."""
+    def _field_tried(self, slide: Slide, result: Any) -> tuple[Slide, GivenUp] | None:
+        """Notes the end of a field; after the last the slide is done without those that failed."""
         search, field_id = self._searches[slide.slide_id], slide.fields[0].field_id
-        if isinstance(came, TimedOut):
+        if isinstance(result, TimedOut):
             search.failed_items[field_id] = self._notify_timeout(slide, TimedOut(field_id))
-        elif isinstance(came, GivenUp) and came.died:
-            search.failed_items[field_id] = came.reason
+        elif isinstance(result, GivenUp) and result.died:
+            search.failed_items[field_id] = result.reason
             what = named((slide.slide_id, field_id))
-            log.warning("%s", one_line(f"{what}: {came.reason}; going on with the rest"))
+            log.warning("%s", one_line(f"{what}: {result.reason}; going on with the rest"))
         if search.left:
             self._pool.add(search.next())
             return None
@@ -248,7 +246,7 @@ class ClusterRun(Run):
         return None
 
     def _notify_timeout(self, slide: Slide, hung: TimedOut) -> str:
-        """Tells a person what hung; the reason why it has failed."""
+        """Logs what hung; the reason why it has failed."""
         reason = no_answer(self.config.limit_s)
         what = named((slide.slide_id, hung.field_id))
         log.warning("%s", one_line(f"{what}: {reason}; going on with the rest"))
@@ -287,9 +285,9 @@ class ClusterRun(Run):
 
 @dataclass
 class _FieldSearch:
-    """For the fields of a slide that cost workers: `left` are still to be tried out.
+    """Search for the fields of a slide that cost workers: `left` are still to be tried.
 
-    `before`: those that are known already; `given_up`: what is said where none is found.
+    `before`: those that are known already; `given_up`: the outcome where none is found.
     """
 
     slide: Slide
@@ -306,13 +304,13 @@ class _FieldSearch:
 
 @dataclass
 class _Answers:
-    """Whether slides are made of the files that records name; believed until it is known."""
+    """Answers to which slides are made of the files that records name; believed until known."""
 
     open: list[tuple[Slide, Inputs | None]] = field(default_factory=list)
     _known: dict[str, bool] = field(default_factory=dict)
 
     def is_same(self, slide: Slide, inputs: Inputs | None) -> bool:
-        """What is known; what is not is keep_record as a question."""
+        """The answer, where it is known; what is not is kept as a question."""
         key = _key(slide, inputs)
         if key not in self._known:
             self.open.append((slide, inputs))

@@ -1,7 +1,7 @@
-"""One large scan over many workers: whoever reads it has others look at regions of it.
+"""One large scan over many workers: the one that reads it gives regions of it to helpers.
 
 The regions, and what is looked for in each, are those of one machine, and so are the results: they
-are taken in the same order, whoever made them.
+are taken in the same order, on whichever worker.
 """
 
 import io
@@ -20,13 +20,13 @@ from leukodiff.pipeline.analysis.thread_pool import Item, Result, Workers
 from leukodiff.pipeline.slides import Scan
 
 ITEMS_A_CALL = 4
-"""So many items run to a helper in one call."""
+"""Items of one call to a helper."""
 
 MAX_CALLS_A_HELPER = 2
-"""So many calls a helper has before it, so that it need not wait for the next."""
+"""Calls that a helper has before it, so that it need not wait for the next."""
 
 MAX_CALLS_AHEAD = 8
-"""So many calls a worker may be done before their turn: what was found waits in memory."""
+"""Calls a worker that may be done before their turn: what was found waits in memory."""
 
 REQUEST_EVERY_S = 1.0
 """Time between two requests for helpers, where nodes have room for more."""
@@ -65,7 +65,7 @@ class _Unpacker(pickle.Unpickler):
 
 @dataclass(eq=False)
 class RemoteHelper:
-    """A worker that looks at regions of one scan. `call` gives the future of a packed piece."""
+    """A worker that analyzes regions of one scan. `call` gives the future of a packed piece."""
 
     call: Callable[[bytes, Sequence[Any]], Future[list[Any]]]
     ready: Future[Any]
@@ -75,14 +75,14 @@ class RemoteHelper:
 
 @dataclass
 class RemoteHelpers:
-    """Those who help with one scan. `start_more` gives as many as there is room for just now."""
+    """The helpers with one scan. `start_more` starts as many as there is room for just now."""
 
     start_more: Callable[[], Sequence[RemoteHelper]]
     _all: list[RemoteHelper] = field(default_factory=list)
     _requested_at: float = -REQUEST_EVERY_S
 
     def request_more(self) -> None:
-        """Asks those in that there is room for, once in a while."""
+        """Starts those that there is room for, once in a while."""
         if time.monotonic() - self._requested_at >= REQUEST_EVERY_S:
             self._all += self.start_more()
             self._requested_at = time.monotonic()
@@ -92,30 +92,30 @@ class RemoteHelpers:
         return [one.ready for one in self._all if not one.ready.done()]
 
     def idle(self) -> Iterator[RemoteHelper]:
-        """Those who have room for a call, the idlest first; who could not start is sent home."""
+        """Those that have room for a call, the idlest first; one that could not start is ended."""
         for one in [one for one in self._all if one.ready.done() and one.ready.exception()]:
             self.drop(one)
         ready = [one for one in self._all if one.ready.done() and one.busy < MAX_CALLS_A_HELPER]
         yield from sorted(ready, key=lambda one: one.busy)
 
     def drop(self, helper: RemoteHelper) -> None:
-        """Does without one from now on."""
+        """Ends one."""
         if helper in self._all:
             self._all.remove(helper)
             helper.end()
 
     def close(self) -> None:
-        """Sends all of them home."""
+        """Ends all of them."""
         for one in list(self._all):
             self.drop(one)
 
 
 @dataclass(frozen=True, kw_only=True)
 class SharingWorkers(Workers):
-    """The threads of a worker that reads a scan, and those who help it.
+    """The threads of a worker that reads a scan, and its helpers.
 
-    `share_from`: so many items, and more, are shared with them. `call_limit_s`: who has had a call
-    for so long helps no more.
+    `share_from`: so many items, and more, are shared with them. `call_limit_s`: a helper
+    that has had a call for so long is ended.
     """
 
     helpers: RemoteHelpers
@@ -139,7 +139,7 @@ class SharingWorkers(Workers):
 
 @dataclass(frozen=True)
 class _Chunk:
-    """Some items of a task, the one at `index` in order, with whoever has them since when (s)."""
+    """Items of a task, the ones at `index` in order; the helper that has them since when (s)."""
 
     index: int
     items: Sequence[Any]
@@ -196,14 +196,14 @@ class _Sharing:
             self.under_way[helper.call(self.packed, chunk.items)] = given
 
     def _allowed(self) -> int:
-        """How many chunks may be begun now."""
+        """Number of chunks that may be begun now."""
         if not self.waiting:
             return 0
         ahead = MAX_CALLS_AHEAD * (1 + len(self.under_way))
         return len(self.waiting) if self.waiting[0].index - self.next < ahead else 0
 
     def _drop_late(self) -> None:
-        """Who hangs is sent home; what he had comes back as from one who has died."""
+        """Ends helpers that hang; what they had comes back as from one that has died."""
         oldest = time.monotonic() - self.workers.call_limit_s
         for chunk in list(self.under_way.values()):
             if chunk.helper and chunk.since < oldest:

@@ -72,7 +72,7 @@ class OutputStore(ABC):
 
     @abstractmethod
     def tidy(self) -> None:
-        """Takes away the run_marker, and what workers that died have left."""
+        """Takes away the marker, and what workers that died have left."""
 
     def deliver(
         self, slide_id: str, made: Path, replaces: SlideRecord | None, step: Step = lambda: None
@@ -103,7 +103,7 @@ class FolderStore(OutputStore):
             self.run_marker.touch()
 
     def record(self, slide_id: str) -> SlideRecord | None:
-        """That of the slide's folder."""
+        """Reads it in the slide's folder."""
         return SlideFolder(self.out, slide_id).record()
 
     def _take(self, slide_id: str, made: Path, step: Step) -> None:
@@ -129,7 +129,7 @@ class FolderStore(OutputStore):
         """It stands in the slide's folder."""
 
     def tidy(self) -> None:
-        """Takes away the run_marker, and half-made folders."""
+        """Takes away the marker, and half-made folders."""
         clear_up(self.out)
         for left in self.out.glob(f"{RUN_MARKER}*"):
             left.unlink(missing_ok=True)
@@ -144,7 +144,7 @@ class ObjectStore(OutputStore):
         self.run_marker = _run_marker(out)
 
     def prepare(self) -> None:
-        """Proves that the file_system can be written to, and copies the records."""
+        """Proves that the store can be written to, and copies the records."""
         self.tables = Path(mkdtemp(prefix="leukodiff-tables-"))
         try:
             self.run_marker.write_bytes(b"")
@@ -153,7 +153,7 @@ class ObjectStore(OutputStore):
             raise unwritable(self.out, error) from error
 
     def record(self, slide_id: str) -> SlideRecord | None:
-        """That of the slide, fetched."""
+        """Fetches it."""
         try:
             found = self._files.cat_file(f"{self._root}/{slide_id}/{RECORD}")
             return SlideRecord.of_json(json.loads(found))
@@ -201,7 +201,7 @@ class ObjectStore(OutputStore):
         write_whole(folder / RECORD, to_bytes(record))
 
     def tidy(self) -> None:
-        """Takes away the run_marker, and the tables here."""
+        """Takes away the marker, and the tables here."""
         shutil.rmtree(self.tables, ignore_errors=True)
         with suppress(OSError):  # the results stand all the same
             for left in self.out.glob(f"{RUN_MARKER}*"):  # ours, and those of runs that were killed
@@ -224,5 +224,5 @@ class ObjectStore(OutputStore):
 
 
 def output_store(out: Path) -> OutputStore:
-    """The output_store at a place."""
+    """The store at a place."""
     return ObjectStore(out) if is_remote(out) else FolderStore(out)

@@ -1,5 +1,6 @@
 """A worker of a cluster: holds the models, takes slides and regions of scans, one by one."""
 
+import fcntl
 import platform
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -9,8 +10,9 @@ from dataclasses import dataclass, replace
 from functools import partial
 from importlib.metadata import version as version_of
 from pathlib import Path
+from tempfile import gettempdir, mkdtemp
 from threading import Lock
-from typing import Any, cast
+from typing import IO, Any, cast
 
 import cv2
 
@@ -27,7 +29,6 @@ from ..run import slide_spec
 from ..slide_job import SlideJob
 from .connect import call_ray, close_actors, start_actor
 from .remote_paths import fetched
-from .scratch import Scratch
 from .settings import WorkerConfig
 from .shared_scan import RemoteHelper, RemoteHelpers, SharingWorkers, unpacked
 from .stores import output_store
@@ -53,6 +54,46 @@ class SlideResult:
     node: str
     record: str = ""
     log: str = ""
+
+
+SCRATCH_PREFIX = "leukodiff-worker-"
+SCRATCH_LOCK = "in-use"
+
+
+class Scratch:
+    """A worker's own folder on its node: it goes with it, or the next worker takes it away."""
+
+    def __init__(self) -> None:
+        _clear_up_after_the_dead()
+        made = Path(mkdtemp(prefix=".leukodiff-"))
+        self._lock = (made / SCRATCH_LOCK).open("w")
+        fcntl.flock(self._lock, fcntl.LOCK_EX)  # the kernel lets go of it, however we end
+        self.path = made.rename(
+            made.with_name(f"{SCRATCH_PREFIX}{made.name.removeprefix('.leukodiff-')}")
+        )
+
+    def close(self) -> None:
+        """Takes it away."""
+        shutil.rmtree(self.path, ignore_errors=True)
+        self._lock.close()
+
+
+def _clear_up_after_the_dead() -> None:
+    for folder in Path(gettempdir()).glob(f"{SCRATCH_PREFIX}*"):
+        try:
+            with (folder / SCRATCH_LOCK).open("w") as lock:
+                if _free(lock):
+                    shutil.rmtree(folder, ignore_errors=True)
+        except OSError:  # another user's, or it is just being made or taken away
+            continue
+
+
+def _free(lock: IO[str]) -> bool:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
 
 
 class Worker:
@@ -110,7 +151,7 @@ class Worker:
     def analyze(
         self, slide: Slide, replaces: SlideRecord | None, failed_items: Mapping[str, str]
     ) -> SlideResult | TimedOut:
-        """Makes a slide's folder here and brings it where it belongs.
+        """Makes a slide's folder here and delivers it.
 
         Fields that are `failed_items` are not touched: they have failed, with the reason.
 
@@ -126,7 +167,7 @@ class Worker:
         return made
 
     def try_field(self, slide: Slide) -> TimedOut | None:
-        """Does a slide of one field, only to see what becomes of the worker that does it."""
+        """Does a slide of one field, only to learn whether its worker survives it."""
         observer = RunObserver(under_way=self._watchdog.progress.under_way)
 
         def do() -> None:
@@ -152,7 +193,7 @@ class Worker:
     def _made(
         self, slide: Slide, observer: RunObserver
     ) -> Iterator[tuple[SlideOutcome, SlideFolder]]:
-        """What came of a slide, and its folder on this node, for as long as it is needed."""
+        """Outcome of a slide, and its folder on this node, for as long as it is needed."""
         here = self.scratch.path / "slide"
         try:
             ours = fetched(slide, here / "in", observer)
@@ -200,7 +241,7 @@ class Worker:
         return [call(item) for item in items]
 
     def stop(self) -> None:
-        """Brings nothing more to where results go, once what is on its way there has come."""
+        """Delivers nothing more, once what is on its way has arrived."""
         self._delivering.acquire()  # and keeps it
         self.close()
 

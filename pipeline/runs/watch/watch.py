@@ -19,7 +19,7 @@ from ..analyze import AnalyzeSettings
 from ..child_process import TEXT, Message, Supervisor
 from ..output import OutputError, prepare
 from ..worker import RunRequest
-from .metrics import Metrics
+from .monitoring import Metrics
 from .settled import Newcomers, is_readable
 
 MAX_SLIDES_A_RUN = 20

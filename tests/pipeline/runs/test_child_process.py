@@ -1,4 +1,4 @@
-"""Children that are spawned: one dies, one hangs, one is stopped, and the parent of one is killed."""
+"""Children that are spawned: one is killed, one hangs, one is stopped, one loses its parent."""
 
 import os
 import signal

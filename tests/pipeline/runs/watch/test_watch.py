@@ -15,8 +15,7 @@ from pathlib import Path
 import pytest
 
 from leukodiff.datasets.phantom import PhantomSettings, render_smear
-from leukodiff.pipeline.runs.watch.http import served
-from leukodiff.pipeline.runs.watch.metrics import Metrics
+from leukodiff.pipeline.runs.watch.monitoring import Metrics, served
 
 pytestmark = pytest.mark.slow
 
