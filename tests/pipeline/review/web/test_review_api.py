@@ -156,9 +156,8 @@ def test_another_classifier_is_reported(
     from dataclasses import replace
 
     classifier: Any = review.load_classifier()
-    review.cell_classifier._loaded = replace(
-        classifier, metadata=replace(classifier.metadata, sha256="f" * 64)
-    )
+    other = replace(classifier, metadata=replace(classifier.metadata, sha256="f" * 64))
+    review.cell_classifier.load = lambda: other
     made = browser.post(f"{SLIDE}/cells", {"field": "a.png", "box": [56, 40, 72, 56]}).json()
     assert made["cell"]["machine"] == "lymphocyte"
     assert "another classifier" in made["warning"]

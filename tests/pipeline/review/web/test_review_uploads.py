@@ -1,6 +1,7 @@
 """Dropped images: names, sizes, contents; and what is queued of them."""
 
 import io
+import json
 import struct
 import time
 import zipfile
@@ -283,7 +284,8 @@ def test_a_queue_over_a_restart_and_stop(tmp_path: Path, field: Path) -> None:
     two = first.add("two", [field], "operator")
     assert one
     assert two
-    first._keep(Job(**{**vars(one), "state": RUNNING, "done": 1, "total": 2}))
+    begun = json.dumps({**vars(one), "state": RUNNING, "done": 1, "total": 2})
+    (tmp_path / "q" / f"{one.number:08d}.json").write_text(begun)
     again = Queue(tmp_path / "q", tmp_path / "out", 10, AnalyzeSettings(threads=1))
     again.start()
     try:
