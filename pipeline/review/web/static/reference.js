@@ -1,12 +1,12 @@
 // Reference cells: the laboratory's own of a class, else the phantom's, which are one picture with a row a class
-// (web/make_reference.py).
+// (benchmarks/reference_cells.py).
 
 import { get, post } from "./api.js";
 import { el } from "./dom.js";
 
 /** @typedef {{id: string, url: string, slide: string, cell: string, by: string, at: string}} Own */
 
-/** As ROWS in web/make_reference.py. */
+/** As ROWS in benchmarks/reference_cells.py. */
 const REFERENCE_ROWS = ["neutrophil", "lymphocyte", "monocyte", "eosinophil", "basophil", "immature_granulocyte", "erythroblast", "platelet"];
 export const REFERENCE_COLUMNS = 6;
 

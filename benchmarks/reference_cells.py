@@ -1,6 +1,8 @@
-"""Renders static/reference.jpg: six phantom cells of each class, a row a class, 24 um wide each.
+"""The gallery's reference cells, static/reference.jpg: six phantom cells of each class, 24 um wide.
 
-Run by hand when the phantom's looks change: `python pipeline/review/web/make_reference.py`.
+    python benchmarks/reference_cells.py
+
+A row a class. Run by hand when the phantom's cells change.
 """
 
 from pathlib import Path
@@ -25,12 +27,14 @@ ROWS = (
 """As REFERENCE_ROWS in static/reference.js."""
 
 COLUMNS = 6
+
 CROP_PX = 112
-TARGET = Path(__file__).parents[1] / "static" / "reference.jpg"
+
+TARGET = Path(__file__).parents[1] / "pipeline" / "review" / "web" / "static" / "reference.jpg"
 
 
 def main() -> None:
-    """Write the sheet."""
+    """Writes the picture."""
     sheet = np.vstack([np.hstack(_row(number, name)) for number, name in enumerate(ROWS)])
     cv2.imwrite(str(TARGET), sheet[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, 82])
 
