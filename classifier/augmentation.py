@@ -1,4 +1,4 @@
-"""What a crop may look like on another day, as batched torch operations.
+"""Augmentation of crops to other laboratories' appearance, as batched torch operations.
 
 Training crops come `MARGIN` times wider than the model's window, so that turning, shifting and
 scaling never show a corner that was not photographed.
@@ -28,31 +28,31 @@ from .crops import WHITE
 MARGIN = 1.5
 """Side of a training crop over side of the model's window."""
 
-GLASS = WHITE / 255
-"""What empty glass is in a crop, 0-1."""
+BACKGROUND = WHITE / 255
+"""Level of the empty background in a crop, 0-1."""
 
 KEPT = (0.27, 0.52)
 """Radius of the disc that is kept where the surroundings are swapped, as a share of the window:
 6.5 to 12.5 um of 24."""
 
-GLASS_SHARE = 0.6
-"""How many of the swapped surroundings are glass."""
+BACKGROUND_SHARE = 0.6
+"""Share of the swapped surroundings that are background, 0-1."""
 
 BLUR_AT_PX = 128
 
 
 @dataclass(frozen=True)
 class Augmentation:
-    """How strongly crops are changed. Each is the largest change, drawn anew for every crop.
+    """Strengths of the changes to crops. Each is the largest change, drawn anew for every crop.
 
     `shift` is a share of the window (a detector's box is off by about a tenth of the cell),
     `scale` a factor. `gain`, `mixing`, `offset` and `light` are standard deviations in optical
     density, `contrast` and `curve` those of the logarithm of a power. `faintest` is the least
     contrast (0-1), `blur` the largest sigma in px at a window of 128 px, `sharpen` the largest
     amount of an unsharp mask, `noise` a standard deviation in 0-1. `*_share` are probabilities:
-    `swap_share` that what lies round the cell is another crop's, or glass; `mild_share` that looks
-    change by a third and the surroundings not at all. `left_*` is what color may differ by after
-    the references have set it.
+    `swap_share` that what lies round the cell is another crop's, or background; `mild_share` that
+    the changes are a third as strong and the surroundings stay. `left_*` is the difference in color
+    that may be left after stain normalization.
     """
 
     shift: float = 0.06
@@ -97,21 +97,21 @@ def augment(crops: Tensor, size_px: int, settings: Augmentation, rng: torch.Gene
     strong = uniform(len(crops), rng).to(views) >= settings.mild_share
     strength = torch.where(strong, 1.0, 0.3)
     views = _other_surroundings(views, strong.to(rng.device), settings, rng)
-    views = _other_looks(views, strength, settings, rng)
+    views = _other_appearance(views, strength, settings, rng)
     views = _cut_by_border(views, settings, rng)
     noise = {"noise": settings.noise, "share": settings.noise_share}
     return color_noise(gaussian_noise(views, rng, **noise), rng, **noise).clamp(0, 1)
 
 
 def after_references(views: Tensor, settings: Augmentation, rng: torch.Generator) -> Tensor:
-    """What is left of a laboratory's color and grain once the references have set it."""
+    """Applies what stain normalization leaves of a laboratory's color and grain."""
     strength = uniform(len(views), rng)
     dye = {"gain": settings.left_gain, "mixing": settings.left_mixing}
     views = stain_jitter(views, strength, rng, **dye, offset=settings.left_offset)
     return gaussian_noise(views, rng, noise=settings.noise, share=settings.noise_share).clamp(0, 1)
 
 
-def _other_looks(
+def _other_appearance(
     views: Tensor, strength: Tensor, settings: Augmentation, rng: torch.Generator
 ) -> Tensor:
     dye = {"gain": settings.gain, "mixing": settings.mixing, "offset": settings.offset}
@@ -154,7 +154,7 @@ def _place(images: Tensor, size_px: int, settings: Augmentation, rng: torch.Gene
 def _other_surroundings(
     views: Tensor, strong: Tensor, settings: Augmentation, rng: torch.Generator
 ) -> Tensor:
-    """What lies beyond a disc round the cell comes from another crop of the batch, or is glass."""
+    """Swaps what lies beyond a disc round the cell for another crop's, or for background."""
     n, _, height, width = views.shape
     across = (torch.arange(width, device=rng.device) + 0.5) / width - 0.5
     down = (torch.arange(height, device=rng.device) + 0.5) / height - 0.5
@@ -162,8 +162,8 @@ def _other_surroundings(
     disc = KEPT[0] + (KEPT[1] - KEPT[0]) * uniform(n, rng)
     kept = torch.sigmoid((disc[:, None, None] - radius) * 72)[:, None]
     other = views[torch.randperm(n, generator=rng, device=rng.device)].flip(3)
-    glass = uniform(n, rng) < GLASS_SHARE
-    other = torch.where(glass.to(views.device)[:, None, None, None], GLASS, other)
+    background = uniform(n, rng) < BACKGROUND_SHARE
+    other = torch.where(background.to(views.device)[:, None, None, None], BACKGROUND, other)
     swapped = ((uniform(n, rng) < settings.swap_share) & strong)[:, None, None, None]
     kept = torch.where(swapped, kept, 1.0).to(views)
     return kept * views + (1 - kept) * other
@@ -179,4 +179,4 @@ def _cut_by_border(views: Tensor, settings: Augmentation, rng: torch.Generator) 
     mask[turned] = mask[turned].transpose(2, 3)
     mirrored = uniform(n, rng) < 0.5
     mask[mirrored] = mask[mirrored].flip(2, 3)
-    return torch.where(mask.to(views.device), GLASS, views)
+    return torch.where(mask.to(views.device), BACKGROUND, views)

@@ -1,4 +1,4 @@
-"""How far a probability may be believed, and below which one the classifier should be silent."""
+"""Calibration of probabilities, and the threshold below which the classifier names nothing."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -97,7 +97,7 @@ def reject_threshold(
 def risk_coverage(
     confidence: NDArray[np.float32], right: NDArray[np.bool_], points: int = 200
 ) -> list[tuple[float, float, float]]:
-    """What naming fewer cells would give: a row a threshold, from the highest to the lowest.
+    """Accuracy if fewer cells were named: a row a threshold, from the highest to the lowest.
 
     Each row is the threshold (0-1), the share of cells below it, which stay unidentified, and the
     share of the others that is right (El-Yaniv and Wiener, JMLR 2010). At most about `points` rows.

@@ -16,16 +16,18 @@ from leukodiff.core.units import CROP_UM
 Image = NDArray[np.uint8]
 
 BACKGROUND_WINDOW_UM = 36.0
-"""Side of the neighborhood whose brightest pixels are taken for empty glass, um."""
+"""Side of the neighborhood whose brightest pixels are taken for background, um."""
+
 BRIGHTEST_SHARE = 0.1
-"""Share of that neighborhood taken for empty glass, 0-1."""
+"""Share of that neighborhood taken for background, 0-1."""
+
 WHITE = 245.0
-"""What empty glass becomes in every channel, 0-255: a little headroom above it."""
+"""Level of the background in every channel after white balance, 0-255: a little headroom above."""
 
 
 @dataclass(frozen=True)
 class CropSettings:
-    """How a crop is cut: `window_um` is its side on the glass in um, `size_px` in pixels."""
+    """Size of a crop: `window_um` is its side on the slide, um, `size_px` in pixels."""
 
     window_um: float = CROP_UM
     size_px: int = 128
@@ -63,7 +65,7 @@ def cut_crops(
 def background_color(
     image: Image, center: tuple[float, float], side_px: float
 ) -> NDArray[np.float32]:
-    """The color of empty glass around a point: median of its brightest tenth, (3,) RGB 1-255."""
+    """The color of the background around a point: median of its brightest tenth, (3,) RGB 1-255."""
     height, width = image.shape[:2]
     left, top, right, bottom = Square.around(*center, side_px).within(width, height)
     around = image[top:bottom, left:right]
@@ -71,7 +73,7 @@ def background_color(
     pixels = around[::step, ::step].reshape(-1, 3)
     if not len(pixels):
         return np.full(3, 255, np.float32)
-    # Green: hemoglobin and every Romanowsky dye absorb it, glass does not.
+    # Green: hemoglobin and every Romanowsky dye absorb it, the background does not.
     n = max(1, int(len(pixels) * BRIGHTEST_SHARE))
     brightest = np.argpartition(pixels[:, 1], -n)[-n:]
     return np.asarray(np.maximum(np.median(pixels[brightest], axis=0), 1), np.float32)

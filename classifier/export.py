@@ -25,31 +25,30 @@ from .calibration import fit_temperatures, reject_threshold
 from .cells import LabeledCells
 from .crops import CropSettings
 from .infer import Classifier
-from .ood import SOFT, OodScorer, familiar
+from .ood import SOFT, OodScorer, fit_ood
 from .tensor_ops import middle, predict_with_features, with_features
 from .train import ClassifierTraining, create_model, load_splits
 
 CELLS_A_CLASS = 600
-"""How many training cells of a class say where it lies."""
+"""Training cells of a class that its place in the feature space is fitted to, at most."""
 
-
-SECOND_LOOK = 0.98
-"""A cell of which the first look is less sure is looked at in all eight ways."""
+TTA_THRESHOLD = 0.98
+"""Confidence (0-1) below which a cell is classified in all eight orientations."""
 
 TYPICAL_SHARE = 0.99
 """Share of each laboratory's ordinary validation cells that are not called atypical."""
 
 COLDEST = 1e-3
-"""The least temperature: of cells that are all named right any lower one fits better still."""
+"""Lowest temperature: of cells that are all named right any lower one fits better still."""
 
 ENOUGH_CELLS = 50
-"""A data set with fewer validation cells than this has no say in it by itself."""
+"""Least validation cells of a data set that sets the atypical threshold by itself."""
 
 
 class FromUint8(nn.Module):
     """The network with its normalization inside: uint8 (N, H, W, 3) RGB in, two outputs.
 
-    Logits (N, K), and how atypical each cell is, (N,), as `OodScorer.score` says it.
+    Logits (N, K), and how atypical each cell is, (N,), as `OodScorer.score` gives it.
     """
 
     projection: Tensor
@@ -76,7 +75,7 @@ class FromUint8(nn.Module):
 
 @dataclass(frozen=True)
 class ExportNotes:
-    """What the metadata says beyond the weights."""
+    """Facts of the metadata that the weights do not hold."""
 
     name: str = "leukodiff-classifier"
     version: str = "1"
@@ -104,7 +103,7 @@ def load_trained(checkpoint: Path) -> tuple[nn.Module, ClassifierTraining]:
 
 
 def learnt_before(checkpoint: Path) -> list[dict[str, str]]:
-    """What the model had learned from that the training of a `best.pt` started from."""
+    """Training data of the model that the training of a `best.pt` started from."""
     return list(_read(checkpoint).get("learnt_before", []))
 
 
@@ -145,7 +144,7 @@ def export_classifier(
         um_per_px=settings.crop.um_per_px,
         mean=(0.5, 0.5, 0.5),
         std=(0.5, 0.5, 0.5),
-        calibration={**calibration, "second_look": SECOND_LOOK},
+        calibration={**calibration, "second_look": TTA_THRESHOLD},
         training_data=with_earlier(_training_data(train, val), learnt_before(checkpoint)),
         sha256=sha256_of(out),
         command=notes.command,
@@ -156,19 +155,19 @@ def export_classifier(
 
 
 def settle(path: Path, val: LabeledCells, settings: ClassifierTraining) -> ModelMetadata:
-    """Fits temperature and thresholds to what an exported classifier says of validation cells.
+    """Fits temperature and thresholds to an exported classifier's outputs of validation cells.
 
-    As it is used: with a second look at what the first is not sure of.
+    As it is used: with test-time augmentation of the cells that it is not sure of.
 
     Args:
         path: the ONNX file; its metadata are written anew.
         val: cells with crops at the training margin.
-        settings: of the training: how looks were changed.
+        settings: of the training, its augmentation among them.
     """
     plain = middle(val.crops, settings.crop.size_px)
     classifier = Classifier.load(path)
-    looks = [classifier.outputs(one, val.width_um) for one in (plain, _changed(val, settings))]
-    logits, atypical = (np.concatenate(part) for part in zip(*looks, strict=True))
+    outputs = [classifier.outputs(one, val.width_um) for one in (plain, _changed(val, settings))]
+    logits, atypical = (np.concatenate(part) for part in zip(*outputs, strict=True))
     base, rise = fit_temperatures(logits, np.tile(val.class_id, 2), atypical)
     fitted = {"temperature": max(round(base, 4), COLDEST), "temperature_rise": round(rise, 4)}
     metadata = classifier.metadata
@@ -178,15 +177,15 @@ def settle(path: Path, val: LabeledCells, settings: ClassifierTraining) -> Model
 
 
 def _with_thresholds(path: Path, val: LabeledCells) -> ModelMetadata:
-    """The metadata with thresholds, and how often it errs with them, by validation cells."""
+    """The metadata with thresholds, and the errors with them, by validation cells."""
     classifier = Classifier.load(path)
-    said, metadata = classifier.classify_crops(val.crops, val.width_um), classifier.metadata
-    right = said.probabilities.argmax(axis=1) == val.class_id
-    thresholds = {"reject": round(reject_threshold(said.confidence, right), 4)}
-    if said.atypical is not None:
-        thresholds["atypical"] = round(atypical_threshold(said.atypical, val.source), 4)
+    predictions, metadata = classifier.classify_crops(val.crops, val.width_um), classifier.metadata
+    right = predictions.probabilities.argmax(axis=1) == val.class_id
+    thresholds = {"reject": round(reject_threshold(predictions.confidence, right), 4)}
+    if predictions.atypical is not None:
+        thresholds["atypical"] = round(atypical_threshold(predictions.atypical, val.source), 4)
     named = replace(
-        said,
+        predictions,
         reject_threshold=thresholds["reject"],
         atypical_threshold=thresholds.get("atypical", math.inf),
     )
@@ -206,7 +205,7 @@ def _with_thresholds(path: Path, val: LabeledCells) -> ModelMetadata:
 
 
 def _changed(val: LabeledCells, settings: ClassifierTraining) -> NDArray[np.uint8]:
-    """The crops (N, S, S, 3) in the looks of other laboratories."""
+    """The crops (N, S, S, 3), augmented as from other laboratories."""
     rng = torch.Generator().manual_seed(settings.seed)
     changed = Augmentation(**asdict(settings.augmentation) | {"mild_share": 0.0})
     views = [
@@ -217,10 +216,10 @@ def _changed(val: LabeledCells, settings: ClassifierTraining) -> NDArray[np.uint
     return np.asarray(pixels.permute(0, 2, 3, 1).contiguous().numpy())
 
 
-def confusion(said: Sequence[str], truth: Sequence[str]) -> dict[str, dict[str, int]]:
-    """How many cells of each true type (rows) were called what; `unidentified` among them."""
+def confusion(predicted: Sequence[str], truth: Sequence[str]) -> dict[str, dict[str, int]]:
+    """Counts of cells by true type (rows) and predicted type; `unidentified` among them."""
     table: dict[str, Counter[str]] = {}
-    for one, true in zip(said, truth, strict=True):
+    for one, true in zip(predicted, truth, strict=True):
         table.setdefault(true, Counter())[one] += 1
     return {true: dict(sorted(row.items())) for true, row in sorted(table.items())}
 
@@ -241,10 +240,10 @@ def atypical_threshold(atypical: NDArray[np.float32], source: Sequence[str]) -> 
 def known_places(
     model: nn.Module, train: LabeledCells, settings: ClassifierTraining
 ) -> tuple[OodScorer, NDArray[np.float32], NDArray[np.int64]]:
-    """Where the training cells of each class lie, at most `CELLS_A_CLASS` of each.
+    """Fits an out-of-distribution score to at most `CELLS_A_CLASS` training cells of each class.
 
     Returns:
-        What they tell, and their features (N, D) and classes (N,).
+        The score, and the cells' features (N, D) and classes (N,).
     """
     rng = np.random.default_rng(settings.seed)
     order = rng.permutation(len(train))
@@ -255,7 +254,7 @@ def known_places(
     chosen = np.flatnonzero(rank < CELLS_A_CLASS)
     logits, features = predict_with_features(model, train.crops[chosen], settings.crop)
     class_id = train.class_id[chosen]
-    return familiar(features, logits, class_id, len(settings.classes)), features, class_id
+    return fit_ood(features, logits, class_id, len(settings.classes)), features, class_id
 
 
 def _calibrated(
@@ -266,7 +265,7 @@ def _calibrated(
     logits: NDArray[np.float32],
     atypical: NDArray[np.float32],
 ) -> dict[str, float]:
-    """Temperatures fitted on the val cells as they are and in the looks of other laboratories."""
+    """Temperatures fitted on the val cells as they are and augmented."""
     rng = torch.Generator().manual_seed(settings.seed)
     changed = Augmentation(**asdict(settings.augmentation) | {"mild_share": 0.0})
     other, features = predict_with_features(model, val.crops, settings.crop, changed, rng)

@@ -1,4 +1,4 @@
-"""What is known of a cell beside its probabilities."""
+"""Measures of a cell, and notes that speak against naming it."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -38,4 +38,4 @@ class CellFacts:
 
 
 UNKNOWN = CellFacts()
-"""Of a cell that nobody has looked at closer."""
+"""Facts of a cell that was not measured."""

@@ -30,7 +30,7 @@ from .train import (
 )
 
 PULL = 0.01
-"""How strongly the layer is held at what it was: times the squared distance of its weights."""
+"""Weight of the squared distance of the layer's weights to what they were."""
 
 STEPS = 300
 """Steps of L-BFGS at most; it ends where the loss no longer falls."""

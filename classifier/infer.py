@@ -26,7 +26,7 @@ LARGEST_CELL_UM = 30.0
 """A wider box does not show a cell's size: the label covers the image."""
 
 Outputs = tuple[NDArray[np.float32], NDArray[np.float32] | None]
-"""Logits (N, K) of crops, and how atypical each is, (N,), where the model tells."""
+"""Logits (N, K) of crops, and how atypical each is, (N,), where the model has that output."""
 
 SHIPPED = Path(__file__).with_name("weights") / "leukodiff-classifier.onnx"
 
@@ -55,7 +55,7 @@ def temperatures(
 
 
 def widths_um(xyxy: NDArray[np.float32], um_per_px: float) -> NDArray[np.float32]:
-    """How wide the cell in each box (N, 4), px, is: the root of the box's area, um; (N,)."""
+    """Width of the cell in each box (N, 4), px: the root of the box's area, um; (N,)."""
     return np.asarray(np.sqrt(area(xyxy)) * um_per_px, np.float32)
 
 
@@ -67,9 +67,9 @@ def turned(crops: Image) -> list[Image]:
 
 
 def _with_others(first: NDArray[np.float32], others: NDArray[np.float32]) -> NDArray[np.float32]:
-    """The mean of what the first look said of N cells and of what the other looks did, in turn."""
-    looks = np.concatenate([first, others]).reshape(-1, *first.shape)
-    return np.asarray(looks.mean(axis=0), np.float32)
+    """Mean of the first outputs of N cells and of those of their other orientations, in turn."""
+    views = np.concatenate([first, others]).reshape(-1, *first.shape)
+    return np.asarray(views.mean(axis=0), np.float32)
 
 
 def _possible(
@@ -116,7 +116,7 @@ class Classifier:
 
     @property
     def crop(self) -> CropSettings:
-        """How the crops it was trained on are cut."""
+        """Size of the crops it was trained on."""
         side = self.metadata.input_px
         return CropSettings(window_um=round(side * self.metadata.um_per_px, 6), size_px=side)
 
@@ -131,8 +131,8 @@ class Classifier:
         crops = cut_crops(image, xyxy, um_per_px, self.crop)
         size_px = image.shape[1], image.shape[0]
         facts = measure_cells(crops, xyxy, size_px, um_per_px, self.crop)
-        said = self.classify_crops(crops, widths_um(xyxy, um_per_px))
-        return replace(said, facts=facts)
+        found = self.classify_crops(crops, widths_um(xyxy, um_per_px))
+        return replace(found, facts=facts)
 
     def classify_crops(
         self, crops: Image, width_um: NDArray[np.float32] | None = None, batch_size: int = 64
@@ -143,29 +143,30 @@ class Classifier:
         a cell is like those that were learned, the less its probabilities are believed, as far as
         the model's calibration says so. `width_um` (N,), where known, rules out platelets.
 
-        A cell that the first look is not sure of (`second_look` of the calibration, 0-1) is looked
-        at turned and mirrored in all eight ways: what is said is the mean of them.
+        Test-time augmentation: a cell whose confidence is below the calibration's `second_look`
+        (0-1) is classified turned and mirrored in all eight ways, and the outputs averaged.
         """
-        return self._said(*self.outputs(crops, width_um, batch_size), width_um)
+        return self._predictions(*self.outputs(crops, width_um, batch_size), width_um)
 
     def outputs(
         self, crops: Image, width_um: NDArray[np.float32] | None = None, batch_size: int = 64
     ) -> Outputs:
-        """What the model says of crops, all looks taken together, before any calibration."""
+        """Outputs for crops, test-time augmentation included, before any calibration."""
         crops = normalize_stain(crops, self.crop)
-        logits, atypical = self._look(crops, batch_size)
-        sure_from = self.metadata.calibration.get("second_look", 0.0)
-        again = np.flatnonzero(self._said(logits, atypical, width_um).confidence < sure_from)
+        logits, atypical = self._run(crops, batch_size)
+        tta_threshold = self.metadata.calibration.get("second_look", 0.0)
+        confidence = self._predictions(logits, atypical, width_um).confidence
+        again = np.flatnonzero(confidence < tta_threshold)
         if not len(again):
             return logits, atypical
-        others, scores = self._look(np.concatenate(turned(crops[again])), batch_size)
+        others, scores = self._run(np.concatenate(turned(crops[again])), batch_size)
         logits[again] = _with_others(logits[again], others)
         if atypical is not None and scores is not None:
             atypical[again] = _with_others(atypical[again], scores)
         return logits, atypical
 
-    def _look(self, crops: Image, batch_size: int) -> Outputs:
-        """What the model says of crops as they are."""
+    def _run(self, crops: Image, batch_size: int) -> Outputs:
+        """Outputs for crops as they are."""
         starts = range(0, len(crops), batch_size)
         batches = [self.model.outputs(crops[start : start + batch_size]) for start in starts]
         none = np.zeros((0, len(self.metadata.classes)), np.float32)
@@ -173,7 +174,7 @@ class Classifier:
         scores = [outputs["atypical"].ravel() for outputs in batches if "atypical" in outputs]
         return logits, np.concatenate(scores) if scores else None
 
-    def _said(
+    def _predictions(
         self,
         logits: NDArray[np.float32],
         atypical: NDArray[np.float32] | None,

@@ -1,4 +1,4 @@
-"""A closer look at each cell: its measures, and whether its picture is fit to name it by.
+"""Morphometry: measures of each cell, and whether its picture is fit to name it by.
 
 The rules are conservative: a cell that merely touches the edge of the field, or is a little soft,
 is named. Each rule takes cells that are likelier named wrong (`docs/attempts.md` has the figures).
@@ -8,6 +8,8 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
+
+from leukodiff.core.boxes import centers, sides
 
 from .crops import CropSettings, Image
 from .facts import CellFacts, CellNote
@@ -54,8 +56,8 @@ def measure_cells(
     cut = np.any(at_edge(xyxy, size_px, um_per_px), axis=1)
     hidden = shows_too_little(xyxy, size_px, um_per_px)
     crowded = overlapping(xyxy)
-    sides = (xyxy[:, 2:] - xyxy[:, :2]) * (um_per_px / settings.um_per_px)
-    rows = zip(crops, sides.tolist(), cut, hidden, crowded, strict=True)
+    sides_px = sides(xyxy) * (um_per_px / settings.um_per_px)
+    rows = zip(crops, sides_px.tolist(), cut, hidden, crowded, strict=True)
     return tuple(
         _facts(crop, (width, height), settings.um_per_px, bool(cuts), _note(hides, crowds))
         for crop, (width, height), cuts, hides, crowds in rows
@@ -81,16 +83,16 @@ def _facts(
 
 
 def at_edge(xyxy: Boxes, size_px: Sequence[int], um_per_px: float) -> Bools:
-    """Which sides of each box end at the edge of the field, (N, 4): left, top, right, bottom."""
+    """Sides of each box that end at the edge of the field, (N, 4): left, top, right, bottom."""
     near = max(1.0, EDGE_UM / um_per_px)
     away = np.concatenate([xyxy[:, :2], np.array(size_px) - xyxy[:, 2:]], axis=1)
     return np.asarray(away <= near, np.bool_)
 
 
 def shows_too_little(xyxy: Boxes, size_px: Sequence[int], um_per_px: float) -> Bools:
-    """Which cells the edge of the field cuts so far that a good part is missing, (N,)."""
+    """Mask (N,) of the cells that the edge of the field cuts so far that a good part is missing."""
     cut = at_edge(xyxy, size_px, um_per_px)
-    width, height = ((xyxy[:, 2:] - xyxy[:, :2]) * um_per_px).T
+    width, height = (sides(xyxy) * um_per_px).T
     narrow = (cut[:, 0] | cut[:, 2]) & (width < LEAST_SHOWN * height)
     flat = (cut[:, 1] | cut[:, 3]) & (height < LEAST_SHOWN * width)
     small = cut.any(axis=1) & (np.maximum(width, height) < LEAST_UM)
@@ -98,14 +100,14 @@ def shows_too_little(xyxy: Boxes, size_px: Sequence[int], um_per_px: float) -> B
 
 
 def overlap(xyxy: Boxes, others: Boxes) -> Bools:
-    """Which of N cells overlap which of M others, taken for the ellipses in their boxes, (N, M)."""
+    """Pairs of N cells and M others that overlap, taken for the ellipses in their boxes, (N, M)."""
     (middle, half), (middles, halves) = _ellipses(xyxy), _ellipses(others)
     apart = np.abs(middles[None] - middle[:, None])
     return _near(apart, halves[None] + half[:, None])
 
 
 def overlapping(xyxy: Boxes) -> Bools:
-    """Which cells overlap another one, taken for the ellipses in their boxes, (N,)."""
+    """Mask (N,) of the cells that overlap another one, taken for the ellipses in their boxes."""
     found = np.zeros(len(xyxy), np.bool_)
     if len(xyxy) < 2:
         return found
@@ -124,11 +126,10 @@ def overlapping(xyxy: Boxes) -> Bools:
 
 def _ellipses(xyxy: Boxes) -> tuple[Boxes, Boxes]:
     """Middles and half axes (N, 2) of the ellipses in boxes (N, 4)."""
-    middle, half = (xyxy[:, :2] + xyxy[:, 2:]) / 2, (xyxy[:, 2:] - xyxy[:, :2]) / 2
-    return middle.astype(np.float32), half.astype(np.float32)
+    return centers(xyxy).astype(np.float32), (sides(xyxy) / 2).astype(np.float32)
 
 
 def _near(apart: Boxes, halves: Boxes) -> Bools:
-    """Whether ellipses overlap: how far their middles lie `apart` (..., 2) by their half axes."""
+    """Overlap of ellipses: how far their middles lie `apart` (..., 2) by their half axes."""
     distance = np.linalg.norm(apart / np.maximum(halves, 1e-6), axis=-1)
     return np.asarray(distance < TOO_NEAR, np.bool_)

@@ -1,7 +1,7 @@
-"""Why this class: what the classifier loses when a part of the cell is hidden from it.
+"""Occlusion map: the evidence that the classifier loses when a part of the cell is hidden.
 
-A square of blur is moved over the crop; where it lowers the leading class most, there is what the
-class was told by (Zeiler and Fergus, ECCV 2014). Nothing but the classifier itself is needed.
+A square of blur is moved over the crop; where it lowers the leading class most, there is what
+spoke for the class (Zeiler and Fergus, ECCV 2014). Nothing but the classifier itself is needed.
 """
 
 import cv2
@@ -14,16 +14,16 @@ from .infer import Classifier
 HIDDEN_UM = 3.0
 """Side of the square that is hidden: about a lobe of a nucleus."""
 STEPS = 2
-"""How many steps the square takes to pass its own side."""
+"""Steps in which the square passes its own side."""
 BLUR_UM = 3.0
-"""What is hidden is blurred so far: its color stays about the same, its structure does not."""
+"""Blur of the hidden square: its color stays about the same, its structure does not."""
 
 
 def occlusion_map(classifier: Classifier, crop: Image, index: int) -> NDArray[np.float32]:
-    """How much of the evidence for a class each part of a crop holds.
+    """Evidence for a class that each part of a crop holds.
 
     Args:
-        classifier: whose word is to be explained.
+        classifier: the classifier to be explained.
         crop: (S, S, 3) uint8 RGB of `cut_crops`.
         index: the class.
 

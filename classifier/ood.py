@@ -1,4 +1,4 @@
-"""How unlike every class that was learned a cell is: blasts, atypical forms, artifacts.
+"""Out-of-distribution score of a cell: blasts, atypical forms, artifacts.
 
 Two things together. How far the network's last features, each brought to length 1, lie from the
 nearest class (Mahalanobis distance with one covariance for all classes: Lee et al., NeurIPS 2018;
@@ -16,21 +16,21 @@ KEPT = 384
 """Directions of the feature space that are kept: those of the largest variance."""
 
 SHRINKAGE = 3.0
-"""How much of the mean variance that is added to each direction's own (Ledoit and Wolf, 2004)."""
+"""Mean variance added to each direction's own, times (Ledoit and Wolf, 2004)."""
 
 SOFT = 3.0
-"""Spreads beyond the usual by which the score rises from 0.5 to 0.73: a slow rise keeps what is far
-out apart."""
+"""Spreads beyond the typical score by which the result rises from 0.5 to 0.73: a slow rise keeps
+scores far out distinct."""
 
 Features = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
 class OodScorer:
-    """Where the cells of each class lie, and what is usual of them.
+    """Places of the classes' cells in the feature space, and the typical score of them.
 
     `projection` (D, d) takes features of length 1 to whitened ones, `centers` (K, d) are the
-    classes' means there. `distance` and `energy` are each the usual value of the cells that were
+    classes' means there. `distance` and `energy` are each the typical value of the cells that were
     learned (their median) and its spread (their standard deviation).
     """
 
@@ -40,12 +40,12 @@ class OodScorer:
     energy: tuple[float, float] = (0.0, 1.0)
 
     def score(self, features: Features, logits: Features) -> NDArray[np.float32]:
-        """How atypical cells with these features (N, D) and logits (N, K) are, (N,), 0-1.
+        """Scores (N,), 0-1, of cells with these features (N, D) and logits (N, K).
 
-        About 0.5 is usual.
+        About 0.5 is typical.
         """
         parts = (self.distances(features), self.distance), (energies(logits), self.energy)
-        beyond = sum((found - usual) / spread for found, (usual, spread) in parts) / SOFT
+        beyond = sum((found - typical) / spread for found, (typical, spread) in parts) / SOFT
         return np.asarray(0.5 + 0.5 * np.tanh(0.5 * beyond), np.float32)
 
     def distances(self, features: Features) -> NDArray[np.float64]:
@@ -66,10 +66,10 @@ def of_length_1(features: Features) -> Features:
     return np.asarray(features / np.maximum(length, 1e-9), np.float32)
 
 
-def familiar(
+def fit_ood(
     features: Features, logits: Features, class_id: NDArray[np.int64], n_classes: int
 ) -> OodScorer:
-    """What training cells tell: their features (N, D), logits (N, K) and classes (N,).
+    """Fits a score to training cells: their features (N, D), logits (N, K) and classes (N,).
 
     A class without cells has no center.
     """
@@ -83,9 +83,9 @@ def familiar(
     projection = (directions[:, kept] / np.sqrt(scale)).astype(np.float32)
     found = OodScorer(projection, (means @ projection).astype(np.float32))
     return replace(
-        found, distance=_usual(found.distances(features)), energy=_usual(energies(logits))
+        found, distance=_typical(found.distances(features)), energy=_typical(energies(logits))
     )
 
 
-def _usual(values: NDArray[np.float64]) -> tuple[float, float]:
+def _typical(values: NDArray[np.float64]) -> tuple[float, float]:
     return float(np.median(values)), max(float(values.std()), 1e-6)

@@ -1,4 +1,4 @@
-"""What the classifier says of each cell."""
+"""Predictions of a classifier for some cells."""
 
 import math
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ class Predictions:
 
     `probabilities` (N, K) float32, rows sum to 1, columns in the order of `class_names`. `facts`
     has what is known of each cell besides. `atypical` (N,) says how unlike every class a cell is,
-    `None` where the model does not tell.
+    `None` where the model has no such output.
 
     A cell is `unidentified` when its largest probability is below `reject_threshold` (0-1), when
     it is more atypical than `atypical_threshold`, or when its facts say not to name it.
@@ -58,7 +58,7 @@ class Predictions:
 
     @property
     def is_atypical(self) -> NDArray[np.bool_]:
-        """Which cells are unlike every class, (N,); a cell in a bad picture is not among them."""
+        """Mask (N,) of the cells unlike every class; a cell in a bad picture is not among them."""
         if self.atypical is None:
             return np.zeros(len(self), np.bool_)
         clear = np.array([not one.note for one in self.facts], np.bool_)
@@ -77,7 +77,7 @@ class Predictions:
 
     @property
     def cell_types(self) -> tuple[str, ...]:
-        """The name of each cell, `unidentified` where the classifier will not say."""
+        """The name of each cell, `unidentified` where the classifier names none."""
         if not len(self):
             return ()
         best = self.probabilities.argmax(axis=1).tolist()
@@ -86,7 +86,7 @@ class Predictions:
 
     @property
     def named(self) -> NDArray[np.bool_]:
-        """Which cells the classifier names, (N,)."""
+        """Mask (N,) of the cells that the classifier names."""
         return np.array([not note for note in self.notes], np.bool_)
 
     def select(self, chosen: NDArray[np.int64]) -> "Predictions":

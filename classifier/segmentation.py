@@ -1,10 +1,10 @@
-"""Outlines of a cell and its nucleus in the classifier's crop, by the colors of the crop alone.
+"""Segmentation of a cell and its nucleus in the classifier's crop, by the colors of the crop alone.
 
 Romanowsky dyes color nuclei with azure, which absorbs red and green light and lets blue pass;
 hemoglobin and eosin absorb blue too. What is left of the optical density in red and green after
 taking off blue's is therefore high in a nucleus, low in cytoplasm, and near nothing in red cells
-and on glass. Every level is found in the crop (Otsu, IEEE Trans. SMC 1979), so that a pale stain
-or a cast matters little. The cell's edge is the closed line on which color changes most.
+and on background. Every level is found in the crop (Otsu, IEEE Trans. SMC 1979), so that a pale
+stain or a cast matters little. The cell's edge is the closed line on which color changes most.
 """
 
 from dataclasses import dataclass
@@ -28,45 +28,88 @@ COLORS = np.ones(3, np.float32)
 """A product with this sums over the colors, faster than `sum` does."""
 
 BLUE_SHARE = 0.8
-"""How much of blue's density is taken off red's and green's."""
+"""Share of blue's density that is taken off red's and green's."""
+
 NUCLEUS_SHARE = 0.88
 """The darkest 12 % of what is in the box are nucleus: this quantile is its level."""
 CYTOPLASM_LEVEL = 0.5
-"""What holds less than this part of the nucleus's azure is cytoplasm, however dark it is."""
+"""Share of the nucleus's azure below which it is cytoplasm, however dark."""
+
 BLUR_PX = 0.7
-"""Chromatin is evened out so far, lest its gaps are taken for cytoplasm."""
+"""Blur that evens out chromatin, lest its gaps are taken for cytoplasm."""
+
 BOX_GROWN = 1.1
-"""The nucleus lies in an ellipse so much larger than the one in the box."""
+"""Size of the ellipse in which the nucleus lies, in that of the one in the box."""
+
 GRAYS = 180
 """Gray levels to a nucleus's azure."""
 
-HOLE_UM2, ISLAND_UM2, ISLAND_SHARE = 2.0, 1.2, 0.1
-"""Holes in a nucleus below this are filled; smaller islands, in um2 or in share, are left out."""
-LEAST_NUCLEUS_UM2 = 9.0
-"""Nothing smaller is a nucleus: a platelet's granules are not."""
-FAINT, BESIDE = 0.1, 0.7
-"""It is none either where half of what lies outside the cell has this share of its azure or more; a
-tenth is enough where it is faint (optical density): a red cell's rim among others is like that."""
+HOLE_UM2 = 2.0
+"""Holes in a nucleus smaller than this are filled."""
 
-ANGLES, RADII, RADIUS_PX = 64, 48, 0.65
-"""The rays on which the cell's edge is looked for, the places on each, and the px between two."""
+ISLAND_UM2 = 1.2
+"""Islands of a nucleus smaller than this are left out."""
+
+ISLAND_SHARE = 0.1
+"""Islands smaller than this share of the largest are left out."""
+
+MIN_NUCLEUS_UM2 = 9.0
+"""Smallest nucleus: a platelet's granules are smaller."""
+
+MAX_OUTSIDE_AZURE = 0.7
+"""There is no nucleus where half of what lies outside the cell has this share of its azure or more;
+a tenth is enough where the nucleus is faint: a red cell's rim among others is like that."""
+
+FAINT_NUCLEUS = 0.1
+"""Optical density below which a nucleus is faint."""
+
+ANGLES = 64
+"""Rays on which the cell's edge is searched."""
+
+RADII = 48
+"""Places on each ray."""
+
+RADIUS_PX = 0.65
+"""Distance of two places on a ray."""
+
 LINE_PX = 0.3
-"""A filled polygon covers the pixels under its line too: about so much is taken off."""
-BOX_PART, BOX_SPREAD, BOX_WEIGHT = 0.98, 0.14, 0.6
-"""The edge is expected at this part of the ellipse in the box; how far about it, and what being
-further off costs."""
-GLASS_SHARE, GLASS_WEIGHT, NUCLEUS_WEIGHT = 0.3, 0.08, 3.0
-"""Below which part of Otsu's level there is glass; what glass in the cell costs, and what leaving
-nucleus out of it does."""
-STRONG, STRONGEST = 0.25, 1.5
-"""Most that one color's change (optical density), and a change (to the crop's strongest tenth),
-count for."""
+"""Taken off the cell's edge: a filled polygon covers the pixels under its line too."""
+
+BOX_PART = 0.98
+"""Expected place of the edge, in the ellipse in the box."""
+
+BOX_SPREAD = 0.14
+"""Spread of the edge about that place."""
+
+BOX_WEIGHT = 0.6
+"""Cost of an edge one spread off, squared for more."""
+
+BACKGROUND_SHARE = 0.3
+"""Share of Otsu's level below which there is background."""
+
+BACKGROUND_WEIGHT = 0.08
+"""Cost of a place of background inside the cell."""
+
+NUCLEUS_WEIGHT = 3.0
+"""Cost of a place of the nucleus outside the cell."""
+
+MAX_COLOR_CHANGE = 0.25
+"""Most that one color's change counts for, optical density."""
+
+MAX_CHANGE = 1.5
+"""Most that a change counts for, in the crop's strongest tenth."""
+
 STIFFNESS = (0.02, 0.05, 0.1)
-"""What it costs to leave the mean of the neighboring rays, round by round."""
+"""Cost of leaving the mean of the neighboring rays, round by round."""
 
 LOBE_CUTS = (0.02, 0.35, 0.5, 0.6, 0.7, 0.8)
-LOBE_SHARE, NECK_SHARE = 0.5, 0.7
-"""A lobe is at least half as thick as the thickest, and its neck at most so much of its own."""
+"""Depths at which a nucleus is cut to count its lobes, in its greatest."""
+
+LOBE_SHARE = 0.5
+"""Least thickness of a lobe, in the thickest one's."""
+
+NECK_SHARE = 0.7
+"""Greatest thickness of a lobe's neck, in its own."""
 
 
 @dataclass(frozen=True)
@@ -97,7 +140,7 @@ class Outline:
 
     @property
     def lobes(self) -> int:
-        """How many lobes the nucleus has; 0 without one."""
+        """Number of lobes of the nucleus; 0 without one."""
         return count_lobes(self.nucleus)
 
 
@@ -116,9 +159,9 @@ def outline(crop: Image, size_px: tuple[float, float], um_per_px: float) -> Outl
     azure, level = _azure(density, half)
     nucleus = _nucleus(azure, half)
     darkness = density @ COLORS
-    glass = _glass_level(darkness)
-    cell = _cell(density, nucleus, half, glass)
-    cell = _largest(cell & ((darkness > glass) | (cv2.erode(cell, _disc(5)) > 0)))
+    background = _background_level(darkness)
+    cell = _cell(density, nucleus, half, background)
+    cell = _largest(cell & ((darkness > background) | (cv2.erode(cell, _disc(5)) > 0)))
     um = um_per_px / shrunk
     nucleus = _whole(nucleus & cell, um)
     if not _stands_out(azure, nucleus, cell, level, um):
@@ -148,7 +191,7 @@ def _lobes_at(depth: Plane, cut: float) -> int:
 
 
 def _azure(density: Plane, half: Half) -> tuple[Plane, float]:
-    """How much of the nucleus's dye each pixel holds, about 1 in it, and what that is (density)."""
+    """Nuclear dye in each pixel, about 1 in the nucleus, and the density that 1 stands for."""
     red = density[:, :, 0] - BLUE_SHARE * density[:, :, 2]
     green = density[:, :, 1] - BLUE_SHARE * density[:, :, 2]
     core = _from_middle(half) <= 1
@@ -157,7 +200,7 @@ def _azure(density: Plane, half: Half) -> tuple[Plane, float]:
 
 
 def _nucleus(azure: Plane, half: Half) -> Mask:
-    """What holds more azure than glass and cytoplasm do, in and near the box."""
+    """Pixels with more azure than background and cytoplasm, in and near the box."""
     inside = _from_middle(half) <= BOX_GROWN
     even = cv2.GaussianBlur(azure, (3, 3), BLUR_PX)
     gray = np.clip(even * GRAYS, 0, 255).astype(np.uint8)
@@ -167,21 +210,21 @@ def _nucleus(azure: Plane, half: Half) -> Mask:
     upper = _otsu(above)
     low, high = above[above <= upper], above[above > upper]
     if len(low) and len(high) and low.mean() < CYTOPLASM_LEVEL * high.mean():
-        level = upper  # the first level lay between glass and cytoplasm
+        level = upper  # the first level lay between background and cytoplasm
     found = ((gray > level) & inside).astype(np.uint8)
     return np.asarray(cv2.morphologyEx(found, cv2.MORPH_OPEN, _disc(3)), np.uint8)
 
 
-def _cell(density: Plane, nucleus: Mask, half: Half, glass: float) -> Mask:
+def _cell(density: Plane, nucleus: Mask, half: Half, background: float) -> Mask:
     """The closed line round the nucleus on which color changes most, near the box's ellipse."""
     grid = (RADII, ANGLES), (MIDDLE, MIDDLE), RADII * RADIUS_PX
     rays = np.asarray(cv2.warpPolar(density, *grid, cv2.WARP_POLAR_LINEAR), np.float32)
     change = np.zeros_like(rays)
     change[:, 1:-1] = np.abs(rays[:, 2:] - rays[:, :-2])
-    edge = np.minimum(change, STRONG) @ COLORS
-    score = np.minimum(edge / (_quantile(edge.ravel(), 0.9) + 1e-6), STRONGEST)
+    edge = np.minimum(change, MAX_COLOR_CHANGE) @ COLORS
+    score = np.minimum(edge / (_quantile(edge.ravel(), 0.9) + 1e-6), MAX_CHANGE)
     score -= BOX_WEIGHT * ((_rays(half) - BOX_PART) / BOX_SPREAD) ** 2
-    score -= GLASS_WEIGHT * np.cumsum(rays @ COLORS < glass, axis=1)
+    score -= BACKGROUND_WEIGHT * np.cumsum(rays @ COLORS < background, axis=1)
     steps = np.arange(RADII)
     inner = (cv2.warpPolar(nucleus, *grid, cv2.INTER_NEAREST) * (steps + 1)).max(axis=1)
     score[steps < inner[:, None]] -= NUCLEUS_WEIGHT
@@ -221,12 +264,14 @@ def _whole(nucleus: Mask, um_per_px: float) -> Mask:
 
 
 def _stands_out(azure: Plane, nucleus: Mask, cell: Mask, level: float, um_per_px: float) -> bool:
-    """Whether it is a nucleus: large enough, and darker than what lies about the cell."""
-    if np.count_nonzero(nucleus) * um_per_px**2 < LEAST_NUCLEUS_UM2:
+    """True of a nucleus: large enough, and darker than what lies about the cell."""
+    if np.count_nonzero(nucleus) * um_per_px**2 < MIN_NUCLEUS_UM2:
         return False
-    inside, beside = float(azure[nucleus > 0].mean()), azure[cell == 0]
-    often, seldom = _quantile(beside, 0.5), _quantile(beside, 0.9)
-    return often < BESIDE * inside and (level * inside >= FAINT or seldom < BESIDE * inside)
+    inside, outside = float(azure[nucleus > 0].mean()), azure[cell == 0]
+    often, seldom = _quantile(outside, 0.5), _quantile(outside, 0.9)
+    return often < MAX_OUTSIDE_AZURE * inside and (
+        level * inside >= FAINT_NUCLEUS or seldom < MAX_OUTSIDE_AZURE * inside
+    )
 
 
 def _sharpness(azure: Plane, nucleus: Mask, cell: Mask) -> float:
@@ -234,8 +279,8 @@ def _sharpness(azure: Plane, nucleus: Mask, cell: Mask) -> float:
     rim = cv2.morphologyEx(nucleus, cv2.MORPH_GRADIENT, _disc(3)) > 0
     across, down = (cv2.Scharr(azure, cv2.CV_32F, *axis)[rim] for axis in ((1, 0), (0, 1)))
     slope = np.asarray(np.hypot(across, down) / 32, np.float32)
-    beside = azure[cell == 0]
-    height = float(azure[nucleus > 0].mean()) - _quantile(beside, 0.5)
+    outside = azure[cell == 0]
+    height = float(azure[nucleus > 0].mean()) - _quantile(outside, 0.5)
     return _quantile(slope, 0.9) / max(height, 1e-3)
 
 
@@ -246,10 +291,10 @@ def _largest(mask: Mask) -> Mask:
     return np.asarray(labels == 1 + int(stats[1:, cv2.CC_STAT_AREA].argmax()), np.uint8)
 
 
-def _glass_level(darkness: Plane) -> float:
-    """The optical density, all colors together, below which there is glass."""
+def _background_level(darkness: Plane) -> float:
+    """The optical density, all colors together, below which there is background."""
     gray = np.clip(darkness * 400, 0, 240).astype(np.uint8)
-    return GLASS_SHARE * _otsu(gray) / 400
+    return BACKGROUND_SHARE * _otsu(gray) / 400
 
 
 def _otsu(values: Image) -> float:
@@ -268,7 +313,7 @@ def _quantile(values: Plane, share: float) -> float:
 
 
 def _from_middle(half: Half) -> Plane:
-    """How far each pixel is from the middle; the ellipse in the box is 1."""
+    """Distance of each pixel from the middle; the ellipse in the box is 1."""
     away = np.arange(SIDE_PX, dtype=np.float32) - np.float32(MIDDLE)
     return np.asarray(
         np.sqrt((away[None, :] / half[0]) ** 2 + (away[:, None] / half[1]) ** 2), np.float32
@@ -299,7 +344,7 @@ def _neighbors(times: int) -> Plane:
 
 @cache
 def _densities() -> Plane:
-    """Optical density of each gray level beside white, (256,)."""
+    """Optical density of each gray level against white, (256,)."""
     light = np.maximum(np.arange(256), 4) / WHITE
     return np.maximum(-np.log10(light), 0).astype(np.float32)
 

@@ -1,4 +1,4 @@
-"""One color for every laboratory: a crop's own glass, nucleus and red cells set its looks.
+"""Stain normalization: a crop's own background, nucleus and red cells set its colors.
 
 Dyes, lamps and cameras differ; what is stained does not. Optical densities add up over dyes
 (Beer-Lambert), so one 3 by 3 matrix of them takes the colors of nucleus and red cells where they
@@ -12,25 +12,33 @@ from numpy.typing import NDArray
 
 from .crops import WHITE, CropSettings, Image
 
-NUCLEUS = np.array([0.95, 1.45, 0.62], np.float32)
+TARGET_NUCLEUS_OD = np.array([0.95, 1.45, 0.62], np.float32)
 """Optical density (natural logarithm, RGB) that a nucleus is given: a deep violet."""
-RED_CELLS = np.array([0.16, 0.33, 0.20], np.float32)
+TARGET_RED_CELL_OD = np.array([0.16, 0.33, 0.20], np.float32)
 """Mean optical density that the red cells are given: a pale pink."""
 
-GLASS_SHARE, NUCLEUS_SHARE = 0.1, 0.05
-"""Shares of the crop whose medians are taken for glass (brightest) and nucleus (darkest)."""
-NUCLEUS_WITHIN_UM, RED_CELLS_BEYOND_UM = 8.5, 7.5
-"""Distances from the middle: a nucleus lies inside the one, red cells outside the other."""
+BACKGROUND_SHARE = 0.1
+"""Brightest share of the crop, whose median is taken for the background."""
+
+NUCLEUS_SHARE = 0.05
+"""Darkest share of the crop, whose median is taken for the nucleus."""
+
+NUCLEUS_WITHIN_UM = 8.5
+"""Distance from the middle inside which a nucleus lies, um."""
+
+RED_CELLS_BEYOND_UM = 7.5
+"""Distance from the middle outside which red cells lie, um."""
+
 RED_CELL_DENSITY = (0.1, 0.6)
 """Red cells by their green optical density, over the nucleus's own."""
 LEAST_RED_SHARE = 0.04
 """With less of the crop being red cells they are no reference."""
 RED_CELL_WEIGHT = 2.0
-"""How much they weigh beside the nucleus: they are paler."""
+"""Weight of the red cells against the nucleus: they are paler."""
 TRUST = 0.08
 """Squared optical density below which a reference is not believed: its color stays as it is."""
 GAIN_LIMITS = (0.6, 5.0)
-FAINTEST = 0.12
+MIN_NUCLEUS_OD = 0.12
 """Green optical density below which nothing is taken for a nucleus."""
 
 GRID = 32
@@ -40,7 +48,7 @@ _LOG = np.log(np.maximum(np.arange(256, dtype=np.float32), 1)).reshape(1, 256, 1
 
 
 def normalize_stain(crops: Image, settings: CropSettings) -> Image:
-    """Gives each crop the reference colors of glass, nucleus and red cells.
+    """Gives each crop the reference colors of background, nucleus and red cells.
 
     Args:
         crops: (N, S, S, 3) uint8 RGB, the cell in the middle.
@@ -57,10 +65,10 @@ def normalize_stain(crops: Image, settings: CropSettings) -> Image:
 
 
 def _recolored(
-    crop: Image, matrix: NDArray[np.float32], glass: NDArray[np.float32]
+    crop: Image, matrix: NDArray[np.float32], background: NDArray[np.float32]
 ) -> NDArray[np.uint8]:
-    """Applies a matrix of optical densities; `glass` (3,) becomes white."""
-    shift = np.log(np.float32(WHITE)) - matrix @ np.log(glass)
+    """Applies a matrix of optical densities; `background` (3,) becomes white."""
+    shift = np.log(np.float32(WHITE)) - matrix @ np.log(background)
     affine = np.hstack([matrix, shift[:, None]]).astype(np.float32)
     logarithms = cv2.transform(cv2.LUT(crop, np.repeat(_LOG, 3, axis=2)), affine)
     return np.asarray(cv2.convertScaleAbs(cv2.exp(logarithms)), np.uint8)
@@ -78,25 +86,28 @@ class _Grid:
         self.n = len(radius)
 
     def matrix(self, crop: Image) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """The matrix (3, 3) of optical densities, and the color (3,) of the glass."""
+        """The matrix (3, 3) of optical densities, and the color (3,) of the background."""
         pixels = crop[:: self.step, :: self.step].reshape(-1, 3)
-        glass = _extreme(pixels, GLASS_SHARE * self.n, brightest=True)
-        nucleus = _density(_extreme(pixels[self.inner], NUCLEUS_SHARE * self.n), glass)
-        gain = float(np.clip(NUCLEUS[1] / max(nucleus[1], FAINTEST), *GAIN_LIMITS))
-        red_cells = self._red_cells(pixels, glass, float(nucleus[1]))
+        background = _extreme(pixels, BACKGROUND_SHARE * self.n, brightest=True)
+        nucleus = _density(_extreme(pixels[self.inner], NUCLEUS_SHARE * self.n), background)
+        gain = float(np.clip(TARGET_NUCLEUS_OD[1] / max(nucleus[1], MIN_NUCLEUS_OD), *GAIN_LIMITS))
+        red_cells = self._red_cells(pixels, background, float(nucleus[1]))
         seen = np.stack([nucleus, red_cells], axis=1) * gain
-        wanted = np.stack([NUCLEUS, RED_CELLS * RED_CELL_WEIGHT * bool(red_cells.any())], axis=1)
+        wanted = np.stack(
+            [TARGET_NUCLEUS_OD, TARGET_RED_CELL_OD * RED_CELL_WEIGHT * bool(red_cells.any())],
+            axis=1,
+        )
         # Least squares, drawn towards leaving the colors as they are.
         still = TRUST * np.eye(3, dtype=np.float32)
         turn = (wanted @ seen.T + still) @ np.linalg.inv(seen @ seen.T + still)
-        return np.asarray(turn * gain, np.float32), glass
+        return np.asarray(turn * gain, np.float32), background
 
     def _red_cells(
-        self, pixels: Image, glass: NDArray[np.float32], nucleus_green: float
+        self, pixels: Image, background: NDArray[np.float32], nucleus_green: float
     ) -> NDArray[np.float32]:
         """Their weighted mean density (3,); zeros where the crop shows too few."""
-        density = _density(pixels[self.outer], glass)
-        share = density[:, 1] / max(nucleus_green, FAINTEST)
+        density = _density(pixels[self.outer], background)
+        share = density[:, 1] / max(nucleus_green, MIN_NUCLEUS_OD)
         red = density[(share > RED_CELL_DENSITY[0]) & (share < RED_CELL_DENSITY[1])]
         if len(red) <= LEAST_RED_SHARE * self.n:
             return np.zeros(3, np.float32)
@@ -111,7 +122,7 @@ def _extreme(pixels: Image, n: float, brightest: bool = False) -> NDArray[np.flo
     return np.asarray(np.maximum(np.median(pixels[order], axis=0), 1), np.float32)
 
 
-def _density(pixels: NDArray[np.generic], glass: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Optical density (natural logarithm) beside the glass."""
-    light = np.maximum(pixels.astype(np.float32), 1) / glass
+def _density(pixels: NDArray[np.generic], background: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Optical density (natural logarithm) against the background."""
+    light = np.maximum(pixels.astype(np.float32), 1) / background
     return np.asarray(-np.log(np.minimum(light, 1.2)), np.float32)

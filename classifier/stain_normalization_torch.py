@@ -1,7 +1,7 @@
-"""The references of `color`, for many crops at once on a GPU: what training sees.
+"""Stain normalization of many crops at once on a GPU, for training.
 
-The same steps as there, in torch; where several pixels are equally bright another of them may be
-taken, so that a color can differ by a level or two.
+The same steps as `stain_normalization`, in torch; where several pixels are equally bright another
+of them may be taken, so that a color can differ by a level or two.
 """
 
 import math
@@ -14,7 +14,7 @@ from .crops import WHITE, CropSettings
 
 
 def normalize_stain_batch(views: Tensor, settings: CropSettings) -> Tensor:
-    """Gives each view the reference colors of glass, nucleus and red cells.
+    """Gives each view the reference colors of background, nucleus and red cells.
 
     Args:
         views: (N, 3, S, S) float32 RGB, 0-1, the cell in the middle.
@@ -24,14 +24,14 @@ def normalize_stain_batch(views: Tensor, settings: CropSettings) -> Tensor:
         (N, 3, S, S) float32 RGB, 0-1, in whole levels of 1/255.
     """
     levels = (views * 255).round().clamp(1, 255)
-    matrix, glass = _matrices(levels, settings.window_um)
-    shift = math.log(WHITE) - (matrix @ glass.log()[:, :, None])[:, :, 0]
+    matrix, background = _matrices(levels, settings.window_um)
+    shift = math.log(WHITE) - (matrix @ background.log()[:, :, None])[:, :, 0]
     mixed = torch.einsum("nij,njhw->nihw", matrix, levels.log()) + shift[:, :, None, None]
     return mixed.clamp(max=math.log(255)).exp().round() / 255
 
 
 def _matrices(levels: Tensor, window_um: float) -> tuple[Tensor, Tensor]:
-    """Matrices (N, 3, 3) of optical densities, and the color (N, 3) of each one's glass."""
+    """Matrices (N, 3, 3) of optical densities, and the color (N, 3) of each one's background."""
     side = levels.shape[-1]
     step = max(1, side // color.GRID)
     pixels = levels[:, :, ::step, ::step].flatten(2)
@@ -39,19 +39,21 @@ def _matrices(levels: Tensor, window_um: float) -> tuple[Tensor, Tensor]:
     inner = pixels[:, :, radius < color.NUCLEUS_WITHIN_UM]
     outer = pixels[:, :, radius > color.RED_CELLS_BEYOND_UM]
     n = pixels.shape[2]
-    glass = _extreme(pixels, int(color.GLASS_SHARE * n), brightest=True)
-    nucleus = _density(_extreme(inner, int(color.NUCLEUS_SHARE * n))[:, :, None], glass)[:, :, 0]
-    green = nucleus[:, 1].clamp(min=color.FAINTEST)
-    gain = (float(color.NUCLEUS[1]) / green).clamp(*color.GAIN_LIMITS)[:, None, None]
-    red_cells, shown = _red_cells(_density(outer, glass), green, n)
+    background = _extreme(pixels, int(color.BACKGROUND_SHARE * n), brightest=True)
+    nucleus = _density(_extreme(inner, int(color.NUCLEUS_SHARE * n))[:, :, None], background)[
+        :, :, 0
+    ]
+    green = nucleus[:, 1].clamp(min=color.MIN_NUCLEUS_OD)
+    gain = (float(color.TARGET_NUCLEUS_OD[1]) / green).clamp(*color.GAIN_LIMITS)[:, None, None]
+    red_cells, shown = _red_cells(_density(outer, background), green, n)
     seen = torch.stack([nucleus, red_cells], 2) * gain
-    wanted_red = torch.from_numpy(color.RED_CELLS * color.RED_CELL_WEIGHT).to(levels)
-    nuclei = torch.from_numpy(color.NUCLEUS).to(levels).expand_as(nucleus)
+    wanted_red = torch.from_numpy(color.TARGET_RED_CELL_OD * color.RED_CELL_WEIGHT).to(levels)
+    nuclei = torch.from_numpy(color.TARGET_NUCLEUS_OD).to(levels).expand_as(nucleus)
     wanted = torch.stack([nuclei, wanted_red * shown[:, None]], 2)
     still = color.TRUST * torch.eye(3, device=levels.device)
     across = seen.transpose(1, 2)
     turn = (wanted @ across + still) @ torch.linalg.inv(seen @ across + still)
-    return turn * gain, glass
+    return turn * gain, background
 
 
 def _radius(side: int, step: int, window_um: float) -> Tensor:
@@ -78,6 +80,6 @@ def _extreme(pixels: Tensor, n: int, brightest: bool = False) -> Tensor:
     return (ranked[:, :, (count - 1) // 2] + ranked[:, :, count // 2]) / 2
 
 
-def _density(pixels: Tensor, glass: Tensor) -> Tensor:
-    """Optical density (natural logarithm) of pixels (N, 3, P) beside the glass (N, 3)."""
-    return -(pixels / glass[:, :, None]).clamp(max=1.2).log()
+def _density(pixels: Tensor, background: Tensor) -> Tensor:
+    """Optical density (natural logarithm) of pixels (N, 3, P) against the background (N, 3)."""
+    return -(pixels / background[:, :, None]).clamp(max=1.2).log()

@@ -204,7 +204,7 @@ def _score(recall: Mapping[str, float], cells: LabeledCells) -> float:
 
 
 def draw_weights(cells: LabeledCells) -> Tensor:
-    """How often a cell is drawn: one over the roots of its class's and of its source's size.
+    """Weight of a cell in the drawing: one over the roots of its class's and of its source's size.
 
     The root stands between seeing every cell as often (rare classes and small sources drown) and
     seeing every class as often (a rare class's few cells are learned by heart).

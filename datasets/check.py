@@ -1,4 +1,4 @@
-"""Looks a dataset over: what is in it, what is wrong with it, and what leaks between its splits."""
+"""Check of a dataset: what is in it, what is wrong with it, and what leaks between its splits."""
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -21,7 +21,7 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True)
 class DuplicatePair:
-    """Two images that are the same, or nearly: `bits` is how many of 64 their hashes differ in.
+    """Two images that are the same, or nearly: their hashes differ in `bits` of 64.
 
     `bits` 0 with `same_bytes` is the same file twice.
     """
@@ -35,13 +35,13 @@ class DuplicatePair:
 
     @property
     def across(self) -> bool:
-        """Whether the two lie in different splits or datasets."""
+        """True if the two lie in different splits or datasets."""
         return self.sides[0] != self.sides[1]
 
 
 @dataclass(frozen=True)
 class CheckReport:
-    """What was found in one dataset. `problem` says why it could not be read to the end."""
+    """Findings in one dataset. `problem` says why it could not be read to the end."""
 
     name: str
     root: Path
@@ -61,15 +61,15 @@ class CheckReport:
 
     @property
     def clean(self) -> bool:
-        """Whether nothing was found that a person should know of."""
+        """True if nothing was found that a person should know of."""
         found = (self.without_area, self.outside, self.unreadable, self.groups_across_splits)
         return not (any(found) or self.duplicates or self.problem or self.n_unknown)
 
 
 def check(name: str, root: Path | None = None, on_progress: Progress | None = None) -> CheckReport:
-    """Look one dataset over, files and labels as published; `table` is anyone's own, in `root`.
+    """Check one dataset, files and labels as published; `table` is anyone's own, in `root`.
 
-    `on_progress` is told how many images are read, and of how many.
+    `on_progress` receives the number of images read, and of all.
 
     Raises:
         InputError: no dataset has that name.
@@ -176,7 +176,7 @@ def duplicates_between(reports: Sequence[CheckReport]) -> list[DuplicatePair]:
 
 
 def groups_between(reports: Sequence[CheckReport]) -> dict[tuple[str, str], int]:
-    """How many groups two datasets share, by the dataset and split of each: `bccd test`."""
+    """Number of groups that two datasets share, by the dataset and split of each: `bccd test`."""
     sides: dict[str, set[str]] = {}
     for report in reports:
         for item in report.fields:

@@ -1,4 +1,4 @@
-"""What a check found, as text for a terminal."""
+"""Findings of a check as text for a terminal."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -33,7 +33,7 @@ def check_text(report: CheckReport) -> str:
 
 
 def between_text(reports: Sequence[CheckReport]) -> str:
-    """What two or more datasets share: the same pictures, and copies of the same original."""
+    """Text of what datasets share: the same pictures, and copies of the same original."""
     duplicates = duplicates_between(reports)
     by_side = Counter(" = ".join(sorted(pair.sides)) for pair in duplicates)
     lines = ["between the datasets:"]

@@ -23,7 +23,7 @@ _CHUNK = 1024
 
 @dataclass(frozen=True)
 class Fingerprint:
-    """What an image is recognized by; `error` says why it can't be read, and is empty if it can."""
+    """Hashes that an image is recognized by; `error` says why it can't be read."""
 
     path: Path
     sha256: str = ""

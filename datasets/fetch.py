@@ -44,7 +44,7 @@ def fetch(name: str, root: Path | None = None, progress: bool = True) -> Path:
 
 
 def is_present(info: DatasetInfo, folder: Path) -> bool:
-    """Whether the dataset lies in `folder`, laid out as published."""
+    """True if the dataset lies in `folder`, laid out as published."""
     try:
         return folder.is_dir() and bool(info.load(folder))
     except DataError:
@@ -52,7 +52,7 @@ def is_present(info: DatasetInfo, folder: Path) -> bool:
 
 
 def by_hand(info: DatasetInfo, folder: Path) -> str:
-    """How a person places the files of a dataset, in one line."""
+    """Instruction to place the files of a dataset, one line for a person."""
     return f"download it from {info.address} and place {info.files_hint} in {folder}"
 
 

@@ -1,4 +1,4 @@
-"""How the same smear looks under another stain, lamp or lens, as batched torch operations.
+"""Augmentation of a smear's images: stain, lamp, lens and camera, as batched torch operations.
 
 Images are (N, 3, H, W) float32, 0-1; `strength` (N,) scales the change of each, 0 leaves it alone.
 All randomness is drawn where `rng` lives, on a GPU too. Needs the `train` extra.

@@ -54,10 +54,11 @@ UNREADABLE = (
     Image.DecompressionBombError,
     cv2.error,
 )
-"""What Pillow and OpenCV raise of a file that isn't as it should be."""
+"""Errors of Pillow and OpenCV for a file that isn't as it should be."""
 
 _LONGEST = max((magic for magic, _ in _READERS), key=len)
-_BITS_PER_SAMPLE, _PLANAR_CONFIGURATION = 258, 284
+_BITS_PER_SAMPLE = 258
+_PLANAR_CONFIGURATION = 284
 _DEPTHS = (8, 10, 12, 14, 16)
 
 

@@ -19,7 +19,8 @@ UM_PER_PX = 2 * BCCD_UM_PER_PX
 """The copies have half the width of BCCD's fields."""
 
 SOURCES_CSV = Path(__file__).with_name("kaggle_sources.csv")
-"""Which field of BCCD a copy was made of: folder, class, field, numbers in its copies' names.
+"""Names of copies by the field of BCCD they were made of: folder, class, field, numbers
+in its copies' names.
 
 Worked out once with SIFT features and an affine fit: 23 points in agreement at the least, 88 in the
 median; a copy of a field that BCCD does not have finds none. As a check, BCCD's own table of types

@@ -1,4 +1,4 @@
-"""Where a dataset's files lie, and the label formats they come in, made into our boxes."""
+"""Folder layouts and label formats of datasets, read into our boxes."""
 
 import csv
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -17,7 +17,7 @@ from .vocabulary import WHITE_CELL
 IMAGE_SUFFIXES = frozenset(
     {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".tif", ".tiff", ".bmp", ".webp"}
 )
-"""What counts as an image in a folder; a file that is named itself is always tried."""
+"""Suffixes of images in a folder; a file that is named itself is always tried."""
 
 BOX_LABELS: Mapping[str, str] = {"WBC": WHITE_CELL, "RBC": "red_cell", "Platelets": "platelet"}
 """The classes of BCCD's boxes, which data sets after it took over."""
@@ -159,7 +159,7 @@ def _pairs(names: Iterable[str], xyxy: Boxes) -> Iterator[tuple[str, list[float]
 
 
 def has_area(xyxy: Boxes) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
-    """Which of the boxes (N, 4) are wider and higher than nothing, shape (N,)."""
+    """Mask (N,) of the boxes (N, 4) that have an area."""
     return (xyxy[:, 2] > xyxy[:, 0]) & (xyxy[:, 3] > xyxy[:, 1])
 
 

@@ -1,4 +1,4 @@
-"""Whose slides a field shows: what a test in a laboratory that no model has seen keeps apart."""
+"""Laboratories whose fields a leave-one-out test keeps apart from training."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -54,13 +54,13 @@ class Laboratory:
 
     @property
     def has_slides(self) -> bool:
-        """Whether its groups are slides rather than single images or scenes."""
+        """True if its groups are slides rather than single images or scenes."""
         groups = {field.group for field in self.tested}
         return len(self.tested) >= FIELDS_A_SLIDE * len(groups)
 
 
 def cells_of(row: Mapping[str, str]) -> str:
-    """Which of a laboratory's cells a row of figures is about: `part` and `slide` in words."""
+    """The cells of a laboratory that a row of figures is about: `part` and `slide` in words."""
     return f"{row['part']}, slide {row['slide']}" if row["slide"] else row["part"]
 
 

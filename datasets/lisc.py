@@ -23,7 +23,8 @@ LABELS: Mapping[str, str] = {
     "mixt": WHITE_CELL,
 }
 
-IMAGES, MASKS = "Main Dataset", "Ground Truth Segmentation"
+IMAGES = "Main Dataset"
+MASKS = "Ground Truth Segmentation"
 
 SMALLEST_CELL_PX = 400
 """Smaller specks of a mask are slips of the pen; a white cell covers several thousand pixels."""

@@ -169,7 +169,7 @@ DATASETS: dict[str, DatasetInfo] = {info.name: info for info in _INFOS}
 
 
 def data_root() -> Path:
-    """Where the datasets lie: `$LEUKODIFF_DATA`, or the user's own cache folder."""
+    """Folder of the datasets: `$LEUKODIFF_DATA`, or the user's own cache folder."""
     import pooch
 
     return Path(os.environ.get("LEUKODIFF_DATA") or pooch.os_cache("leukodiff"))

@@ -1,15 +1,17 @@
-"""Which part of a dataset a group belongs to: decided by its name alone, so it never moves."""
+"""Splits of datasets: a group's is decided by its name alone, so it never moves."""
 
 import hashlib
 from collections.abc import Iterable
 
 from .fields import LabeledField
 
-TRAIN, VAL, TEST = "train", "val", "test"
+TRAIN = "train"
+VAL = "val"
+TEST = "test"
 SPLITS = (TRAIN, VAL, TEST)
 
 UNKNOWN = "unknown"
-"""What the group of a field begins with whose original is not known: never train on it."""
+"""Prefix of the group of a field whose original is not known: never train on it."""
 
 
 def position(group: str) -> float:

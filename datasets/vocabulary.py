@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 UNIDENTIFIED = "unidentified"
-"""What a cell is called that the classifier will not name."""
+"""Type of a cell that the classifier does not name."""
 
 WHITE_CELL = "white_cell"
 """A white cell whose type is not known: the detector's class, and a label without a type."""
@@ -61,5 +61,5 @@ DETECTOR_CLASSES: tuple[str, ...] = (WHITE_CELL, "red_cell", "platelet")
 
 
 def is_white(name: str) -> bool:
-    """Whether a label is a white cell for the detector: a type of the differential, or untyped."""
+    """True if a label is a white cell for the detector: a type of the differential, or untyped."""
     return name == WHITE_CELL or BY_NAME[name].counts_in_differential

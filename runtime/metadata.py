@@ -1,4 +1,8 @@
-"""The facts that travel beside a model file, and the strict reading of them."""
+"""Metadata of a model file, read strictly.
+
+The checks are written out, without msgspec: they keep error sentences of our own that name the
+file, the key and the value, and the keys and order of files that people have.
+"""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -13,14 +17,14 @@ CALIBRATING = frozenset(
     {"temperature", "temperature_rise", "atypical_rate", "second_look"}
     | {"nms_iou", "red_cell_box_ratio", "confirm_from"}
 )
-"""What of a calibration is one number."""
+"""Keys of a calibration that are one number."""
 
 KINDS = ("detector", "classifier")
 
 
 @dataclass(frozen=True)
 class ModelMetadata:
-    """What a model file is, how to feed it and how to read what it says.
+    """Facts of a model file: its identity, its input, the meaning of its outputs.
 
     `classes` in the order of the model's outputs. `input_px` is the side of the working crop or
     canvas (px) and `um_per_px` its scale. `mean` and `std` are the normalization that is already
@@ -47,7 +51,7 @@ class ModelMetadata:
 
     @property
     def identity(self) -> dict[str, Any]:
-        """Whose figures these are: the model, its checksum, and the data it was trained on."""
+        """Name, checksum and training data of the model, for a table of its figures."""
         return {
             "model": f"{self.name} {self.version}",
             "sha256": self.sha256,
@@ -56,7 +60,7 @@ class ModelMetadata:
 
 
 def metadata_path(model_path: Path) -> Path:
-    """Where a model file's metadata stands: the same name, ending in `.json`."""
+    """Path of a model file's metadata: the same name, ending in `.json`."""
     return model_path.with_suffix(".json")
 
 
@@ -65,7 +69,7 @@ def with_earlier(
 ) -> tuple[Mapping[str, str], ...]:
     """The training data of a model that went on from another: its own, and the other's.
 
-    A data set and split that both name is told once, as the later training tells it.
+    A data set and split that both name is listed once, as the later training has it.
     """
     own = {(one.get("name"), one.get("split")) for one in data}
     before = [one for one in earlier if (one.get("name"), one.get("split")) not in own]

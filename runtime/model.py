@@ -21,12 +21,13 @@ from .metadata import ModelMetadata, metadata_path, read_metadata
 
 ENGINES = ("openvino", "onnxruntime")
 
-CPU, CUDA = "CPU", "CUDA"
+CPU = "CPU"
+CUDA = "CUDA"
 BATCH = {CPU: 4, CUDA: 32}
-"""How many windows one call is given: on a CPU each core has a call of its own."""
+"""Images in one call, by device: on a CPU each core has a call of its own."""
 
 CONVERTER = "openvino.tools.ovc"
-"""What of OpenVINO converts models from other formats, and no model needs to run."""
+"""OpenVINO's converter of models from other formats, which no model needs to run."""
 
 Outputs = dict[str, NDArray[np.float32]]
 Run = Callable[[NDArray[np.uint8]], Outputs]
@@ -50,7 +51,7 @@ class Model:
 
     @property
     def batch(self) -> int:
-        """How many images are best given to one call."""
+        """Number of images best given to one call."""
         return BATCH[self.device]
 
     def __call__(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -66,13 +67,13 @@ class Model:
         if images.dtype != np.uint8 or images.ndim != 4 or images.shape[3] != 3:
             raise ValueError(f"expected uint8 (N, H, W, 3), got {images.dtype} {images.shape}")
         try:
-            said = self._run(np.ascontiguousarray(images))
+            outputs = self._run(np.ascontiguousarray(images))
         except (LeukodiffError, MemoryError):
             raise
         except Exception as error:  # the engines' own errors have no common base but this one
             raise _cannot(self.path, self.engine, "run", error) from error
-        self._require_shape(next(iter(said.values())), len(images))
-        return said
+        self._require_shape(next(iter(outputs.values())), len(images))
+        return outputs
 
     def _require_shape(self, first: NDArray[np.float32], n: int) -> None:
         """A YOLO's output is (N, A, 4 + C), a classifier's (N, C), for C classes."""
@@ -149,7 +150,7 @@ def checked_metadata(path: Path, kind: str) -> ModelMetadata:
 
 
 def engine_cache() -> Path | None:
-    """Where compiled models are kept, so that the next start is quicker; `None` to keep none.
+    """Folder of compiled models, which make the next start quicker; `None` to keep none.
 
     `LEUKODIFF_ENGINE_CACHE` names another folder, or none when it is empty. A folder that can't be
     made is done without.

@@ -1,4 +1,4 @@
-"""What a classifier says of white cells of known type, and the figures of it."""
+"""Predictions of white cells of known type, and the figures of them."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -16,12 +16,12 @@ from ..cells import labeled_cells
 from ..infer import Classifier
 
 RESAMPLES = 1000
-"""How often the bootstrap draws."""
+"""Draws of the bootstrap."""
 
 
 @dataclass(frozen=True)
 class CellPredictions:
-    """N cells of known type, and what a classifier says of each.
+    """N cells of known type with a classifier's predictions.
 
     `truth` (N,) are indices of `class_names`, `probabilities` (N, K) sum to 1 in a row, `named`
     (N,) is false where the classifier would leave the cell unidentified. `groups` (N,) is the
@@ -50,7 +50,7 @@ class CellPredictions:
 
     @property
     def right(self) -> NDArray[np.bool_]:
-        """Whether it is the true one, (N,)."""
+        """Mask (N,) of the cells whose likeliest class is the true one."""
         return np.asarray(self.chosen == self.truth)
 
     def where(self, chosen: NDArray[np.bool_]) -> "CellPredictions":
@@ -64,7 +64,7 @@ class CellPredictions:
         )
 
     def of_types(self, names: Sequence[str]) -> "CellPredictions":
-        """The cells whose true type is one of `names`; what is said of them stays as it is."""
+        """The cells whose true type is one of `names`; their predictions stay as they are."""
         return self.where(np.isin(self.truth, self._indices(names)))
 
     def among(self, names: Sequence[str]) -> "CellPredictions":
@@ -90,26 +90,27 @@ def classify_labeled(classifier: Classifier, fields: Iterable[LabeledField]) -> 
     """Names every labeled cell of the fields that has a type the classifier knows."""
     fields, classes = list(fields), classifier.metadata.classes
     cells = labeled_cells(fields, classes, classifier.crop)
-    said = classifier.classify_crops(cells.crops, cells.width_um)
+    found = classifier.classify_crops(cells.crops, cells.width_um)
     groups = [field.group for field in fields for name in field.cell_types if name in classes]
     return CellPredictions(
         cells.class_id,
-        said.probabilities,
-        np.array([name != UNIDENTIFIED for name in said.cell_types], bool),
+        found.probabilities,
+        np.array([name != UNIDENTIFIED for name in found.cell_types], bool),
         np.array(groups, str),
         classes,
-        said.reject_threshold,
+        found.reject_threshold,
     )
 
 
-def figures(readings: CellPredictions, types: Sequence[str] = FIVE_PART) -> dict[str, Any]:
+def figures(predictions: CellPredictions, types: Sequence[str] = FIVE_PART) -> dict[str, Any]:
     """The figures of the cells of these true types, ready for JSON.
 
     Shares are 0-1 with exact 95 % intervals (Clopper-Pearson). Recall, F1 and accuracy take each
-    cell's likeliest class, whether it is named or not; what was named is told beside. F1 counts
-    the cells of these types alone: an immature granulocyte taken for a neutrophil costs nothing.
+    cell's likeliest class, whether it is named or not; the named cells are counted separately. F1
+    counts the cells of these types alone: an immature granulocyte taken for a neutrophil costs
+    nothing.
     """
-    cells = readings.of_types(types)
+    cells = predictions.of_types(types)
     by_class = {name: _class_figures(cells, name) for name in types if name in cells.class_names}
     present = {name: one for name, one in by_class.items() if one["recall"]["n"]}
     return {
@@ -125,12 +126,12 @@ def figures(readings: CellPredictions, types: Sequence[str] = FIVE_PART) -> dict
 
 def _class_figures(cells: CellPredictions, name: str) -> dict[str, Any]:
     index = cells.class_names.index(name)
-    mine, said = cells.truth == index, cells.chosen == index
-    both = int(mine.sum() + said.sum())
+    mine, named = cells.truth == index, cells.chosen == index
+    both = int(mine.sum() + named.sum())
     return {
-        "recall": share_with_interval(said[mine]),
-        "precision": share_with_interval(mine[said]),
-        "f1": 2 * int((mine & said).sum()) / both if both else None,
+        "recall": share_with_interval(named[mine]),
+        "precision": share_with_interval(mine[named]),
+        "f1": 2 * int((mine & named).sum()) / both if both else None,
     }
 
 
@@ -193,6 +194,6 @@ def _drawn(
 
 def _mean_f1(counts: NDArray[np.float64], classes: Sequence[int]) -> NDArray[np.float64]:
     """Mean F1 over `classes` of confusion counts (R, K, K); (R,)."""
-    true, said = counts.sum(axis=2)[:, classes], counts.sum(axis=1)[:, classes]
+    true, named = counts.sum(axis=2)[:, classes], counts.sum(axis=1)[:, classes]
     hits = counts[:, classes, classes]
-    return np.asarray((2 * hits / np.maximum(true + said, 1)).mean(axis=1))
+    return np.asarray((2 * hits / np.maximum(true + named, 1)).mean(axis=1))

@@ -1,7 +1,7 @@
-"""How well a classifier names cells whose names are known."""
+"""Evaluation of a classifier on labeled cells: figures, curves and pictures."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -23,11 +23,11 @@ from ..predictions import Predictions
 
 @dataclass(frozen=True)
 class ClassifierEvaluation:
-    """Truth (N,) as class indices beside the predictions of the same N cells.
+    """Truth (N,) as class indices, and the predictions of the same N cells.
 
     Accuracy takes every cell's likeliest class; what the reject threshold leaves unnamed is
-    reported beside it (`unidentified`, and `accuracy_of_named` over the rest). `model` and `sha256`
-    say whose predictions they are.
+    reported separately (`unidentified`, and `accuracy_of_named` over the rest). `model` and
+    `sha256` name the model that made them.
     """
 
     truth: NDArray[np.int64]
@@ -42,7 +42,7 @@ class ClassifierEvaluation:
 
     @cached_property
     def right(self) -> NDArray[np.bool_]:
-        """Whether each cell's likeliest class is the true one, (N,)."""
+        """Mask (N,) of the cells whose likeliest class is the true one."""
         return np.asarray(self.chosen == self.truth)
 
     @cached_property
@@ -90,8 +90,6 @@ class ClassifierEvaluation:
 
     def save(self, out: Path) -> None:
         """Writes `classifier.json`, the report, the confusion matrix, the curves and pictures."""
-        from .plots import draw_confusion, draw_reliability, draw_risk_coverage
-
         out.mkdir(parents=True, exist_ok=True)
         text = json.dumps(self.summary(), indent=2)
         (out / "classifier.json").write_text(text + "\n", encoding="utf-8")
@@ -117,5 +115,61 @@ def evaluate_classifier(
     """Names every labeled cell of the fields, its crop cut as in the pipeline."""
     facts = classifier.metadata
     cells = labeled_cells(fields, facts.classes, classifier.crop)
-    said = classifier.classify_crops(cells.crops, cells.width_um)
-    return ClassifierEvaluation(cells.class_id, said, f"{facts.name} {facts.version}", facts.sha256)
+    predictions = classifier.classify_crops(cells.crops, cells.width_um)
+    return ClassifierEvaluation(
+        cells.class_id, predictions, f"{facts.name} {facts.version}", facts.sha256
+    )
+
+
+def draw_confusion(counts: pd.DataFrame, path: Path) -> None:
+    """Draws a confusion matrix: counts written in, colored by the share of the true class."""
+    values = counts.to_numpy()
+    share = values / np.maximum(values.sum(axis=1, keepdims=True), 1)
+    figure = _figure(1.5 + 0.8 * len(counts), 1.2 + 0.7 * len(counts))
+    axes = figure.add_subplot()
+    axes.imshow(share, cmap="Blues", vmin=0, vmax=1)
+    for (row, column), n in np.ndenumerate(values):
+        color = "white" if share[row, column] > 0.5 else "black"
+        axes.text(column, row, str(n), ha="center", va="center", color=color)
+    names = [str(name).replace("_", " ") for name in counts.columns]
+    axes.set_xticks(range(len(names)), names, rotation=40, ha="right")
+    axes.set_yticks(range(len(names)), names)
+    axes.set(xlabel="named", ylabel="true")
+    figure.savefig(path, dpi=110)
+
+
+def draw_reliability(bins: Sequence[tuple[float, float, float]], path: Path) -> None:
+    """Draws share right against confidence; a dot's size is its share of the cells."""
+    figure = _figure(4.5, 4.5)
+    axes = figure.add_subplot()
+    axes.plot([0, 1], [0, 1], color="grey", linewidth=1)
+    if bins:
+        confidence, right, share = np.array(bins).T
+        axes.scatter(confidence, right, s=20 + 600 * share, alpha=0.7)
+    axes.set(xlabel="confidence", ylabel="share right", xlim=(0, 1.03), ylim=(0, 1.03))
+    figure.savefig(path, dpi=110)
+
+
+def draw_risk_coverage(
+    curves: Mapping[str, Sequence[tuple[float, float, float]]], path: Path
+) -> None:
+    """Draws, for each name, the share right of the named cells over the share left unidentified."""
+    figure = _figure(5.2, 4.2)
+    axes = figure.add_subplot()
+    for name, rows in curves.items():
+        if rows:
+            _, unidentified, right = np.array(rows).T
+            axes.plot(100 * unidentified, 100 * right, label=name)
+    axes.set(xlabel="left unidentified, %", ylabel="right of the named, %", xlim=(0, 100))
+    axes.set_ylim(top=100.5)
+    axes.grid(alpha=0.3)
+    if len(curves) > 1:
+        axes.legend(loc="lower right")
+    figure.savefig(path, dpi=110)
+
+
+def _figure(width: float, height: float) -> Any:
+    # Figures of their own, not pyplot's: nothing global, no display.
+    from matplotlib.figure import Figure
+
+    return Figure(figsize=(width, height), layout="constrained")

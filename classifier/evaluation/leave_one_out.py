@@ -1,28 +1,111 @@
-"""How a classifier names the cells of a laboratory: rows of one table, with their curves."""
+"""Leaving one laboratory out: models trained on all the others, and how they name its cells."""
 
 import csv
+import gc
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from leukodiff.core.errors import DataError
 from leukodiff.core.intervals import share_with_interval
-from leukodiff.datasets.leave_one_out import LEFT_OUT, Laboratory
-from leukodiff.datasets.vocabulary import FIVE_PART
-from leukodiff.runtime.metadata import ModelMetadata
+from leukodiff.datasets.fields import LabeledField
+from leukodiff.datasets.leave_one_out import (
+    LEFT_OUT,
+    Laboratory,
+    laboratory_of,
+    require_unseen,
+    trained_without,
+)
+from leukodiff.datasets.splits import TEST
+from leukodiff.datasets.vocabulary import CLASSIFIER_CLASSES, FIVE_PART
+from leukodiff.runtime.metadata import ModelMetadata, metadata_path, read_metadata
 
 from ..calibration import bin_table, risk_coverage
 from ..infer import Classifier
 from .cell_predictions import CellPredictions, classify_labeled, figures
 from .leave_one_out_table import flat, markdown
 
+Log = Callable[[str], None]
+
+
+def fold_file(runs: Path, name: str) -> Path:
+    """Path of the exported model of the fold that leaves a laboratory out."""
+    return runs / f"without_{name}" / "model.onnx"
+
+
+def fold_model(
+    laboratories: Sequence[Laboratory],
+    name: str,
+    runs: Path,
+    training: Mapping[str, Any],
+    log: Log = lambda line: None,
+    command: str = "",
+) -> Path:
+    """The model of a fold: the one that stands in `runs`, else one trained and exported now.
+
+    An interrupted training goes on from its last epoch. Temperature and reject threshold are
+    fitted on the val split of the laboratories that it was trained on.
+
+    Args:
+        laboratories: all of them, the one left out among them.
+        name: of the laboratory left out.
+        runs: folder with a sub-folder a fold.
+        training: settings of `ClassifierTraining` other than `out`.
+        log: receives a line an epoch.
+        command: what the exported metadata says made it.
+
+    Raises:
+        DataError: no other laboratory, or the model that stands there learned from other data.
+    """
+    out = fold_file(runs, name)
+    fields = trained_without(laboratories, name)
+    if metadata_path(out).is_file():
+        log(f"stands already: {out}")
+    else:
+        _train(fields, name, out, training, log, command)
+    _require_fold(out, fields, laboratory_of(laboratories, name))
+    return out
+
+
+def _train(
+    fields: Sequence[LabeledField],
+    name: str,
+    out: Path,
+    training: Mapping[str, Any],
+    log: Log,
+    command: str,
+) -> None:
+    from ..export import ExportNotes, export_classifier
+    from ..train import ClassifierTraining, train_classifier
+
+    log("training on " + ", ".join(sorted({field.source for field in fields})))
+    best = train_classifier(fields, ClassifierTraining(out=out.parent, **training), log=log)
+    gc.collect()  # the crops of the training go before those of the calibration come
+    notes = ExportNotes(name=f"leukodiff-classifier-without-{name}", command=command)
+    export_classifier(best, fields, out, notes)
+    log(f"made {out}")
+
+
+def _require_fold(out: Path, fields: Sequence[LabeledField], left_out: Laboratory) -> None:
+    """Refuse a model that has seen the laboratory, or that lacks a data set of the others."""
+    training_data = read_metadata(metadata_path(out)).training_data
+    require_unseen(out, training_data, left_out)
+    known = set(CLASSIFIER_CLASSES)
+    given = {f.source for f in fields if f.split != TEST and known & set(f.cell_types)}
+    if lacking := given - {one.get("name") for one in training_data}:
+        raise DataError(
+            f"{out}: made without {', '.join(sorted(lacking))}; choose another --runs, or remove "
+            f"{out.parent} to train it anew"
+        )
+
 
 @dataclass(frozen=True)
 class LaboratoryRow:
-    """The cells of a laboratory, or of one of its slides, and what one model says of them.
+    """The cells of a laboratory, or of one of its slides, and one model's predictions of them.
 
     `part` is `left out` or `held out`; `slide` is empty for all slides together.
     """
@@ -31,7 +114,7 @@ class LaboratoryRow:
     part: str
     slide: str
     model: ModelMetadata
-    readings: CellPredictions
+    predictions: CellPredictions
 
     def as_dict(self) -> dict[str, Any]:
         """The figures, ready for JSON: of all the model's classes, of five, and other types."""
@@ -40,15 +123,15 @@ class LaboratoryRow:
             "part": self.part,
             "slide": self.slide,
             **self.model.identity,
-            "all_classes": figures(self.readings),
-            "five_classes": figures(self.readings.among(FIVE_PART)),
+            "all_classes": figures(self.predictions),
+            "five_classes": figures(self.predictions.among(FIVE_PART)),
             "other_types": self._other_types(),
         }
 
     def _other_types(self) -> dict[str, Any]:
         """Recall of each type beyond the five that the laboratory has."""
         others = [name for name in self.model.classes if name not in FIVE_PART]
-        cells = {name: self.readings.of_types([name]) for name in others}
+        cells = {name: self.predictions.of_types([name]) for name in others}
         return {name: share_with_interval(one.right) for name, one in cells.items() if len(one)}
 
 
@@ -59,15 +142,15 @@ def laboratory_rows(
 
     `part` says which of its fields: `left out` all of them, `held out` its test split.
     """
-    readings = classify_labeled(classifier, laboratory.fields_of(part))
+    predictions = classify_labeled(classifier, laboratory.fields_of(part))
 
     def row(slide: str, cells: CellPredictions) -> LaboratoryRow:
         return LaboratoryRow(laboratory.name, part, slide, classifier.metadata, cells)
 
-    slides = np.unique(readings.groups) if laboratory.has_slides else np.array([], str)
+    slides = np.unique(predictions.groups) if laboratory.has_slides else np.array([], str)
     return [
-        row("", readings),
-        *(row(str(one), readings.where(readings.groups == one)) for one in slides),
+        row("", predictions),
+        *(row(str(one), predictions.where(predictions.groups == one)) for one in slides),
     ]
 
 
@@ -92,10 +175,14 @@ def save_rows(rows: Sequence[LaboratoryRow], out: Path) -> None:
 def _save_curves(row: LaboratoryRow, out: Path) -> None:
     import pandas as pd
 
-    from .evaluate import write_risk_coverage
-    from .plots import draw_confusion, draw_reliability, draw_risk_coverage
+    from .evaluate import (
+        draw_confusion,
+        draw_reliability,
+        draw_risk_coverage,
+        write_risk_coverage,
+    )
 
-    cells = row.readings.of_types(FIVE_PART)
+    cells = row.predictions.of_types(FIVE_PART)
     name = f"{row.laboratory}_{row.part.replace(' ', '_')}"
     counts = _confusion(cells)
     counts.to_csv(out / f"confusion_{name}.csv")
@@ -110,7 +197,7 @@ def _save_curves(row: LaboratoryRow, out: Path) -> None:
 
 
 def _confusion(cells: CellPredictions) -> Any:
-    """Counts: a row a true class, a column a class that is said; those that occur in either."""
+    """Counts: a row a true class, a column a predicted class; those that occur in either."""
     import pandas as pd
 
     k = len(cells.class_names)
@@ -124,9 +211,9 @@ def _confusion(cells: CellPredictions) -> Any:
 
 
 def _draw_risk_coverage(rows: Sequence[LaboratoryRow], path: Path) -> None:
-    from .plots import draw_risk_coverage
+    from .evaluate import draw_risk_coverage
 
-    cells = {f"{row.laboratory}, {row.part}": row.readings.of_types(FIVE_PART) for row in rows}
+    cells = {f"{row.laboratory}, {row.part}": row.predictions.of_types(FIVE_PART) for row in rows}
     draw_risk_coverage(
         {name: risk_coverage(one.confidence, one.right) for name, one in cells.items()}, path
     )

@@ -1,4 +1,4 @@
-"""What lies on a smear and is no cell: its forms in um, and where in the field each one lies.
+"""Artifacts: what lies on a smear and is no cell, forms in um and places in the field.
 
 Forms and sizes follow Bain, Blood Cells: A Practical Guide, 5th ed. (2015), ch. 1 and 3, and public
 pictures of smudge cells, platelet clumps and stain precipitate.
@@ -88,7 +88,7 @@ def _clump(rng: np.random.Generator) -> Discs:
     loose, tries = rng.uniform(0.65, 1.15), int(rng.integers(1, 4))
     xy = np.zeros((n, 2))
     for i in range(1, n):
-        # Of the places beside platelets already there, the one nearest the middle: a heap.
+        # Of the places next to platelets already there, the one nearest the middle: a heap.
         neighbor = rng.integers(0, i, tries)
         angle = rng.uniform(0, 2 * np.pi, tries)
         apart = loose * rng.uniform(0.8, 1.1, tries) * (radius[i] + radius[neighbor])

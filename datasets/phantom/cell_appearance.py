@@ -1,4 +1,4 @@
-"""What each cell looks like: size, outline, nucleus, chromatin, cytoplasm and granules.
+"""Appearance of each cell type: size, outline, nucleus, chromatin, cytoplasm and granules.
 
 Diameters, nuclei and granules follow Bain, Blood Cells: A Practical Guide, 5th ed. (2015), ch. 3,
 for dried films stained by May-Gruenwald-Giemsa.

@@ -72,7 +72,7 @@ class CellPatch:
         return result
 
     def discs_depth_um(self, discs: Plane) -> Plane:
-        """How far inside the union of discs (N, 3: x, y, radius in um) each pixel lies."""
+        """Depth (um) of each pixel inside the union of discs (N, 3: x, y, radius in um)."""
         x, y = self.positions_um()
         depth = np.full(self.shape, -np.inf, np.float32)
         for center_x, center_y, radius in discs.tolist():
@@ -115,7 +115,7 @@ class Frame:
     def patch(
         self, center_um: tuple[float, float], radius_um: float, outline_um: Plane, fine: int
     ) -> CellPatch:
-        """A canvas with `fine` by `fine` pixels to each of the field's.
+        """A patch with `fine` by `fine` pixels to each of the field's.
 
         `outline_um` is the cell's radius in evenly spaced directions, from +x towards +y.
         """

@@ -29,7 +29,7 @@ class Patch:
 
 @dataclass(frozen=True)
 class Anatomy:
-    """What is what in a drawn white cell: masks (rows, columns) at `um_per_px`.
+    """Parts of a drawn white cell: masks (rows, columns) at `um_per_px`.
 
     `left`, `top`: the masks' top left pixel in the field, px of `um_per_px`.
     """

@@ -28,7 +28,7 @@ ZONES: Mapping[str, str] = {
     "t": "thick",
     "o": "out_of_focus",
 }
-"""What each letter of a plan stands for."""
+"""Zones by the letter of a plan."""
 THICK_TIMES = 2.6
 """Red cells per area of the thick part against the monolayer: they lie on each other."""
 OUT_OF_FOCUS_UM = 1.5
@@ -46,12 +46,12 @@ class Block:
 
     @property
     def reach_um(self) -> float:
-        """How far from its center anything in the block reaches, um."""
+        """Greatest distance from its center of anything in the block, um."""
         return max([LARGEST_CELL_UM, *(a.reach_um + ROOM_UM for a in self.placement.artifacts)])
 
 
 class Truth(NamedTuple):
-    """What a scan holds: boxes (N, 4) px at level 0, the names, and the zone each one lies in."""
+    """Truth of a scan: boxes (N, 4) px at level 0, the names, and the zone each one lies in."""
 
     xyxy: Boxes
     names: tuple[str, ...]
@@ -59,7 +59,7 @@ class Truth(NamedTuple):
 
 
 class TileKey(NamedTuple):
-    """What decides a tile's pixels: its place in its block, px, and the blocks round it."""
+    """Key of a tile's pixels: its place in its block, px, and the blocks round it."""
 
     x: int
     y: int
@@ -89,7 +89,7 @@ class Film:
         return len(self.plan) * self.settings.height
 
     def key(self, x: int, y: int, tile_px: int) -> TileKey:
-        """What the tile at (`x`, `y`) px of the scan shows; tiles with the same key are alike."""
+        """Key of the tile at (`x`, `y`) px of the scan; tiles with the same key are alike."""
         column, x_in = divmod(x, self.settings.width)
         row, y_in = divmod(y, self.settings.height)
         seen = seen_by(

@@ -1,4 +1,4 @@
-"""Where each cell of a phantom lies and how its outline runs: the truth, before any pixel."""
+"""Places and outlines of a phantom's cells: the truth, before any pixel."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -31,7 +31,7 @@ SOFTWARE = "leukodiff phantom"
 
 @dataclass(frozen=True)
 class ScanSettings:
-    """How a phantom scan is laid out and stored.
+    """Layout and storage of a phantom scan.
 
     Attributes:
         plan: a string a row of blocks, a letter a block: `m` monolayer, `e` empty glass, `t` thick,

@@ -1,4 +1,4 @@
-"""What a phantom smear is asked to be: size, scale, density, differential and optics."""
+"""Settings of a phantom smear: size, scale, density, differential and optics."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

@@ -216,8 +216,7 @@ def laboratories_classifier(
     other laboratories if it lacks; without --runs the shipped model where it has not seen the
     laboratory. What the shipped model was kept from in a laboratory it knows is a row of its own.
     """
-    from leukodiff.classifier.evaluation.folds import fold_model
-    from leukodiff.classifier.evaluation.leave_one_out import laboratory_rows, save_rows
+    from leukodiff.classifier.evaluation.leave_one_out import fold_model, laboratory_rows, save_rows
     from leukodiff.classifier.evaluation.leave_one_out_table import SCREEN, screen_row
 
     from .console import show_table

@@ -11,14 +11,14 @@ from leukodiff.classifier.crops import (
     white_balance,
 )
 
-GLASS = (210, 220, 200)
+BACKGROUND = (210, 220, 200)
 CELL = (120, 60, 150)
 
 
 def smear(width: int, height: int, um_per_px: float, cells: list[tuple[float, float, float]]):
     """A field of empty glass with discs: (x, y, diameter), all in um."""
     y, x = np.mgrid[:height, :width] * um_per_px
-    image = np.full((height, width, 3), GLASS, np.uint8)
+    image = np.full((height, width, 3), BACKGROUND, np.uint8)
     for cx, cy, diameter in cells:
         image[np.hypot(x - cx, y - cy) < diameter / 2] = CELL
     return image
@@ -49,7 +49,7 @@ def test_a_larger_box_does_not_shrink_the_cell():
     assert np.array_equal(tight, loose)
 
 
-def test_glass_becomes_white_whatever_the_lamp():
+def test_background_becomes_white_whatever_the_lamp():
     image = smear(600, 600, 0.073, [(20, 20, 12)])
     crop = cut_crops(image, box(20, 20, 12, 0.073), 0.073, CropSettings())[0]
     assert crop[2, 2] == pytest.approx(WHITE, abs=1)
@@ -83,14 +83,14 @@ def test_one_crop_a_box(n):
 
 def test_background_is_the_brightest_tenth():
     image = smear(300, 300, 0.1, [(15, 15, 28)])
-    assert background_color(image, (150, 150), 300) == pytest.approx(GLASS)
+    assert background_color(image, (150, 150), 300) == pytest.approx(BACKGROUND)
 
 
 def test_background_of_nothing_is_white():
     assert background_color(np.zeros((4, 4, 3), np.uint8), (900, 900), 10) == pytest.approx(255)
 
 
-def test_white_balance_clips_what_is_brighter_than_glass():
+def test_white_balance_clips_what_is_brighter_than_background():
     pixels = np.array([[[210, 220, 200], [255, 255, 255], [0, 0, 0]]], np.uint8)
-    balanced = white_balance(pixels, np.array(GLASS, np.float32))[0]
+    balanced = white_balance(pixels, np.array(BACKGROUND, np.float32))[0]
     assert balanced.tolist() == [[245, 245, 245], [255, 255, 255], [0, 0, 0]]

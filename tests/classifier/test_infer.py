@@ -18,15 +18,15 @@ def smear():
     return render(settings, placed).image, (placed.boxes_um()[:5] / 0.2).astype(np.float32)
 
 
-def test_a_model_that_does_not_tell_what_is_atypical(write_classifier, smear):
-    said = Classifier.load(write_classifier(), threads=1).classify(smear[0], smear[1], 0.2)
-    assert len(said) == 5
-    assert said.atypical is None
-    assert not said.is_atypical.any()
-    assert all(facts.cell_um2 for facts in said.facts)
+def test_a_model_without_an_atypical_output(write_classifier, smear):
+    predictions = Classifier.load(write_classifier(), threads=1).classify(smear[0], smear[1], 0.2)
+    assert len(predictions) == 5
+    assert predictions.atypical is None
+    assert not predictions.is_atypical.any()
+    assert all(facts.cell_um2 for facts in predictions.facts)
 
 
-def test_a_model_that_tells(write_classifier, smear):
+def test_a_model_with_an_atypical_output(write_classifier, smear):
     path = write_classifier(atypical=True, thresholds={"reject": 0.0})
     scores = Classifier.load(path, threads=1).classify(smear[0], smear[1], 0.2).atypical
     assert scores is not None
@@ -35,20 +35,20 @@ def test_a_model_that_tells(write_classifier, smear):
 
     level = float(np.sort(scores)[1:3].mean())
     path = write_classifier(atypical=True, thresholds={"reject": 0.0, "atypical": level})
-    said = Classifier.load(path, threads=1).classify(smear[0], smear[1], 0.2)
-    assert said.is_atypical.sum() == 3
-    assert said.notes == tuple(
+    predictions = Classifier.load(path, threads=1).classify(smear[0], smear[1], 0.2)
+    assert predictions.is_atypical.sum() == 3
+    assert predictions.notes == tuple(
         CellNote.ATYPICAL if score > level else CellNote.NONE for score in scores
     )
-    assert said.cell_types.count("unidentified") == 3
+    assert predictions.cell_types.count("unidentified") == 3
 
 
 @pytest.mark.parametrize("atypical", [False, True])
 def test_no_cells_carry_the_model_s_thresholds(write_classifier, smear, atypical):
     path = write_classifier(atypical=atypical, thresholds={"reject": 0.25, "atypical": 0.5})
-    said = Classifier.load(path, threads=1).classify(smear[0], NO_BOX, 0.2)
-    assert (len(said), said.cell_types, said.facts) == (0, (), ())
-    assert (said.reject_threshold, said.atypical_threshold) == (0.25, 0.5)
+    predictions = Classifier.load(path, threads=1).classify(smear[0], NO_BOX, 0.2)
+    assert (len(predictions), predictions.cell_types, predictions.facts) == (0, (), ())
+    assert (predictions.reject_threshold, predictions.atypical_threshold) == (0.25, 0.5)
 
 
 def test_a_cut_cell_is_not_named_and_keeps_its_probabilities(write_classifier, smear):
@@ -56,9 +56,11 @@ def test_a_cut_cell_is_not_named_and_keeps_its_probabilities(write_classifier, s
     x0, y0, x1, y1 = xyxy[0].astype(int)
     end = x0 + (x1 - x0) // 3
     classifier = Classifier.load(write_classifier(), threads=1)
-    said = classifier.classify(image[:, :end], np.array([[x0, y0, end, y1]], np.float32), 0.2)
-    assert (said.notes, said.cell_types) == ((CellNote.CUT,), ("unidentified",))
-    assert said.probabilities.sum() == pytest.approx(1)
+    predictions = classifier.classify(
+        image[:, :end], np.array([[x0, y0, end, y1]], np.float32), 0.2
+    )
+    assert (predictions.notes, predictions.cell_types) == ((CellNote.CUT,), ("unidentified",))
+    assert predictions.probabilities.sum() == pytest.approx(1)
 
 
 def test_crops_alone_are_named_alike(write_classifier, smear):
@@ -80,8 +82,8 @@ def test_all_eight_ways_of_lying_are_different_and_all_there():
     assert ways == {one.tobytes() for one in (turned(crop)[3], *turned(turned(crop)[3]))}
 
 
-def test_what_the_first_look_is_unsure_of_is_looked_at_again(write_classifier, smear):
-    """The mean of eight looks, for the unsure cells alone; the rest stays as it was."""
+def test_unsure_cells_get_test_time_augmentation(write_classifier, smear):
+    """The mean of eight orientations, for the unsure cells alone; the rest stays as it was."""
     once = Classifier.load(write_classifier(atypical=True), threads=1)
     crops = cut_crops(smear[0], smear[1], 0.2, once.crop)
     crops[:, 0, :] = (0, 0, 200)  # so that it matters how they lie
@@ -92,19 +94,19 @@ def test_what_the_first_look_is_unsure_of_is_looked_at_again(write_classifier, s
     both = twice.outputs(crops)
     views = [normalize_stain(crops, once.crop)]
     views += turned(views[0])
-    looks = [once.model.outputs(view) for view in views]
+    outputs = [once.model.outputs(view) for view in views]
     unsure = first.confidence < level
     assert unsure.sum() == 2
     for found, name in zip(both, ("logits", "atypical"), strict=True):
-        mean = np.mean([look[name].reshape(len(crops), -1) for look in looks], axis=0)
-        alone = looks[0][name].reshape(len(crops), -1)
+        mean = np.mean([one[name].reshape(len(crops), -1) for one in outputs], axis=0)
+        alone = outputs[0][name].reshape(len(crops), -1)
         assert found is not None
         found = found.reshape(len(crops), -1)
         assert found[unsure] == pytest.approx(mean[unsure], abs=1e-4)
         assert found[~unsure] == pytest.approx(alone[~unsure], abs=1e-4)
 
 
-def test_hiding_what_a_class_is_told_by_costs_it_evidence(write_classifier):
+def test_hiding_what_speaks_for_a_class_costs_it_evidence(write_classifier):
     """The tiny model sees the mean color: hiding an even part of a crop changes nothing."""
     classifier = Classifier.load(write_classifier(), threads=1)
     crop = np.full((64, 64, 3), 240, np.uint8)

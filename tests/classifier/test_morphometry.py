@@ -75,7 +75,7 @@ def test_which_cells_overlap(rows, expected):
     assert overlapping(boxes(*rows)).tolist() == [bool(one) for one in expected]
 
 
-def test_neighbors_are_found_as_by_looking_at_every_pair():
+def test_neighbors_are_found_as_by_every_pair():
     rng = np.random.default_rng(0)
     corner, side = rng.uniform(0, 600, (300, 2)), rng.uniform(20, 60, (300, 2))
     xyxy = np.concatenate([corner, corner + side], axis=1).astype(np.float32)
@@ -94,14 +94,14 @@ def smear():
     return render(settings, placed).image, (placed.boxes_um()[:6] / 0.2).astype(np.float32)
 
 
-def looked_at(image, xyxy, um_per_px=0.2):
+def judged(image, xyxy, um_per_px=0.2):
     settings = CropSettings()
     crops = cut_crops(image, xyxy, um_per_px, settings)
     return measure_cells(crops, xyxy, image.shape[1::-1], um_per_px, settings)
 
 
 def test_whole_cells_are_measured_and_not_spoken_against(smear):
-    for facts in looked_at(*smear):
+    for facts in judged(*smear):
         assert facts.note == ""
         assert 50 < facts.cell_um2 < 300
         assert 0.2 < facts.nucleus_to_cell < 0.95
@@ -110,7 +110,7 @@ def test_whole_cells_are_measured_and_not_spoken_against(smear):
 
 
 def test_no_cells(smear):
-    assert looked_at(smear[0], boxes()) == ()
+    assert judged(smear[0], boxes()) == ()
 
 
 def test_a_cut_cell_has_no_measures(smear):
@@ -118,7 +118,7 @@ def test_a_cut_cell_has_no_measures(smear):
     x0, y0, x1, y1 = xyxy[0].astype(int)
     for share, note in ((0.9, ""), (0.4, CellNote.CUT)):
         end = round(x0 + share * (x1 - x0))
-        (facts,) = looked_at(image[:, :end], boxes((x0, y0, end, y1)))
+        (facts,) = judged(image[:, :end], boxes((x0, y0, end, y1)))
         assert facts.note == note
         assert (facts.cell_um2, facts.nucleus_um2, facts.lobes) == (None, None, None)
         assert facts.nucleus_to_cell is None
@@ -129,20 +129,20 @@ def test_a_cell_out_of_focus_is_noted_and_still_measured(smear):
 
     image, xyxy = smear
     blurred = cv2.GaussianBlur(image, (0, 0), 1.6 / 0.2)
-    assert {facts.note for facts in looked_at(blurred, xyxy)} == {CellNote.BLURRED}
-    assert all(facts.cell_um2 for facts in looked_at(blurred, xyxy))
+    assert {facts.note for facts in judged(blurred, xyxy)} == {CellNote.BLURRED}
+    assert all(facts.cell_um2 for facts in judged(blurred, xyxy))
 
 
 def test_an_overlapping_cell_is_noted(smear):
     image, xyxy = smear
     moved = xyxy[:1] + np.float32(8)
-    notes = [facts.note for facts in looked_at(image, np.concatenate([xyxy, moved]))]
+    notes = [facts.note for facts in judged(image, np.concatenate([xyxy, moved]))]
     assert notes == [CellNote.OVERLAPPING, *[""] * 5, CellNote.OVERLAPPING]
 
 
 def test_what_has_no_nucleus_has_no_measures():
     white = np.full((300, 300, 3), 240, np.uint8)
-    (facts,) = looked_at(white, boxes((100, 100, 160, 160)))
+    (facts,) = judged(white, boxes((100, 100, 160, 160)))
     assert (facts.cell_um2, facts.nucleus_um2, facts.lobes, facts.note) == (None, None, None, "")
 
 
@@ -159,6 +159,6 @@ def test_what_is_dark_in_every_color_is_dirt(color, note):
 
     image = np.full((300, 300, 3), 240, np.uint8)
     cv2.circle(image, (150, 150), 28, color, -1, cv2.LINE_AA)
-    (facts,) = looked_at(image, boxes((120, 120, 180, 180)))
+    (facts,) = judged(image, boxes((120, 120, 180, 180)))
     assert facts.note == note
     assert (facts.cell_um2 is None) == bool(note)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from leukodiff.classifier.ood import familiar
+from leukodiff.classifier.ood import fit_ood
 
 
 def cells(n: int, at: list[float], seed: int) -> np.ndarray:
@@ -20,7 +20,7 @@ def sure(n: int) -> np.ndarray:
     return SURE.repeat(n, 0) + np.linspace(-1, 1, n, dtype=np.float32)[:, None]
 
 
-LEARNED = familiar(
+LEARNED = fit_ood(
     np.concatenate([cells(200, ONE, 1), cells(200, TWO, 2)]), sure(400), np.repeat([0, 1], 200), 2
 )
 
@@ -40,9 +40,9 @@ def test_what_it_learned_from_scores_about_a_half():
     ],
 )
 def test_a_cell_elsewhere_scores_higher_than_those_of_the_classes(place):
-    usual = LEARNED.score(np.concatenate([cells(100, ONE, 3), cells(100, TWO, 4)]), sure(200))
+    typical = LEARNED.score(np.concatenate([cells(100, ONE, 3), cells(100, TWO, 4)]), sure(200))
     odd = LEARNED.score(cells(100, place, 5), sure(100))
-    assert float(np.median(odd)) > float(np.quantile(usual, 0.85))
+    assert float(np.median(odd)) > float(np.quantile(typical, 0.85))
 
 
 def test_a_cell_that_no_class_holds_for_scores_higher():
@@ -52,13 +52,13 @@ def test_a_cell_that_no_class_holds_for_scores_higher():
 
 
 def test_a_class_without_cells_has_no_center_and_no_cells_have_no_scores():
-    learned = familiar(cells(50, TWO, 6), sure(50), np.ones(50, np.int64), 3)
+    learned = fit_ood(cells(50, TWO, 6), sure(50), np.ones(50, np.int64), 3)
     assert learned.centers.shape == (1, 6)
     assert learned.score(np.zeros((0, 6), np.float32), np.zeros((0, 3), np.float32)).shape == (0,)
 
 
-def test_cells_that_are_all_alike_are_still_told_from_another():
+def test_cells_that_are_all_alike_still_differ_from_another():
     alike = np.ones((9, 4), np.float32)
-    learned = familiar(alike, sure(9), np.zeros(9, np.int64), 1)
-    usual = learned.score(alike, sure(9)).max()
-    assert usual < learned.score(np.zeros((1, 4), np.float32), SURE)[0]
+    learned = fit_ood(alike, sure(9), np.zeros(9, np.int64), 1)
+    typical = learned.score(alike, sure(9)).max()
+    assert typical < learned.score(np.zeros((1, 4), np.float32), SURE)[0]

@@ -163,10 +163,10 @@ def test_probabilities_of_what_is_unlike_are_believed_less():
     base, rise = fit_temperatures(logits, truth, atypical)
     assert rise > 0
     temperature = temperatures({"temperature": base, "temperature_rise": rise}, atypical)
-    said = softmax(logits, temperature)
+    predictions = softmax(logits, temperature)
     for part in (slice(0, 2000), slice(2000, None)):
-        right = said[part].argmax(axis=1) == truth[part]
-        assert expected_calibration_error(said[part].max(axis=1), right) < 0.05
+        right = predictions[part].argmax(axis=1) == truth[part]
+        assert expected_calibration_error(predictions[part].max(axis=1), right) < 0.05
 
 
 def test_without_scores_there_is_one_temperature():

@@ -104,7 +104,7 @@ def test_a_box_that_is_not_tight_costs_little() -> None:
         assert median_error([o.nucleus_um2 for o in found], [t.nucleus_um2 for t in truth]) < 0.06
 
 
-def test_sharpness_tells_defocus_whatever_the_stain() -> None:
+def test_sharpness_shows_defocus_whatever_the_stain() -> None:
     for stain in STAINS:
         for cell in known_cells(stain, 0.15)[:6]:
             soft = [
@@ -117,7 +117,7 @@ def test_sharpness_tells_defocus_whatever_the_stain() -> None:
             assert sharp[2] < 0.6
 
 
-def glass(*discs: tuple[int, tuple[int, int, int]]) -> NDArray[np.uint8]:
+def background(*discs: tuple[int, tuple[int, int, int]]) -> NDArray[np.uint8]:
     image = np.full((128, 128, 3), 245, np.uint8)
     for radius, color in discs:
         cv2.circle(image, (64, 64), radius, color, -1, cv2.LINE_AA)
@@ -130,10 +130,10 @@ RED_CELL, PLATELET, NUCLEUS = (222, 190, 196), (120, 80, 170), (110, 70, 160)
 @pytest.mark.parametrize(
     ("crop", "side"),
     [
-        pytest.param(glass(), 60.0, id="empty glass"),
+        pytest.param(background(), 60.0, id="empty glass"),
         pytest.param(np.zeros((128, 128, 3), np.uint8), 60.0, id="black"),
-        pytest.param(glass((7, PLATELET)), 14.0, id="a platelet"),
-        pytest.param(glass((30, NUCLEUS)), 0.0, id="a box without extent"),
+        pytest.param(background((7, PLATELET)), 14.0, id="a platelet"),
+        pytest.param(background((30, NUCLEUS)), 0.0, id="a box without extent"),
     ],
 )
 def test_where_no_nucleus_stands_out_there_is_none(crop: NDArray[np.uint8], side: float) -> None:
@@ -143,7 +143,7 @@ def test_where_no_nucleus_stands_out_there_is_none(crop: NDArray[np.uint8], side
 
 
 def test_a_red_cell_among_others_has_no_nucleus() -> None:
-    crop = glass((20, RED_CELL))
+    crop = background((20, RED_CELL))
     for x, y in ((20, 30), (100, 24), (110, 100), (24, 110)):
         cv2.circle(crop, (x, y), 20, RED_CELL, -1, cv2.LINE_AA)
     assert not outline(crop, (40.0, 40.0), CROP.um_per_px).nucleus.any()

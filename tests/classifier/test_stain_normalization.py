@@ -4,7 +4,11 @@ import numpy as np
 import pytest
 
 from leukodiff.classifier.crops import WHITE, CropSettings
-from leukodiff.classifier.stain_normalization import NUCLEUS, RED_CELLS, normalize_stain
+from leukodiff.classifier.stain_normalization import (
+    TARGET_NUCLEUS_OD,
+    TARGET_RED_CELL_OD,
+    normalize_stain,
+)
 
 CROP = CropSettings(window_um=24.0, size_px=96)
 PLACES = {"glass": (2, 2), "nucleus": (48, 48), "cytoplasm": (48, 66), "red cell": (12, 48)}
@@ -16,9 +20,9 @@ def smear(dye: np.ndarray, lamp: tuple[float, float, float] = (245, 245, 245)) -
     down, across = np.mgrid[0:96, 0:96]
     density = np.zeros((96, 96, 3))
     for y, x in ((12, 48), (84, 48), (48, 8), (48, 88)):
-        density[np.hypot(down - y, across - x) < 11] = RED_CELLS
-    density[np.hypot(down - 48, across - 48) < 22] = 0.3 * NUCLEUS
-    density[np.hypot(down - 48, across - 48) < 13] = NUCLEUS
+        density[np.hypot(down - y, across - x) < 11] = TARGET_RED_CELL_OD
+    density[np.hypot(down - 48, across - 48) < 22] = 0.3 * TARGET_NUCLEUS_OD
+    density[np.hypot(down - 48, across - 48) < 13] = TARGET_NUCLEUS_OD
     light = np.rint(np.array(lamp) * np.exp(-density @ dye.T))
     return np.asarray(np.clip(light, 0, 255), np.uint8)
 
@@ -28,7 +32,7 @@ def colors(crop: np.ndarray) -> np.ndarray:
     return np.array([done[place] for place in PLACES.values()], float)
 
 
-USUAL = colors(smear(np.eye(3)))
+TYPICAL = colors(smear(np.eye(3)))
 
 OTHERS = {
     "pale stain": (0.4 * np.eye(3), (245, 245, 245)),
@@ -41,17 +45,17 @@ OTHERS = {
 
 @pytest.mark.parametrize(("dye", "lamp"), OTHERS.values(), ids=OTHERS.keys())
 def test_another_laboratory_s_crop_comes_out_in_the_reference_colors(dye, lamp):
-    before = np.abs(np.array([smear(dye, lamp)[p] for p in PLACES.values()]) - USUAL).max()
-    after = np.abs(colors(smear(dye, lamp)) - USUAL).max()
+    before = np.abs(np.array([smear(dye, lamp)[p] for p in PLACES.values()]) - TYPICAL).max()
+    after = np.abs(colors(smear(dye, lamp)) - TYPICAL).max()
     assert before > 20
     assert after <= 4
 
 
-def test_the_references_are_what_they_are_said_to_be():
-    glass, nucleus, _, red_cell = USUAL
-    assert glass == pytest.approx(np.full(3, WHITE), abs=2)
-    assert nucleus == pytest.approx(WHITE * np.exp(-NUCLEUS), abs=8)
-    assert red_cell == pytest.approx(WHITE * np.exp(-RED_CELLS), abs=8)
+def test_the_references_get_their_target_densities():
+    background, nucleus, _, red_cell = TYPICAL
+    assert background == pytest.approx(np.full(3, WHITE), abs=2)
+    assert nucleus == pytest.approx(WHITE * np.exp(-TARGET_NUCLEUS_OD), abs=8)
+    assert red_cell == pytest.approx(WHITE * np.exp(-TARGET_RED_CELL_OD), abs=8)
 
 
 @pytest.mark.parametrize("value", [0, 128, 255], ids=["black", "grey", "white"])
@@ -70,7 +74,7 @@ def test_without_red_cells_the_nucleus_alone_is_the_reference():
     red |= np.hypot(down - 48, across - 48) > 23
     crop[red] = 245
     done = normalize_stain(crop[None], CROP)[0]
-    assert done[48, 48].astype(float) == pytest.approx(WHITE * np.exp(-NUCLEUS), abs=10)
+    assert done[48, 48].astype(float) == pytest.approx(WHITE * np.exp(-TARGET_NUCLEUS_OD), abs=10)
 
 
 def test_no_crops_give_none():

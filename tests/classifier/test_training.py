@@ -130,7 +130,7 @@ def test_a_source_without_a_scale_is_named(fields):
         labeled_cells([lost], tuple(COLORS), CropSettings())
 
 
-def test_the_exported_file_says_what_torch_says(fields, trained, tmp_path):
+def test_the_exported_file_gives_what_torch_gives(fields, trained, tmp_path):
     out = tmp_path / "tiny.onnx"
     metadata = export_classifier(trained, fields, out, ExportNotes(command="train classifier"))
     assert metadata.classes == tuple(COLORS)
@@ -184,9 +184,9 @@ def test_a_gpu_s_references_are_those_of_a_processor(fields):
     cells = labeled_cells(fields, tuple(COLORS), CropSettings())
     expected = normalize_stain(cells.crops, CropSettings()).astype(np.float64)
     views = torch.from_numpy(cells.crops).permute(0, 3, 1, 2).float() / 255
-    said = normalize_stain_batch(views, CropSettings()).permute(0, 2, 3, 1).numpy() * 255
-    assert np.abs(said - expected).mean() < 0.5
-    assert np.abs(said - expected).max() < 12
+    predictions = normalize_stain_batch(views, CropSettings()).permute(0, 2, 3, 1).numpy() * 255
+    assert np.abs(predictions - expected).mean() < 0.5
+    assert np.abs(predictions - expected).max() < 12
 
 
 def test_small_sources_and_rare_classes_are_drawn_more_often(fields):

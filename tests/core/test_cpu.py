@@ -11,7 +11,7 @@ def test_cores_are_those_this_process_may_use(monkeypatch: pytest.MonkeyPatch) -
 
 
 @pytest.mark.parametrize(("counted", "expected"), [(4, 4), (None, 1)])
-def test_cores_where_the_system_does_not_say(
+def test_cores_where_the_system_does_not_know(
     monkeypatch: pytest.MonkeyPatch, counted: int | None, expected: int
 ) -> None:
     monkeypatch.delattr(os, "sched_getaffinity", raising=False)

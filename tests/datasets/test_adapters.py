@@ -197,7 +197,7 @@ def test_every_dataset_is_described(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", DATASETS)
-def test_missing_dataset_says_what_to_do(
+def test_the_error_of_a_missing_dataset_has_a_remedy(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("LEUKODIFF_DATA", str(tmp_path))
@@ -213,7 +213,7 @@ def test_unknown_dataset() -> None:
         dataset_root("nope")
 
 
-def test_description_says_where_it_lies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_description_has_the_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LEUKODIFF_DATA", str(tmp_path))
     (tmp_path / "pbc").mkdir()
     places = {row["name"]: row["folder"] for row in describe_datasets()}

@@ -59,7 +59,7 @@ def test_cut_off_image_is_listed_and_the_rest_is_read(chula_tree: Path) -> None:
     assert "truncated" in report.unreadable[0]
 
 
-def test_what_can_not_be_loaded_is_still_looked_over(chula_tree: Path) -> None:
+def test_what_can_not_be_loaded_is_still_checked(chula_tree: Path) -> None:
     (chula_tree / "images/A-1_0001.jpg").write_text("not an image")
     report = check("chula", chula_tree)
     assert "A-1_0001.jpg" in report.problem
@@ -83,7 +83,7 @@ def unreadable_images(root: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("make", "says"),
+    ("make", "reason"),
     [
         (nothing, "no image of chula in this folder"),
         (notes_only, "no image of chula in this folder"),
@@ -91,10 +91,10 @@ def unreadable_images(root: Path) -> None:
     ],
 )
 def test_a_folder_without_anything_readable_is_refused(
-    tmp_path: Path, make: Any, says: str
+    tmp_path: Path, make: Any, reason: str
 ) -> None:
     make(tmp_path / "data")
-    with pytest.raises(DataError, match=says) as refused:
+    with pytest.raises(DataError, match=reason) as refused:
         check("chula", tmp_path / "data")
     assert "\n" not in str(refused.value)
 
@@ -133,7 +133,7 @@ def test_nothing_has_no_pairs() -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"text"], ids=["0 bytes", "text"])
-def test_unreadable_fingerprint_says_why(tmp_path: Path, content: bytes) -> None:
+def test_an_unreadable_fingerprint_has_a_reason(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "a.jpg"
     path.write_bytes(content)
     assert fingerprint(path).error
@@ -189,7 +189,7 @@ def test_real_kaggle_holds_bccd(real: dict[str, CheckReport]) -> None:
     assert shared["bccd test", "kaggle_blood_cells train"] > 0
 
 
-def test_ones_own_table_is_checked_beside_a_data_set(trees: Any, chula_tree: Path) -> None:
+def test_ones_own_table_is_checked_with_a_data_set(trees: Any, chula_tree: Path) -> None:
     """A reviewed copy of an image of a data set is found, whatever it is called."""
     own = chula_tree.parent / "own"
     own.mkdir()

@@ -141,7 +141,7 @@ def test_other_layout_is_refused(server: Server, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", DATASETS)
-def test_offline_says_how_to_place_the_files(name: str, tmp_path: Path) -> None:
+def test_offline_the_error_explains_how_to_place_the_files(name: str, tmp_path: Path) -> None:
     with pytest.raises(DataError) as caught:
         fetch(name, tmp_path / "here", progress=False)
     message = str(caught.value)

@@ -41,7 +41,7 @@ def images() -> Any:
 
 
 @pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES.keys())
-def test_the_same_seed_gives_the_same_look(images: Any, change: Callable[..., Any]) -> None:
+def test_the_same_seed_gives_the_same_images(images: Any, change: Callable[..., Any]) -> None:
     by = torch.ones(3)
     one = change(images, by, torch.Generator().manual_seed(5))
     again = change(images, by, torch.Generator().manual_seed(5))
@@ -56,11 +56,11 @@ def test_strength_zero_changes_nothing(images: Any, name: str) -> None:
     assert torch.allclose(same, images, atol=1e-5)
 
 
-def test_glass_stays_glass_but_for_the_lamp(images: Any) -> None:
-    glass = torch.ones_like(images)
+def test_background_stays_background_but_for_the_lamp(images: Any) -> None:
+    background = torch.ones_like(images)
     rng = torch.Generator().manual_seed(1)
-    stained = stain_jitter(glass, torch.ones(3), rng, gain=0.5, mixing=0.2, offset=0.0)
-    assert torch.allclose(stained, glass)
+    stained = stain_jitter(background, torch.ones(3), rng, gain=0.5, mixing=0.2, offset=0.0)
+    assert torch.allclose(stained, background)
 
 
 def test_a_veil_leaves_white_white_and_never_adds_contrast(images: Any) -> None:

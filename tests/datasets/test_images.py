@@ -14,12 +14,12 @@ from PIL import Image
 from leukodiff.core.errors import InputError
 from leukodiff.datasets.images import read_rgb
 
-GLASS, CELL = (200, 210, 220), (180, 40, 90)
+BACKGROUND, CELL = (200, 210, 220), (180, 40, 90)
 Save = Callable[[Path], Any]
 
 
 def picture() -> NDArray[np.uint8]:
-    image = np.full((40, 60, 3), GLASS, np.uint8)
+    image = np.full((40, 60, 3), BACKGROUND, np.uint8)
     image[:20, :30] = CELL
     return image
 
@@ -50,11 +50,11 @@ def palette(path: Path) -> None:
 
 def palette_with_transparency(path: Path) -> None:
     image = Image.fromarray(picture()).quantize(8)
-    glass = image.getpixel((59, 39))
-    image.save(path, transparency=bytes(0 if i == glass else 255 for i in range(8)))
+    background = image.getpixel((59, 39))
+    image.save(path, transparency=bytes(0 if i == background else 255 for i in range(8)))
 
 
-def transparent_glass(mode: type[np.generic], opaque: int) -> NDArray[Any]:
+def transparent(mode: type[np.generic], opaque: int) -> NDArray[Any]:
     opacity = np.zeros((40, 60, 1))
     opacity[:20, :30] = opaque
     scale = opaque // 255
@@ -62,38 +62,43 @@ def transparent_glass(mode: type[np.generic], opaque: int) -> NDArray[Any]:
 
 
 @pytest.mark.parametrize(
-    ("name", "save", "cell", "glass"),
+    ("name", "save", "cell", "background"),
     [
-        ("a.jpg", pillow(quality=95), CELL, GLASS),
-        ("progressive.jpg", pillow(quality=95, progressive=True), CELL, GLASS),
+        ("a.jpg", pillow(quality=95), CELL, BACKGROUND),
+        ("progressive.jpg", pillow(quality=95, progressive=True), CELL, BACKGROUND),
         ("gray.jpg", pillow("L", quality=95), (88,) * 3, (208,) * 3),
-        ("cmyk.jpg", pillow("CMYK", quality=95), CELL, GLASS),
-        ("a.png", pillow(), CELL, GLASS),
-        ("a.tif", pillow(), CELL, GLASS),
-        ("lzw.tif", pillow(compression="tiff_lzw"), CELL, GLASS),
-        ("big.tif", pillow(big_tiff=True), CELL, GLASS),
-        ("cmyk.tif", pillow("CMYK"), CELL, GLASS),
-        ("a.bmp", pillow(), CELL, GLASS),
-        ("a.webp", pillow(lossless=True), CELL, GLASS),
+        ("cmyk.jpg", pillow("CMYK", quality=95), CELL, BACKGROUND),
+        ("a.png", pillow(), CELL, BACKGROUND),
+        ("a.tif", pillow(), CELL, BACKGROUND),
+        ("lzw.tif", pillow(compression="tiff_lzw"), CELL, BACKGROUND),
+        ("big.tif", pillow(big_tiff=True), CELL, BACKGROUND),
+        ("cmyk.tif", pillow("CMYK"), CELL, BACKGROUND),
+        ("a.bmp", pillow(), CELL, BACKGROUND),
+        ("a.webp", pillow(lossless=True), CELL, BACKGROUND),
         ("one bit.png", one_bit, (0,) * 3, (255,) * 3),
-        ("palette.png", palette, CELL, GLASS),
+        ("palette.png", palette, CELL, BACKGROUND),
         ("palette with transparency.png", palette_with_transparency, CELL, (255,) * 3),
         ("gray and opacity.png", pillow("LA"), (88,) * 3, (208,) * 3),
-        ("transparent.png", opencv(transparent_glass(np.uint8, 255)), CELL, (255,) * 3),
-        ("16 bit transparent.png", opencv(transparent_glass(np.uint16, 65535)), CELL, (255,) * 3),
+        ("transparent.png", opencv(transparent(np.uint8, 255)), CELL, (255,) * 3),
+        (
+            "16 bit transparent.png",
+            opencv(transparent(np.uint16, 65535)),
+            CELL,
+            (255,) * 3,
+        ),
         ("16 bit gray.png", gray(deep(16)), (180,) * 3, (200,) * 3),
         ("12 bit gray.tif", gray(deep(12)), (180,) * 3, (200,) * 3),
-        ("16 bit.png", opencv(deep(16)), CELL, GLASS),
-        ("16 bit.tif", opencv(deep(16)), CELL, GLASS),
-        ("14 bit.png", opencv(deep(14)), CELL, GLASS),
-        ("10 bit.tif", opencv(deep(10)), CELL, GLASS),
-        ("8 bit in 16.png", opencv(deep(8)), CELL, GLASS),
-        ("PNG called.jpg", lambda p: Image.fromarray(picture()).save(p, "PNG"), CELL, GLASS),
-        ("été, 1 & 'two'.png", pillow(), CELL, GLASS),
+        ("16 bit.png", opencv(deep(16)), CELL, BACKGROUND),
+        ("16 bit.tif", opencv(deep(16)), CELL, BACKGROUND),
+        ("14 bit.png", opencv(deep(14)), CELL, BACKGROUND),
+        ("10 bit.tif", opencv(deep(10)), CELL, BACKGROUND),
+        ("8 bit in 16.png", opencv(deep(8)), CELL, BACKGROUND),
+        ("PNG called.jpg", lambda p: Image.fromarray(picture()).save(p, "PNG"), CELL, BACKGROUND),
+        ("été, 1 & 'two'.png", pillow(), CELL, BACKGROUND),
     ],
 )
 def test_every_kind_of_image_becomes_8_bit_rgb(
-    tmp_path: Path, name: str, save: Save, cell: tuple[int, ...], glass: tuple[int, ...]
+    tmp_path: Path, name: str, save: Save, cell: tuple[int, ...], background: tuple[int, ...]
 ) -> None:
     save(tmp_path / name)
     image = read_rgb(tmp_path / name)
@@ -101,7 +106,7 @@ def test_every_kind_of_image_becomes_8_bit_rgb(
     assert image.dtype == np.uint8
     assert image.flags.c_contiguous
     assert np.abs(image[5, 5].astype(int) - cell).max() <= 3
-    assert np.abs(image[-3, -3].astype(int) - glass).max() <= 3
+    assert np.abs(image[-3, -3].astype(int) - background).max() <= 3
 
 
 @pytest.mark.parametrize("suffix", ["jpg", "png", "tif"])
@@ -146,7 +151,7 @@ def png_of(width: int, height: int) -> Save:
 
 
 @pytest.mark.parametrize(
-    ("name", "save", "says"),
+    ("name", "save", "reason"),
     [
         ("empty.jpg", lambda path: path.write_bytes(b""), "empty"),
         ("text.jpg", lambda path: path.write_text("field 12: neutrophil"), "not an image"),
@@ -168,10 +173,10 @@ def png_of(width: int, height: int) -> Save:
     ],
 )
 def test_what_cannot_be_read_is_refused_in_one_line(
-    tmp_path: Path, name: str, save: Save, says: str
+    tmp_path: Path, name: str, save: Save, reason: str
 ) -> None:
     save(tmp_path / name)
-    with pytest.raises(InputError, match=says) as refused:
+    with pytest.raises(InputError, match=reason) as refused:
         read_rgb(tmp_path / name)
     assert name in str(refused.value)
     assert "\n" not in str(refused.value)

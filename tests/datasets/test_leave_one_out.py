@@ -53,7 +53,7 @@ def test_only_the_first_data_set_of_a_laboratory_is_tested_on():
         pytest.param("abcdef", False, id="a group an image"),
     ],
 )
-def test_slides_are_told_apart_where_there_are_slides(groups, expected):
+def test_slides_are_kept_apart_where_there_are_slides(groups, expected):
     fields = tuple(field("mine", group) for group in groups)
     assert Laboratory("mine", fields).has_slides is expected
 
@@ -105,7 +105,7 @@ def test_a_model_that_has_seen_the_laboratory_is_refused(laboratory, learned, wo
         require_unseen(Path("model.onnx"), data, lab)
 
 
-def test_rows_say_which_cells():
+def test_rows_name_their_cells():
     assert cells_of({"part": LEFT_OUT, "slide": ""}) == "left out"
     assert cells_of({"part": HELD_OUT, "slide": "L-8"}) == "held out, slide L-8"
 

@@ -39,7 +39,7 @@ def test_round_trip(tmp_path: Path) -> None:
     assert [file.name for file in tmp_path.iterdir()] == ["finder.json"]
 
 
-def test_metadata_stands_beside_its_model() -> None:
+def test_metadata_stands_next_to_its_model() -> None:
     assert metadata_path(Path("weights/a.b.onnx")) == Path("weights/a.b.json")
 
 
@@ -90,7 +90,7 @@ def test_unreadable_metadata_is_refused(tmp_path: Path, text: str | None, words:
         read_metadata(path)
 
 
-def test_what_a_model_had_learned_from_before_is_told_once():
+def test_earlier_training_data_is_listed_once():
     own = [{"name": "pbc", "split": "train", "cells": "9"}]
     earlier = [{"name": "pbc", "split": "train", "cells": "7"}, {"name": "bccd", "split": "train"}]
     assert with_earlier(own, earlier) == (own[0], earlier[1])

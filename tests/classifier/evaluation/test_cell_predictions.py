@@ -28,8 +28,8 @@ def readings(
 ) -> CellPredictions:
     """Cells as (true, said) pairs; what is not said shares the rest evenly."""
     probabilities = np.full((len(pairs), 8), (1 - sure) / 7, np.float32)
-    for row, (_, said) in zip(probabilities, pairs, strict=True):
-        row[said] = sure
+    for row, (_, predictions) in zip(probabilities, pairs, strict=True):
+        row[predictions] = sure
     return CellPredictions(
         np.array([true for true, _ in pairs], np.int64),
         probabilities,

@@ -24,7 +24,7 @@ FIELD = PhantomSettings(width=480, height=360, um_per_px=0.2, seed=7, n_white=2)
 DIRTY = replace(FIELD, smudge_cells=2, platelet_clumps=3, precipitate=2, dirt=5)
 PLAIN = ("red_cell", "platelet")
 NO_CELLS = np.zeros(0)
-GLASS = replace(
+BACKGROUND = replace(
     FIELD, n_white=0, red_cells_per_mm2=0, platelets_per_mm2=0, noise=0, vignette=0, cast=0
 )
 
@@ -103,12 +103,12 @@ def test_what_finds_no_room_is_left_out() -> None:
 @pytest.mark.parametrize("seed", range(3))
 def test_a_box_holds_the_artifact(kind: str, seed: int) -> None:
     placement = alone(kind, seed)
-    shown = drawn(GLASS, placement)
+    shown = drawn(BACKGROUND, placement)
     rows, columns = np.flatnonzero(shown.any(axis=1)), np.flatnonzero(shown.any(axis=0))
     extent = np.array([columns[0], rows[0], columns[-1] + 1, rows[-1] + 1])
-    box = render(GLASS, placement).artifact_xyxy[0]
+    box = render(BACKGROUND, placement).artifact_xyxy[0]
     # Frayed edges and the blur of what lies out of focus run past the discs.
-    room = ROOM_UM / GLASS.um_per_px
+    room = ROOM_UM / BACKGROUND.um_per_px
     assert (extent[:2] >= box[:2] - room).all()
     assert (extent[2:] <= box[2:] + room).all()
     assert ((extent[2:] - extent[:2]) > 0.4 * (box[2:] - box[:2])).all()
@@ -154,7 +154,7 @@ def test_precipitate_is_darker_than_any_nucleus(stain: str) -> None:
 
 
 @pytest.mark.parametrize("stain", STAINS)
-def test_every_look_has_every_material_and_blue_nuclei(stain: str) -> None:
+def test_every_stain_has_every_material_and_blue_nuclei(stain: str) -> None:
     stain_colors = STAINS[stain]
     assert set(stain_colors.materials) == set(STAINS["analyser"].materials)
     # Azure takes red light, eosin hardly any: that is what tells a nucleus from a red cell.
@@ -164,8 +164,8 @@ def test_every_look_has_every_material_and_blue_nuclei(stain: str) -> None:
 @pytest.mark.parametrize("kind", FORMS)
 def test_the_same_at_any_scale(kind: str) -> None:
     placement = alone(kind, 5)
-    fine = replace(GLASS, width=960, height=720, um_per_px=0.1, blur_um=0.4, sharpen=0)
-    coarse = replace(GLASS, blur_um=0.4, sharpen=0)
+    fine = replace(BACKGROUND, width=960, height=720, um_per_px=0.1, blur_um=0.4, sharpen=0)
+    coarse = replace(BACKGROUND, blur_um=0.4, sharpen=0)
     halved = render(fine, placement).image.reshape(360, 2, 480, 2, 3).mean(axis=(1, 3))
     apart = np.abs(halved - render(coarse, placement).image).max(axis=2)
     assert apart.mean() < 1.0
@@ -200,7 +200,7 @@ def test_focus_is_lost_in_parts_of_the_field() -> None:
     assert (blocks < 0.01).sum() >= 10  # left as it was
 
 
-def test_a_smear_lists_its_artifacts_beside_its_cells(tmp_path: Path) -> None:
+def test_a_smear_lists_its_artifacts_with_its_cells(tmp_path: Path) -> None:
     render_smear(tmp_path / "clean", FIELD, 1)
     render_smear(tmp_path / "dirty", DIRTY, 2)
     assert not (tmp_path / "clean" / "artefacts.csv").exists()

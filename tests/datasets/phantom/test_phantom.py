@@ -71,7 +71,7 @@ def test_allot(differential: dict[str, float], n: int, expected: dict[str, int])
 
 
 @pytest.mark.parametrize(
-    ("changes", "says"),
+    ("changes", "reason"),
     [
         pytest.param({"width": 0}, "at least 1 x 1 px", id="no width"),
         pytest.param({"um_per_px": 0.0}, "um_per_px above 0", id="no scale"),
@@ -86,8 +86,8 @@ def test_allot(differential: dict[str, float], n: int, expected: dict[str, int])
         pytest.param({"differential": {"monocyte": -1.0}}, "at least 0", id="negative weight"),
     ],
 )
-def test_unusable_settings_are_refused(changes: dict[str, object], says: str) -> None:
-    with pytest.raises(InputError, match=says):
+def test_unusable_settings_are_refused(changes: dict[str, object], reason: str) -> None:
+    with pytest.raises(InputError, match=reason):
         replace(SMALL, **changes)  # type: ignore[arg-type]
 
 
@@ -123,7 +123,7 @@ def test_a_box_is_the_drawn_cell_to_a_fifth_of_a_um(cell_type: str, stain: str) 
     np.testing.assert_allclose(phantom.xyxy[0], expected, atol=2)
 
 
-def test_a_field_without_cells_is_empty_glass() -> None:
+def test_a_field_without_cells_is_background() -> None:
     phantom = render(replace(BARE, n_white=0))
     assert phantom.image.shape == (240, 320, 3)
     assert phantom.image.dtype == np.uint8
@@ -214,7 +214,7 @@ def test_a_tile_is_that_part_of_the_field(tile: tuple[int, int, int, int]) -> No
     assert np.abs(part.astype(int) - expected).max() <= 1
 
 
-def test_white_cells_look_the_same_whatever_lies_round_them() -> None:
+def test_white_cells_are_drawn_the_same_whatever_lies_round_them() -> None:
     alone = place(BARE)
     crowded = place(replace(BARE, red_cells_per_mm2=6500, platelets_per_mm2=350))
     np.testing.assert_array_equal(alone.boxes_um(), crowded.boxes_um()[: len(alone)])
@@ -237,7 +237,7 @@ def test_dealing_gives_each_field_its_number() -> None:
 
 
 @pytest.mark.parametrize("suffix", [".png", ".jpg"])
-def test_the_truth_files_say_what_the_fields_hold(tmp_path: Path, suffix: str) -> None:
+def test_the_truth_files_list_what_the_fields_hold(tmp_path: Path, suffix: str) -> None:
     fields = render_smear(tmp_path, SMALL, 2, suffix)
     with (tmp_path / "truth.csv").open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))

@@ -27,7 +27,7 @@ def pixels(path: Path, level: int = 0) -> np.ndarray:
 
 
 @pytest.mark.parametrize(
-    ("changes", "says"),
+    ("changes", "reason"),
     [
         pytest.param({"plan": ()}, "rows of one length", id="no plan"),
         pytest.param({"plan": ("",)}, "rows of one length", id="empty row"),
@@ -39,8 +39,10 @@ def pixels(path: Path, level: int = 0) -> np.ndarray:
         pytest.param({"level_step": 1}, "level_step above 1", id="levels that don't shrink"),
     ],
 )
-def test_unusable_scans_are_refused(tmp_path: Path, changes: dict[str, object], says: str) -> None:
-    with pytest.raises(InputError, match=says):
+def test_unusable_scans_are_refused(
+    tmp_path: Path, changes: dict[str, object], reason: str
+) -> None:
+    with pytest.raises(InputError, match=reason):
         render_scan(tmp_path / "scan.tif", BLOCK, replace(LOSSLESS, **changes))  # type: ignore[arg-type]
     assert not (tmp_path / "scan.tif").exists()
 
@@ -58,7 +60,7 @@ def test_one_block_is_the_field(tmp_path: Path) -> None:
     assert (labeled.um_per_px, labeled.group) == (0.4, "scan")
 
 
-def test_the_truth_beside_a_scan(tmp_path: Path) -> None:
+def test_the_truth_of_a_scan(tmp_path: Path) -> None:
     settings = replace(BLOCK, precipitate=1)
     labeled = render_scan(tmp_path / "scan.tif", settings, replace(LOSSLESS, plan=PLAN))
     with (tmp_path / "truth.csv").open(newline="", encoding="utf-8") as file:
@@ -184,7 +186,7 @@ def test_jpeg_is_near_the_pixels(tmp_path: Path) -> None:
     assert (exact != lossy).any()
 
 
-def test_tiles_that_look_alike_are_drawn_once() -> None:
+def test_tiles_that_are_alike_are_drawn_once() -> None:
     film = lay_film(BLOCK, ("m" * 20,) * 20)
     keys = [
         film.key(x, y, 128) for y in range(0, film.height, 128) for x in range(0, film.width, 128)
