@@ -27,7 +27,7 @@ TABLES = {
 }
 
 
-LINKED = ("pipeline/profiles/adult.toml", "pipeline/texts/en.toml")
+LINKED = ("pipeline/report/adult.toml", "pipeline/report/texts/en.toml")
 """Files of the repository that pages link to: the site has them too."""
 
 REPOSITORY = Path(__file__).parents[1]

@@ -186,3 +186,37 @@ def test_links_between_pages_lead_somewhere(page: str) -> None:
         headings = re.findall(r"^#+ (.*)$", text, re.M)
         slugs = {re.sub(r"[^\w\- ]", "", one.lower()).replace(" ", "-") for one in headings}
         assert not anchor or not text or anchor in slugs, link
+
+
+def test_every_path_of_the_architecture_is_there() -> None:
+    text = PAGES["architecture.md"]
+    paths = set(re.findall(r"`([\w.-]+/[\w./-]*)`", text))
+    assert len(paths) > 50
+    assert sorted(path for path in paths if not (DOCS.parent / path).exists()) == []
+    for journey in ("Image path to cells.csv", "Corrected cell to counts.csv of an export"):
+        assert len(re.findall(r"^\d+\. ", section("architecture.md", journey), re.M)) <= 12
+
+
+def test_every_type_of_the_architecture_is_where_it_says() -> None:
+    rows = re.findall(r"^\| (`.*?) \| (`.*?) \|", section("architecture.md", "What flows"), re.M)
+    assert len(rows) > 10
+    for types, paths in rows:
+        text = "".join(
+            (DOCS.parent / path).read_text(encoding="utf-8")
+            for path in re.findall(r"`(.+?)`", paths)
+        )
+        for name in re.findall(r"`(\w+)`", types):
+            assert f"class {name}" in text, name
+
+
+def test_every_new_word_of_the_glossary_is_in_the_code() -> None:
+    rooms = ("classifier", "core", "datasets", "detector", "pipeline", "runtime")
+    files = [path for room in rooms for path in (DOCS.parent / room).rglob("*.py")]
+    words = {one for path in files for one in re.findall(r"\w+", path.read_text(encoding="utf-8"))}
+    words |= {part for path in files for part in (path.stem, path.parent.name)}
+    table = section("glossary.md", "Old words and new ones")
+    cells = [cell for row in re.findall(r"^\| (.*) \|$", table, re.M) for cell in row.split(" | ")]
+    new = {name for cell in cells[1::2] for name in re.findall(r"`([^`]+)`", cell)}
+    assert len(new) > 60
+    last = {name: name.removesuffix(".py").rstrip("/").rpartition("/")[2] for name in new}
+    assert sorted(name for name in new if last[name] not in words) == []
