@@ -21,13 +21,13 @@ ONE = """
 import sys, time
 from pathlib import Path
 began = time.perf_counter()
-from leukodiff.pipeline.reporting import EXPORTS, ReportSettings
+from leukodiff.pipeline.exports.bundle import EXPORTS, ReportSettings
 from leukodiff.pipeline.exports.html import report_html
-from leukodiff.pipeline.stored import read_stored
+from leukodiff.pipeline.report.serialize import read_stored
 settings, what = ReportSettings(), sys.argv[2]
 make = report_html if what == "html" else EXPORTS[what][1]
 report = read_stored(Path(sys.argv[1]) / "smear.json")
-from leukodiff.pipeline.remake import pictures
+from leukodiff.pipeline.runs.rerender import pictures
 import json
 paths = [Path(p) for p in json.loads((Path(sys.argv[1]) / "slide.json").read_text())["paths"]]
 crops, views, _ = pictures(report, Path(sys.argv[1]), paths)

@@ -1,4 +1,7 @@
-"""A report as FHIR R4: a Bundle with a DiagnosticReport, its Observations and what they rest on."""
+"""A report as FHIR R4: a Bundle with a DiagnosticReport, its Observations and what they rest on.
+
+Built by hand, since R4 needs few elements of few resources; tests validate it by fhir.resources.
+"""
 
 import json
 from collections.abc import Iterator
@@ -14,7 +17,6 @@ from .loinc import AGE, LOCAL, PANEL, UCUM, Code, codes, is_given, key
 from .messages import (
     INTERPRETATIONS,
     NO_VALUE,
-    asides,
     counted,
     format_number,
     identity,
@@ -23,19 +25,26 @@ from .messages import (
     meaning,
     method,
     moment,
+    notes,
+    observations,
     plain,
     statements,
-    told,
 )
 
 Resource = dict[str, Any]
 
 FLAG = "urn:leukodiff:flag"
-SLIDE, SAMPLE, PATIENT = "urn:leukodiff:slide", "urn:leukodiff:sample", "urn:leukodiff:patient"
+
+SLIDE = "urn:leukodiff:slide"
+
+SAMPLE = "urn:leukodiff:sample"
+
+PATIENT = "urn:leukodiff:patient"
+
 _HL7 = "http://terminology.hl7.org/CodeSystem/"
 
 PRELIMINARY = "preliminary"
-"""Of everything: a person has yet to verify it."""
+"""Status of everything: a person has yet to verify it."""
 
 
 def report_fhir(report: SmearReport) -> str:
@@ -73,14 +82,14 @@ def _resources(report: SmearReport) -> Iterator[tuple[str, Resource]]:
     yield "software", _software(report)
     for model in report.provenance.models:
         yield f"model {model.kind}", _model(model, report)
-    for one in told(report):
+    for one in observations(report):
         yield key(one), _observation(one, report)
     if report.sample.age_years is not None:
         yield "age", _age(report)
 
 
 def _diagnostic_report(report: SmearReport) -> Resource:
-    observed = [key(one) for one in told(report)]
+    observed = [key(one) for one in observations(report)]
     age = ["age"] if report.sample.age_years is not None else []
     return {
         "resourceType": "DiagnosticReport",
@@ -157,11 +166,11 @@ def _observation(one: Measurement, report: SmearReport) -> Resource:
 
 
 def _found(value: str, one: Measurement, report: SmearReport) -> Resource:
-    """What there is to a value, and to no missing one."""
+    """Elements of an observation that has a value."""
     return _known(
         valueQuantity=_quantity(value, one.unit),
         interpretation=_interpretation(one),
-        note=[{"text": text} for text in asides(one, report)],
+        note=[{"text": text} for text in notes(one, report)],
         component=list(_components(one, report)),
     )
 
@@ -178,7 +187,7 @@ def _age(report: SmearReport) -> Resource:
 
 
 def _interpretation(one: Measurement) -> list[Resource] | None:
-    """HL7's code, then our own, which tells more."""
+    """HL7's code, then our own, which is more precise."""
     if not one.flag:
         return None
     code, display = INTERPRETATIONS[one.flag]
@@ -238,7 +247,7 @@ def _sources(one: Measurement) -> tuple[str, ...]:
 
 
 def _about(report: SmearReport) -> Resource:
-    """Whose blood, and when."""
+    """Patient and times."""
     collected = plain(report.sample.collected)
     return {
         **_known(subject=_subject(report)),
@@ -297,7 +306,7 @@ def _number(text: str | None) -> float | int | None:
 
 
 def _known(**elements: object) -> Resource:
-    """The elements that have something in them: FHIR knows no empty ones."""
+    """The elements that have content: FHIR allows no empty ones."""
     return {k: v for k, v in elements.items() if v not in (None, "", [])}
 
 

@@ -1,4 +1,7 @@
-"""A report as an HL7 v2.5.1 message: ORU^R01, an unsolicited observation."""
+"""A report as an HL7 v2.5.1 message: ORU^R01, an unsolicited observation.
+
+Built by hand, since it is seven segments of text; tests read it back by hl7apy.
+"""
 
 from collections.abc import Iterator, Mapping
 from datetime import datetime
@@ -9,25 +12,31 @@ from leukodiff.pipeline.report.report import SmearReport
 from .loinc import AGE, LOINC, PANEL, UCUM, Code, codes, is_given
 from .messages import (
     INTERPRETATIONS,
-    asides,
     format_number,
     identity,
     is_date,
     method,
     moment,
+    notes,
+    observations,
     plain,
     statements,
-    told,
 )
 
-PRELIMINARY, NO_RESULT = "P", "X"
-"""Of a result, by HL7 table 0085: to be verified; can't be obtained."""
+PRELIMINARY = "P"
+"""Status of a result (HL7 table 0085): to be verified."""
 
-SYSTEM, LOCAL_SYSTEM = "LN", "99LKD"
-"""The systems of codes: LOINC, and our own."""
+NO_RESULT = "X"
+"""Status of a result (HL7 table 0085): can't be obtained."""
 
-LONGEST = 199
-"""Characters that a component of type ST has room for."""
+SYSTEM = "LN"
+"""Coding system of LOINC."""
+
+LOCAL_SYSTEM = "99LKD"
+"""Our own coding system."""
+
+MAX_CHARACTERS = 199
+"""Of a component of type ST."""
 
 _ESCAPES = str.maketrans({"\\": "\\E\\", "|": "\\F\\", "^": "\\S\\", "&": "\\T\\", "~": "\\R\\"})
 _SEXES = {"female": "F", "male": "M"}
@@ -37,7 +46,7 @@ def report_hl7(report: SmearReport) -> str:
     """One message. Segments end with a carriage return; delimiters in texts are escaped.
 
     Characters are Unicode, to be written as UTF-8, which MSH-18 says. Every measurement is an OBX
-    of type NM; what can't be said as a code stands in an NTE below it.
+    of type NM; what has no code stands in an NTE below it.
     """
     return "".join(f"{segment}\r" for segment in _segments(report))
 
@@ -47,18 +56,18 @@ def _segments(report: SmearReport) -> Iterator[str]:
     if plain(report.sample.patient):
         yield _patient(report)
     yield _order(report)
-    yield from _notes(_remarks(report))
+    yield from _note_segments(_remarks(report))
     number = 0
-    for number, one in enumerate(told(report), start=1):
+    for number, one in enumerate(observations(report), start=1):
         yield _result(number, one, report)
-        yield from _notes(asides(one, report))
+        yield from _note_segments(notes(one, report))
     if report.sample.age_years is not None:
         yield _age(number + 1, report)
     yield _specimen(report)
 
 
 def _header(report: SmearReport) -> str:
-    """MSH, whose first field is the delimiter itself: what stands at 2 here is MSH-3."""
+    """MSH, whose first field is the delimiter itself: number 2 here is MSH-3."""
     fields = {
         2: "LEUKODIFF",
         6: _time(moment(report.provenance.started)),
@@ -125,13 +134,13 @@ def _specimen(report: SmearReport) -> str:
 
 
 def _remarks(report: SmearReport) -> tuple[str, ...]:
-    """What is said of the whole; also a date of collection that is none."""
+    """Statements on the whole; also a date of collection that is none."""
     collected = plain(report.sample.collected)
     other = (f"collected: {collected}",) if collected and not is_date(collected) else ()
     return (*statements(report), *other)
 
 
-def _notes(texts: tuple[str, ...]) -> Iterator[str]:
+def _note_segments(texts: tuple[str, ...]) -> Iterator[str]:
     for number, text in enumerate(texts, start=1):
         yield _segment("NTE", {1: str(number), 2: "L", 3: escaped(text)})
 
@@ -155,8 +164,8 @@ def escaped(text: str) -> str:
 
 def _short(text: str) -> str:
     """The beginning of a text that has room for no more; no escape is cut in two."""
-    cut = plain(text)[:LONGEST]
-    while len(escaped(cut)) > LONGEST:
+    cut = plain(text)[:MAX_CHARACTERS]
+    while len(escaped(cut)) > MAX_CHARACTERS:
         cut = cut[:-1]
     return escaped(cut)
 

@@ -1,4 +1,4 @@
-"""What the numbers of a report are called elsewhere: LOINC codes, and UCUM units.
+"""LOINC codes of the numbers of a report, and UCUM codes of its units.
 
 This material contains content from LOINC (http://loinc.org). LOINC is copyright Regenstrief
 Institute, Inc. and the Logical Observation Identifiers Names and Codes (LOINC) Committee and is
@@ -20,8 +20,9 @@ from leukodiff.pipeline.report.measurements import (
 from leukodiff.pipeline.report.reference_ranges import PER_HUNDRED, PER_LITRE, PERCENT, RATIO
 
 LOINC = "http://loinc.org"
+
 LOCAL = "urn:leukodiff:analyte"
-"""The systems of codes: LOINC, and our own where LOINC has none that was checked."""
+"""Our own system of codes, for numbers without a LOINC code that was checked."""
 
 CELLS = "cells"
 """The unit of a plain count."""
@@ -131,5 +132,5 @@ def codes(one: Measurement) -> tuple[Code, ...]:
 
 
 def is_given(one: Measurement) -> bool:
-    """Whether a measurement is not ours but the analyzer's."""
+    """True of a measurement that is not ours but the analyzer's."""
     return one.kind == GIVEN

@@ -1,4 +1,4 @@
-"""What a message to another system says, whichever its format: words, numbers and names."""
+"""The content of messages to other systems, in any format: texts, numbers and identities."""
 
 import math
 import re
@@ -31,7 +31,7 @@ INTERPRETATIONS = {
     Flag.CRITICAL_LOW: ("LL", "Critical low"),
 }
 """Each flag as HL7 table 0078 has it, which knows no `possibly`: H says that the value is above the
-range, and so it is. That its interval reaches in stands in words beside it."""
+range, and so it is. A note says that its interval reaches in."""
 
 _NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "leukodiff/messages")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ufffe\uffff]+")
@@ -57,7 +57,7 @@ def format_number(value: float | None) -> str | None:
 
 
 def identity(report: SmearReport, what: str) -> uuid.UUID:
-    """The name of a part of a report: always the same for the same slide, sample and run."""
+    """Identity of a part of a report, the same for the same slide, sample and run."""
     sample = report.sample
     parts = (report.slide_id, sample.sample_id, sample.patient, report.provenance.started, what)
     return uuid.uuid5(_NAMESPACE, "\n".join(map(plain, parts)))
@@ -73,7 +73,7 @@ def moment(text: str) -> datetime | None:
 
 
 def is_date(text: str) -> bool:
-    """Whether a text is a year, a month, a day or a time with its offset, as ISO 8601 has them."""
+    """True of a year, a month, a day, or a time with its offset, as ISO 8601 writes them."""
     if not _DATE_TIME.fullmatch(text):
         return False
     try:
@@ -83,8 +83,8 @@ def is_date(text: str) -> bool:
     return True
 
 
-def told(report: SmearReport) -> tuple[Measurement, ...]:
-    """A report's measurements, and how many cells they rest on."""
+def observations(report: SmearReport) -> tuple[Measurement, ...]:
+    """A report's measurements, and the numbers of cells that they rest on."""
     found = report.differential
     return (
         *report.measurements,
@@ -107,7 +107,7 @@ def limits(one: Measurement) -> tuple[str | None, str | None] | None:
 
 
 def method(one: Measurement, report: SmearReport) -> str:
-    """How a measurement came about."""
+    """Method of a measurement, in words."""
     if one.kind == GIVEN:
         return "given: the analyzer's count"
     software = plain(f"leukodiff {report.provenance.version}")
@@ -119,8 +119,8 @@ def method(one: Measurement, report: SmearReport) -> str:
     return f"{how}, times the analyzer's white cell count" if one.unit == PER_LITRE else how
 
 
-def asides(one: Measurement, report: SmearReport) -> tuple[str, ...]:
-    """What must be said beside a number: its interval, its cells, and what its flag means."""
+def notes(one: Measurement, report: SmearReport) -> tuple[str, ...]:
+    """Notes to a number: its interval, its cells, and the meaning of its flag."""
     if format_number(one.value) is None:
         return (NO_VALUE,)
     ends, cells = limits(one), counted(one, report)
@@ -140,7 +140,7 @@ def meaning(flag: Flag) -> str:
 
 
 def statements(report: SmearReport) -> tuple[str, ...]:
-    """What a reader must know of the whole: flags and remarks, and who has named the cells."""
+    """Statements on the whole report: flags and remarks, and the cells that a person has named."""
     by_hand = sum(cell.reviewed_as is not None for cell in report.cells)
     reviewed = [f"{by_hand} of {len(report.cells)} cells were named by a person"] if by_hand else []
     remarks = (plain(str(remark)) for remark in report.remarks)

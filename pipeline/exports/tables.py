@@ -1,4 +1,4 @@
-"""The CSV files: cells, fields, counts, slides. What their columns mean: docs/output.md."""
+"""The CSV files: cells, fields, counts, slides. docs/output.md explains their columns."""
 
 import csv
 import io
@@ -22,7 +22,7 @@ CELL_COLUMNS = (
     "confidence",
     "reviewed_as",
 )
-"""Then one `p_<type>` for each class of the classifier, then these."""
+"""Columns before those of the classes, one `p_<type>` each; `FACT_COLUMNS` follow them."""
 
 FACT_COLUMNS = (
     "cell_area_um2",
@@ -103,7 +103,11 @@ SLIDE_COLUMNS = (
 )
 
 PERCENT_DECIMALS = 2
-AREA_DECIMALS, RATIO_DECIMALS = 1, 3
+
+AREA_DECIMALS = 1
+
+RATIO_DECIMALS = 3
+
 Row = Mapping[str, object]
 
 
@@ -167,7 +171,7 @@ def count_rows(report: SmearReport) -> list[Row]:
 
 
 def measurements_csv(report: SmearReport) -> str:
-    """A row a number that the report says, with its unit, interval, range and flag."""
+    """A row a number of the report, with its unit, interval, range and flag."""
     return to_csv(
         MEASUREMENT_COLUMNS,
         (
@@ -201,7 +205,7 @@ def slide_row(report: SmearReport) -> dict[str, object]:
 
 
 def to_csv(columns: Sequence[str], rows: Iterable[Row]) -> str:
-    """Rows as CSV text; what a row lacks is empty, and text can't run as a formula."""
+    """Rows as CSV text; a missing value is empty, and text can't run as a formula."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(columns)

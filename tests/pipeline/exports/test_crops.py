@@ -77,7 +77,7 @@ def test_a_crop_is_a_square_of_fixed_size(
     assert np.asarray(crop).shape == (CROP_PX, CROP_PX, 3)
 
 
-def test_beyond_the_field_there_is_glass(make_cell: MakeCell) -> None:
+def test_beyond_the_field_there_is_background(make_cell: MakeCell) -> None:
     cell = make_cell(x_min=0, y_min=0, x_max=10, y_max=10)
     data = cut_crop(np.zeros((500, 500, 3), np.uint8), cell, 0.1)
     crop = np.asarray(cv2.imdecode(np.frombuffer(data, np.uint8), 1))

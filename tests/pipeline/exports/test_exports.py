@@ -151,8 +151,8 @@ def test_what_stands_out_is_shown_first_with_the_reason(
         make_cell(number=6, atypical=0.9, reviewed_as="lymphocyte", **odd),
     ]
     html = report_html(make_report(*cells), {cell.cell_id: b"" for cell in cells})
-    shelves = re.findall(r"<h3><span[^>]*>[^<]*</span>([A-Z][A-Za-z ]+?) <", html)
-    assert shelves == ["Atypical", "Erythroblasts", "Unidentified", "Neutrophils", "Lymphocytes"]
+    sections = re.findall(r"<h3><span[^>]*>[^<]*</span>([A-Z][A-Za-z ]+?) <", html)
+    assert sections == ["Atypical", "Erythroblasts", "Unidentified", "Neutrophils", "Lymphocytes"]
     text = Page(html).text
     order = [text.index(f"field 1-{number}") for number in (5, 3, 2, 4, 1, 6)]
     assert order == sorted(order)
@@ -215,7 +215,7 @@ def test_overlays_of_every_size(
     assert np.asarray(decoded).shape == picture.shape
 
 
-def test_an_overlay_without_cells_says_so(field: NDArray[np.uint8]) -> None:
+def test_an_overlay_without_cells_has_a_legend_of_none(field: NDArray[np.uint8]) -> None:
     assert draw_overlay(field, [], {}).shape[0] > 480
 
 
@@ -240,7 +240,7 @@ def test_where_a_label_goes(
     assert (x1 - x0, y1 - y0) == (20, 10)
 
 
-def test_a_label_says_how_sure_and_a_person_does_not(make_cell: MakeCell) -> None:
+def test_a_label_has_a_percentage_unless_a_person_named_the_cell(make_cell: MakeCell) -> None:
     assert label_text(make_cell(confidence=0.999)) == "NEU 99%"
     assert label_text(make_cell("unidentified", confidence=0.31)) == "? 31%"
     assert label_text(make_cell(reviewed_as="basophil")) == "BAS"

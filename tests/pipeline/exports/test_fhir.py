@@ -232,7 +232,9 @@ def test_critical_values_and_ranges_of_a_sex_and_an_age(make: Callable[..., Smea
     check_r4(json.loads(report_fhir(report)), "Resource")
 
 
-def test_without_cells_a_share_says_why_it_is_missing(make: Callable[..., SmearReport]) -> None:
+def test_without_cells_a_share_has_a_reason_for_being_absent(
+    make: Callable[..., SmearReport],
+) -> None:
     one = observations(make({}))["neutrophil_percent"]
     assert one["dataAbsentReason"]["text"] == "not enough cells were counted"
     assert not {"valueQuantity", "interpretation", "component", "note"} & set(one)
@@ -294,7 +296,9 @@ def test_software_and_models_are_devices(full: SmearReport) -> None:
     assert all(one["parent"]["reference"] == parent for one in models)
 
 
-def test_a_persons_cells_are_told(make_cell: Callable[..., Cell], make_report: MakeReport) -> None:
+def test_a_persons_cells_are_counted_in_the_conclusion(
+    make_cell: Callable[..., Cell], make_report: MakeReport
+) -> None:
     report = make_report(make_cell("monocyte", reviewed_as="lymphocyte"), make_cell("monocyte", 2))
     (found,) = resources(report, "DiagnosticReport")
     assert "1 of 2 cells were named by a person" in found["conclusion"]

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from leukodiff.pipeline.exports.hl7 import escaped, report_hl7
-from leukodiff.pipeline.exports.messages import format_number, told
+from leukodiff.pipeline.exports.messages import format_number, observations
 from leukodiff.pipeline.report.cells import Cell
 from leukodiff.pipeline.report.report import Provenance, SmearReport
 from leukodiff.pipeline.report.sample import Sample
@@ -71,7 +71,7 @@ def test_segments_end_with_a_carriage_return_and_hold_no_other_break(full: Smear
 def test_values_come_back(full: SmearReport) -> None:
     order = parsed(full).oru_r01_patient_result.oru_r01_order_observation
     found = [one.obx for one in order.oru_r01_observation]
-    written = told(full)
+    written = observations(full)
     assert len(found) == len(written) + 1  # the age
     for obx, one in zip(found, written, strict=False):
         assert obx.obx_2.to_er7() == "NM"
@@ -104,7 +104,7 @@ def test_units_with_delimiters_are_escaped(full: SmearReport) -> None:
     assert results(full)["26499-4"][6] == r"10*9/L^10\S\9/L^UCUM"
 
 
-def test_without_cells_there_is_no_value_and_the_status_says_so(
+def test_without_cells_there_is_no_value_and_the_status_is_x(
     make: Callable[..., SmearReport],
 ) -> None:
     report = make({})
@@ -151,8 +151,8 @@ def test_dates(make: Callable[..., SmearReport], collected: str, expected: str) 
     report = make(COUNT, sample=Sample(collected=collected))
     (obr,) = segments(report, "OBR")
     assert obr[7] == expected
-    told_so = any(nte[3] == f"collected: {collected}" for nte in segments(report, "NTE"))
-    assert told_so == bool(collected and not expected)
+    noted = any(nte[3] == f"collected: {collected}" for nte in segments(report, "NTE"))
+    assert noted == bool(collected and not expected)
     assert parsed(report).validate()
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from leukodiff.pipeline.exports import loinc
 from leukodiff.pipeline.exports.loinc import AGE, CODES, LOCAL, LOINC, PANEL, UCUM, codes, key
-from leukodiff.pipeline.exports.messages import told
+from leukodiff.pipeline.exports.messages import observations
 from leukodiff.pipeline.report.cells import Cell
 from leukodiff.pipeline.report.measurements import (
     CORRECTED,
@@ -106,9 +106,9 @@ def full(make_cell: Callable[..., Cell], make_report: Callable[..., SmearReport]
 
 
 def test_every_measurement_has_a_key_of_its_own_a_code_and_a_unit(full: SmearReport) -> None:
-    keys = [key(one) for one in told(full)]
+    keys = [key(one) for one in observations(full)]
     assert len(set(keys)) == len(keys)
-    for one in told(full):
+    for one in observations(full):
         assert UCUM[one.unit]
         assert codes(one)[-1] == loinc.local_code(one)
         assert re.fullmatch(r"[a-z0-9_]+", key(one))
@@ -164,6 +164,6 @@ def test_every_code_is_documented_with_its_name(line: str) -> None:
 
 def test_local_codes_and_units_are_documented(full: SmearReport) -> None:
     text = (DOCS / "exports.md").read_text()
-    ours = [one for one in told(full) if codes(one)[0].system == LOCAL]
+    ours = [one for one in observations(full) if codes(one)[0].system == LOCAL]
     assert [key(one) for one in ours if f"`{key(one)}`" not in text] == []
     assert [ucum for ucum in UCUM.values() if f"`{ucum}`" not in text] == []

@@ -150,7 +150,9 @@ def odd(
 
 
 @pytest.mark.parametrize("write", WRITERS)
-def test_odd_reports_say_no_nonsense(odd: SmearReport, write: Callable[[SmearReport], str]) -> None:
+def test_odd_reports_have_no_nonsense(
+    odd: SmearReport, write: Callable[[SmearReport], str]
+) -> None:
     text = write(odd)
     assert not re.search(r"\b(NaN|nan|None|inf|Infinity|null)\b", text)
     assert "Research use only" in text

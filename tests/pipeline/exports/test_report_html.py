@@ -59,7 +59,7 @@ def flat(text: str) -> str:
     return " ".join(text.split())
 
 
-def said(report: SmearReport, **options: object) -> ReportView:
+def view_of(report: SmearReport, **options: object) -> ReportView:
     return report_view(report, {}, {}, ReportOptions(**options))  # type: ignore[arg-type]
 
 
@@ -89,7 +89,7 @@ BAD_CASES: dict[str, dict[str, Any]] = {
 @pytest.mark.parametrize("n", [0, 1])
 @pytest.mark.parametrize("kind", ["neutrophil", "unidentified", "erythroblast"])
 @pytest.mark.parametrize("case", BAD_CASES)
-def test_a_bad_case_has_dashes_and_says_so(
+def test_a_bad_case_has_dashes_and_a_warning(
     make_cell: MakeCell, make_report: MakeReport, case: str, kind: str, n: int, language: str
 ) -> None:
     changes = {"cells": (make_cell(kind),) * n} | BAD_CASES[case]
@@ -98,13 +98,13 @@ def test_a_bad_case_has_dashes_and_says_so(
     assert not NO_NUMBER.search(page.text)
     assert {"en": "Not enough cells", "de": "Nicht genug Zellen"}[language] in page.text
     if not report.differential.n:
-        assert all(row.percent == row.interval == "–" for row in said(report).shares)
+        assert all(row.percent == row.interval == "–" for row in view_of(report).shares)
         assert not page.all("svg")
 
 
 def test_what_is_known_of_the_sample_is_shown(make_smear: Callable[..., SmearReport]) -> None:
     sample = Sample("S-1", "Doe, Jane", "female", 0.5, None, "2026-11-22")
-    found = {fact.label: fact.value for fact in said(make_smear({"sample": sample})).identity}
+    found = {fact.label: fact.value for fact in view_of(make_smear({"sample": sample})).identity}
     assert found == {
         "Sample": "S-1",
         "Patient": "Doe, Jane",
@@ -114,11 +114,11 @@ def test_what_is_known_of_the_sample_is_shown(make_smear: Callable[..., SmearRep
         "Slide": "smear 1",
         "Analyzed": "2026-11-22 10:00",
     }
-    assert [fact.label for fact in said(make_smear()).identity] == ["Slide", "Analyzed"]
+    assert [fact.label for fact in view_of(make_smear()).identity] == ["Slide", "Analyzed"]
 
 
 def test_a_share_stands_with_its_interval(make_smear: Callable[..., SmearReport]) -> None:
-    row = said(make_smear(neutrophil=95, eosinophil=5)).shares[3]
+    row = view_of(make_smear(neutrophil=95, eosinophil=5)).shares[3]
     assert (row.count, row.percent, row.interval, row.reference) == ("5", "5.0", "1.6–11.3", "1–6")
     assert row.bar is not None
     assert row.bar.alt == "5.0 (1.6–11.3); reference 1–6"
@@ -144,7 +144,7 @@ def test_the_loudest_flag_comes_first(
     make_smear: Callable[..., SmearReport], counts: dict[str, int], wbc: float | None, first: str
 ) -> None:
     report = make_smear({"sample": Sample(wbc_count=wbc)}, **counts)
-    levels = [one.level for one in said(report).findings]
+    levels = [one.level for one in view_of(report).findings]
     order = ["critical", "sure", "possibly"]
     assert levels == sorted(levels, key=order.index)
     assert levels[:1] == ([first] if first else [])
@@ -153,8 +153,10 @@ def test_the_loudest_flag_comes_first(
     assert ('class="plate"' in report_html(report, {})) == (first == "critical")
 
 
-def test_a_possible_flag_says_how_many_more_cells(make_smear: Callable[..., SmearReport]) -> None:
-    found = said(make_smear(neutrophil=60, lymphocyte=32, eosinophil=8)).findings
+def test_a_possible_flag_has_the_number_of_further_cells(
+    make_smear: Callable[..., SmearReport],
+) -> None:
+    found = view_of(make_smear(neutrophil=60, lymphocyte=32, eosinophil=8)).findings
     (one,) = [one for one in found if one.text.startswith("Eosinophil")]
     more = re.search(r"about (\d+) more cells", one.settle)
     assert more
@@ -164,18 +166,18 @@ def test_a_possible_flag_says_how_many_more_cells(make_smear: Callable[..., Smea
 
 def test_hints_can_be_left_out(make_smear: Callable[..., SmearReport]) -> None:
     report = make_smear(neutrophil=180, lymphocyte=20)
-    assert any(one.hint for one in said(report).findings)
-    assert not any(one.hint for one in said(report, hints=False).findings)
+    assert any(one.hint for one in view_of(report).findings)
+    assert not any(one.hint for one in view_of(report, hints=False).findings)
     assert "infection" not in report_html(report, {}, options=ReportOptions(hints=False))
 
 
 def test_a_hint_is_given_once(make_smear: Callable[..., SmearReport]) -> None:
     report = make_smear({"sample": Sample(wbc_count=30)}, neutrophil=190, lymphocyte=10)
-    hints = [one.hint for one in said(report).findings if one.hint]
+    hints = [one.hint for one in view_of(report).findings if one.hint]
     assert len(hints) == len(set(hints)) > 1
 
 
-def test_corrected_shares_stand_beside_with_their_condition(
+def test_corrected_shares_have_a_column_and_their_condition(
     make_smear: Callable[..., SmearReport],
 ) -> None:
     names = tuple(BY_NAME)[:8]
@@ -194,26 +196,26 @@ def test_corrected_shares_stand_beside_with_their_condition(
     ("method", "words"),
     [("exact", "is exact"), ("wilson", "not exact"), ("simultaneous", "not exact")],
 )
-def test_the_method_of_the_intervals_is_said(
+def test_the_method_of_the_intervals_is_named(
     make_smear: Callable[..., SmearReport], method: str, words: str
 ) -> None:
     if method != "exact":
         pytest.importorskip("statsmodels")
     report = make_smear({"counting": CountingOptions(method)}, neutrophil=70, lymphocyte=30)
-    assert words in said(report).notes[0]
+    assert words in view_of(report).notes[0]
 
 
-def test_unidentified_cells_say_how_far_they_move_a_share(
+def test_unidentified_cells_bound_each_share(
     make_smear: Callable[..., SmearReport],
 ) -> None:
-    found = said(make_smear(neutrophil=60, lymphocyte=30, unidentified=10))
+    found = view_of(make_smear(neutrophil=60, lymphocyte=30, unidentified=10))
     assert (found.n, found.n_unidentified) == (90, 10)
     assert [row.unidentified_bounds for row in found.shares[:2]] == ["60.0–70.0", "30.0–40.0"]
 
 
 def test_counts_in_blood_need_the_analyzers(make_smear: Callable[..., SmearReport]) -> None:
-    assert not said(make_smear(neutrophil=50)).blood
-    rows = said(make_smear({"sample": Sample(wbc_count=8)}, neutrophil=50, lymphocyte=50)).blood
+    assert not view_of(make_smear(neutrophil=50)).blood
+    rows = view_of(make_smear({"sample": Sample(wbc_count=8)}, neutrophil=50, lymphocyte=50)).blood
     assert [(row.value, row.unit) for row in rows[:3]] == [
         ("8.00", "10⁹/L"),
         ("4.00", "10⁹/L"),
@@ -229,7 +231,7 @@ def test_abnormal_and_unidentified_cells_come_first(
     kinds = [kind.name for kind in CELL_TYPES if kind.name not in ("red_cell", "white_cell")]
     report = make_smear(**dict.fromkeys(kinds, 1))
     report = replace(report, cells=(*report.cells, odd))
-    found = [shelf.kind.name for shelf in said(report).gallery]
+    found = [section.kind.name for section in view_of(report).gallery]
     first = [ATYPICAL.name, "immature_granulocyte", "erythroblast", "unidentified"]
     assert found == [*first, *(name for name in kinds if name not in first)]
     text = report_html(report, {})
@@ -276,7 +278,9 @@ def test_a_number_that_is_none_is_a_dash() -> None:
 
 
 @pytest.mark.parametrize("language", ["en", "de", "fr"])
-def test_the_page_can_be_heard(make_smear: Callable[..., SmearReport], language: str) -> None:
+def test_the_page_is_accessible_to_screen_readers(
+    make_smear: Callable[..., SmearReport], language: str
+) -> None:
     counts = {"neutrophil": 70, "lymphocyte": 20, "eosinophil": 9, "unidentified": 3}
     report = make_smear({"sample": Sample(wbc_count=9)}, **counts)
     page = Page(

@@ -60,7 +60,9 @@ def report(make_cell: MakeCell, make_report: MakeReport) -> SmearReport:
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_html_and_pdf_say_the_same_numbers(report: SmearReport, jpeg: bytes, language: str) -> None:
+def test_html_and_pdf_have_the_same_numbers(
+    report: SmearReport, jpeg: bytes, language: str
+) -> None:
     options = ReportOptions(load_texts(language))
     view = report_view(report, {}, {}, options)
     text = " ".join(text_of(report_pdf(report, {report.cells[0].cell_id: jpeg}, options=options)))
@@ -103,7 +105,7 @@ def test_a_bad_case_is_a_report_all_the_same(
     assert not NO_NUMBER.search(text)
 
 
-def test_every_page_says_which_it_is(report: SmearReport, jpeg: bytes) -> None:
+def test_every_page_is_numbered_and_named(report: SmearReport, jpeg: bytes) -> None:
     pages = text_of(report_pdf(report, {cell.cell_id: jpeg for cell in report.cells}))
     assert len(pages) > 2
     for number, text in enumerate(pages, start=1):
@@ -112,7 +114,7 @@ def test_every_page_says_which_it_is(report: SmearReport, jpeg: bytes) -> None:
         assert "Research use only." in text
 
 
-def test_the_document_says_what_it_is(report: SmearReport) -> None:
+def test_the_document_has_its_metadata(report: SmearReport) -> None:
     document = pypdfium2.PdfDocument(report_pdf(report, {}))
     facts = document.get_metadata_dict()
     assert facts["Title"] == "smear 1: Blood smear: differential count"
@@ -127,7 +129,7 @@ def test_pictures_are_embedded_as_they_are(report: SmearReport, jpeg: bytes) -> 
 
 
 @pytest.mark.parametrize("bad", [b"", b"jpeg", b"\xff\xd8\xff\xe0 cut off"])
-def test_what_is_no_picture_is_said(report: SmearReport, bad: bytes) -> None:
+def test_a_missing_picture_is_marked(report: SmearReport, bad: bytes) -> None:
     pages = text_of(report_pdf(report, {report.cells[0].cell_id: bad}, {"field 1.jpg": bad}))
     assert "no picture" in " ".join(pages)
 

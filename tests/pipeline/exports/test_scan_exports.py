@@ -114,7 +114,7 @@ def test_how_much_was_read(report: SmearReport) -> None:
     assert ScanReading((), first_look=True).share_read == 0
 
 
-def test_the_overview_shades_what_was_not_read(report: SmearReport) -> None:
+def test_the_overview_tints_what_was_not_read(report: SmearReport) -> None:
     plain = np.full((500, 500, 3), 200, np.uint8)
     view = draw_overview(plain, READING, [], 2.0, 0.25)
     assert view.shape[0] > 500
@@ -175,7 +175,7 @@ def test_contact_sheets(make_cell: MakeCell, make_report: MakeReport, n: int) ->
     assert sheet.shape[1] <= 12 * 120 + 8
 
 
-def test_the_sheet_of_atypical_cells_comes_first_and_says_why(
+def test_the_sheet_of_atypical_cells_comes_first_and_gives_reasons(
     make_cell: MakeCell, make_report: MakeReport
 ) -> None:
     plain = make_cell("unidentified", 1)
@@ -195,7 +195,7 @@ def test_contact_sheets_of_no_cells(make_report: MakeReport) -> None:
     assert contact_sheets(make_report(), {}) == {}
 
 
-def test_the_report_says_what_was_read(report: SmearReport) -> None:
+def test_the_report_describes_what_was_read(report: SmearReport) -> None:
     text = report_html(report, {}, {"a.svs": b"jpeg"})
     plain = " ".join(text.split())
     for words in (

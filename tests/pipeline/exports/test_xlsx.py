@@ -111,9 +111,9 @@ def test_the_summary(full: SmearReport) -> None:
 
 
 def test_hints_can_be_left_out(full: SmearReport) -> None:
-    said = [value for _, value in summary(full)]
+    values = [value for _, value in summary(full)]
     without = [value for _, value in summary(full, ReportOptions(hints=False))]
-    assert any("bacterial infection" in str(value) for value in said)
+    assert any("bacterial infection" in str(value) for value in values)
     assert not any("bacterial infection" in str(value) for value in without)
 
 
