@@ -167,7 +167,7 @@ _HEADER = ("type", "A", "% (95 %)", "B", "% (95 %)", "B - A, points (95 %)", "p"
 
 def _row(one: TypeComparison) -> tuple[object, ...]:
     from leukodiff.pipeline.comparison.formatting import p_text
-    from leukodiff.pipeline.comparison.names import title
+    from leukodiff.pipeline.comparison.readings import title
 
     return (
         title(one.cell_type),
@@ -184,7 +184,7 @@ def _row(one: TypeComparison) -> tuple[object, ...]:
 
 def _uncounted_rows(found: CountComparison) -> list[tuple[object, ...]]:
     """Rows of the cells that are outside the 100 %."""
-    from leukodiff.pipeline.comparison.names import in_order, title
+    from leukodiff.pipeline.comparison.readings import in_order, title
 
     names = (set(found.a.counts) | set(found.b.counts)) - {one.cell_type for one in found.types}
     return [
@@ -196,7 +196,7 @@ def _uncounted_rows(found: CountComparison) -> list[tuple[object, ...]]:
 
 def _show_agreement(cells: CellAgreement) -> None:
     from leukodiff.pipeline.comparison.formatting import p_text
-    from leukodiff.pipeline.comparison.names import in_order, title
+    from leukodiff.pipeline.comparison.readings import in_order, title
 
     from .console import show_table
 
@@ -215,7 +215,7 @@ def _show_agreement(cells: CellAgreement) -> None:
 
 def _show_slides(compared: Sequence[CountComparison]) -> None:
     from leukodiff.pipeline.comparison.formatting import p_text
-    from leukodiff.pipeline.comparison.names import title
+    from leukodiff.pipeline.comparison.readings import title
 
     from .console import show_table
 
@@ -339,7 +339,7 @@ def _show_methods(found: MethodComparison) -> None:
 
 
 def _method_row(one: TypeFigures) -> tuple[object, ...]:
-    from leukodiff.pipeline.comparison.names import title
+    from leukodiff.pipeline.comparison.readings import title
 
     return (
         title(one.cell_type),

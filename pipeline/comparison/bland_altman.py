@@ -1,4 +1,7 @@
-"""Two methods' differences and how they go together: Bland and Altman, and correlation."""
+"""Two methods' differences and how they go together: Bland and Altman, and correlation.
+
+Our own: no well-kept Python library has limits of agreement with exact intervals.
+"""
 
 from __future__ import annotations
 
@@ -77,7 +80,7 @@ def bland_altman(x: Floats, y: Floats) -> BlandAltman | None:
 
 
 def correlation(x: Floats, y: Floats) -> Correlation | None:
-    """How x and y go together; `None` below 3 points, and where one of them is constant."""
+    """Correlation of x and y; `None` below 3 points, and where one of them is constant."""
     from scipy.stats import pearsonr, spearmanr
 
     if len(x) < FEWEST or np.ptp(x) <= 1e-12 or np.ptp(y) <= 1e-12:

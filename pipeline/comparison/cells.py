@@ -11,8 +11,7 @@ import numpy as np
 from leukodiff.core.boxes import iou_matrix
 from leukodiff.core.intervals import clopper_pearson
 
-from .names import in_order
-from .readings import UNNAMED, ReadCell
+from .readings import UNNAMED, ReadCell, in_order
 
 LEAST_IOU = 0.5
 """Two boxes are one cell from this overlap on (intersection over union, 0-1)."""
@@ -30,13 +29,18 @@ class CellPair:
 
     @property
     def named(self) -> bool:
-        """Whether both readers named it."""
+        """True when both readers named it."""
         return not {self.a.cell_type, self.b.cell_type} & UNNAMED
+
+    @property
+    def agree(self) -> bool | None:
+        """True when the names are the same; `None` where one is missing."""
+        return self.a.cell_type == self.b.cell_type if self.named else None
 
 
 @dataclass(frozen=True)
 class TypeAgreement:
-    """How many cells A and B call by a name, and how many both; `agreement` 0-1.
+    """Cells that A and B call by a name, and those that both do; `agreement` 0-1.
 
     `agreement` is the proportion of specific agreement, 2 both / (A + B): the chance that one
     reader says the name where the other does (Cicchetti and Feinstein 1990).
@@ -89,8 +93,8 @@ class CellAgreement:
 
     @property
     def agreed(self) -> int:
-        """How many of these have the same name."""
-        return sum(pair.a.cell_type == pair.b.cell_type for pair in self.named)
+        """The number of these with the same name."""
+        return sum(bool(pair.agree) for pair in self.named)
 
     @property
     def share(self) -> tuple[float, float, float] | None:
@@ -100,7 +104,7 @@ class CellAgreement:
 
     @property
     def confusion(self) -> Counter[tuple[str, str]]:
-        """How often A said one name and B another, unnamed cells too."""
+        """The cells by A's name and B's, unnamed cells too."""
         return Counter((pair.a.cell_type, pair.b.cell_type) for pair in self.pairs)
 
     @property

@@ -14,12 +14,14 @@ import numpy as np
 
 from leukodiff.core.intervals import CONFIDENCE_LEVEL, clopper_pearson
 
-from .names import in_order
-from .readings import Reading
+from .readings import Reading, in_order
 
 ALPHA = 1 - CONFIDENCE_LEVEL
-RESAMPLES, SEED = 19_999, 1985
-"""Of the overall test, where counts are small; a fixed seed gives the same p every time."""
+RESAMPLES = 19_999
+"""Draws of the overall test, where counts are small."""
+
+SEED = 1985
+"""Seed of these draws: the same p every time."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,7 @@ class TypeComparison:
 
     @property
     def beyond_chance(self) -> bool | None:
-        """Whether it differs beyond counting error at the 5 % level, all types considered."""
+        """True when it differs beyond counting error at the 5 % level, all types considered."""
         return None if self.p_holm is None else self.p_holm < ALPHA
 
 

@@ -1,4 +1,4 @@
-"""What a comparison says, in sentences."""
+"""Comparisons in sentences."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ from collections.abc import Sequence
 from .cells import CellAgreement
 from .counts import ALPHA, CountComparison, TypeComparison
 from .methods import MethodComparison
-from .names import title
-from .readings import Reading
+from .readings import Reading, title
 
 
 def p_text(p: float | None) -> str:
@@ -26,15 +25,15 @@ def count_sentences(found: CountComparison) -> list[str]:
     beyond = found.beyond_chance
     if beyond:
         rest = "" if len(beyond) == len(found.types) else " Every other type lies within it."
-        told = "; ".join(_told(one) for one in beyond)
-        first = f"Beyond counting error: {told}.{rest}"
+        types = "; ".join(_difference(one) for one in beyond)
+        first = f"Beyond counting error: {types}.{rest}"
     else:
         first = "No type differs beyond counting error."
     return [first, *_alone(found), *_overall(found)]
 
 
 def agreement_sentences(found: CellAgreement, a: Reading, b: Reading) -> list[str]:
-    """How far two readers agree on the cells both read."""
+    """The agreement of two readers on the cells both read."""
     lines = [
         f"Cells both read: {len(found.pairs)}; only in A {found.only_a}, only in B {found.only_b}."
     ]
@@ -62,7 +61,7 @@ def agreement_sentences(found: CellAgreement, a: Reading, b: Reading) -> list[st
 
 
 def strange_sentence(types: Sequence[str]) -> list[str]:
-    """What is said of types that the vocabulary lacks."""
+    """A sentence on types that the vocabulary lacks."""
     if not types:
         return []
     names = ", ".join(title(one) for one in types)
@@ -70,7 +69,7 @@ def strange_sentence(types: Sequence[str]) -> list[str]:
 
 
 def method_sentences(found: MethodComparison) -> list[str]:
-    """What to know beside the table: slides of one side, types nobody counted by hand, notes."""
+    """Remarks on the table: slides of one side, types nobody counted by hand, notes."""
     lines = [
         f"{what}: {len(slides)} ({', '.join(slides[:5])}{', ...' if len(slides) > 5 else ''})."
         for what, slides in (
@@ -88,7 +87,7 @@ def method_sentences(found: MethodComparison) -> list[str]:
     return lines
 
 
-def _told(one: TypeComparison) -> str:
+def _difference(one: TypeComparison) -> str:
     points = one.difference or 0.0
     low, high = one.difference_low or 0.0, one.difference_high or 0.0
     if points < 0:

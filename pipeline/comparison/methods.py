@@ -10,6 +10,7 @@ import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from statistics import fmean, stdev
 
 import numpy as np
@@ -17,8 +18,7 @@ from numpy.typing import NDArray
 
 from .bland_altman import BlandAltman, Correlation, bland_altman, correlation
 from .counts import ALPHA, Share, difference_interval, exact_p, share
-from .names import in_order, title
-from .readings import Reading
+from .readings import Reading, in_order, title
 from .regression import FEWEST, Line, PassingBablok, deming, passing_bablok
 
 Floats = NDArray[np.float64]
@@ -59,12 +59,19 @@ class Difference:
         return self.results.percent - self.manual.percent
 
     @property
+    def mean(self) -> float | None:
+        """Mean of the two percentages."""
+        if self.manual is None or self.points is None:
+            return None
+        return self.manual.percent + self.points / 2
+
+    @cached_property
     def interval(self) -> tuple[float, float] | None:
         """95 % interval of the difference by counting error alone, percentage points."""
         four = self._four
         return difference_interval(*four) if four else None
 
-    @property
+    @cached_property
     def p(self) -> float | None:
         """Exact p of the difference, were both counts of the same blood."""
         four = self._four
@@ -72,7 +79,7 @@ class Difference:
 
     @property
     def within_counting_error(self) -> bool | None:
-        """Whether chance in counting explains it at the 5 % level: Rümke's limits."""
+        """True when chance in counting explains it at the 5 % level: Rümke's limits."""
         return None if self.p is None else self.p >= ALPHA
 
     @property
@@ -96,7 +103,7 @@ class Difference:
 
 @dataclass(frozen=True)
 class TypeFigures:
-    """How the two methods compare in one type, over the slides that both counted.
+    """Comparison of the two methods in one type, over the slides that both counted.
 
     Percentages and points. `error_ratio` is the variance of the results' counting error over that
     of the manual counts: Deming's line uses it. `sd_by_counting` is what the standard deviation of
@@ -124,6 +131,11 @@ class TypeFigures:
     def n(self) -> int:
         """Slides that both counted."""
         return len(self.differences)
+
+    @property
+    def share_within(self) -> float | None:
+        """Share of the slides that differ no more than by counting error, 0-1."""
+        return self.within / self.n if self.n else None
 
 
 @dataclass(frozen=True)

@@ -9,11 +9,20 @@ from typing import Any
 import numpy as np
 
 from .methods import MethodComparison, TypeFigures
-from .names import title
+from .readings import title
 
-BLUE, ORANGE, GRAY = "#0072b2", "#d55e00", "#666666"
-"""Okabe and Ito 2008; lines differ in their dashes too."""
-DPI, POINTS = 110, 200
+BLUE = "#0072b2"
+"""As `ORANGE` of Okabe and Ito 2008; lines differ in their dashes too."""
+
+ORANGE = "#d55e00"
+
+GRAY = "#666666"
+
+DPI = 110
+
+POINTS = 200
+"""Of a curve."""
+
 LEGEND: dict[str, Any] = {
     "loc": "upper center",
     "bbox_to_anchor": (0.5, -0.12),

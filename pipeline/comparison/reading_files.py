@@ -12,14 +12,13 @@ from pathlib import Path
 from leukodiff.core.errors import InputError
 from leukodiff.pipeline.exports.tables import without_formula
 
-from .names import SUMS, in_differential, type_of
-from .readings import Box, ReadCell, Reading, n_of
+from .readings import SUMS, Box, ReadCell, Reading, in_differential, n_of, type_of
 
 EDGES = ("x_min", "y_min", "x_max", "y_max")
 NOT_TYPES = frozenset({"slide_id", "reader", "n"})
 """Columns of a table with a column a type that are no type."""
 ROUNDING = 1.5
-"""How far percentages may sum from 100: each is rounded."""
+"""Greatest distance of percentages' sum from 100: each is rounded."""
 SEPARATORS = (",", ";", "\t")
 HELP = "docs/compare.md shows how a count table looks"
 
@@ -32,10 +31,10 @@ class Table:
     columns: tuple[str, ...]
     rows: tuple[tuple[int, Mapping[str, str]], ...]
     comma: bool
-    """Whether numbers may have a decimal comma: columns are parted by something else."""
+    """True when numbers may have a decimal comma: columns are parted by something else."""
 
     def error(self, line: int, what: str) -> InputError:
-        """What is wrong with a line."""
+        """The error of a line."""
         return InputError(f"{self.path}: line {line}: {what}")
 
     def number(self, line: int, column: str, text: str) -> float | None:

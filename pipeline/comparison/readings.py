@@ -1,4 +1,4 @@
-"""A reading: one count of one slide, by a machine or a person, with its cells where known."""
+"""A reading: one count of one slide, by a machine or a person, and the names of its cell types."""
 
 from __future__ import annotations
 
@@ -7,14 +7,40 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from leukodiff.datasets.vocabulary import BY_NAME, UNIDENTIFIED, WHITE_CELL
-
-from .names import in_differential
+from leukodiff.datasets.vocabulary import BY_NAME, CELL_TYPES, UNIDENTIFIED, WHITE_CELL
 
 Box = tuple[float, float, float, float]
 
 UNNAMED = frozenset({UNIDENTIFIED, WHITE_CELL})
-"""What a cell is called that nobody has named."""
+"""Names of a cell that nobody has named."""
+
+ALIASES: dict[str, str] = {
+    "band": "neutrophil",
+    "band neutrophil": "neutrophil",
+    "poly": "neutrophil",
+    "seg": "neutrophil",
+    "segmented": "neutrophil",
+    "segmented neutrophil": "neutrophil",
+    "stab": "neutrophil",
+    "atypical lymphocyte": "lymphocyte",
+    "reactive lymphocyte": "lymphocyte",
+    "variant lymphocyte": "lymphocyte",
+    "metamyelocyte": "immature_granulocyte",
+    "myelocyte": "immature_granulocyte",
+    "promyelocyte": "immature_granulocyte",
+    "nucleated red cell": "erythroblast",
+    "normoblast": "erythroblast",
+}
+"""The rows of a manual count (CLSI H20-A2) that are one type here: their counts are added."""
+
+SUMS = frozenset({"total", "sum", "all", "n cells", "wbc total", "total wbc"})
+"""Names of a table's sum, which is no cell type."""
+
+_KNOWN = (
+    {t.name.replace("_", " "): t.name for t in CELL_TYPES}
+    | {t.abbreviation.lower(): t.name for t in CELL_TYPES if t.abbreviation.isalpha()}
+    | ALIASES
+)
 
 
 @dataclass(frozen=True)
@@ -56,7 +82,7 @@ class Reading:
 
     @property
     def name(self) -> str:
-        """What to call it: its slide, or its file where that does not say."""
+        """Its slide, or its file where that is not known."""
         return self.slide_id or self.path.name
 
     def count(self, cell_type: str) -> int:
@@ -81,5 +107,33 @@ class Reading:
 
 
 def n_of(counts: Mapping[str, int]) -> int:
-    """How many cells make up the 100 %."""
+    """The number of cells that make up the 100 %."""
     return sum(count for name, count in counts.items() if in_differential(name))
+
+
+def type_of(text: str) -> str:
+    """The vocabulary's name for what a table says, whatever its case, plural or underscores.
+
+    A name that the vocabulary does not have, such as `blast`, stays a type of its own.
+    """
+    plain = " ".join(text.replace("_", " ").replace("-", " ").lower().split())
+    for one in (plain, plain.removesuffix("s")):
+        if one in _KNOWN:
+            return _KNOWN[one]
+    return plain.replace(" ", "_")
+
+
+def in_differential(cell_type: str) -> bool:
+    """True for a type that is part of the 100 %; one that the vocabulary lacks is."""
+    return cell_type not in BY_NAME or BY_NAME[cell_type].counts_in_differential
+
+
+def title(cell_type: str) -> str:
+    """A type as a person writes it."""
+    return cell_type.replace("_", " ")
+
+
+def in_order(cell_types: set[str]) -> list[str]:
+    """Types in the vocabulary's order, those it lacks behind them by name."""
+    known = [name for name in BY_NAME if name in cell_types]
+    return known + sorted(cell_types - set(known))

@@ -1,4 +1,7 @@
-"""Lines through two methods' results that both have error: Deming, and Passing and Bablok."""
+"""Lines through two methods' results that both have error: Deming, and Passing and Bablok.
+
+Our own: no well-kept Python library has them with their intervals.
+"""
 
 from __future__ import annotations
 

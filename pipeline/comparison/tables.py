@@ -2,133 +2,178 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from leukodiff.pipeline.exports.tables import to_csv
 
-from .cells import CellAgreement, TypeAgreement
-from .counts import CountComparison, Share
-from .methods import Difference, MethodComparison, TypeFigures
-from .names import in_order
-from .regression import Line
+from .cells import CellAgreement
+from .counts import CountComparison
+from .methods import MethodComparison
+from .readings import in_order
 
-COMPARED_COLUMNS = (
-    "slide_a",
-    "slide_b",
-    "cell_type",
-    "count_a",
-    "n_a",
-    "percent_a",
-    "percent_a_low",
-    "percent_a_high",
-    "count_b",
-    "n_b",
-    "percent_b",
-    "percent_b_low",
-    "percent_b_high",
-    "difference",
-    "difference_low",
-    "difference_high",
-    "p",
-    "p_holm",
-    "beyond_chance",
-)
-OVERALL_COLUMNS = (
-    "slide_a",
-    "slide_b",
-    "n_a",
-    "n_b",
-    "chi_square",
-    "degrees_of_freedom",
-    "p",
-    "method",
-    "cells_both_read",
-    "only_a",
-    "only_b",
-    "both_named",
-    "agreed",
-    "agreement",
-    "agreement_low",
-    "agreement_high",
-    "kappa",
-    "kappa_low",
-    "kappa_high",
-)
-AGREEMENT_COLUMNS = ("slide_a", "slide_b", "cell_type", "n_a", "n_b", "both", "agreement", "p")
-PAIR_COLUMNS = (
-    "slide_a",
-    "slide_b",
-    "field_id",
-    "cell_id_a",
-    "cell_id_b",
-    "iou",
-    "cell_type_a",
-    "cell_type_b",
-    "agree",
-)
-DIFFERENCE_COLUMNS = (
-    "slide_id",
-    "cell_type",
-    "manual_count",
-    "manual_n",
-    "manual_percent",
-    "n_readers",
-    "manual_sd",
-    "results_count",
-    "results_n",
-    "results_percent",
-    "mean",
-    "difference",
-    "difference_low",
-    "difference_high",
-    "p",
-    "within_counting_error",
-)
-METHOD_COLUMNS = (
-    "cell_type",
-    "n_slides",
-    "manual_mean",
-    "results_mean",
-    "pearson",
-    "pearson_low",
-    "pearson_high",
-    "spearman",
-    "deming_slope",
-    "deming_slope_low",
-    "deming_slope_high",
-    "deming_intercept",
-    "deming_intercept_low",
-    "deming_intercept_high",
-    "deming_error_ratio",
-    "passing_bablok_slope",
-    "passing_bablok_slope_low",
-    "passing_bablok_slope_high",
-    "passing_bablok_intercept",
-    "passing_bablok_intercept_low",
-    "passing_bablok_intercept_high",
-    "passing_bablok_linearity_p",
-    "bias",
-    "bias_low",
-    "bias_high",
-    "sd_of_differences",
-    "sd_by_counting",
-    "limit_lower",
-    "limit_lower_low",
-    "limit_lower_high",
-    "limit_upper",
-    "limit_upper_low",
-    "limit_upper_high",
-    "within_counting_error",
-    "share_within",
-    "reader_sd",
-    "reader_sd_by_counting",
-    "note",
-)
+P = -4
+"""Instead of decimals: four significant digits, as p values have."""
+
+Columns = Mapping[str, tuple[str, int | None]]
+"""By column, the attribute that it shows (`a.percent`, `interval.0`, `pairs.len`), and decimals."""
+
+SLIDES: Columns = {"slide_a": ("a.name", None), "slide_b": ("b.name", None)}
+
+COMPARED: Columns = {
+    "cell_type": ("cell_type", None),
+    "count_a": ("a.count", None),
+    "n_a": ("a.n", None),
+    "percent_a": ("a.percent", 2),
+    "percent_a_low": ("a.low", 2),
+    "percent_a_high": ("a.high", 2),
+    "count_b": ("b.count", None),
+    "n_b": ("b.n", None),
+    "percent_b": ("b.percent", 2),
+    "percent_b_low": ("b.low", 2),
+    "percent_b_high": ("b.high", 2),
+    "difference": ("difference", 2),
+    "difference_low": ("difference_low", 2),
+    "difference_high": ("difference_high", 2),
+    "p": ("p", P),
+    "p_holm": ("p_holm", P),
+    "beyond_chance": ("beyond_chance", None),
+}
+"""Of a `TypeComparison`."""
+
+OVERALL: Columns = {
+    **SLIDES,
+    "n_a": ("a.n", None),
+    "n_b": ("b.n", None),
+    "chi_square": ("overall.chi_square", 3),
+    "degrees_of_freedom": ("overall.degrees_of_freedom", None),
+    "p": ("overall.p", P),
+    "method": ("overall.method", None),
+}
+"""Of a `CountComparison`."""
+
+OVERALL_CELLS: Columns = {
+    "cells_both_read": ("pairs.len", None),
+    "only_a": ("only_a", None),
+    "only_b": ("only_b", None),
+    "both_named": ("named.len", None),
+    "agreed": ("agreed", None),
+    "agreement": ("share.0", 4),
+    "agreement_low": ("share.1", 4),
+    "agreement_high": ("share.2", 4),
+    "kappa": ("kappa", 4),
+    "kappa_low": ("kappa_low", 4),
+    "kappa_high": ("kappa_high", 4),
+}
+"""Of a `CellAgreement`."""
+
+AGREEMENT: Columns = {
+    **{name: (name, None) for name in ("cell_type", "n_a", "n_b", "both")},
+    "agreement": ("agreement", 4),
+    "p": ("p", P),
+}
+"""Of a `TypeAgreement`."""
+
+PAIRS: Columns = {
+    "field_id": ("a.field_id", None),
+    "cell_id_a": ("a.cell_id", None),
+    "cell_id_b": ("b.cell_id", None),
+    "iou": ("iou", 3),
+    "cell_type_a": ("a.cell_type", None),
+    "cell_type_b": ("b.cell_type", None),
+    "agree": ("agree", None),
+}
+"""Of a `CellPair`."""
+
+DIFFERENCES: Columns = {
+    "slide_id": ("slide_id", None),
+    "cell_type": ("cell_type", None),
+    "manual_count": ("manual.count", None),
+    "manual_n": ("manual.n", None),
+    "manual_percent": ("manual.percent", 2),
+    "n_readers": ("manual.n_readers", None),
+    "manual_sd": ("manual.sd", 2),
+    "results_count": ("results.count", None),
+    "results_n": ("results.n", None),
+    "results_percent": ("results.percent", 2),
+    "mean": ("mean", 2),
+    "difference": ("points", 2),
+    "difference_low": ("interval.0", 2),
+    "difference_high": ("interval.1", 2),
+    "p": ("p", P),
+    "within_counting_error": ("within_counting_error", None),
+}
+"""Of a `Difference`."""
+
+LINE = ("slope", "slope_low", "slope_high", "intercept", "intercept_low", "intercept_high")
+
+METHODS: Columns = {
+    "cell_type": ("cell_type", None),
+    "n_slides": ("n", None),
+    "manual_mean": ("manual_mean", 2),
+    "results_mean": ("results_mean", 2),
+    "pearson": ("correlation.pearson", 4),
+    "pearson_low": ("correlation.pearson_low", 4),
+    "pearson_high": ("correlation.pearson_high", 4),
+    "spearman": ("correlation.spearman", 4),
+    **{f"deming_{part}": (f"deming.{part}", 4) for part in LINE},
+    "deming_error_ratio": ("error_ratio", 4),
+    **{f"passing_bablok_{part}": (f"passing_bablok.{part}", 4) for part in LINE},
+    "passing_bablok_linearity_p": ("passing_bablok.linearity_p", P),
+    "bias": ("bland_altman.bias", 3),
+    "bias_low": ("bland_altman.bias_low", 3),
+    "bias_high": ("bland_altman.bias_high", 3),
+    "sd_of_differences": ("bland_altman.sd", 3),
+    "sd_by_counting": ("sd_by_counting", 3),
+    "limit_lower": ("bland_altman.lower", 3),
+    "limit_lower_low": ("bland_altman.lower_low", 3),
+    "limit_lower_high": ("bland_altman.lower_high", 3),
+    "limit_upper": ("bland_altman.upper", 3),
+    "limit_upper_low": ("bland_altman.upper_low", 3),
+    "limit_upper_high": ("bland_altman.upper_high", 3),
+    "within_counting_error": ("within", None),
+    "share_within": ("share_within", 4),
+    "reader_sd": ("reader_sd", 3),
+    "reader_sd_by_counting": ("reader_sd_by_counting", 3),
+    "note": ("note", None),
+}
+"""Of a `TypeFigures`."""
+
+COMPARED_COLUMNS = (*SLIDES, *COMPARED)
+
+OVERALL_COLUMNS = (*OVERALL, *OVERALL_CELLS)
+
+AGREEMENT_COLUMNS = (*SLIDES, *AGREEMENT)
+
+PAIR_COLUMNS = (*SLIDES, *PAIRS)
+
+DIFFERENCE_COLUMNS = tuple(DIFFERENCES)
+
+METHOD_COLUMNS = tuple(METHODS)
 
 Row = dict[str, object]
 Compared = Sequence[tuple[CountComparison, CellAgreement | None]]
-YES_NO = {True: "yes", False: "no", None: None}
+YES_NO = {True: "yes", False: "no"}
+
+
+def row_of(one: object, columns: Columns) -> Row:
+    """A row of an object; a column is `None` where something on the way to it is."""
+    row: Row = {}
+    for column, (path, decimals) in columns.items():
+        value: Any = one
+        for part in path.split("."):
+            if value is None:
+                break
+            if part == "len":
+                value = len(value)
+            else:
+                value = value[int(part)] if part.isdigit() else getattr(value, part)
+        if isinstance(value, bool):
+            value = YES_NO[value]
+        elif value is not None and decimals is not None:
+            value = float(f"{value:.4g}") if decimals == P else rounded(value, decimals)
+        row[column] = value
+    return row
 
 
 def compared_csv(compared: Compared) -> str:
@@ -138,7 +183,9 @@ def compared_csv(compared: Compared) -> str:
 
 def overall_csv(compared: Compared) -> str:
     """`slides_compared.csv`: a row a pair of slides."""
-    return to_csv(OVERALL_COLUMNS, (_overall(*one) for one in compared))
+    return to_csv(
+        OVERALL_COLUMNS, ({**row_of(a, OVERALL), **row_of(b, OVERALL_CELLS)} for a, b in compared)
+    )
 
 
 def agreement_csv(compared: Compared) -> str:
@@ -146,7 +193,7 @@ def agreement_csv(compared: Compared) -> str:
     return to_csv(
         AGREEMENT_COLUMNS,
         (
-            {**_slides(found), **_agreement(one)}
+            {**row_of(found, SLIDES), **row_of(one, AGREEMENT)}
             for found, cells in compared
             for one in (cells.types if cells else ())
         ),
@@ -160,7 +207,7 @@ def confusion_csv(compared: Compared) -> str:
     return to_csv(
         ["slide_a", "slide_b", "a_says", *across],
         (
-            {**_slides(found), "a_says": a, **{b: table[a, b] for b in across}}
+            {**row_of(found, SLIDES), "a_says": a, **{b: table[a, b] for b in across}}
             for found, table in tables
             for a in in_order({a for a, _ in table})
         ),
@@ -172,16 +219,7 @@ def pairs_csv(compared: Compared) -> str:
     return to_csv(
         PAIR_COLUMNS,
         (
-            {
-                **_slides(found),
-                "field_id": pair.a.field_id,
-                "cell_id_a": pair.a.cell_id,
-                "cell_id_b": pair.b.cell_id,
-                "iou": rounded(pair.iou, 3),
-                "cell_type_a": pair.a.cell_type,
-                "cell_type_b": pair.b.cell_type,
-                "agree": YES_NO[pair.a.cell_type == pair.b.cell_type] if pair.named else None,
-            }
+            {**row_of(found, SLIDES), **row_of(pair, PAIRS)}
             for found, cells in compared
             for pair in (cells.pairs if cells else ())
         ),
@@ -193,9 +231,10 @@ def compared_json(compared: Compared) -> dict[str, Any]:
     return {
         "slides": [
             {
-                **_overall(found, cells),
+                **row_of(found, OVERALL),
+                **row_of(cells, OVERALL_CELLS),
                 "types": _compared(found),
-                "agreement": [_agreement(one) for one in (cells.types if cells else ())],
+                "agreement": [row_of(one, AGREEMENT) for one in (cells.types if cells else ())],
                 "confusion": [
                     {"a": a, "b": b, "cells": n}
                     for (a, b), n in sorted(cells.confusion.items() if cells else ())
@@ -208,12 +247,12 @@ def compared_json(compared: Compared) -> dict[str, Any]:
 
 def differences_csv(found: MethodComparison) -> str:
     """`differences.csv`: a row a slide and type; a slide of one side has the other side empty."""
-    return to_csv(DIFFERENCE_COLUMNS, (_difference(row) for row in found.differences))
+    return to_csv(DIFFERENCE_COLUMNS, (row_of(row, DIFFERENCES) for row in found.differences))
 
 
 def methods_csv(found: MethodComparison) -> str:
     """`method_comparison.csv`: a row a type."""
-    return to_csv(METHOD_COLUMNS, (_figures(one) for one in found.types))
+    return to_csv(METHOD_COLUMNS, (row_of(one, METHODS) for one in found.types))
 
 
 def methods_json(found: MethodComparison) -> dict[str, Any]:
@@ -223,170 +262,25 @@ def methods_json(found: MethodComparison) -> dict[str, Any]:
         "only_manual": list(found.only_manual),
         "only_results": list(found.only_results),
         "without_cells": list(found.without_cells),
-        "types": [_figures(one) for one in found.types],
-    }
-
-
-def _slides(found: CountComparison) -> Row:
-    return {"slide_a": found.a.name, "slide_b": found.b.name}
-
-
-def _agreement(one: TypeAgreement) -> Row:
-    return {
-        "cell_type": one.cell_type,
-        "n_a": one.n_a,
-        "n_b": one.n_b,
-        "both": one.both,
-        "agreement": rounded(one.agreement, 4),
-        "p": _p(one.p),
+        "types": [row_of(one, METHODS) for one in found.types],
     }
 
 
 def _compared(found: CountComparison) -> list[Row]:
-    rows: list[Row] = [
+    """A row a type, those outside the 100 % last, of which only the counts are given."""
+    slides = row_of(found, SLIDES)
+    outside = (set(found.a.counts) | set(found.b.counts)) - {one.cell_type for one in found.types}
+    return [slides | row_of(one, COMPARED) for one in found.types] + [
         {
-            **_slides(found),
-            "cell_type": one.cell_type,
-            **_share("a", one.a),
-            **_share("b", one.b),
-            "difference": rounded(one.difference, 2),
-            "difference_low": rounded(one.difference_low, 2),
-            "difference_high": rounded(one.difference_high, 2),
-            "p": _p(one.p),
-            "p_holm": _p(one.p_holm),
-            "beyond_chance": YES_NO[one.beyond_chance],
-        }
-        for one in found.types
-    ]
-    beside = (set(found.a.counts) | set(found.b.counts)) - {one.cell_type for one in found.types}
-    return rows + [
-        {
-            **_slides(found),
+            **slides,
             "cell_type": name,
             "count_a": found.a.counts.get(name),
             "count_b": found.b.counts.get(name),
         }
-        for name in in_order(beside)
+        for name in in_order(outside)
     ]
-
-
-def _share(side: str, one: Share) -> Row:
-    return {
-        f"count_{side}": one.count,
-        f"n_{side}": one.n,
-        f"percent_{side}": rounded(one.percent, 2),
-        f"percent_{side}_low": rounded(one.low, 2),
-        f"percent_{side}_high": rounded(one.high, 2),
-    }
-
-
-def _overall(found: CountComparison, cells: CellAgreement | None) -> Row:
-    row: Row = {**_slides(found), "n_a": found.a.n, "n_b": found.b.n}
-    if found.overall:
-        row |= {
-            "chi_square": rounded(found.overall.chi_square, 3),
-            "degrees_of_freedom": found.overall.degrees_of_freedom,
-            "p": _p(found.overall.p),
-            "method": found.overall.method,
-        }
-    if cells:
-        share, low, high = cells.share or (None, None, None)
-        row |= {
-            "cells_both_read": len(cells.pairs),
-            "only_a": cells.only_a,
-            "only_b": cells.only_b,
-            "both_named": len(cells.named),
-            "agreed": cells.agreed,
-            "agreement": rounded(share, 4),
-            "agreement_low": rounded(low, 4),
-            "agreement_high": rounded(high, 4),
-            "kappa": rounded(cells.kappa, 4),
-            "kappa_low": rounded(cells.kappa_low, 4),
-            "kappa_high": rounded(cells.kappa_high, 4),
-        }
-    return row
-
-
-def _difference(row: Difference) -> Row:
-    low, high = row.interval or (None, None)
-    cells: Row = {"slide_id": row.slide_id, "cell_type": row.cell_type}
-    if row.manual:
-        cells |= {
-            "manual_count": row.manual.count,
-            "manual_n": row.manual.n,
-            "manual_percent": rounded(row.manual.percent, 2),
-            "n_readers": row.manual.n_readers,
-            "manual_sd": rounded(row.manual.sd, 2),
-        }
-    if row.results:
-        cells |= {
-            "results_count": row.results.count,
-            "results_n": row.results.n,
-            "results_percent": rounded(row.results.percent, 2),
-        }
-    if row.points is not None and row.manual:
-        cells["mean"] = rounded(row.manual.percent + row.points / 2, 2)
-    return cells | {
-        "difference": rounded(row.points, 2),
-        "difference_low": rounded(low, 2),
-        "difference_high": rounded(high, 2),
-        "p": _p(row.p),
-        "within_counting_error": YES_NO[row.within_counting_error],
-    }
-
-
-def _figures(one: TypeFigures) -> Row:
-    row: Row = {
-        "cell_type": one.cell_type,
-        "n_slides": one.n,
-        "manual_mean": rounded(one.manual_mean, 2),
-        "results_mean": rounded(one.results_mean, 2),
-        "deming_error_ratio": rounded(one.error_ratio, 4),
-        "sd_by_counting": rounded(one.sd_by_counting, 3),
-        "within_counting_error": one.within,
-        "share_within": rounded(one.within / one.n, 4) if one.n else None,
-        "reader_sd": rounded(one.reader_sd, 3),
-        "reader_sd_by_counting": rounded(one.reader_sd_by_counting, 3),
-        "note": one.note,
-    }
-    if one.correlation:
-        row |= {
-            "pearson": rounded(one.correlation.pearson, 4),
-            "pearson_low": rounded(one.correlation.pearson_low, 4),
-            "pearson_high": rounded(one.correlation.pearson_high, 4),
-            "spearman": rounded(one.correlation.spearman, 4),
-        }
-    row |= _line("deming", one.deming) | _line("passing_bablok", one.passing_bablok)
-    if one.passing_bablok:
-        row["passing_bablok_linearity_p"] = _p(one.passing_bablok.linearity_p)
-    if one.bland_altman:
-        found = one.bland_altman
-        row |= {
-            "bias": rounded(found.bias, 3),
-            "bias_low": rounded(found.bias_low, 3),
-            "bias_high": rounded(found.bias_high, 3),
-            "sd_of_differences": rounded(found.sd, 3),
-            "limit_lower": rounded(found.lower, 3),
-            "limit_lower_low": rounded(found.lower_low, 3),
-            "limit_lower_high": rounded(found.lower_high, 3),
-            "limit_upper": rounded(found.upper, 3),
-            "limit_upper_low": rounded(found.upper_low, 3),
-            "limit_upper_high": rounded(found.upper_high, 3),
-        }
-    return row
-
-
-def _line(name: str, line: Line | None) -> Row:
-    if line is None:
-        return {}
-    parts = ("slope", "slope_low", "slope_high", "intercept", "intercept_low", "intercept_high")
-    return {f"{name}_{part}": rounded(getattr(line, part), 4) for part in parts}
 
 
 def rounded(value: float | None, decimals: int) -> float | None:
     """A number with at most so many decimals: a number and no text, since it may be negative."""
     return None if value is None else round(value, decimals) + 0.0  # -0.0 becomes 0.0
-
-
-def _p(p: float | None) -> float | None:
-    return None if p is None else float(f"{p:.4g}")

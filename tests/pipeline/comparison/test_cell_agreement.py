@@ -93,9 +93,9 @@ def test_kappa_at_its_borders(names: list[tuple[str, str]], kappa: float | None)
 
 
 def test_agreement_by_hand(cell: Make) -> None:
-    said = [("neutrophil", "neutrophil")] * 3 + [("monocyte", "neutrophil"), ("monocyte", "?")]
-    a = [cell(one, 20 * i) for i, (one, _) in enumerate(said)]
-    b = [cell({"?": "unidentified"}.get(one, one), 20 * i) for i, (_, one) in enumerate(said)]
+    words = [("neutrophil", "neutrophil")] * 3 + [("monocyte", "neutrophil"), ("monocyte", "?")]
+    a = [cell(one, 20 * i) for i, (one, _) in enumerate(words)]
+    b = [cell({"?": "unidentified"}.get(one, one), 20 * i) for i, (_, one) in enumerate(words)]
     found = compare_cells([*a, cell("basophil", 900)], b)
     assert (len(found.pairs), found.only_a, found.only_b) == (5, 1, 0)
     assert (len(found.named), found.agreed) == (4, 3)
@@ -121,7 +121,7 @@ def test_no_cell_at_all() -> None:
     assert (found.share, found.kappa, found.types, found.agreed) == (None, None, (), 0)
 
 
-def test_what_is_said(cell: Make) -> None:
+def test_sentences(cell: Make) -> None:
     cells = [cell("neutrophil", 0), cell("monocyte", 20), cell("monocyte", 40)]
     reading = Reading.of_cells(Path("cells.csv"), "s", cells)
     lines = agreement_sentences(compare_cells(cells, cells), reading, reading)

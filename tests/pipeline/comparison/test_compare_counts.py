@@ -123,7 +123,7 @@ def test_counts_of_no_cells(reading: Make) -> None:
     assert "in A and B" in count_sentences(both)[0]
 
 
-def test_one_cell_each_says_nothing(reading: Make) -> None:
+def test_one_cell_each_means_nothing(reading: Make) -> None:
     found = compare_counts(reading(1), reading(0, 1))
     assert not found.beyond_chance
     assert found.types[0].p == 1
@@ -136,7 +136,7 @@ def test_a_count_and_itself(reading: Make) -> None:
     assert count_sentences(found)[0] == "No type differs beyond counting error."
 
 
-def test_what_is_said(reading: Make) -> None:
+def test_sentences(reading: Make) -> None:
     lines = count_sentences(compare_counts(reading(60, 30, 10), reading(40, 50, 10)))
     assert lines[0].startswith("Beyond counting error: neutrophil 20.0 points lower in B (95 % ")
     assert "interval 6.1 to 32.8" in lines[0]

@@ -6,9 +6,8 @@ from typing import Any
 import pytest
 
 from leukodiff.core.errors import InputError
-from leukodiff.pipeline.comparison.names import in_order, type_of
 from leukodiff.pipeline.comparison.reading_files import read_counts, read_readings, read_table
-from leukodiff.pipeline.comparison.readings import Reading
+from leukodiff.pipeline.comparison.readings import Reading, in_order, type_of
 from leukodiff.pipeline.exports.tables import cells_csv, counts_csv
 
 Table = Callable[..., Path]
@@ -114,7 +113,7 @@ def test_a_decimal_comma(tmp_path: Path) -> None:
     assert read_readings(path)[0].count("neutrophil") == 121
 
 
-def test_a_slide_s_folder_counts_what_a_person_says(slide_folder: Callable[..., Path]) -> None:
+def test_a_slide_s_folder_counts_a_person_s_names(slide_folder: Callable[..., Path]) -> None:
     folder = slide_folder("s", ["neutrophil", "monocyte", "unidentified"], {1: "lymphocyte"})
     (person,) = read_readings(folder)
     (machine,) = read_readings(folder, as_classified=True)
