@@ -27,7 +27,8 @@ from leukodiff.pipeline.review.record import Record
 from leukodiff.pipeline.review.service.jobs import read_jobs
 from leukodiff.pipeline.runs.rerender import rerender
 from leukodiff.pipeline.slides import is_scan_name, open_scan
-from leukodiff.pipeline.slides.discover import digest_of, find_slides
+from leukodiff.pipeline.slides.discover import find_slides
+from leukodiff.pipeline.slides.fingerprint import digest_of
 from leukodiff.runtime.metadata import metadata_path
 
 Target = Callable[[Path], object]

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from leukodiff.core.errors import InputError
 from leukodiff.pipeline.report.fields import DONE
-from leukodiff.pipeline.slides.discover import Slide, has_inputs, stamp_of
+from leukodiff.pipeline.slides.discover import Slide
+from leukodiff.pipeline.slides.fingerprint import has_inputs, stamp_of
 
 from .observer import NULL_OBSERVER, RunObserver
 from .outcomes import SlideOutcome, failed_slide, noted_failures

@@ -15,7 +15,8 @@ from leukodiff.pipeline.analysis import (
     Workers,
 )
 from leukodiff.pipeline.report.fields import FAILED, one_line
-from leukodiff.pipeline.slides.discover import Field, Slide, digest_of, stamp_of
+from leukodiff.pipeline.slides.discover import Field, Slide
+from leukodiff.pipeline.slides.fingerprint import digest_of, stamp_of
 
 from .observer import NULL_OBSERVER, RunObserver
 from .outcomes import SlideOutcome, failed_slide

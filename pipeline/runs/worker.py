@@ -15,7 +15,8 @@ from pathlib import Path
 
 from leukodiff.core.errors import LeukodiffError
 from leukodiff.pipeline.report.fields import FAILED
-from leukodiff.pipeline.slides.discover import RESERVED_NAMES, Slide, has_inputs
+from leukodiff.pipeline.slides.discover import RESERVED_NAMES, Slide
+from leukodiff.pipeline.slides.fingerprint import has_inputs
 
 from .analyze import AnalyzeSettings, RunSummary, analyze, analyze_slides
 from .child_process import STOPPED, ProgressPipe, connect_to_parent

@@ -1,4 +1,4 @@
-"""What a person points at -> slides, each with its fields."""
+"""Files and folders -> slides, each with its fields."""
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -8,46 +8,44 @@ from itertools import chain
 from pathlib import Path
 
 from leukodiff.core.errors import InputError
-from leukodiff.core.files import sha256_of
 from leukodiff.core.message import Message
 from leukodiff.datasets.images import Rgb, header_size, read_rgb
 from leukodiff.datasets.layout import IMAGE_SUFFIXES
 
-from . import is_scan_name, open_scan, scan_fingerprint
-from .open import LARGE_PIXELS, SCAN_SUFFIXES, TIFF_SUFFIXES
+from .open import LARGE_PIXELS, SCAN_SUFFIXES, TIFF_SUFFIXES, is_scan_name, open_scan
 from .tiff_header import read_tiff_header
 
 SUFFIXES = IMAGE_SUFFIXES | SCAN_SUFFIXES
-"""What is looked for in a folder."""
+"""Suffixes of the files that a folder is searched for."""
 
 FIELD_PIXELS = 16_000_000
 """A tiled TIFF up to this size is a field, whatever wrote it; a larger one is a scan."""
 
-LARGE_BYTES = 8_000_000
-"""Files below this are not asked for their size in px: an image of `LARGE_PIXELS` has more."""
+MIN_LARGE_BYTES = 8_000_000
+"""The header of a smaller file is not read: an image of `LARGE_PIXELS` has more bytes."""
 
-COMPANY = frozenset({".vms", ".vmu"})
-"""Scans whose pixels stand in JPEG files beside them: those are no fields."""
+WITH_JPEG_FILES = frozenset({".vms", ".vmu"})
+"""Scans whose pixels stand in JPEG files in the same folder: those are no fields."""
 
 REFERENCE_CELLS = "reference-cells"
-"""The folder of the laboratory's own reference cells, beside the slides."""
+"""The folder of the laboratory's own reference cells, in the output."""
 
 RESERVED_NAMES = frozenset(
     {"run.json", "slides.csv", "counts.csv", "errors.log", ".failed.jsonl", REFERENCE_CELLS}
 )
-"""What stands beside the slides' folders, and so can't be the name of one."""
+"""Names in the output that no slide's folder can have."""
 
-OUTPUT_SIGNS = ("run.json", "slide.json")
-"""A folder that holds one of these was made by a run: the whole output, or a slide's folder."""
+OUTPUT_FILES = ("run.json", "slide.json")
+"""A folder that holds one of these is the output of a run, or a slide's folder in it."""
 
 
 @dataclass(frozen=True)
 class Field:
     """One image of a slide.
 
-    `field_id` is the image's file name. `key` is unique in its slide, whatever a file system makes
-    of capitals: overlays are named after it, and cells are numbered from it. `is_scan`: too large
-    to be read at once. `origin`: where the file lies that `path` is a copy of.
+    `field_id` is the image's file name. `key` is unique in its slide, on file systems that ignore
+    case too: overlays are named after it, and cells are numbered from it. `is_scan`: too large to
+    be read at once. `origin`: the path of the file that `path` is a copy of.
     """
 
     field_id: str
@@ -58,7 +56,7 @@ class Field:
 
     @property
     def whereabouts(self) -> str:
-        """Where the image is to be found again."""
+        """The path at which the image is found again."""
         return self.origin or str(self.path.resolve())
 
     def read(self) -> Rgb:
@@ -73,7 +71,7 @@ class Field:
             return scan.read(0, 0, scan.width, scan.height)
 
     def metadata_scale(self) -> tuple[float | None, tuple[Message, ...]]:
-        """What the file says of its scale, um/px, and what of that was refused.
+        """The scale in the file's metadata, um/px, and warnings of what was refused of it.
 
         Raises:
             InputError: the image can't be read.
@@ -89,7 +87,7 @@ class Slide:
     """A smear: its fields in natural order of their names (2 before 10).
 
     `slide_id` names its folder in the output. A slide without fields can't be analyzed; `problem`
-    then says why. `passed_over`: sub-folders beside its images, with images that nobody looks at.
+    then says why. `passed_over`: sub-folders of its folder with images that are not analyzed.
     """
 
     slide_id: str
@@ -100,12 +98,12 @@ class Slide:
 
     @property
     def is_scan(self) -> bool:
-        """Whether it is one scan; otherwise all of its fields are plain images."""
+        """It is one scan; otherwise all of its fields are plain images."""
         return any(field.is_scan for field in self.fields)
 
 
 @dataclass(frozen=True)
-class _Found:
+class _Candidate:
     """A slide before its name is known to be unique."""
 
     name: str
@@ -137,17 +135,17 @@ def find_slides(
     if not inputs:
         raise InputError("nothing to analyze: give an image or a folder of images")
     skipped = leave_out.resolve() if leave_out else None
-    each_once = {path.resolve(): path for path in inputs}
-    found = [slide for path in each_once.values() for slide in _find(path, skipped)]
+    unique = {path.resolve(): path for path in inputs}
+    found = [slide for path in unique.values() for slide in _find(path, skipped)]
     if per_image:
-        found = [one for slide in found for one in _one_each(slide)]
-    return _named([_but_for(slide, list(each_once)) for slide in found])
+        found = [one for slide in found for one in _split(slide)]
+    return _named([_without_given(slide, list(unique)) for slide in found])
 
 
 def passed_over(slide: Slide, mend: str = "give them by name") -> str:
-    """What a person is to know of a slide's sub-folders; empty where none is passed over.
+    """A remark on a slide's sub-folders; empty where none is passed over.
 
-    `mend`: what to do to have them analyzed.
+    `mend`: advice on how to have them analyzed.
     """
     folders = slide.passed_over
     if not folders:
@@ -160,19 +158,19 @@ def passed_over(slide: Slide, mend: str = "give them by name") -> str:
     )
 
 
-def _but_for(slide: _Found, given: Sequence[Path]) -> _Found:
-    """A slide without those of its sub-folders from which something is given by name."""
-    left = (
+def _without_given(slide: _Candidate, given: Sequence[Path]) -> _Candidate:
+    """A slide whose `passed_over` leaves out sub-folders from which something is given by name."""
+    left = [
         folder
         for folder in slide.passed_over
         if not any(path.is_relative_to(folder.resolve()) for path in given)
-    )
+    ]
     return replace(slide, passed_over=tuple(left))
 
 
-def _find(path: Path, leave_out: Path | None) -> list[_Found]:
+def _find(path: Path, leave_out: Path | None) -> list[_Candidate]:
     if path.is_dir():
-        found = list(_in_folder(path, _folder_name(path), leave_out))
+        found = list(_in_folder(path, path.resolve().name or "slide", leave_out))
         if not any(slide.images for slide in found):
             raise InputError(
                 f"{path}: no image in this folder (JPEG, PNG, TIFF, BMP, WebP and whole-slide "
@@ -181,31 +179,31 @@ def _find(path: Path, leave_out: Path | None) -> list[_Found]:
         return found
     if not path.exists():
         raise InputError(f"{path}: no such file or folder")
-    return [_Found(path.stem, path, (path,))]
+    return [_Candidate(path.stem, path, (path,))]
 
 
-def _in_folder(folder: Path, name: str, leave_out: Path | None) -> Iterator[_Found]:
+def _in_folder(folder: Path, name: str, leave_out: Path | None) -> Iterator[_Candidate]:
     entries = _listed(folder)
     files = [e for e in entries if e.is_file() and e.suffix.lower() in SUFFIXES]
-    scans = _one_a_series([file for file in files if is_scan(file)])
-    found = [_Found(scan.stem, scan, (scan,)) for scan in scans]
+    scans = _one_per_series([file for file in files if is_scan(file)])
+    found = [_Candidate(scan.stem, scan, (scan,)) for scan in scans]
     images = tuple(e for e in files if e.suffix.lower() in IMAGE_SUFFIXES and e not in scans)
-    if images and not any(scan.suffix.lower() in COMPANY for scan in scans):
-        found.append(_Found(name, folder, images))
+    if images and not any(scan.suffix.lower() in WITH_JPEG_FILES for scan in scans):
+        found.append(_Candidate(name, folder, images))
     if found:
-        beside = tuple(e for e in entries if _holds_images(e, leave_out))
-        yield replace(found[0], passed_over=beside)
+        folders = tuple(e for e in entries if _holds_images(e, leave_out))
+        yield replace(found[0], passed_over=folders)
         yield from found[1:]
         return
     if not entries:
-        yield _Found(name, folder, (), "the folder is empty")
+        yield _Candidate(name, folder, (), "the folder is empty")
     for entry in entries:
         if entry.is_dir() and not _is_output(entry, leave_out):
             yield from _in_folder(entry, entry.name, leave_out)
 
 
 def _holds_images(folder: Path, leave_out: Path | None) -> bool:
-    """Whether there are images in a folder, at any depth; one that can't be listed holds none."""
+    """A folder holds images, at any depth; one that can't be listed holds none."""
     if not folder.is_dir() or folder.is_symlink() or _is_output(folder, leave_out):
         return False
     with suppress(InputError):
@@ -216,18 +214,16 @@ def _holds_images(folder: Path, leave_out: Path | None) -> bool:
 
 
 def is_scan(path: Path) -> bool:
-    """Whether a file is read area by area: a whole-slide file, or any image larger than a field."""
+    """A file is read area by area: a whole-slide file, or any image larger than a field."""
     suffix = path.suffix.lower()
     if suffix in TIFF_SUFFIXES:
-        return is_scan_name(path) and _pixels_of_tiff(path) > FIELD_PIXELS
+        if not is_scan_name(path):
+            return False
+        header = read_tiff_header(path)
+        return header.width * header.height > FIELD_PIXELS
     if suffix in IMAGE_SUFFIXES:
-        return _bytes(path) > LARGE_BYTES and _pixels(path) > LARGE_PIXELS
+        return _bytes(path) > MIN_LARGE_BYTES and _pixels(path) > LARGE_PIXELS
     return is_scan_name(path)
-
-
-def _pixels_of_tiff(path: Path) -> int:
-    header = read_tiff_header(path)
-    return header.width * header.height
 
 
 def _bytes(path: Path) -> int:
@@ -237,12 +233,12 @@ def _bytes(path: Path) -> int:
 def _pixels(path: Path) -> int:
     try:
         width, height = header_size(path)
-    except InputError:  # what is wrong with it is said when it is read
+    except InputError:  # reported when it is read
         return 0
     return width * height
 
 
-def _one_a_series(scans: Sequence[Path]) -> list[Path]:
+def _one_per_series(scans: Sequence[Path]) -> list[Path]:
     """Of a folder's DICOM files the largest: they are the levels of one scan."""
     dicom = [path for path in scans if path.suffix.lower() == ".dcm"]
     left_out = set(dicom) - {max(dicom, key=_bytes)} if dicom else set()
@@ -258,28 +254,29 @@ def _listed(folder: Path) -> list[Path]:
 
 
 def natural(name: str) -> tuple[list[tuple[int, str]], str]:
-    """A sort key: `field 2` before `field 10`; the name itself settles what capitals alone tell."""
+    """A sort key: `field 2` before `field 10`; the name itself orders names that differ in case.
+
+    Written here and not taken from natsort: the order is part of the output, and must not change
+    with a library's version.
+    """
     parts = re.split(r"([0-9]+)", name.casefold())
     return [(int(p), "") if p.isascii() and p.isdigit() else (-1, p) for p in parts], name
 
 
 def _is_output(folder: Path, leave_out: Path | None) -> bool:
-    made = any((folder / sign).is_file() for sign in OUTPUT_SIGNS)
-    return made or folder.resolve() == leave_out
+    has_output = any((folder / name).is_file() for name in OUTPUT_FILES)
+    return has_output or folder.resolve() == leave_out
 
 
-def _folder_name(folder: Path) -> str:
-    return folder.resolve().name or "slide"
-
-
-def _one_each(slide: _Found) -> Iterable[_Found]:
+def _split(slide: _Candidate) -> Iterable[_Candidate]:
+    """A slide of each image."""
     if not slide.images:
         return [slide]
-    each = [_Found(image.stem, image, (image,)) for image in slide.images]
+    each = [_Candidate(image.stem, image, (image,)) for image in slide.images]
     return [replace(each[0], passed_over=slide.passed_over), *each[1:]]
 
 
-def _named(found: Sequence[_Found]) -> list[Slide]:
+def _named(found: Sequence[_Candidate]) -> list[Slide]:
     unique = _unique_names(RESERVED_NAMES)
     return [
         Slide(
@@ -301,7 +298,7 @@ def _fields(images: Sequence[Path]) -> tuple[Field, ...]:
 
 
 def _unique_names(taken: Iterable[str]) -> Callable[..., str]:
-    """Gives each caller the first of its candidates that is free, else one with a number."""
+    """A function that takes the first of its candidates that is free, else one with a number."""
     seen = {name.casefold() for name in taken}
 
     def unique(*candidates: str) -> str:
@@ -312,38 +309,3 @@ def _unique_names(taken: Iterable[str]) -> Callable[..., str]:
         return name
 
     return unique
-
-
-UNTOUCHED = "untouched"
-"""Begins what stands for the checksum of a file that is known to bring the process down."""
-
-
-def stamp_of(field: Field) -> str:
-    """Size (bytes) and time of a field's file, where it is not to be read."""
-    try:
-        facts = field.path.stat()
-    except OSError:
-        return UNTOUCHED
-    return f"{UNTOUCHED} {facts.st_size} {facts.st_mtime_ns}"
-
-
-def has_inputs(slide: Slide, files: Sequence[Sequence[str]] | None) -> bool:
-    """Whether a slide's files are still those told: name and checksum of each."""
-    if files is None or [name for name, _ in files] != [f.field_id for f in slide.fields]:
-        return False
-    return all(
-        digest == (stamp_of(field) if digest.startswith(UNTOUCHED) else digest_of(field))
-        for field, (_, digest) in zip(slide.fields, files, strict=True)
-    )
-
-
-def digest_of(field: Field) -> str:
-    """The checksum of a field's file, which tells whether it is still the same one.
-
-    SHA-256 of all of an image, and of a part of a scan (`scan_fingerprint`); empty where it can't
-    be read.
-    """
-    try:
-        return scan_fingerprint(field.path) if field.is_scan else sha256_of(field.path)
-    except OSError:
-        return ""  # why, is said when the field is read

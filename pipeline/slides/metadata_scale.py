@@ -1,4 +1,4 @@
-"""Where a scanner may have written the size of a px, and whether it can be believed."""
+"""The size of a px in a scan's metadata: the places it may stand in, and checks of its values."""
 
 import html
 import math
@@ -11,8 +11,8 @@ from leukodiff.core.message import Message
 PLAUSIBLE = (0.03, 2.0)
 """um/px that a smear is scanned or photographed at; 72 dpi is 353."""
 
-LEAST_SQUARE = 0.8
-"""A px whose sides differ by more than this ratio is not what a microscope takes."""
+MIN_SIDE_RATIO = 0.8
+"""A microscope's px is square: the ratio of its shorter side to its longer is at least this."""
 
 UM: Mapping[str, float] = {
     "pm": 1e-6,
@@ -34,7 +34,7 @@ UM: Mapping[str, float] = {
 
 
 class Reading(NamedTuple):
-    """What one place says: um/px along x and y."""
+    """um/px along x and y as one place of the metadata states them."""
 
     place: Message
     x: float
@@ -66,7 +66,7 @@ def _problem(x: float, y: float) -> Message | None:
     low, high = PLAUSIBLE
     if not all(low <= side <= high for side in (x, y)):
         return Message("px_out_of_range", low=str(low), high=str(high))
-    if min(x, y) / max(x, y) < LEAST_SQUARE:
+    if min(x, y) / max(x, y) < MIN_SIDE_RATIO:
         return Message("px_not_square")
     return None
 

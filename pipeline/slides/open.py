@@ -1,11 +1,17 @@
-"""A path in, a scan out, by what the file is and not by its name alone."""
+"""Opens a scan by the content of its file, not by its name alone.
+
+TIFF pyramids are read by `TiffScan` on tifffile's directories and codecs, not by tiffslide nor by
+`tifffile.aszarr`. Ours is fuzzed, so that a hostile or damaged file gives one line and never takes
+the memory; it decodes the tiles of a region alone, large strips in parts; and it decodes JPEG at a
+half, a quarter or an eighth where a pyramid has a gap. tiffslide lists NDPI as partly supported and
+Ventana's files with a warning: what slide scanners write is left to OpenSlide.
+"""
 
 from pathlib import Path
 
 from leukodiff.core.errors import InputError
 
-from .image_scan import ImageScan
-from .scan import Scan
+from .scan import ImageScan, Scan
 from .tiff_header import TIFF_MAGIC, TiffHeader, read_tiff_header
 
 SCAN_SUFFIXES = frozenset(
@@ -15,18 +21,18 @@ SCAN_SUFFIXES = frozenset(
 """Names of what slide scanners write."""
 
 TIFF_SUFFIXES = frozenset({".tif", ".tiff"})
-"""What a camera writes as well: the header tells."""
+"""Names that cameras use as well: the header decides."""
 
 LARGE_PIXELS = 64_000_000
 """A plain TIFF above this is read in strips rather than at once."""
 
 
 def is_scan_name(path: Path) -> bool:
-    """Whether a file is to be read as a scan, piece by piece, and not as one image of a field.
+    """A file is to be read as a scan, piece by piece, and not as one image of a field.
 
     By its suffix where only scanners use it; a `.tif` or `.tiff` is a scan when it is tiled, has
     reduced levels or more than 64 megapixels, which its header says. A file that is missing or
-    damaged is none: reading it as an image then says what is wrong.
+    damaged is none: reading it as an image then raises what is wrong.
     """
     suffix = path.suffix.lower()
     if suffix not in TIFF_SUFFIXES:

@@ -11,7 +11,7 @@ from leukodiff.core.message import Message
 
 from .metadata_scale import Reading, Scale, settled
 from .scan import Level, Rgb, Scan
-from .tiff_header import LARGEST
+from .tiff_header import MAX_PIXELS
 
 if TYPE_CHECKING:
     from openslide import OpenSlide
@@ -20,7 +20,7 @@ GENERIC = "generic-tiff"
 
 
 def is_vendors(path: Path) -> bool:
-    """Whether OpenSlide knows the file as a slide scanner's, and not just as a tiled TIFF."""
+    """OpenSlide knows the file as a slide scanner's, and not just as a tiled TIFF."""
     import openslide
 
     try:
@@ -67,7 +67,7 @@ class OpenSlideScan(Scan):
         except (openslide.OpenSlideError, OSError) as error:
             raise InputError(f"{path}: cut off or damaged ({_line(error)})") from error
         x, y, width, height = _bounds(slide)
-        if not 0 < width * height <= LARGEST:
+        if not 0 < width * height <= MAX_PIXELS:
             slide.close()
             raise InputError(f"{path}: claims {width} x {height} px: the file is damaged")
         return cls(path, slide, (x, y), _levels(slide, width, height), _scale(slide))
@@ -90,7 +90,7 @@ class OpenSlideScan(Scan):
 
 
 def _line(error: Exception) -> str:
-    """What OpenSlide says, which may take several lines."""
+    """OpenSlide's message, of several lines, in one."""
     return " ".join(str(error).split())
 
 

@@ -12,8 +12,8 @@ from leukodiff.core.message import Message
 from .metadata_scale import Reading, Scale, described, resolution, settled
 from .tiff_header import TIFF_MAGIC, read_tiff_header
 
-COARSEST = 20.0
-"""From this (um/px; 1270 dpi) on a resolution is a screen's or a printer's: it is no claim."""
+MAX_UM_PER_PX = 20.0
+"""From this (1270 dpi) on a resolution is a screen's or a printer's: it is no claim."""
 
 _READERS = ((b"\xff\xd8\xff", JpegImageFile), (b"\x89PNG", PngImageFile), (b"BM", BmpImageFile))
 
@@ -21,8 +21,8 @@ _READERS = ((b"\xff\xd8\xff", JpegImageFile), (b"\x89PNG", PngImageFile), (b"BM"
 def plain_scale(path: Path) -> Scale:
     """um/px as the header of a TIFF, PNG, JPEG or BMP has it; unknown where that is silent.
 
-    A TIFF may say it as a scan does, the others in dots per inch or meter. A file that is missing
-    or damaged says nothing: reading its pixels tells why.
+    A TIFF may state it as a scan does, the others in dots per inch or meter. A file that is missing
+    or damaged has none: reading its pixels raises the reason.
     """
     try:
         with path.open("rb") as file:
@@ -30,7 +30,7 @@ def plain_scale(path: Path) -> Scale:
         readings = _of_tiff(path) if magic in TIFF_MAGIC else _of_dots(path, magic)
     except (InputError, OSError, ValueError, SyntaxError, ArithmeticError):
         return Scale(None, ())
-    return settled(one for one in readings if max(one.x, one.y) < COARSEST)
+    return settled(one for one in readings if max(one.x, one.y) < MAX_UM_PER_PX)
 
 
 def _of_tiff(path: Path) -> list[Reading]:

@@ -1,4 +1,4 @@
-"""What every scan can do: a region of it, at the scale that is asked for."""
+"""The interface of a scan: a region of it, at the scale that is asked for; and images behind it."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
@@ -19,7 +19,7 @@ PIECE_SIDE = 4096
 a scan without a pyramid takes no more memory than a window."""
 
 TOLERANCE = 1e-6
-"""What floating-point arithmetic may leave over where a whole number is meant."""
+"""Error of floating-point arithmetic that is allowed where a whole number is meant."""
 
 
 class Level(NamedTuple):
@@ -175,6 +175,34 @@ class Scan(ABC):
             )
 
 
+class ImageScan(Scan):
+    """A decoded image, (H, W, 3) uint8 RGB, read as if it were a scan of one level.
+
+    Raises:
+        ValueError: the array has another shape or type.
+    """
+
+    def __init__(
+        self,
+        image: Rgb,
+        path: Path,
+        um_per_px: float | None = None,
+        warnings: Sequence[Message] = (),
+    ) -> None:
+        if image.ndim != 3 or image.shape[2] != 3 or not image.size or image.dtype != "uint8":
+            raise ValueError(f"expected (H, W, 3) uint8, got {image.shape} {image.dtype}")
+        super().__init__(path, [Level(image.shape[1], image.shape[0], 1.0)], um_per_px, warnings)
+        self._image = image
+
+    def read_level(self, level: int, x: int, y: int, width: int, height: int) -> Rgb:
+        """A region of the image, as a view of it: not to be written to."""
+        return self._image[y : y + height, x : x + width]
+
+    def piece_px(self, level: int) -> tuple[int, int]:
+        """All of it: the image is in memory already."""
+        return self.width, self.height
+
+
 class _Axis(NamedTuple):
     """Along one side: `size` px of a level from `at` on become `out` px from `start` on."""
 
@@ -200,7 +228,7 @@ class _Axis(NamedTuple):
 
 
 def _axis(start: float, length: float, downsample: float, level: tuple[int, float]) -> _Axis:
-    """Which px of a level (its length in px, its downsample) a side of a region covers."""
+    """The px of a level (its length in px, its downsample) that a side of a region covers."""
     limit, scale = level
     low = min(max(round(start / scale), 0), limit - 1)
     high = min(max(round((start + length) / scale), low + 1), limit)

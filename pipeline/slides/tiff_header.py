@@ -1,4 +1,9 @@
-"""The first directory of a TIFF, read by itself: in microseconds, and before anything is believed.
+"""The first directory of a TIFF, read by itself, before anything in it is believed.
+
+Kept beside `tifffile.TiffFile`, by measurement: of a field of 640 x 480 px this takes 0.05 ms and
+that 0.17 ms, of a scan of 24,649 tiles 0.50 and 0.57 ms; but importing tifffile takes as long again
+as importing NumPy, which finding the slides of a folder would then have to wait for. And tifffile
+checks no claim: the limits here refuse a hostile file before it, or OpenSlide, is given it.
 
 Layout: TIFF 6.0 (Adobe, 1992), section 2; BigTIFF as libtiff describes it.
 """
@@ -13,11 +18,11 @@ from leukodiff.core.errors import InputError
 
 TIFF_MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 
-LARGEST = 250_000_000_000
-"""The most px a scan may claim: 500,000 x 500,000, beyond any slide at 100x."""
+MAX_PIXELS = 250_000_000_000
+"""A scan may claim no more px: 500,000 x 500,000, beyond any slide at 100x."""
 
-MOST_SEGMENTS = 8_000_000
-"""The most tiles or strips: their places alone would take gigabytes."""
+MAX_SEGMENTS = 8_000_000
+"""A scan may claim no more tiles or strips: their places alone would take gigabytes."""
 
 VENDORS = (
     b"Aperio",
@@ -28,34 +33,44 @@ VENDORS = (
     b"Leica",
     b"Trestle",
 )
-"""In Software, Make or ImageDescription these tell a slide scanner's own layout."""
+"""Names in Software, Make or ImageDescription that mark a slide scanner's own layout."""
 
-_WIDTH, _HEIGHT, _DESCRIPTION, _MAKE, _SOFTWARE = 256, 257, 270, 271, 305
-_TILE_WIDTH, _TILE_HEIGHT, _ROWS_PER_STRIP, _SUB_IFDS, _NEW_SUBFILE = 322, 323, 278, 330, 254
-_X_RESOLUTION, _Y_RESOLUTION, _RESOLUTION_UNIT, _RATIONAL = 282, 283, 296, 5
+_NEW_SUBFILE = 254
+_WIDTH = 256
+_HEIGHT = 257
+_DESCRIPTION = 270
+_MAKE = 271
 _OFFSETS = (273, 324)
 _LENGTHS = (279, 325)
+_X_RESOLUTION = 282
+_Y_RESOLUTION = 283
+_RESOLUTION_UNIT = 296
+_SOFTWARE = 305
+_TILE_WIDTH = 322
+_SUB_IFDS = 330
+
+_RATIONAL = 5
 _TYPES = {1: "B", 3: "H", 4: "I", 13: "I", 16: "Q", 18: "Q"}
 _SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4} | {
     16: 8,
     17: 8,
     18: 8,
 }
-_MOST_TEXT = 65536
+_MAX_TEXT_BYTES = 65536
 
 
 @dataclass(frozen=True)
 class TiffHeader:
-    """What the first directory says.
+    """Facts of the first directory.
 
     Attributes:
         width: px.
         height: px.
-        tiled: whether it has tiles rather than strips.
-        reduced: whether a reduced level follows.
-        vendor: whether it names a slide scanner with a layout of its own.
+        tiled: it has tiles rather than strips.
+        reduced: a reduced level follows.
+        vendor: it names a slide scanner with a layout of its own.
         description: ImageDescription, the first 64 KiB.
-        resolution: px per unit along x and y; 0 where it doesn't say.
+        resolution: px per unit along x and y; 0 where it has none.
         resolution_unit: ResolutionUnit (1 none, 2 inch, 3 cm).
         longest: bytes of its longest tile or strip.
     """
@@ -84,7 +99,7 @@ def read_tiff_header(path: Path) -> TiffHeader:
         raise InputError(f"{path}: the TIFF is cut off or damaged ({error})") from error
     if not header.width * header.height:
         raise InputError(f"{path}: a TIFF of {header.width} x {header.height} px holds no image")
-    if header.width * header.height > LARGEST or segments > MOST_SEGMENTS:
+    if header.width * header.height > MAX_PIXELS or segments > MAX_SEGMENTS:
         raise InputError(
             f"{path}: claims {header.width} x {header.height} px in {segments} pieces, "
             "which is more than any scan has: the file is damaged"
@@ -183,7 +198,7 @@ class _Reader:
 
     def largest(self, tags: _Tags, code: int) -> int:
         """The largest value of a whole-number tag, 0 when it is missing or has too many."""
-        if code not in tags or tags[code][1] > MOST_SEGMENTS:
+        if code not in tags or tags[code][1] > MAX_SEGMENTS:
             return 0
         kind, count, raw = tags[code]
         data = self._bytes(kind, count, raw, _SIZES[kind] * count)
@@ -199,4 +214,4 @@ class _Reader:
 
     def text(self, tags: _Tags, code: int) -> bytes:
         """The first 64 KiB of a text tag."""
-        return self._bytes(*tags[code], _MOST_TEXT) if code in tags else b""
+        return self._bytes(*tags[code], _MAX_TEXT_BYTES) if code in tags else b""

@@ -1,4 +1,4 @@
-"""Which images of a TIFF are the scan and its reduced levels, and what scale it states."""
+"""The images of a TIFF that are the scan and its reduced levels, and the scale it states."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -19,16 +19,16 @@ from .tiff_tiles import UNDECODABLE, Segments, segments_of
 if TYPE_CHECKING:
     from tifffile import TiffFile, TiffPage
 
-MOST_PAGES = 64
-"""Directories looked at: a pyramid has a dozen, a stack of fields thousands."""
+MAX_PAGES = 64
+"""Directories that are read: a pyramid has a dozen, a stack of fields thousands."""
 
-PROBES = 64
+MAX_DEPTH_SEGMENTS = 64
 """Segments of the coarsest level that a sixteen-bit scan's depth is taken from, at most."""
 
 _ORIENTATION = 274
 
-ASPECT = 0.02
-"""How far (relative) a level's sides may be from the same reduction of both."""
+ASPECT_TOLERANCE = 0.02
+"""Relative difference that the reductions of a level's two sides may have."""
 
 
 class Found(NamedTuple):
@@ -69,7 +69,7 @@ def find_levels(path: Path, file: "TiffFile") -> Found:
 
 def _pages(file: "TiffFile", warnings: list[Message]) -> Iterator["TiffPage"]:
     """The file's images in its order; one that can't be read ends the chain that leads to it."""
-    for number in range(MOST_PAGES):
+    for number in range(MAX_PAGES):
         try:
             page = file.pages[number]
         except IndexError:
@@ -156,7 +156,7 @@ def _downsample(full: Level, width: int, height: int) -> float:
     for meant in (2 ** round(np.log2(ratio)), round(ratio)):
         if abs(full.width / meant - width) < 1 and abs(full.height / meant - height) < 1:
             return float(meant) if meant > 1 else 0.0
-    alike = abs(full.height / full.width * width - height) <= max(1.5, ASPECT * height)
+    alike = abs(full.height / full.width * width - height) <= max(1.5, ASPECT_TOLERANCE * height)
     return ratio if alike and ratio > 1 else 0.0
 
 
@@ -171,9 +171,9 @@ def _at_eight_bits(file: "TiffFile", parts: list[Segments]) -> list[Segments]:
 
 def _brightest(file: "TiffFile", part: Segments) -> int:
     n = part.columns * part.rows
-    probes = np.unique(np.linspace(0, n - 1, min(n, PROBES)).round().astype(int))
+    sample = np.unique(np.linspace(0, n - 1, min(n, MAX_DEPTH_SEGMENTS)).round().astype(int))
     brightest = 0
-    for index in probes.tolist():
+    for index in sample.tolist():
         places = list(part.places(index))
         if all(length for _, length in places):
             data = [_bytes(file, *place) for place in places]

@@ -14,12 +14,18 @@ if TYPE_CHECKING:
 DEPTHS = (8, 10, 12, 14, 16)
 """Bits a camera has; a file holds them in 16."""
 
-WHITE_IS_ZERO, BLACK_IS_ZERO, RGB, PALETTE, YCBCR = 0, 1, 2, 3, 6
-"""PhotometricInterpretation (TIFF 6.0)."""
+# PhotometricInterpretation (TIFF 6.0)
+WHITE_IS_ZERO = 0
+BLACK_IS_ZERO = 1
+RGB = 2
+PALETTE = 3
+YCBCR = 6
 
-PREMULTIPLIED, STRAIGHT = 1, 2
-"""ExtraSamples: the last sample is the px's opacity, and the colors are multiplied by it or not.
-"""
+PREMULTIPLIED = 1
+"""ExtraSamples: the last sample is the px's opacity, and the colors are multiplied by it."""
+
+STRAIGHT = 2
+"""ExtraSamples: the last sample is the px's opacity, and the colors are as they are."""
 
 _TURNS_TO_RGB = frozenset({6, 7, 33003, 33005, 34712, 34892, 50001, 50002, 52546})
 """Compressions (JPEG, JPEG 2000, JPEG XL, WebP) whose decoder makes RGB of YCbCr itself."""
@@ -27,13 +33,13 @@ _TURNS_TO_RGB = frozenset({6, 7, 33003, 33005, 34712, 34892, 50001, 50002, 52546
 
 @dataclass(frozen=True, eq=False)
 class Pixels:
-    """What a TIFF's samples mean.
+    """Meaning of a TIFF's samples.
 
     Attributes:
         colors: samples of color a px: 1 for gray and palettes, 3 for RGB.
         bits: that the brightest px takes, 1, 8 or up to 16.
         opacity: `PREMULTIPLIED` or `STRAIGHT` where the last sample is one, else 0.
-        inverted: whether 0 is white.
+        inverted: 0 is white.
         palette: (2**n, 3) uint8 RGB of each sample's value.
     """
 
@@ -70,7 +76,7 @@ class Pixels:
 
 
 def pixels_of(page: "TiffPage", planes: int) -> Pixels:
-    """What the samples of a page mean, `planes` of them stored apart (1 when they are not)."""
+    """Meaning of a page's samples, `planes` of them stored apart (1 when they are not)."""
     samples = max(page.samplesperpixel, planes)
     extra = page.extrasamples[-1:] if page.extrasamples else ()
     opacity = int(extra[0]) if extra and int(extra[0]) in (PREMULTIPLIED, STRAIGHT) else 0
@@ -82,7 +88,7 @@ def pixels_of(page: "TiffPage", planes: int) -> Pixels:
 
 
 def unreadable(page: "TiffPage") -> str:
-    """Why a page's pixels can't be read, or nothing."""
+    """The reason for which a page's pixels can't be read, or nothing."""
     if page.dtype not in (np.uint8, np.uint16, np.bool_) or page.sampleformat != 1:
         return f"{page.dtype or 'unknown'} pixels have no known range; save it with 8 or 16 bits"
     if page.photometric not in (WHITE_IS_ZERO, BLACK_IS_ZERO, RGB, PALETTE, YCBCR):

@@ -26,7 +26,7 @@ FLAGS = {
 }
 """Of OpenCV's decoder, by reduction."""
 
-WORTH = 1.5
+MIN_RATIO = 1.5
 """A reduction closer than this ratio to the next real level isn't offered."""
 
 _JPEG = 7
@@ -53,7 +53,7 @@ def _can_be_reduced(page: "TiffPage") -> bool:
 def _reductions(page: "TiffPage", part: Segments, following: float) -> Iterator[Segments]:
     for by in FLAGS:
         whole = not (part.width % by and part.columns > 1) and not part.height % by
-        if whole and by * WORTH <= following:
+        if whole and by * MIN_RATIO <= following:
             level = Level(-(-part.level.width // by), -(-part.level.height // by), float(by))
             yield replace(
                 part,

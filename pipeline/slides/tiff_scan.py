@@ -22,14 +22,14 @@ if TYPE_CHECKING:
 CACHE_BYTES = 64 * 1024 * 1024
 """Decoded tiles that one scan keeps: two rows of tiles of 256 px across a scan of 40,000 px."""
 
-GLASS = 255
-"""What stands where a file has no tile: scanners leave out empty glass."""
+BLANK = 255
+"""Value of a missing tile: scanners leave out those of empty glass."""
 
-KEPT_TILES = 9
+MAX_KEPT_TILES = 9
 """Of a region that touches more tiles than this only those that its edge cuts are kept decoded: its
 neighbors share them. Memory taken anew costs a third of what decoding does."""
 
-# What it has to say is said by us; a program without logging set up would show it beside that.
+# Its messages are reported by us; a program without logging set up would show them twice.
 logging.getLogger("tifffile").addHandler(logging.NullHandler())
 
 
@@ -38,6 +38,7 @@ class TiffScan(Scan):
 
     Sixteen-bit pixels are scaled by the camera's depth, the least of 8, 10, 12, 14 and 16 bits that
     holds the brightest px of the coarsest level; gray becomes RGB; transparent is laid on white.
+    `parts`: the tiles or strips of each level.
     """
 
     def __init__(
@@ -45,7 +46,7 @@ class TiffScan(Scan):
     ) -> None:
         super().__init__(path, [part.level for part in parts], *scale)
         self._file = file
-        self._parts = tuple(parts)
+        self.parts = tuple(parts)
         self._lock = threading.Lock()
         largest = max(part.segment_bytes for part in parts)
         self._cache = Cache[Rgb](max(CACHE_BYTES, 2 * largest), lambda tile: tile.nbytes)
@@ -80,17 +81,17 @@ class TiffScan(Scan):
 
     def piece_px(self, level: int) -> tuple[int, int]:
         """Whole strips, so that none is decoded twice; of tiles a square."""
-        part = self._parts[level]
+        part = self.parts[level]
         if part.columns > 1:
             return PIECE_SIDE, PIECE_SIDE
         return part.level.width, max(part.height, PIECE_SIDE**2 // part.level.width)
 
     def read_level(self, level: int, x: int, y: int, width: int, height: int) -> Rgb:
         """A region of a level, put together from the tiles it touches."""
-        part = self._parts[level]
+        part = self.parts[level]
         rows = range(y // part.height, (y + height - 1) // part.height + 1)
         columns = range(x // part.width, (x + width - 1) // part.width + 1)
-        many = len(rows) * len(columns) > KEPT_TILES
+        many = len(rows) * len(columns) > MAX_KEPT_TILES
         out = np.empty((height, width, 3), np.uint8)
         for row in rows:
             for column in columns:
@@ -103,7 +104,7 @@ class TiffScan(Scan):
     def _tile(self, level: int, index: int, kept: bool) -> Rgb:
         tile = self._cache.get((level, index))
         if tile is None:
-            tile = self._decoded(self._parts[level], index)
+            tile = self._decoded(self.parts[level], index)
             if kept:
                 self._cache.put((level, index), tile)
         return tile
@@ -112,7 +113,7 @@ class TiffScan(Scan):
         planes = []
         for offset, length in part.places(index):
             if not length:
-                return np.full((part.height, part.width, 3), GLASS, np.uint8)
+                return np.full((part.height, part.width, 3), BLANK, np.uint8)
             planes.append(self._bytes(offset, length))
         try:
             return part.decode(planes, index)

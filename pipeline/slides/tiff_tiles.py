@@ -22,14 +22,13 @@ UNDECODABLE = (
     ArithmeticError,
     ImportError,
 )
-"""What tifffile and its codecs raise of a file that isn't as it should be: theirs derive from these
-or are these."""
+"""Errors of tifffile and its codecs on a damaged file: theirs derive from these or are these."""
 
-LARGEST_SEGMENT = 256 * 1024 * 1024
-"""The largest tile or strip (bytes, decoded) that is taken: none can be decoded in part."""
+MAX_SEGMENT_BYTES = 256 * 1024 * 1024
+"""A tile or strip, decoded, is no larger: none can be decoded in part."""
 
-RAW_STRIP = 1024 * 1024
-"""Strips without compression are read in pieces of about this size (bytes)."""
+RAW_STRIP_BYTES = 1024 * 1024
+"""Strips without compression are read in pieces of about this size."""
 
 Decode = Callable[[bytes, int], NDArray[Any]]
 """The bytes of a segment, and its number, -> its samples (h, w, samples)."""
@@ -107,7 +106,7 @@ def segments_of(pages: Sequence["TiffPage"], level: Level) -> Segments:
     if _can_be_cut(page, offsets, lengths):
         cut = _raw_strips(page, offsets[:, 0], level)
         return Segments(level, width, *cut, [_raw_decoder(page)] * len(offsets), pixels)
-    if width * height * max(3, page.samplesperpixel) * page.bitspersample > 8 * LARGEST_SEGMENT:
+    if width * height * max(3, page.samplesperpixel) * page.bitspersample > 8 * MAX_SEGMENT_BYTES:
         raise ValueError(
             f"it is stored in pieces of {width} x {height} px, which must be decoded whole; "
             "save it as a tiled TIFF"
@@ -149,12 +148,12 @@ def _decoder(page: "TiffPage", first: int) -> Decode:
 
 
 def _can_be_cut(page: "TiffPage", offsets: NDArray[np.int64], lengths: NDArray[np.int64]) -> bool:
-    """Whether large strips hold their rows plainly, one after the other through each plane."""
+    """Large strips hold their rows plainly, one after the other through each plane."""
     plain = page.compression == 1 and page.predictor == 1 and page.fillorder == 1
     if page.is_tiled or not plain or page.bitspersample not in (8, 16) or not lengths.all():
         return False
     contiguous = (offsets[:, :-1] + lengths[:, :-1] == offsets[:, 1:]).all()
-    return bool(contiguous) and int(lengths.max()) > RAW_STRIP
+    return bool(contiguous) and int(lengths.max()) > RAW_STRIP_BYTES
 
 
 def _raw_strips(
@@ -162,7 +161,7 @@ def _raw_strips(
 ) -> tuple[int, NDArray[np.int64], NDArray[np.int64]]:
     """Strips of about a megabyte: their height, offsets (planes, N) and lengths (planes, N)."""
     row = level.width * _stored(page) * page.bitspersample // 8
-    height = max(1, RAW_STRIP // row)
+    height = max(1, RAW_STRIP_BYTES // row)
     tops = np.arange(0, level.height, height, dtype=np.int64)
     lengths = np.minimum(height, level.height - tops) * row
     return height, starts[:, None] + tops * row, np.tile(lengths, (len(starts), 1))

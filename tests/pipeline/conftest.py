@@ -104,7 +104,7 @@ def models() -> Models:
 @pytest.fixture
 def field_image() -> Callable[..., Rgb]:
     """Draws a field with a square for each cell named, left to right, below a part of the smear
-    in which the models see no cell; with `smear=False` the rest is bare glass."""
+    in which the models see no cell; with `smear=False` the rest is empty."""
 
     def draw(*names: str, width: int = 160, height: int = 90, smear: bool = True) -> Rgb:
         image = np.full((height, width, 3), 245, np.uint8)

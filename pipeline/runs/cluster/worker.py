@@ -20,7 +20,8 @@ from leukodiff.core.errors import InputError
 from leukodiff.pipeline.analysis.models import Models, load_models
 from leukodiff.pipeline.report.fields import FAILED
 from leukodiff.pipeline.slides import Scan, open_scan
-from leukodiff.pipeline.slides.discover import Field, Slide, has_inputs
+from leukodiff.pipeline.slides.discover import Field, Slide
+from leukodiff.pipeline.slides.fingerprint import has_inputs
 
 from ..observer import RunObserver
 from ..outcomes import SlideOutcome

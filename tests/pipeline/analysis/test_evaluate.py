@@ -50,7 +50,7 @@ def classifier(name: str, sure: float = 0.9) -> Any:
 
 
 @pytest.mark.parametrize(
-    ("found", "says", "expected"),
+    ("found", "prediction", "expected"),
     [
         pytest.param([CELL], ("monocyte", 0.9), ("monocyte", "monocyte"), id="found and right"),
         pytest.param([NEAR], ("monocyte", 0.9), ("monocyte", "monocyte"), id="a pixel off"),
@@ -64,11 +64,11 @@ def classifier(name: str, sure: float = 0.9) -> Any:
 def test_what_becomes_of_a_cell(
     tmp_path: Path,
     found: list[tuple[int, ...]],
-    says: tuple[str, float],
+    prediction: tuple[str, float],
     expected: tuple[str, str],
 ) -> None:
     fields = [labeled(tmp_path, [("monocyte", CELL), ("red_cell", FAR)])]
-    (cell,) = evaluate_pipeline(detector(*found), classifier(*says), fields).cells
+    (cell,) = evaluate_pipeline(detector(*found), classifier(*prediction), fields).cells
     assert (cell.cell_type, cell.likeliest) == expected
     assert (cell.true_type, cell.field_id, cell.source) == ("monocyte", "field.png", "mine")
 
@@ -123,10 +123,10 @@ def test_figures_and_files(tmp_path: Path) -> None:
         ]
 
 
-def test_progress_is_told_field_by_field(tmp_path: Path) -> None:
-    told: list[tuple[int, int, str]] = []
+def test_progress_is_reported_field_by_field(tmp_path: Path) -> None:
+    reported: list[tuple[int, int, str]] = []
     fields = [labeled(tmp_path, [("monocyte", CELL)])] * 2
     evaluate_pipeline(
-        detector(CELL), classifier("monocyte"), fields, lambda *state: told.append(state)
+        detector(CELL), classifier("monocyte"), fields, lambda *state: reported.append(state)
     )
-    assert told == [(1, 2, "field.png"), (2, 2, "field.png")]
+    assert reported == [(1, 2, "field.png"), (2, 2, "field.png")]

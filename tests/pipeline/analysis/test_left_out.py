@@ -42,7 +42,7 @@ def run(folder: Path, out: Path, models: Models, **changes: Any) -> RunSummary:
     return analyze([folder], out, replace(ONE, **changes), models=models)
 
 
-def glass(draw: Draw) -> Rgb:
+def empty(draw: Draw) -> Rgb:
     return draw(smear=False)
 
 
@@ -61,7 +61,7 @@ def blurred(draw: Draw) -> Rgb:
     return image
 
 
-UNFIT = {"empty": glass, "thick": thick, "out of focus": blurred}
+UNFIT = {"empty": empty, "thick": thick, "out of focus": blurred}
 
 
 @pytest.fixture
@@ -99,7 +99,7 @@ def test_unfit_fields_are_left_out_and_listed(tmp_path: Path, mixed: Path, model
     assert all(reason in text for reason in REASONS.values())
 
 
-def test_their_overlays_are_shaded_and_say_why(
+def test_their_overlays_are_shaded_and_give_the_reason(
     tmp_path: Path, mixed: Path, models: Models, field_image: Draw
 ) -> None:
     run(mixed, tmp_path / "out", models)
@@ -113,7 +113,7 @@ def test_their_overlays_are_shaded_and_say_why(
         assert (legend.min(axis=2) < 80).any(), "words"
 
 
-def test_all_areas_reads_them_and_says_what_speaks_against_it(
+def test_all_areas_reads_them_and_reports_what_is_against_it(
     tmp_path: Path, mixed: Path, models: Models
 ) -> None:
     out = tmp_path / "out"
@@ -133,7 +133,7 @@ def test_a_slide_of_which_nothing_can_be_read(
     folder, out = smear(), tmp_path / "out"
     for i in range(3):
         write_png(folder / f"{i}.png", blurred(field_image))
-    write_png(folder / "3.png", glass(field_image))
+    write_png(folder / "3.png", empty(field_image))
     summary = run(folder, out, models, threads=threads)
     assert summary.exit_status == 0
     (slide,) = summary.rows
@@ -149,7 +149,7 @@ def test_a_slide_of_which_nothing_can_be_read(
     assert run(folder, out, models, all_areas=True, overwrite=True).rows[0]["n_cells"] == 3
 
 
-def test_what_is_usual_does_not_depend_on_who_gives_the_scale(
+def test_the_baseline_does_not_depend_on_who_gives_the_scale(
     tmp_path: Path, mixed: Path, models: Models
 ) -> None:
     run(mixed, tmp_path / "measured", models)

@@ -101,7 +101,7 @@ def test_a_sure_box_counts_whatever_it_is_called() -> None:
     assert (len(cells.white), cells.predictions.cell_types) == (1, ("unidentified",))
 
 
-def test_cells_are_from_top_to_bottom_however_sure_the_detector_is() -> None:
+def test_cells_are_sorted_by_place_however_sure_the_detector_is() -> None:
     detector = finds(("white_cell", APART, 0.9), ("white_cell", HERE, 0.1))
     classifier = Names({HERE: "monocyte", APART: "basophil"})
     cells = classify(classifier, IMAGE, detect(detector, IMAGE, 0.2), 0.2)

@@ -31,8 +31,8 @@ def wait_for_engines() -> None:
 
 
 def detect_nothing(models: Models) -> None:
-    glass = np.full((100, 100, 3), 240, np.uint8)
-    assert len(models.detector.detect(glass, 0.2)) == 0
+    blank = np.full((100, 100, 3), 240, np.uint8)
+    assert len(models.detector.detect(blank, 0.2)) == 0
 
 
 def test_fields_are_read_as_they_come(shapes: list[tuple[int, ...]]) -> None:
@@ -52,7 +52,7 @@ def test_a_scan_s_windows_and_crops_are_learned_beforehand(
     detect_nothing(models)
 
 
-def test_an_engine_without_its_gpu_says_so(caplog: pytest.LogCaptureFixture) -> None:
+def test_an_engine_without_its_gpu_warns(caplog: pytest.LogCaptureFixture) -> None:
     providers = pytest.importorskip("onnxruntime").get_available_providers()
     if "CUDAExecutionProvider" in providers:
         pytest.skip("this onnxruntime may find a GPU")

@@ -12,19 +12,19 @@ from numpy.typing import NDArray
 
 Rgb = NDArray[np.uint8]
 WIDTH, HEIGHT = 300, 210
-GLASS, RED, BLUE = (230, 225, 235), (210, 130, 130), (90, 50, 150)
+BACKGROUND, RED, BLUE = (230, 225, 235), (210, 130, 130), (90, 50, 150)
 
 
 @pytest.fixture(scope="session")
 def smear() -> Rgb:
-    """(210, 300, 3): glass with discs, no two px rows or columns alike."""
+    """(210, 300, 3): discs on a background, no two px rows or columns alike."""
     return draw(WIDTH, HEIGHT)
 
 
 def draw(width: int, height: int, seed: int = 7) -> Rgb:
     rng = np.random.default_rng(seed)
     image = np.empty((height, width, 3), np.uint8)
-    image[:] = GLASS
+    image[:] = BACKGROUND
     for i in range(width * height // 600):
         center = int(rng.integers(width)), int(rng.integers(height))
         color = BLUE if i % 9 == 0 else RED

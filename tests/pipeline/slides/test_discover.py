@@ -11,13 +11,11 @@ from leukodiff.core.errors import InputError
 from leukodiff.pipeline.slides import discover as slides
 from leukodiff.pipeline.slides.discover import (
     Slide,
-    digest_of,
     find_slides,
-    has_inputs,
     is_scan,
     passed_over,
-    stamp_of,
 )
+from leukodiff.pipeline.slides.fingerprint import digest_of, has_inputs, stamp_of
 
 
 def tree(root: Path, *paths: str) -> None:
@@ -174,7 +172,7 @@ def test_of_many_passed_over_three_are_named(tmp_path: Path) -> None:
     assert "too: s0, s1, s2 and 2 more; " in passed_over(slide)
 
 
-def test_a_sub_folder_that_is_a_link_is_not_looked_into(tmp_path: Path) -> None:
+def test_a_sub_folder_that_is_a_link_is_not_entered(tmp_path: Path) -> None:
     tree(tmp_path, "all/a.jpg")
     try:
         (tmp_path / "all/round").symlink_to(tmp_path / "all", target_is_directory=True)
@@ -195,7 +193,7 @@ def test_the_output_folder_is_left_out(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("files", "given", "says"),
+    ("files", "given", "message"),
     [
         pytest.param([], "nowhere", "no such file or folder", id="missing"),
         pytest.param(["s/"], "s", "no image in this folder", id="empty folder"),
@@ -205,10 +203,10 @@ def test_the_output_folder_is_left_out(tmp_path: Path) -> None:
     ],
 )
 def test_what_holds_no_image_is_refused_by_name(
-    tmp_path: Path, files: list[str], given: str, says: str
+    tmp_path: Path, files: list[str], given: str, message: str
 ) -> None:
     tree(tmp_path, *files)
-    with pytest.raises(InputError, match=says) as refused:
+    with pytest.raises(InputError, match=message) as refused:
         find_slides([tmp_path / given])
     assert given in str(refused.value)
 
@@ -225,13 +223,13 @@ def test_keys_are_unique_where_stems_are_not(tmp_path: Path) -> None:
     assert len(set(keys)) == 4
 
 
-@pytest.mark.parametrize("tell", [digest_of, stamp_of])
-def test_another_file_of_the_same_name_is_told(
-    tmp_path: Path, tell: Callable[[slides.Field], str]
+@pytest.mark.parametrize("checksum", [digest_of, stamp_of])
+def test_another_file_of_the_same_name_is_a_change(
+    tmp_path: Path, checksum: Callable[[slides.Field], str]
 ) -> None:
     tree(tmp_path, "s/a.jpg", "s/b.jpg")
     (slide,) = find_slides([tmp_path / "s"])
-    files = [[field.field_id, tell(field)] for field in slide.fields]
+    files = [[field.field_id, checksum(field)] for field in slide.fields]
     assert has_inputs(slide, files)
     assert not has_inputs(slide, None)
     assert not has_inputs(slide, files[:1])
@@ -264,7 +262,7 @@ def test_what_is_a_scan(
 
 def test_a_large_photograph_is_a_scan(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     cv2.imwrite(str(tmp_path / "a.png"), np.full((300, 400), 200, np.uint8))
-    monkeypatch.setattr(slides, "LARGE_BYTES", 10)
+    monkeypatch.setattr(slides, "MIN_LARGE_BYTES", 10)
     assert not is_scan(tmp_path / "a.png")
     monkeypatch.setattr(slides, "LARGE_PIXELS", 100_000)
     assert is_scan(tmp_path / "a.png")

@@ -2,10 +2,9 @@ from pathlib import Path
 
 import pytest
 
-from leukodiff.pipeline.slides import scan_fingerprint
-from leukodiff.pipeline.slides.fingerprint import BLOCK, WHOLE
+from leukodiff.pipeline.slides.fingerprint import BLOCK_BYTES, MAX_WHOLE_BYTES, scan_fingerprint
 
-LARGE = bytes(range(256)) * ((WHOLE + BLOCK * 40) // 256)
+LARGE = bytes(range(256)) * ((MAX_WHOLE_BYTES + BLOCK_BYTES * 40) // 256)
 
 
 def of(path: Path, data: bytes) -> str:
@@ -46,6 +45,6 @@ def test_a_mirax_slide_is_its_folder_too(tmp_path: Path) -> None:
     assert scan_fingerprint(path) != before
 
 
-def test_a_missing_file_is_told(tmp_path: Path) -> None:
+def test_a_missing_file_raises(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="No such file"):
         scan_fingerprint(tmp_path / "a.svs")

@@ -102,11 +102,11 @@ REFUSED: dict[str, tuple[Reading, str]] = {
 }
 
 
-@pytest.mark.parametrize(("reading", "said"), REFUSED.values(), ids=REFUSED)
-def test_what_can_t_be_true_is_refused_with_a_line(reading: Reading, said: str) -> None:
+@pytest.mark.parametrize(("reading", "stated"), REFUSED.values(), ids=REFUSED)
+def test_what_can_t_be_true_is_refused_with_a_line(reading: Reading, stated: str) -> None:
     scale = settled([reading])
     assert scale.um_per_px is None
-    assert said in message_text(scale.warnings[0], load_texts())
+    assert stated in message_text(scale.warnings[0], load_texts())
 
 
 @pytest.mark.parametrize("um", [0.03, 0.06, 0.25, 2.0])
@@ -130,7 +130,7 @@ def test_a_printer_s_dots_are_refused_when_a_scan_is_opened(dpi: int, write: Wri
 
 
 @pytest.mark.parametrize("text", ["", "MPP", "MPP = ", "MPP = --", "<Pixels", '"PixelSizeUm": ""'])
-def test_text_that_says_nothing_gives_nothing(text: str) -> None:
+def test_text_without_a_scale_gives_none(text: str) -> None:
     assert settled(described(text)) == (None, ())
 
 

@@ -40,7 +40,7 @@ NAMES: dict[str, tuple[str, dict[str, Any] | None, bool]] = {
 
 
 @pytest.mark.parametrize(("name", "options", "expected"), NAMES.values(), ids=NAMES)
-def test_a_scan_is_told_from_a_field(
+def test_a_scan_is_distinguished_from_a_field(
     name: str, options: dict[str, Any] | None, expected: bool, tmp_path: Path
 ) -> None:
     path = tmp_path / name
@@ -137,16 +137,16 @@ BROKEN: dict[str, tuple[str, bytes | None, str]] = {
 }
 
 
-@pytest.mark.parametrize(("name", "data", "said"), BROKEN.values(), ids=BROKEN)
+@pytest.mark.parametrize(("name", "data", "message"), BROKEN.values(), ids=BROKEN)
 def test_what_is_no_scan_is_refused_in_one_line(
-    name: str, data: bytes | None, said: str, tmp_path: Path
+    name: str, data: bytes | None, message: str, tmp_path: Path
 ) -> None:
     path = tmp_path / name
     if data is not None:
         path.write_bytes(data)
     with pytest.raises(InputError) as refusal:
         open_scan(path)
-    assert said in str(refusal.value)
+    assert message in str(refusal.value)
     assert str(path) in str(refusal.value)
     assert "\n" not in str(refusal.value)
     assert path.suffix != ".tif" or not is_scan_name(path)
@@ -182,15 +182,15 @@ CLAIMS: dict[str, tuple[tuple[int, ...], str]] = {
 }
 
 
-@pytest.mark.parametrize(("size", "said"), CLAIMS.values(), ids=CLAIMS)
+@pytest.mark.parametrize(("size", "message"), CLAIMS.values(), ids=CLAIMS)
 def test_what_is_only_claimed_is_refused_before_memory_is_taken(
-    size: tuple[int, ...], said: str, tmp_path: Path
+    size: tuple[int, ...], message: str, tmp_path: Path
 ) -> None:
     path = tmp_path / "claims.tif"
     path.write_bytes(claims(*size))
     tifffile.TiffFile(path).close()  # the class is loaded before memory is watched
     tracemalloc.start()
-    with pytest.raises(InputError, match=said):
+    with pytest.raises(InputError, match=message):
         open_scan(path)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()

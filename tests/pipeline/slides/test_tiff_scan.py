@@ -143,7 +143,7 @@ def test_one_large_strip_without_compression_is_read_in_part(write: Write) -> No
     image = np.random.default_rng(1).integers(0, 255, (1200, 1500, 3), np.uint8)
     with open_scan(write(image, photometric="rgb", rowsperstrip=1200)) as scan:
         assert isinstance(scan, TiffScan)
-        assert scan._parts[0].segment_bytes < 2 * 1024 * 1024
+        assert scan.parts[0].segment_bytes < 2 * 1024 * 1024
         np.testing.assert_array_equal(scan.read(700, 1100, 800, 100), image[1100:, 700:])
 
 
@@ -205,7 +205,7 @@ def test_the_largest_image_is_level_0_wherever_it_stands(smear: Rgb, tmp_path: P
         np.testing.assert_array_equal(scan.read(0, 0, 300, 210), smear)
 
 
-def test_a_stack_is_read_by_its_first_plane_and_says_so(smear: Rgb, write: Write) -> None:
+def test_a_stack_is_read_by_its_first_plane_with_a_warning(smear: Rgb, write: Write) -> None:
     stack = np.stack([smear, 255 - smear, smear])
     with open_scan(write(stack, photometric="rgb", **TILE)) as scan:
         np.testing.assert_array_equal(scan.read(0, 0, 300, 210), smear)
@@ -246,7 +246,7 @@ def test_sixteen_bit_levels_share_one_depth(smear: Rgb, halved: Any, write_pyram
         np.testing.assert_array_equal(scan.read_at(0, 0, 300, 210, 2), halved(smear))
 
 
-def test_tiles_that_a_scanner_left_out_are_glass(tmp_path: Path) -> None:
+def test_tiles_that_a_scanner_left_out_are_white(tmp_path: Path) -> None:
     path = tmp_path / "scan.tif"
     tile = np.full((64, 64, 3), 9, np.uint8)
     with tifffile.TiffWriter(path) as tiff:
@@ -304,15 +304,15 @@ UNREADABLE: dict[str, tuple[NDArray[Any], dict[str, Any], str]] = {
 }
 
 
-@pytest.mark.parametrize(("image", "options", "said"), UNREADABLE.values(), ids=UNREADABLE)
+@pytest.mark.parametrize(("image", "options", "message"), UNREADABLE.values(), ids=UNREADABLE)
 def test_px_of_unknown_meaning_are_refused(
-    image: NDArray[Any], options: dict[str, Any], said: str, write: Write
+    image: NDArray[Any], options: dict[str, Any], message: str, write: Write
 ) -> None:
-    with pytest.raises(InputError, match=said):
+    with pytest.raises(InputError, match=message):
         open_scan(write(image, tile=(16, 16), **options))
 
 
-def test_a_scan_that_is_turned_says_so(smear: Rgb, write: Write) -> None:
+def test_a_scan_that_is_turned_has_a_warning(smear: Rgb, write: Write) -> None:
     path = write(smear, photometric="rgb", extratags=[(274, 3, 1, 6, True)], **TILE)
     with open_scan(path) as scan:
         assert (scan.width, scan.height) == (300, 210)
