@@ -1,4 +1,4 @@
-"""What the atypical score costs beside the classifier's own time.
+"""Cost of the atypical score, against the classifier's own time.
 
     python benchmarks/atypical_cost.py
 

@@ -32,8 +32,8 @@ def slides(folder: Path) -> dict[str, list[Path]]:
     """The sets, rendered or copied into a folder."""
     fields, scans = [], []
     for i in range(N):
-        look = PhantomSettings(seed=i, n_white=4, stain="camera")
-        render_smear(folder / f"smear {i}", look, 6)
+        settings = PhantomSettings(seed=i, n_white=4, stain="camera")
+        render_smear(folder / f"smear {i}", settings, 6)
         fields.append(folder / f"smear {i}")
         scans.append(folder / f"scan {i}.tif")
         shutil.copy(data_root() / "whole_smear/region_a.tif", scans[-1])

@@ -1,13 +1,13 @@
-"""What the first look loses and keeps, on every dataset at hand: docs/results/first_look.csv.
+"""Cells that candidates lose and keep, on every dataset at hand: docs/results/first_look.csv.
 
-    LEUKODIFF_DATA=... python benchmarks/first_look.py --lost lost/
+    LEUKODIFF_DATA=... python benchmarks/candidate_recall.py --lost lost/
 
-Each field is brought to 1 um/px and looked at. A white cell is lost when no candidate lies on it,
+Each field is brought to 1 um/px and searched. A white cell is lost when no candidate lies on it,
 or when none with its margin holds all of it: then no window would. `labeled` are the dataset's own
 white cells (PBC: its images, one nucleated cell near the middle of each), `full_pass` those that
 the shipped detector finds on the whole field, in one of `STEP` fields. `area_kept` is the part of
 the field within a candidate's margin; fields of BCCD and PBC are hardly wider than a cell with its
-margin, so it is high there. `beside_per_mm2` counts candidates on no white cell. `--lost` saves a
+margin, so it is high there. `extra_per_mm2` counts candidates on no white cell. `--lost` saves a
 picture of each lost box.
 """
 
@@ -37,7 +37,7 @@ STEP = {"pbc": 4, "kaggle_blood_cells": 4}
 PHANTOM_UM_PER_PX = (0.06, 0.1, 0.25, 0.5)
 REGION_UM_PER_PX = 0.2
 EDGE_UM = 1.5
-"""What of a cell's box, drawn by hand, may lie beyond the margin."""
+"""Part of a cell's box (um), drawn by hand, that may lie beyond the margin."""
 
 
 @dataclass
@@ -51,7 +51,7 @@ class Row:
     full_pass: int = 0
     full_pass_lost: int = 0
     area_kept: float = 0.0
-    beside_per_mm2: float = 0.0
+    extra_per_mm2: float = 0.0
     megapixels_per_second: float = 0.0
 
 
@@ -115,7 +115,7 @@ def region_a() -> JudgedField:
 
 
 def is_held(box: Boxes, candidates: Boxes, is_boxed: bool = True) -> bool:
-    """Whether a candidate lies on a cell, and with its margin holds all of its box; all in um."""
+    """True if a candidate lies on a cell, and with its margin holds all of its box; all in um."""
     on = np.all((candidates[:, :2] < box[2:]) & (candidates[:, 2:] > box[:2]), axis=1)
     if not is_boxed:
         return bool(on.any())
@@ -124,7 +124,7 @@ def is_held(box: Boxes, candidates: Boxes, is_boxed: bool = True) -> bool:
 
 
 def extra_candidates(candidates: Boxes, cells: Boxes) -> int:
-    """How many candidates lie on no cell (nor within 4 um of one)."""
+    """Number of candidates on no cell (nor within 4 um of one)."""
     apart = (candidates[:, None, :2] > cells[None, :, 2:] + 4) | (
         candidates[:, None, 2:] < cells[None, :, :2] - 4
     )
@@ -166,7 +166,7 @@ def measure(name: str, sample: Iterable[JudgedField], lost_in: Path | None) -> R
         if lost_in:
             save(lost_in / name, one, lost)
     row.area_kept = round(area / pixels, 3)
-    row.beside_per_mm2 = round(extra / judged * 1e6, 1)
+    row.extra_per_mm2 = round(extra / judged * 1e6, 1)
     row.megapixels_per_second = round(pixels / seconds / 1e6, 1)
     return row
 

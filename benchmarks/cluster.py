@@ -1,4 +1,4 @@
-"""What a cluster costs and what it brings: measured on nodes that are processes of this machine.
+"""Cost and gain of a cluster: measured on nodes that are processes of this machine.
 
     python benchmarks/cluster.py [--slides 24] [--fields 6] [--scan-blocks 4] [--many 10000]
 
@@ -55,7 +55,7 @@ def _call(call: Any, *args: Any) -> None:
 
 @contextmanager
 def core(n: int) -> Iterator[None]:
-    """What is started within is kept to one core, the `n`th that there is."""
+    """Keeps what is started within to one core, the `n`th that there is."""
     os.sched_setaffinity(0, {CORES[n % len(CORES)]})
     try:
         yield
@@ -91,7 +91,7 @@ def figures(name: str, **found: Any) -> None:
 
 
 def others(when: str, watch_s: float = 5.0) -> None:
-    """How busy other work keeps each core while we do nothing."""
+    """Load of each core by other work while we do nothing."""
     before = busy_and_all()
     time.sleep(watch_s)
     after = busy_and_all()
@@ -135,7 +135,7 @@ def one_core(inputs: Path, out: Path, fields: int) -> None:
     )
 
 
-Told = Callable[[Course], None]
+Observe = Callable[[Course], None]
 
 
 def on_nodes(n: int, inputs: Path, out: Path, name: str, **cluster: Any) -> None:
@@ -159,14 +159,14 @@ def on_nodes(n: int, inputs: Path, out: Path, name: str, **cluster: Any) -> None
         )
 
 
-def run(inputs: Path, out: Path, told: Told, **cluster: Any) -> tuple[Course, RunSummary]:
-    """A run on the cluster at hand; `told` is called after each slide."""
+def run(inputs: Path, out: Path, observe: Observe, **cluster: Any) -> tuple[Course, RunSummary]:
+    """A run on the cluster at hand; `observe` is called after each slide."""
     course, log = Course(), logging.getLogger("leukodiff")
     log.setLevel(logging.INFO)
     log.addHandler(course)
     try:
         where = ClusterSettings(**cluster)
-        return course, analyze_on_cluster([inputs], out, None, lambda *_: told(course), where)
+        return course, analyze_on_cluster([inputs], out, None, lambda *_: observe(course), where)
     finally:
         log.removeHandler(course)
 
@@ -177,7 +177,7 @@ def changing(inputs: Path, out: Path, kill: bool) -> None:
     changed: list[float] = []
     with cluster_of(2 if kill else 1) as nodes:
 
-        def told(course: Course) -> None:
+        def observe(course: Course) -> None:
             if len(course.ended) < n / 3 or changed:
                 return
             changed.append(course.now())
@@ -186,7 +186,7 @@ def changing(inputs: Path, out: Path, kill: bool) -> None:
             else:
                 add_node(nodes, 1)
 
-        went, summary = run(inputs, out, told)
+        went, summary = run(inputs, out, observe)
     first = went.ended[0][1]
     helped = next((at for at, node in went.ended if node != first and at > changed[0]), None)
     figures(
@@ -238,7 +238,7 @@ def idle_pool(n: int) -> Iterator[WorkerPool]:
 
 
 def dealing(n: int, nodes: int, wait_s: float) -> None:
-    """How many pieces of work a second are dealt out that cost nothing but a wait."""
+    """Pieces of work dealt out in a second that cost nothing but a wait."""
     content = bytes(20_000)  # about what a slide's outcome and record are
     with idle_pool(nodes) as pool:
         todo = [Work("analyze", (content, wait_s)) for _ in range(n)]
@@ -248,7 +248,7 @@ def dealing(n: int, nodes: int, wait_s: float) -> None:
 
 
 def many(n: int, one: Path, work: Path) -> None:
-    """What the driver itself does for many slides: finds them, and reads the records of all."""
+    """The driver's own work for many slides: finds them, and reads the records of all."""
     inputs, out = work / "many", work / "records"
     record = (one / RECORD).read_text()
     for i in range(n):
@@ -313,9 +313,9 @@ def main() -> None:
 
 def render(work: Path, slides: int, fields: int, blocks: int) -> None:
     """Slides of fields, and a scan of so many blocks of 2048 px each way."""
-    look = PhantomSettings(n_white=10, stain="camera")
+    settings = PhantomSettings(n_white=10, stain="camera")
     for i in range(slides):
-        render_smear(work / f"slides/s{i + 1}", replace(look, seed=i), fields, ".jpg")
+        render_smear(work / f"slides/s{i + 1}", replace(settings, seed=i), fields, ".jpg")
     block = PhantomSettings(width=2048, height=2048, um_per_px=0.25, n_white=20, seed=3)
     render_scan(work / "scan/scan.tif", block, ScanSettings(plan=("m" * blocks,) * blocks))
 

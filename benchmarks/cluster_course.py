@@ -1,4 +1,4 @@
-"""How a run on a cluster goes: which node does what, and what its workers use of the machine."""
+"""Course of a run on a cluster: which node does what, and what its workers use of the machine."""
 
 import logging
 import os
@@ -22,16 +22,16 @@ def busy_and_all() -> list[tuple[int, int]]:
 
 @dataclass
 class Workers:
-    """What the workers of a run have used, by process: as far as `look` has seen it.
+    """Use of the machine by a run's workers, by process: as far as `sample` has seen it.
 
-    `cpu_s`: processor time. `own_mb`: the memory of the largest at each look, without what is
+    `cpu_s`: processor time. `own_mb`: the memory of the largest at each sample, without what is
     mapped from files.
     """
 
     cpu_s: dict[str, float] = field(default_factory=dict)
     own_mb: list[int] = field(default_factory=list)
 
-    def look(self) -> None:
+    def sample(self) -> None:
         """Looks at those that live."""
         self.own_mb.append(0)
         for process in Path("/proc").glob("[0-9]*"):
@@ -58,7 +58,7 @@ def _stat(process: Path) -> list[str]:
 
 
 class Course(logging.Handler):
-    """When each slide of a run was done (s after its start), and on which node."""
+    """Time (s after the start) and node of each slide of a run."""
 
     def __init__(self) -> None:
         super().__init__(logging.INFO)
@@ -68,7 +68,7 @@ class Course(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Hears of a slide."""
         if made := MADE.match(record.getMessage()):
-            self.workers.look()
+            self.workers.sample()
             self.ended.append((self.now(), made[2]))
             self.cpu_s.append(self.workers.used())
 
@@ -77,11 +77,11 @@ class Course(logging.Handler):
         return time.monotonic() - self.began
 
     def by_node(self) -> list[int]:
-        """How many slides each node has done, the busiest first."""
+        """Number of slides each node has done, the busiest first."""
         return [n for _, n in Counter(node for _, node in self.ended).most_common()]
 
     def cores_had(self, since: float = 0.0, until: float = inf) -> float | None:
-        """How many cores the workers had in that time: fewer where others wanted them too."""
+        """Number of cores the workers had in that time: fewer where others wanted them too."""
         seen = [i for i, (at, _) in enumerate(self.ended) if since <= at <= until]
         if len(seen) < 2 or self.ended[seen[-1]][0] == self.ended[seen[0]][0]:
             return None

@@ -24,7 +24,7 @@ from leukodiff.pipeline.report.differential import COUNTED
 from leukodiff.pipeline.report.statistics import Confusion, corrected_shares, correction, intervals
 
 TRUE = CLASSIFIER_CLASSES
-SAID = (*TRUE, UNIDENTIFIED)
+PREDICTED = (*TRUE, UNIDENTIFIED)
 BLOODS = {
     "normal": (60, 30, 6, 3, 0.5, 0.3, 0.1, 0.1),
     "neutrophilia": (80, 8, 5, 0.8, 0.2, 5.5, 0.4, 0.1),
@@ -87,10 +87,10 @@ def tune(repeats: int) -> None:
 
 
 def matrix(rng: np.random.Generator, lowest: float, highest: float) -> Floats:
-    """How each type is called, (T, S): right with a chance in a range, else as is usual."""
-    rows = np.zeros((len(TRUE), len(SAID)))
+    """Chances of each predicted type, (T, S): right within a range, else likely errors."""
+    rows = np.zeros((len(TRUE), len(PREDICTED)))
     for row, true in zip(rows, TRUE, strict=True):
-        weights = [0.8 if said in LIKELY_ERRORS[true] else 0.05 for said in TRUE] + [1.5]
+        weights = [0.8 if other in LIKELY_ERRORS[true] else 0.05 for other in TRUE] + [1.5]
         errors = rng.standard_gamma(weights)
         errors[TRUE.index(true)] = 0
         right = rng.uniform(lowest, highest)
@@ -110,7 +110,7 @@ LABORATORIES: dict[str, Callable[[np.random.Generator], Laboratory]] = {
     "other errors, as many": lambda rng: Laboratory(matrix(rng, 0.85, 0.99), _right(rng).here),
     "other errors, more": lambda rng: Laboratory(matrix(rng, 0.65, 0.9), _right(rng).here),
 }
-"""Where the smear is from, against where the validation cells are from."""
+"""A laboratory's chances on the smear, against those on the validation cells."""
 
 
 @dataclass(frozen=True)
@@ -144,12 +144,12 @@ def outcome(blood: str, n: int, laboratory: Laboratory, rng: np.random.Generator
     shares = np.array(BLOODS[blood]) / sum(BLOODS[blood])
     low, high = np.log(VALIDATION)
     cells = np.exp(rng.uniform(low, high, len(TRUE))).round().astype(int)
-    confusion = Confusion(TRUE, SAID, rng.multinomial(cells, laboratory.validation))
-    said = dict(zip(SAID, rng.multinomial(n, shares @ laboratory.here).tolist(), strict=True))
-    found = corrected_shares(said, confusion, COUNTED)
+    confusion = Confusion(TRUE, PREDICTED, rng.multinomial(cells, laboratory.validation))
+    drawn = dict(zip(PREDICTED, rng.multinomial(n, shares @ laboratory.here).tolist(), strict=True))
+    found = corrected_shares(drawn, confusion, COUNTED)
     if found is None:
         return None
-    counts = [said[name] for name in COUNTED]
+    counts = [drawn[name] for name in COUNTED]
     ends = np.array(intervals(counts))
     raw = np.column_stack([np.array(counts) / sum(counts), ends])
     corrected = np.array([(e.value, e.low, e.high) for e in found.values()])
@@ -190,18 +190,18 @@ def cost() -> dict[str, float]:
     """CPU milliseconds of one correction, median of 15, by cells of the smear."""
     rng = np.random.default_rng(0)
     chances = matrix(rng, 0.85, 0.99)
-    confusion = Confusion(TRUE, SAID, rng.multinomial(200, chances))
+    confusion = Confusion(TRUE, PREDICTED, rng.multinomial(200, chances))
     shares = np.array(BLOODS["normal"]) / sum(BLOODS["normal"])
     spent = {}
     for n in (200, 1000, 5000):
-        said = dict(zip(SAID, rng.multinomial(n, shares @ chances).tolist(), strict=True))
-        spent[str(n)] = round(float(np.median([_once(said, confusion) for _ in range(15)])), 1)
+        drawn = dict(zip(PREDICTED, rng.multinomial(n, shares @ chances).tolist(), strict=True))
+        spent[str(n)] = round(float(np.median([_once(drawn, confusion) for _ in range(15)])), 1)
     return spent
 
 
-def _once(said: dict[str, int], confusion: Confusion) -> float:
+def _once(drawn: dict[str, int], confusion: Confusion) -> float:
     start = time.process_time()
-    corrected_shares(said, confusion, COUNTED)
+    corrected_shares(drawn, confusion, COUNTED)
     return 1000 * (time.process_time() - start)
 
 

@@ -49,8 +49,8 @@ def named(detector: Detector, classifier: Classifier, field: LabeledField) -> st
         return None
     area = np.prod(found.xyxy[:, 2:] - found.xyxy[:, :2], axis=1)
     largest = found.select(np.array([area.argmax()]))
-    said = classifier.classify(image, largest.xyxy, field.um_per_px)
-    of_four = [said.probabilities[0, said.class_names.index(name)] for name in CLASSES]
+    named = classifier.classify(image, largest.xyxy, field.um_per_px)
+    of_four = [named.probabilities[0, named.class_names.index(name)] for name in CLASSES]
     return CLASSES[int(np.argmax(of_four))]
 
 

@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from fuzzing.campaign import LIMIT_S, MOST_MB, Tally, as_json, campaign, merged
+from fuzzing.campaign import LIMIT_S, MOST_MB, CampaignCounts, as_json, campaign, merged
 from fuzzing.seeds import write_seeds
 from fuzzing.targets import TARGETS
 
@@ -23,10 +23,10 @@ from leukodiff.core.text import markdown_table
 
 def in_parallel(
     seeds: Mapping[str, Sequence[Path]], root: Path, asked: argparse.Namespace
-) -> Tally:
+) -> CampaignCounts:
     """The campaign in as many parts as there are workers."""
 
-    def part(worker: int) -> Tally:
+    def part(worker: int) -> CampaignCounts:
         folder = root / str(worker)
         folder.mkdir()
         numbers = range(asked.first + worker, asked.first + asked.mutants, asked.workers)
@@ -49,14 +49,14 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
         seeds = write_seeds(root / "seeds", asked.kinds)
-        tally = in_parallel(seeds, root, asked)
-    rows = tally.rows
+        counts = in_parallel(seeds, root, asked)
+    rows = counts.rows
     print(markdown_table(list(rows[0]), [list(row.values()) for row in rows]))
-    for one in tally.findings:
+    for one in counts.findings:
         print(f"\n{one.number} {one.kind} {one.seed}: {one.what}\n{one.text}")
     if asked.out:
         bounds = {"seed": asked.seed, "limit_s": LIMIT_S, "bound_mb": MOST_MB}
-        asked.out.write_text(json.dumps(bounds | as_json(tally), indent=1) + "\n")
+        asked.out.write_text(json.dumps(bounds | as_json(counts), indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -60,10 +60,11 @@ PUBLIC = ("pbc", "bccd", "chula")
 THINNED = {"pbc": 4}
 """Of PBC every fourth field, for time's sake."""
 
-FINE_TUNED, LAST_LAYER = "fine-tuned", "last layer"
+FINE_TUNED = "fine-tuned"
+LAST_LAYER = "last layer"
 
 Halves = tuple[list[LabeledField], list[LabeledField]]
-Say = Callable[[Sequence[LabeledField]], CellPredictions]
+Predict = Callable[[Sequence[LabeledField]], CellPredictions]
 
 
 @dataclass(frozen=True)
@@ -115,13 +116,13 @@ def main() -> None:
         chosen_ways = tuple(chosen.way or (FINE_TUNED, LAST_LAYER))
         task = Task(chosen.classifier, public, settings, chosen_ways)
         rows[name] = measured(task, name, data, HELD_OUT if name in known else LEFT_OUT)
-        told = {"classifier": before.metadata.identity, "laboratories": rows}
-        text = json.dumps(told | {"settings": plain(settings)}, indent=2)
+        facts = {"classifier": before.metadata.identity, "laboratories": rows}
+        text = json.dumps(facts | {"settings": plain(settings)}, indent=2)
         (chosen.out / f"{chosen.name}.json").write_text(text + "\n", encoding="utf-8")
 
 
 def plain(settings: ClassifierTraining) -> dict[str, Any]:
-    """What the figures depend on beside the data."""
+    """Settings that the figures depend on besides the data."""
     names = ("epochs", "fine_epochs", "cells_per_epoch", "learning_rate", "batch_size", "seed")
     return {name: getattr(settings, name) for name in names} | {"last_layer_pull": PULL}
 
@@ -153,17 +154,17 @@ def measured(
     others = {
         other: [f for f in data[other] if f.split == TEST] for other in PUBLIC if other != name
     }
-    said: dict[str, list[CellPredictions]] = {}
+    predicted: dict[str, list[CellPredictions]] = {}
     elsewhere: dict[str, dict[str, list[CellPredictions]]] = {}
     for turn, (learned, asked) in enumerate((halves, halves[::-1])):
         where = task.settings.out / f"{name}_{turn}"
         corrections = [replace(f, source="table", split=TRAIN) for f in learned]
-        for way, say in ways(task, corrections, where).items():
-            said.setdefault(way, []).append(say(asked))
+        for way, predict in ways(task, corrections, where).items():
+            predicted.setdefault(way, []).append(predict(asked))
             for other, cells in others.items():
-                elsewhere.setdefault(other, {}).setdefault(way, []).append(say(cells))
+                elsewhere.setdefault(other, {}).setdefault(way, []).append(predict(cells))
         gc.collect()
-    named = {way: together(parts) for way, parts in said.items()}
+    named = {way: together(parts) for way, parts in predicted.items()}
     row = {
         "part": part,
         "fields": len(fields),
@@ -179,10 +180,10 @@ def measured(
     return row
 
 
-def ways(task: Task, corrections: Sequence[LabeledField], where: Path) -> dict[str, Say]:
-    """How cells are named before and after learning from the corrections, by the way to learn."""
+def ways(task: Task, corrections: Sequence[LabeledField], where: Path) -> dict[str, Predict]:
+    """Predictors before and after learning from the corrections, by the way to learn."""
     before = Classifier.load(task.classifier, threads=task.settings.threads)
-    found: dict[str, Say] = {"before": lambda fields: classify_labeled(before, fields)}
+    found: dict[str, Predict] = {"before": lambda fields: classify_labeled(before, fields)}
     if FINE_TUNED in task.ways:
         found[FINE_TUNED] = fine_tuned(task, corrections, where)
     if LAST_LAYER in task.ways:
@@ -207,20 +208,20 @@ def cut_in_two(fields: Sequence[LabeledField], at: Sequence[str]) -> Halves:
 
 
 def cells_in(fields: Sequence[LabeledField]) -> dict[str, int]:
-    """How many cells of each of the five types."""
+    """Number of cells of each of the five types."""
     found = Counter(t for f in fields for t in f.cell_types if t in FIVE_PART)
     return {name: found[name] for name in FIVE_PART if found[name]}
 
 
-def fine_tuned(task: Task, corrections: Sequence[LabeledField], where: Path) -> Say:
+def fine_tuned(task: Task, corrections: Sequence[LabeledField], where: Path) -> Predict:
     """As `train classifier` and `export classifier` do it."""
     return exported(task, corrections, where / "fine_tuned", train_classifier)
 
 
 def exported(
     task: Task, corrections: Sequence[LabeledField], where: Path, train: Callable[..., Path]
-) -> Say:
-    """What a classifier says that learned by `train`; one that stands already is taken."""
+) -> Predict:
+    """Predictor of a classifier that learned by `train`; one that stands already is taken."""
     out = where / "model.onnx"
     if not metadata_path(out).is_file():
         fields = [*task.public, *corrections]
@@ -230,7 +231,7 @@ def exported(
     return lambda fields: classify_labeled(after, fields)
 
 
-def last_layer(task: Task, corrections: Sequence[LabeledField], where: Path) -> Say:
+def last_layer(task: Task, corrections: Sequence[LabeledField], where: Path) -> Predict:
     """As `train classifier --last-layer` and `export classifier` do it."""
     return exported(task, corrections, where / "last_layer", train_last_layer)
 

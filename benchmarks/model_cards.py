@@ -94,7 +94,7 @@ def card(metadata: ModelMetadata, docs: Path) -> str:
 
 
 def classifier_sections(metadata: ModelMetadata, figures: Figures, docs: Path) -> dict[str, Any]:
-    """What the classifier's text leaves open."""
+    """Values that the classifier's text leaves open."""
     rows = _rows(figures, "classifier")
     mine = [row for row in rows if row["part"] == HELD_OUT and _is_of(row, metadata)]
     pbc = "classifier/pbc/classifier"
@@ -116,7 +116,7 @@ def classifier_sections(metadata: ModelMetadata, figures: Figures, docs: Path) -
 
 
 def detector_sections(metadata: ModelMetadata, figures: Figures, docs: Path) -> dict[str, Any]:
-    """What the detector's text leaves open."""
+    """Values that the detector's text leaves open."""
     found = {name: figures.get(f"detector/{name}/evaluation", {}) for name in DETECTOR_SETS}
     mine = {name: one for name, one in found.items() if _is_of(one, metadata)}
     left_out = [row for row in _rows(figures, "detector") if row["part"] == LEFT_OUT]
@@ -148,9 +148,9 @@ def _errors(confusion: Mapping[str, Mapping[str, int]]) -> str:
     """A row a type: how many validation cells of it were called what."""
     if not confusion:
         return NOT_MEASURED
-    said = list(dict.fromkeys([*confusion, *(name for row in confusion.values() for name in row)]))
-    rows = [(true, *(row.get(name, 0) or "" for name in said)) for true, row in confusion.items()]
-    return markdown_table(("true type", *said), rows)
+    named = list(dict.fromkeys([*confusion, *(name for row in confusion.values() for name in row)]))
+    rows = [(true, *(row.get(name, 0) or "" for name in named)) for true, row in confusion.items()]
+    return markdown_table(("true type", *named), rows)
 
 
 def _data(metadata: ModelMetadata) -> str:
@@ -173,11 +173,11 @@ def _data(metadata: ModelMetadata) -> str:
 
 def _credit(name: str, metadata: ModelMetadata) -> tuple[str, str, str]:
     """Title, license and citation: as the metadata has them, else what is known of the name."""
-    said = next(one for one in metadata.training_data if one["name"] == name)
+    named = next(one for one in metadata.training_data if one["name"] == name)
     title, licence, citation = OUR_OWN.get(name, (name, "not stated", ""))
     if name in DATASETS:
         title = f"[{DATASETS[name].title}]({DATASETS[name].address})"
-    return title, said.get("licence", licence), said.get("citation", citation)
+    return title, named.get("licence", licence), named.get("citation", citation)
 
 
 def _metrics(metadata: ModelMetadata) -> str:

@@ -1,4 +1,4 @@
-"""What the notes on cells cost and catch: by each rule, how many cells it leaves unidentified.
+"""Cost and catch of the notes on cells: by each rule, how many cells it leaves unidentified.
 
 For every labeled cell, boxed by hand and as the detector boxes it: how many cells a rule notes,
 how many of them the classifier would have named right and wrong without it, and what is right of
@@ -64,10 +64,10 @@ def judged(
     if not set(white.cell_types) & set(classes) or field.um_per_px is None:
         return
     image = read_rgb(field.path)
-    said, at = _said(image, white, classifier, detector)
+    found, at = _predicted(image, white, classifier, detector)
     for label, true in enumerate(white.cell_types):
         if true in classes and label in at:
-            yield _judged(said, at[label], true)
+            yield _judged(found, at[label], true)
 
 
 def is_white_or_young(name: str) -> bool:
@@ -75,7 +75,7 @@ def is_white_or_young(name: str) -> bool:
     return is_white(name) or name == "erythroblast"
 
 
-def _said(
+def _predicted(
     image: NDArray[np.uint8],
     white: LabeledField,
     classifier: Classifier,
@@ -92,9 +92,9 @@ def _said(
     return classifier.classify(image, found.xyxy, scale), at
 
 
-def _judged(said: Predictions, at: int, true: str) -> Judged:
-    right = said.class_names[int(said.probabilities[at].argmax())] == true
-    return Judged(right, bool(said.confidence[at] >= said.reject_threshold), said.notes[at])
+def _judged(found: Predictions, at: int, true: str) -> Judged:
+    right = found.class_names[int(found.probabilities[at].argmax())] == true
+    return Judged(right, bool(found.confidence[at] >= found.reject_threshold), found.notes[at])
 
 
 def row(data: str, boxes: str, cells: Sequence[Judged]) -> str:

@@ -1,4 +1,4 @@
-"""How exact the outlines of cells are: against the phantom's truth, and on real cells.
+"""Exactness of the outlines of cells: against the phantom's truth, and on real cells.
 
 A phantom cell's areas and lobes are known exactly; each row gives medians over the cells of one
 type in four stains at 0.1 and 0.2 um/px. On real smears nobody has drawn outlines: there the box
@@ -24,7 +24,8 @@ from leukodiff.datasets.vocabulary import FIVE_PART
 
 KINDS = (*FIVE_PART, "immature_granulocyte", "erythroblast")
 CROP = CropSettings()
-SEEDS, CELLS = 4, 21
+SEEDS = 4
+CELLS = 21
 NEUTROPHIL_UM = 13.5
 """PBC's single cells have no box."""
 LOOSE = 0.08

@@ -1,4 +1,4 @@
-"""Which fields of a smear show the same place: photographed twice, or overlapping.
+"""Fields of a smear that show the same place: photographed twice, or overlapping.
 
 Two fields are of one place where enough of their SIFT features lie on each other after one move,
 turn and change of size (RANSAC). What never moves from field to field (dirt on the camera) says
@@ -46,13 +46,13 @@ def places(fields: Sequence[LabeledField]) -> list[int]:
 
 
 def same_place(a: Features, b: Features) -> bool:
-    """Whether enough features of two fields lie on each other."""
+    """True if enough features of two fields lie on each other."""
     n, move = agreeing(a, b)
     return n >= (TIED if move >= LEAST_MOVE else ALL_BUT)
 
 
 def agreeing(a: Features, b: Features) -> tuple[int, float]:
-    """How many features agree on one move, and how far it goes (px at `SIDE_PX`)."""
+    """Number of features that agree on one move, and its length (px at `SIDE_PX`)."""
     if len(a[0]) < 4 or len(b[0]) < 4:
         return 0, 0.0
     pairs = cv2.BFMatcher(cv2.NORM_L2).knnMatch(a[1], b[1], k=2)

@@ -1,4 +1,4 @@
-"""How long a report takes to make and how large it is: HTML and PDF of a phantom smear.
+"""Time to make a report, and its size: HTML and PDF of a phantom smear.
 
 A phantom of 50 fields and 200 white cells is analyzed as anybody would; then its stored report is
 made again, each format in a Python process of its own, with all that has to be imported (the second
@@ -15,7 +15,8 @@ from pathlib import Path
 from leukodiff.datasets.phantom import PhantomSettings, render_smear
 from leukodiff.pipeline.runs.analyze import analyze
 
-FIELDS, CELLS_A_FIELD = 50, 4
+FIELDS = 50
+CELLS_A_FIELD = 4
 
 ONE = """
 import sys, time

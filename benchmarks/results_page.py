@@ -158,7 +158,7 @@ CLAIMS = {
     "bccd": "accuracy on rare classes: it holds few lymphocytes, monocytes, basophils",
     "chula": "accuracy on other smears: three smears, many fields of the same cells",
 }
-"""What each figure may not be used to claim."""
+"""Claims that each figure does not support."""
 
 SPEED = """
 ## Speed

@@ -1,4 +1,4 @@
-"""What `analyze` says of a scan beside what was seen there by eye.
+"""Findings of `analyze` on a scan against what was seen there by eye.
 
     LEUKODIFF_DATA=... python benchmarks/scan_truth.py --out docs/results
 
@@ -43,8 +43,8 @@ def compared(found: list[dict[str, str]], truth: list[dict[str, str]], um_per_px
         at = np.array([float(place["x_center_px"]), float(place["y_center_px"])])
         near = np.hypot(*(centers - at).T) * um_per_px <= WITHIN_UM
         taken |= near
-        said = [found[i]["cell_type"] for i in np.flatnonzero(near)]
-        places.append({"kind": place["kind"], "at": at.tolist(), "said": said})
+        found_types = [found[i]["cell_type"] for i in np.flatnonzero(near)]
+        places.append({"kind": place["kind"], "at": at.tolist(), "said": found_types})
     false = [found[i]["cell_type"] for i in np.flatnonzero(~taken)]
     return places, false
 

@@ -39,8 +39,8 @@ def slides(folder: Path) -> list[Path]:
     for seed, (stain, um_per_px, n) in enumerate(
         [("camera", 0.073, 6), ("giemsa", 0.2, 3), ("pale", 0.1, 2)], start=1
     ):
-        look = PhantomSettings(seed=seed, n_white=4, stain=stain, um_per_px=um_per_px)
-        render_smear(folder / f"phantom {seed}", look, n)
+        settings = PhantomSettings(seed=seed, n_white=4, stain=stain, um_per_px=um_per_px)
+        render_smear(folder / f"phantom {seed}", settings, n)
         made.append(folder / f"phantom {seed}")
     block = PhantomSettings(width=2000, height=2000, um_per_px=0.25, n_white=2, stain="camera")
     scan = folder / "phantom scan" / "scan.tif"
@@ -60,7 +60,7 @@ def slides(folder: Path) -> list[Path]:
 
 
 def state() -> dict[str, Any]:
-    """What this process holds: resident memory (MB), threads, open files."""
+    """Resources of this process: resident memory (MB), threads, open files."""
     gc.collect()
     resident = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
     return {
@@ -91,7 +91,7 @@ def soak(inputs: Sequence[Path], seconds: float, scratch: Path) -> list[dict[str
 
 
 def slope(rows: Sequence[dict[str, Any]], key: str) -> float:
-    """How much a figure grows in an hour, by a straight line through all rounds but the first."""
+    """Growth of a figure in an hour, by a straight line through all rounds but the first."""
     x = np.array([row["minutes"] / 60 for row in rows[1:]])
     y = np.array([row[key] for row in rows[1:]])
     return float(np.polyfit(x, y, 1)[0]) if len(x) > 2 else 0.0

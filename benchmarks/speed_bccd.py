@@ -59,8 +59,8 @@ class Theirs:
         """Every white cell of every field with its class."""
         cells: Cells = {}
         for path in paths:
-            said = self.yolo.predict(str(path), imgsz=640, conf=self.threshold, verbose=False)[0]
-            white = said.boxes.xyxy[said.boxes.cls == 0].numpy()
+            found = self.yolo.predict(str(path), imgsz=640, conf=self.threshold, verbose=False)[0]
+            white = found.boxes.xyxy[found.boxes.cls == 0].numpy()
             image = read_rgb(path)
             named = []
             for box in white:
@@ -80,7 +80,7 @@ def ours(folder: Path, out: Path, models: Models) -> float:
 
 
 def shared_cells(theirs: Cells, out: Path) -> dict[str, Any]:
-    """How many white cells either side found, and how many both did (IoU 0.5)."""
+    """Numbers of white cells that either side found, and that both did (IoU 0.5)."""
     import pandas as pd
 
     table = pd.read_csv(next(out.glob("*/cells.csv")))
@@ -89,7 +89,7 @@ def shared_cells(theirs: Cells, out: Path) -> dict[str, Any]:
     both = same_name = 0
     for field_id, rows in table.groupby("field_id"):
         boxes = rows[["x_min", "y_min", "x_max", "y_max"]].to_numpy(np.float32)
-        said = likeliest[rows.index].tolist()
+        prediction = likeliest[rows.index].tolist()
         named = theirs[str(field_id)]
         if not named:
             continue
@@ -97,7 +97,7 @@ def shared_cells(theirs: Cells, out: Path) -> dict[str, Any]:
         for at, row in enumerate(overlap):
             if row.max() >= 0.5:
                 both += 1
-                same_name += said[at] == f"p_{named[int(row.argmax())][1]}"
+                same_name += prediction[at] == f"p_{named[int(row.argmax())][1]}"
     total = sum(len(named) for named in theirs.values())
     return {"ours": len(table), "theirs": total, "both": both, "same_name": int(same_name)}
 

@@ -33,7 +33,7 @@ from leukodiff.detector.infer import SHIPPED
 SIDES = (10_000, 20_000, 40_000)
 """Phantom scans, px a side at 0.25 um/px."""
 BLOCK = 2_000
-"""What such a scan is laid out from, px a side."""
+"""Block that such a scan is laid out from, px a side."""
 
 
 def as_installed(byte_code: Path) -> None:
@@ -43,7 +43,7 @@ def as_installed(byte_code: Path) -> None:
 
 
 def seconds_of(work: Callable[[], object]) -> float:
-    """How long a call takes."""
+    """Seconds that a call takes."""
     began = time.perf_counter()
     work()
     return time.perf_counter() - began
@@ -111,7 +111,7 @@ def sahi_runner(path: Path, scratch: Path) -> Callable[[], object]:
     return run
 
 
-def beside_sahi(path: Path, rounds: int) -> dict[str, Any]:
+def against_sahi(path: Path, rounds: int) -> dict[str, Any]:
     """The three, taking turns; ratios of their medians."""
     times: dict[str, list[float]] = {"sahi": [], "decode": [], "ours": [], "ours_cpu": []}
     with tempfile.TemporaryDirectory() as name:
@@ -173,7 +173,7 @@ def main() -> None:
         result: dict[str, Any] = {
             "cores": len(os.sched_getaffinity(0)),
             "torch_threads": torch.get_num_threads(),
-            "region_a": beside_sahi(data_root() / "whole_smear/region_a.tif", chosen.rounds),
+            "region_a": against_sahi(data_root() / "whole_smear/region_a.tif", chosen.rounds),
         }
         print(json.dumps(result, indent=2), flush=True)
         if chosen.phantoms:

@@ -1,4 +1,4 @@
-"""How well a class that was kept from training is told from the known ones: AUROC by each score.
+"""Separation of a class that was kept from training from the known ones: AUROC by each score.
 
 For each set of classes left out, a classifier is trained without them from ImageNet weights (it
 goes on where it stopped, and is taken as it stands where it is done). Then PBC's test cells of the
@@ -87,12 +87,12 @@ def figures(
     right = float(np.mean(logits.argmax(axis=1) == known.class_id))
     learned, learned_features, _ = known_places(model, train, settings)
     scores = ways(learned, learned_features)
-    usual = {name: score(logits, features) for name, score in scores.items()}
+    typical = {name: score(logits, features) for name, score in scores.items()}
     rows = []
     for name in left_out:
         unknown = labeled_cells(tested, [name], size)
-        said = predict_with_features(model, unknown.crops, settings.crop)
-        auroc = {way: area(usual[way], score(*said)) for way, score in scores.items()}
+        scores_in = predict_with_features(model, unknown.crops, settings.crop)
+        auroc = {way: area(typical[way], score(*scores_in)) for way, score in scores.items()}
         counts = {"unknown": len(unknown), "known": len(known)}
         row = {"class": name, "trained_without": list(left_out), "cells": counts}
         rows.append({**row, "known_right": right, "auroc": auroc})
@@ -123,10 +123,10 @@ def ways(known: OodScorer, features: Floats) -> Mapping[str, Score]:
     }
 
 
-def area(usual: NDArray[Any], unknown: NDArray[Any]) -> float:
+def area(known: NDArray[Any], unknown: NDArray[Any]) -> float:
     """The chance that an unknown cell scores higher than a known one, 0-1."""
-    truth = np.r_[np.zeros(len(usual)), np.ones(len(unknown))]
-    return float(roc_auc_score(truth, np.r_[usual, unknown]))
+    truth = np.r_[np.zeros(len(known)), np.ones(len(unknown))]
+    return float(roc_auc_score(truth, np.r_[known, unknown]))
 
 
 def table(rows: Sequence[Mapping[str, Any]], mean: Mapping[str, float]) -> str:

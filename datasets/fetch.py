@@ -150,6 +150,7 @@ class ResumingDownloader:
         ):
             task = bar.add_task(self.part.stem, completed=have, total=total)
             for block in response.iter_content(_BLOCK_BYTES):
-                bar.advance(task, file.write(block))
-            if total is not None and file.tell() < total:
-                raise OSError(f"{file.tell()} of {total} bytes came; run it again to go on")
+                have += file.write(block)
+                bar.update(task, completed=have)
+            if total is not None and have < total:
+                raise OSError(f"{have} of {total} bytes came; run it again to go on")

@@ -19,7 +19,7 @@ ADDRESS_SPACE = 8 * 1024**3
 """Bytes a child may map at most; OpenVINO alone maps more than it ever touches."""
 
 MOST_MB = 1000.0
-"""What a mutant may add to a child's resident memory at most. Its seeds are of 0.03 MB."""
+"""Most that a mutant may add to a child's resident memory, MB. Its seeds are of 0.03 MB."""
 
 LIMIT_S = 20.0
 """A mutant may take so long; then its child is ended and it counts as hung."""
@@ -39,24 +39,24 @@ class Finding:
 
 
 @dataclass
-class Tally:
-    """What a campaign came to. `outcomes` by kind and outcome."""
+class CampaignCounts:
+    """Counts of a campaign. `outcomes` by kind and outcome."""
 
     outcomes: Counter[tuple[str, str]] = field(default_factory=Counter)
     findings: list[Finding] = field(default_factory=list)
     longest_s: dict[str, float] = field(default_factory=dict)
     most_mb: dict[str, float] = field(default_factory=dict)
 
-    def add(self, number: int, kind: str, seed: str, told: Mapping[str, Any]) -> None:
+    def add(self, number: int, kind: str, seed: str, outcome: Mapping[str, Any]) -> None:
         """Takes in one mutant's outcome."""
-        what = str(told["what"])
-        if what in GOOD and told["mb"] > MOST_MB:
+        what = str(outcome["what"])
+        if what in GOOD and outcome["mb"] > MOST_MB:
             what = "too much memory"
         self.outcomes[kind, what] += 1
-        self.longest_s[kind] = max(self.longest_s.get(kind, 0.0), told["cpu_s"])
-        self.most_mb[kind] = max(self.most_mb.get(kind, 0.0), told["mb"])
+        self.longest_s[kind] = max(self.longest_s.get(kind, 0.0), outcome["cpu_s"])
+        self.most_mb[kind] = max(self.most_mb.get(kind, 0.0), outcome["mb"])
         if what not in GOOD:
-            self.findings.append(Finding(number, kind, seed, what, str(told["text"])[-3000:]))
+            self.findings.append(Finding(number, kind, seed, what, str(outcome["text"])[-3000:]))
 
     @property
     def rows(self) -> list[dict[str, Any]]:
@@ -82,7 +82,7 @@ class Child:
         self._process: subprocess.Popen[str] | None = None
 
     def ask(self, kind: str, path: Path, names: Sequence[str]) -> Mapping[str, Any]:
-        """What became of a file: of a child that died or hung, that."""
+        """Outcome of a file: of a child that died or hung, that."""
         process = self._process or self._started()
         assert process.stdin
         assert process.stdout
@@ -91,8 +91,8 @@ class Child:
         ready, _, _ = select.select([process.stdout], [], [], LIMIT_S)
         line = process.stdout.readline() if ready else ""
         if line:
-            told: Mapping[str, Any] = json.loads(line)
-            return told
+            outcome: Mapping[str, Any] = json.loads(line)
+            return outcome
         if not ready:
             process.kill()
         status = process.wait()
@@ -131,19 +131,19 @@ class Child:
 
 def campaign(
     seeds: Mapping[str, Sequence[Path]], root: Path, numbers: Iterable[int], seed: int
-) -> Tally:
+) -> CampaignCounts:
     """Reads the mutants of these numbers; a number and a seed always give the same one."""
-    tally, child = Tally(), Child(root / "child.log")
+    counts, child = CampaignCounts(), Child(root / "child.log")
     try:
         for number in numbers:
             kind, good, path = _mutant(seeds, root / "mutant", number, seed)
             names = (path.name, path.parent.name, path.stem)
-            tally.add(number, kind, good, child.ask(kind, path, names))
+            counts.add(number, kind, good, child.ask(kind, path, names))
             if number % 1000 == 0:
                 print(f"mutant {number}", file=sys.stderr, flush=True)
     finally:
         child.close()
-    return tally
+    return counts
 
 
 def _mutant(
@@ -163,7 +163,7 @@ def _mutant(
 
 
 def company(kind: str, good: Path) -> Iterator[Path]:
-    """What stands beside a file that is read."""
+    """Files next to one that is read."""
     if kind in ("weights", "metadata"):
         yield from good.parent.glob(f"{good.stem}.*")
     if kind == "record":
@@ -174,9 +174,9 @@ def company(kind: str, good: Path) -> Iterator[Path]:
         yield from (good.with_name(name) for name in MIRAX_FILES)
 
 
-def merged(tallies: Sequence[Tally]) -> Tally:
-    """What several parts of a campaign came to."""
-    whole = Tally()
+def merged(tallies: Sequence[CampaignCounts]) -> CampaignCounts:
+    """Counts of several parts of a campaign."""
+    whole = CampaignCounts()
     for one in tallies:
         whole.outcomes.update(one.outcomes)
         whole.findings += one.findings
@@ -187,6 +187,6 @@ def merged(tallies: Sequence[Tally]) -> Tally:
     return whole
 
 
-def as_json(tally: Tally) -> dict[str, Any]:
+def as_json(counts: CampaignCounts) -> dict[str, Any]:
     """A tally for a file."""
-    return {"rows": tally.rows, "findings": [asdict(one) for one in tally.findings]}
+    return {"rows": counts.rows, "findings": [asdict(one) for one in counts.findings]}

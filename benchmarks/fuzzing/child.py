@@ -32,13 +32,13 @@ def outcome(kind: str, path: Path, names: tuple[str, ...]) -> tuple[str, str]:
         warnings.filterwarnings("ignore", module=r"PIL\.")  # as the command line does
         try:
             TARGETS[kind](path)
-            told = "read", ""
+            answer = "read", ""
         except LeukodiffError as error:
-            told = _judged(str(error), names)
+            answer = _judged(str(error), names)
         except BaseException:
             return "crash", traceback.format_exc()
     ours = [one for one in warned if not issubclass(one.category, ResourceWarning)]
-    return ("warned", str(ours[0])) if ours else told
+    return ("warned", str(ours[0])) if ours else answer
 
 
 def _judged(text: str, names: tuple[str, ...]) -> tuple[str, str]:
@@ -60,13 +60,13 @@ def main() -> None:
         Path("/proc/self/clear_refs").write_text("5")
         before, began = kilobytes("VmRSS"), time.process_time()
         what, text = outcome(asked["kind"], Path(asked["path"]), tuple(asked["names"]))
-        told = {
+        answer = {
             "what": what,
             "text": text,
             "cpu_s": time.process_time() - began,
             "mb": (kilobytes("VmHWM") - before) / 1024,
         }
-        print(json.dumps(told), flush=True)
+        print(json.dumps(answer), flush=True)
 
 
 if __name__ == "__main__":

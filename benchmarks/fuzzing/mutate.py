@@ -14,7 +14,7 @@ from typing import Any, Literal
 Mutator = Callable[[bytes, random.Random], bytes]
 
 WORDS_32 = (0, 1, 2, 255, 65535, 65536, 20_000, 100_000, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF)
-"""What lengths, counts and offsets are overwritten with."""
+"""Values that overwrite lengths, counts and offsets."""
 
 ORDERS: tuple[Literal["little"], Literal["big"]] = ("little", "big")
 

@@ -80,7 +80,7 @@ def leica(rgb: Rgb) -> bytes:
     side = len(rgb)
     nm = side * 250
     place = f'<view sizeX="{nm}" sizeY="{nm}" offsetX="0" offsetY="0"/>'
-    said = (
+    description = (
         f'<?xml version="1.0"?><scn xmlns="{SCN}">'
         f'<collection name="x" sizeX="{2 * nm}" sizeY="{2 * nm}">'
         f'<image name="x"><pixels sizeX="{side}" sizeY="{side}">'
@@ -89,7 +89,7 @@ def leica(rgb: Rgb) -> bytes:
         "<illuminationSettings><illuminationSource>brightfield</illuminationSource>"
         "</illuminationSettings></scanSettings></image></collection></scn>"
     )
-    return _tiled(rgb, bigtiff=True, description=said)
+    return _tiled(rgb, bigtiff=True, description=description)
 
 
 def philips(rgb: Rgb) -> bytes:
@@ -107,19 +107,19 @@ def philips(rgb: Rgb) -> bytes:
     sequence = "PIIM_PIXEL_DATA_REPRESENTATION_SEQUENCE"
     level = many(sequence, "PixelDataRepresentation", spacing + number)
     image = fact("PIM_DP_IMAGE_TYPE", "IString", "WSI") + spacing + level
-    said = (
+    description = (
         '<?xml version="1.0" encoding="UTF-8" ?><DataObject ObjectType="DPUfsImport">'
         + many("PIM_DP_SCANNED_IMAGES", "DPScannedImage", image)
         + "</DataObject>"
     )
-    return _tiled(rgb, description=said, software="Philips DP v1.0")
+    return _tiled(rgb, description=description, software="Philips DP v1.0")
 
 
 def trestle(rgb: Rgb) -> bytes:
     """Trestle: a TIFF that says so under `Software`."""
-    said = "Background Color=FFFFFF;Objective Power=40;White Balance=C0C0C0;OverlapsXY= 0 0;"
+    description = "Background Color=FFFFFF;Objective Power=40;White Balance=C0C0C0;OverlapsXY= 0 0;"
     per_cm = {"resolution": (40_000, 40_000), "resolutionunit": "CENTIMETER"}
-    return _tiled(rgb, description=said, software="MedScan 1.0", **per_cm)
+    return _tiled(rgb, description=description, software="MedScan 1.0", **per_cm)
 
 
 def vms(folder: Path, rgb: Rgb) -> Iterator[Path]:

@@ -208,18 +208,18 @@ def _model(kind: str) -> bytes:
     width = 7 if kind == "detector" else 8
     table = np.random.default_rng(2).normal(size=(3, width)).astype(np.float32) / 160
     shape: list[str | int | None] = ["n", "w", 7] if width == 7 else ["n", 8]
-    said = "predictions" if width == 7 else "logits"
+    output_name = "predictions" if width == 7 else "logits"
     axes = [1] if width == 7 else [1, 2]
     nodes = [
         helper.make_node("Cast", ["images"], ["pixels"], to=types.FLOAT),
         helper.make_node("ReduceMean", ["pixels"], ["color"], axes=axes, keepdims=0),
-        helper.make_node("MatMul", ["color", "weights"], [said]),
+        helper.make_node("MatMul", ["color", "weights"], [output_name]),
     ]
     graph = helper.make_graph(
         nodes,
         "tiny",
         [helper.make_tensor_value_info("images", types.UINT8, ["n", "h", "w", 3])],
-        [helper.make_tensor_value_info(said, types.FLOAT, shape)],
+        [helper.make_tensor_value_info(output_name, types.FLOAT, shape)],
         [onnx.numpy_helper.from_array(table, "weights")],
     )
     made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)

@@ -1,4 +1,4 @@
-"""What reads each kind of file, as far as a person's command would."""
+"""Readers of each kind of file, as far as a person's command would."""
 
 import json
 import os
@@ -34,7 +34,7 @@ from leukodiff.runtime.metadata import metadata_path
 Target = Callable[[Path], object]
 
 MIRAX_FILES = ("Slidedat.ini", "Index.dat", "Data0000.dat")
-"""What an `.mrxs` has beside it in a folder of its own; one is damaged at a time."""
+"""Files of an `.mrxs` in a folder of its own; one is damaged at a time."""
 
 SHA = b'"sha256": "'
 
@@ -197,7 +197,7 @@ WAYS: Mapping[str, str] = {"image": "image", "weights": "binary", "metadata": "j
     "review": "binary",
     "queue": "json",
 }
-"""How each kind is damaged; the others are text."""
+"""Mutators by kind; the others are text."""
 
 TEXT = frozenset({".csv", ".ini", ".vms"})
 """Files of any kind that are damaged as text."""

@@ -75,7 +75,7 @@ def test_what_can_t_be_started_in_the_background_raises_at_the_first_call(write_
                 model(images(1))
 
 
-def test_a_damaged_file_is_told_at_once_all_the_same(write_model) -> None:
+def test_a_damaged_file_is_reported_at_once_all_the_same(write_model) -> None:
     path = write_model()
     path.write_bytes(path.read_bytes()[:-20])
     with ThreadPoolExecutor(1) as pool, pytest.raises(ModelFileError, match="damaged"):
