@@ -13,9 +13,8 @@ from leukodiff.datasets.vocabulary import UNIDENTIFIED
 from leukodiff.pipeline.analysis.models import NamesCells
 from leukodiff.pipeline.analysis.windows import SURROUNDINGS_UM, square_around
 
-from .caches import ImagePool
 from .errors import ServiceError
-from .pictures import field_image
+from .images import ImagePool, field_image
 
 if TYPE_CHECKING:
     from leukodiff.pipeline.slides import Scan
@@ -24,16 +23,18 @@ if TYPE_CHECKING:
 
 Box = tuple[float, float, float, float]
 
-LEAST_UM, MOST_UM = 2.0, 60.0
-"""Sides of a box that a cell can have."""
+MIN_SIDE_UM = 2.0
+"""Shortest side of a box that a cell can have."""
+
+MAX_SIDE_UM = 60.0
 
 
 @dataclass(frozen=True)
 class Named:
-    """What the classifier says of a box: type, confidence 0-1, and probabilities by class.
+    """The classifier's result for a box: type, confidence 0-1, and probabilities by class.
 
-    `note` says why the classifier does not name it, `warning` where this is not what `analyze`
-    would have said.
+    `note` says why the classifier does not name it, `warning` why `analyze` may have named it
+    otherwise.
     """
 
     cell_type: str
@@ -53,7 +54,7 @@ class CellClassifier:
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def name(self, slide: "StoredSlide", field_id: str, box: Box) -> Named:
-        """What the cell in a box (px of the field) is.
+        """Names the cell in a box (px of the field).
 
         Raises:
             ServiceError: `invalid`: the box is no cell's, `not_found`: its image is gone.
@@ -66,11 +67,11 @@ class CellClassifier:
                 return unnamed(slide, f"not classified: {error}")
             if classifier.metadata.classes != slide.report.class_names:
                 return unnamed(slide, "not classified: the classifier here has other classes")
-            said = _classified(classifier, scan, box, slide.um_per_px)
+            found = _classified(classifier, scan, box, slide.um_per_px)
         warning = other_model(slide, classifier)
-        confidence = round(float(said.confidence[0]), 6)
-        chances = tuple(round(float(one), 6) for one in said.probabilities[0])
-        return Named(said.cell_types[0], confidence, chances, said.notes[0], warning)
+        confidence = round(float(found.confidence[0]), 6)
+        chances = tuple(round(float(one), 6) for one in found.probabilities[0])
+        return Named(found.cell_types[0], confidence, chances, found.notes[0], warning)
 
     def _classifier(self) -> NamesCells:
         with self._lock:
@@ -85,7 +86,7 @@ def unnamed(slide: "StoredSlide", why: str) -> Named:
 
 
 def other_model(slide: "StoredSlide", classifier: NamesCells) -> str:
-    """What to say where another classifier named the slide's other cells; empty where not."""
+    """The warning where another classifier named the slide's other cells; empty where not."""
     used = [one for one in slide.report.provenance.models if one.kind == "classifier"]
     if any(one.sha256 == classifier.metadata.sha256 for one in used):
         return ""
@@ -109,9 +110,9 @@ def require_box(box: Box, width: int, height: int, um_per_px: float) -> None:
             "invalid", f"the box is not inside the field of {width} x {height} px", "body"
         )
     short, long = min(x1 - x0, y1 - y0) * um_per_px, max(x1 - x0, y1 - y0) * um_per_px
-    if short < LEAST_UM or long > MOST_UM:
+    if short < MIN_SIDE_UM or long > MAX_SIDE_UM:
         raise ServiceError(
-            "invalid", f"a cell has {LEAST_UM:.0f} to {MOST_UM:.0f} um, this box {long:.1f}"
+            "invalid", f"a cell has {MIN_SIDE_UM:.0f} to {MAX_SIDE_UM:.0f} um, this box {long:.1f}"
         )
 
 

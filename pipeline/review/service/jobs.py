@@ -26,9 +26,13 @@ from leukodiff.pipeline.runs.worker import RunRequest
 
 log = logging.getLogger("leukodiff")
 
-QUEUED, RUNNING, DONE, FAILED, STOPPED = "queued", "running", "done", "failed", "stopped"
+QUEUED = "queued"
+RUNNING = "running"
+DONE = "done"
+FAILED = "failed"
+STOPPED = "stopped"
 
-KEPT = 100
+MAX_ENDED = 100
 """Jobs that have ended and are still listed."""
 
 LOGGED_LINES = 50
@@ -60,7 +64,7 @@ class Job:
 
     @property
     def is_open(self) -> bool:
-        """Whether it waits or runs."""
+        """True while it waits or runs."""
         return self.state in (QUEUED, RUNNING)
 
 
@@ -257,7 +261,7 @@ class Queue:
 
     def _forget(self) -> None:
         past = [job.number for job in self.jobs() if not job.is_open]
-        for number in past[:-KEPT]:
+        for number in past[:-MAX_ENDED]:
             del self._jobs[number]
             with suppress(OSError):
                 (self.folder / f"{number:08d}.json").unlink()

@@ -12,14 +12,13 @@ from numpy.typing import NDArray
 
 from leukodiff.core.cache import Cache
 from leukodiff.core.crops import resize_square
-from leukodiff.core.errors import InputError
 from leukodiff.core.files import write_cache_file
 from leukodiff.pipeline.exports.crops import BACKGROUND, CROP_PX, square_around
 from leukodiff.pipeline.exports.drawing import encode_jpeg
 from leukodiff.pipeline.report.cells import Cell
 
-from .caches import ImagePool
 from .errors import ServiceError
+from .images import ImagePool, field_image
 
 if TYPE_CHECKING:
     from leukodiff.pipeline.slides import Scan
@@ -31,8 +30,10 @@ Rgb = NDArray[np.uint8]
 SIZES = (48, 64, 80, 96, CROP_PX, 128, 160, 192, 224, 256, 320, 384, 448, 512)
 """Sides (px) that a crop may be asked for; the next larger one is made."""
 
-SHEET_SIDE, SHEET_CROP_PX = 10, 96
-"""A sheet is so many crops wide and high, of so many px each."""
+SHEET_SIDE = 10
+"""Crops in a row, and in a column, of a sheet."""
+
+SHEET_CROP_PX = 96
 
 SHEET_QUALITY = 85
 
@@ -103,6 +104,11 @@ class Pictures:
         return self.kept.get_or_make((slide.sha256, name), found)
 
 
+def picture_cache(max_bytes: int) -> Cache[bytes]:
+    """A cache of encoded pictures."""
+    return Cache(max_bytes, len)
+
+
 def digest(*parts: object) -> str:
     """A name for what is made from `parts`: what a file may be called, whatever they hold."""
     return hashlib.sha256(repr(parts).encode(errors="replace")).hexdigest()[:32]
@@ -122,50 +128,6 @@ def prune(folder: Path, most: int) -> None:
         with suppress(OSError):
             path.unlink()
         size -= bytes_
-
-
-class field_image:  # noqa: N801 - used as a function
-    """The image of a field of a slide, open for as long as it is read.
-
-    Raises:
-        ServiceError: `not_found`: no such field, or where its image was looked for.
-    """
-
-    def __init__(self, images: ImagePool, slide: "StoredSlide", field_id: str) -> None:
-        self._slide, self._field_id = slide, field_id
-        self._opened = images.open(image_path(slide, field_id))
-
-    def __enter__(self) -> "Scan":
-        try:
-            scan = self._opened.__enter__()
-        except InputError as error:
-            raise ServiceError("not_found", str(error)) from error
-        size = self._slide.size(self._field_id)
-        if size and None not in size and size != (scan.width, scan.height):
-            self._opened.__exit__(None, None, None)
-            raise ServiceError(
-                "not_found", f"{scan.path}: another image than the one that was analyzed"
-            )
-        return scan
-
-    def __exit__(self, *error: object) -> None:
-        self._opened.__exit__(None, None, None)
-
-
-def image_path(slide: "StoredSlide", field_id: str) -> Path:
-    """Where the image of a field lies.
-
-    Raises:
-        ServiceError: `not_found`: there is no such field, or its image is gone.
-    """
-    if slide.size(field_id) is None:
-        raise ServiceError("not_found", "no such field", "address")
-    path = slide.paths.get(field_id)
-    if path is None:
-        raise ServiceError("not_found", f"{field_id}: nobody knows where its image was")
-    if not path.is_file() and not path.is_dir():
-        raise ServiceError("not_found", f"the image is gone: looked for {path}")
-    return path
 
 
 def cut(scan: "Scan", cell: Cell, um_per_px: float, px: int) -> Rgb:

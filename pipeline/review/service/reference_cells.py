@@ -17,10 +17,10 @@ from leukodiff.pipeline.runs.output import writing
 from .errors import ServiceError
 from .serializers import NAMES
 
-MOST = 60
+MAX_CELLS = 60
 """Reference cells of a class."""
 
-MOST_BYTES = 5_000_000
+MAX_BYTES = 5_000_000
 """Of a picture that somebody put there."""
 
 KINDS: Mapping[str, str] = {".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".png": "image/png"}
@@ -28,7 +28,7 @@ KINDS: Mapping[str, str] = {".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".png":
 
 @dataclass(frozen=True)
 class Origin:
-    """Where a reference cell came from; empty where somebody put its picture into the folder."""
+    """Origin of a reference cell; empty where somebody put its picture into the folder."""
 
     slide: str = ""
     cell: str = ""
@@ -83,16 +83,16 @@ class References:
             known = [path.name for path in self._pictures(cell_type)]
             if name in known:
                 raise ServiceError("conflict", "this cell is a reference cell already")
-            if len(known) >= MOST:
+            if len(known) >= MAX_CELLS:
                 raise ServiceError(
                     "conflict",
-                    f"{MOST} reference cells of this class are there: remove one",
+                    f"{MAX_CELLS} reference cells of this class are there: remove one",
                 )
             path = self.folder / cell_type / name
-            said = json.dumps(vars(origin), ensure_ascii=False).encode("utf-8")
+            values = json.dumps(vars(origin), ensure_ascii=False).encode("utf-8")
             with writing(path):
                 path.parent.mkdir(parents=True, exist_ok=True)
-                write_atomic(path.with_suffix(".json"), said)
+                write_atomic(path.with_suffix(".json"), values)
                 write_atomic(path, picture)
 
     def remove(self, cell_type: str, name: str) -> None:
@@ -120,13 +120,13 @@ class References:
         with suppress(FileNotFoundError, NotADirectoryError):
             for path in sorted(folder.iterdir()):
                 fits = path.suffix.lower() in KINDS and not path.name.startswith(".")
-                if fits and not path.is_symlink() and path.stat().st_size <= MOST_BYTES:
+                if fits and not path.is_symlink() and path.stat().st_size <= MAX_BYTES:
                     yield path
 
 
 def _origin(path: Path) -> Origin:
     try:
-        said = json.loads(path.read_text(encoding="utf-8"))
-        return Origin(**{key: str(one)[:300] for key, one in said.items()})
+        values = json.loads(path.read_text(encoding="utf-8"))
+        return Origin(**{key: str(one)[:300] for key, one in values.items()})
     except (OSError, ValueError, TypeError, AttributeError):
         return Origin()

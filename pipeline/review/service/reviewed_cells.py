@@ -1,4 +1,4 @@
-"""What signed slides teach: the cells that a person answers for, whose they are, which split."""
+"""Cells of signed slides as a training set has them: who answers for each, its group and split."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from leukodiff.pipeline.report.report import SmearReport
 from ..record import STATE_SIGNED, THIRD, SlideState, apply_review
 
 PREFIX = "reviews/"
-"""What the groups of signed slides begin with: no group of a public data set does."""
+"""Start of the groups of signed slides: no group of a public data set has it."""
 
 COLUMNS = (
     "field_id",
@@ -24,9 +24,9 @@ COLUMNS = (
     *("group", "split", "um_per_px"),
     *("slide_id", "cell_id", "image", "signed_by", "signed_at"),
 )
-"""Of the table: `cell_type` is what the machine said, `reviewed_as` what the person stands for."""
+"""Of the table: `cell_type` is by the machine, `reviewed_as` by the person."""
 
-VAL_PLACE = 0.25
+VAL_POSITION = 0.25
 """The middle of the places of `val` in `split_of`."""
 
 
@@ -42,11 +42,11 @@ class ReviewedCell:
 
     @property
     def corrected(self) -> bool:
-        """Whether a person named it otherwise than the machine."""
+        """True where a person named it otherwise than the machine."""
         return self.cell.counted_as != self.cell.cell_type
 
 
-def lessons(report: SmearReport, state: SlideState) -> list[ReviewedCell]:
+def reviewed_cells(report: SmearReport, state: SlideState) -> list[ReviewedCell]:
     """The cells of a signed slide that a person named or looked at; none of one not signed.
 
     Without the unidentified ones, and those that were signed without a look.
@@ -63,7 +63,7 @@ def lessons(report: SmearReport, state: SlideState) -> list[ReviewedCell]:
 
 
 def signers(state: SlideState) -> list[dict[str, Any]]:
-    """Who signed a slide, as the provenance has it: the counts of machine and person among it."""
+    """Signatures of a slide as the provenance has them, with the counts of machine and person."""
     return [
         {
             "event": one.number,
@@ -83,7 +83,7 @@ def signers(state: SlideState) -> list[dict[str, Any]]:
     ]
 
 
-def joined(alike: Iterable[Sequence[str]]) -> dict[str, str]:
+def linked_groups(alike: Iterable[Sequence[str]]) -> dict[str, str]:
     """Slide -> its group: the first by name of all slides that are tied to each other.
 
     `alike` are slides that show the same blood or hold the same image; one alone is a slide.
@@ -109,7 +109,7 @@ def splits(groups: Iterable[str]) -> dict[str, str]:
     found = {group: split_of(PREFIX + group) for group in place}
     if len(found) == 1:
         return dict.fromkeys(found, TRAIN)
-    for wanted, middle in ((TRAIN, 1.0), (VAL, VAL_PLACE)):
+    for wanted, middle in ((TRAIN, 1.0), (VAL, VAL_POSITION)):
         if wanted not in found.values():
             counts = {split: list(found.values()).count(split) for split in found.values()}
             free = [g for g, split in found.items() if split == TEST or counts[split] > 1]
@@ -118,9 +118,9 @@ def splits(groups: Iterable[str]) -> dict[str, str]:
     return found
 
 
-def row(lesson: ReviewedCell, facts: Mapping[str, Any]) -> dict[str, Any]:
+def row(reviewed: ReviewedCell, facts: Mapping[str, Any]) -> dict[str, Any]:
     """A line of the table; `facts` are those of its image and slide."""
-    cell = lesson.cell
+    cell = reviewed.cell
     return {
         "cell_type": cell.cell_type,
         "reviewed_as": cell.counted_as,

@@ -14,11 +14,12 @@ from leukodiff.pipeline.report.report import SmearReport
 from leukodiff.pipeline.report.texts import load_texts
 from leukodiff.pipeline.runs.rerender import CROPS_A_CLASS
 
-from ..record import Reading, Signature, SlideState
+from ..record import Signature
 from .errors import ServiceError
 from .pictures import Pictures
 from .serializers import counts
 from .slide_store import StoredSlide
+from .views import View
 
 CSV = {
     "cells": cells_csv,
@@ -50,36 +51,28 @@ class ReviewedReport(SmearReport):
 
     @property
     def remarks(self) -> tuple[Remark, ...]:
-        """Who reviewed it, then what else a reader must know."""
+        """The review's remarks, then the machine's."""
         return (*self.review, *super().remarks)
 
 
-def reviewed_report(
-    machine: SmearReport, person: SmearReport, state: SlideState, reading: Reading
-) -> ReviewedReport:
-    """The report to be exported.
-
-    Args:
-        machine: what the machine found.
-        person: the same with the review applied.
-        state: the review.
-        reading: the one that was applied.
-    """
-    values: dict[str, Any] = {one.name: getattr(person, one.name) for one in fields(SmearReport)}
-    return ReviewedReport(**values, review=review_remarks(machine, person, state, reading))
+def reviewed_report(view: View) -> ReviewedReport:
+    """The report to be exported: as the person of the view sees it."""
+    values: dict[str, Any] = {
+        one.name: getattr(view.report, one.name) for one in fields(SmearReport)
+    }
+    return ReviewedReport(**values, review=review_remarks(view))
 
 
-def review_remarks(
-    machine: SmearReport, person: SmearReport, state: SlideState, reading: Reading
-) -> tuple[Remark, ...]:
-    """Who reviewed and signed, what the machine said and what the person said."""
-    moved = [cell for cell in person.cells if cell.reviewed_as not in (None, cell.cell_type)]
+def review_remarks(view: View) -> tuple[Remark, ...]:
+    """Signatures, the counts of machine and person, and the edits."""
+    reading, cells = view.reading, view.report.cells
+    renamed = [cell for cell in cells if cell.reviewed_as not in (None, cell.cell_type)]
     n_added, n_removed = len(reading.added), len(reading.removed)
     return (
-        *([_signed(one) for one in state.signatures] or [Remark("not_signed")]),
-        _counted("machine", counts(machine.cells, "cell_type")),
-        _counted("person", counts(person.cells, "counted_as")),
-        Remark("person_did", named=len(moved), added=n_added, removed=n_removed),
+        *([_signed(one) for one in view.state.signatures] or [Remark("not_signed")]),
+        _counted("machine", counts(view.slide.report.cells, "cell_type")),
+        _counted("person", counts(cells, "counted_as")),
+        Remark("person_did", named=len(renamed), added=n_added, removed=n_removed),
         *([Remark("comment", text=reading.comment)] if reading.comment else []),
     )
 
@@ -94,7 +87,7 @@ def _counted(by: str, found: dict[str, int]) -> Remark:
     return Remark(f"{by}_counted", counts=tuple(found.items())) if found else Remark(f"{by}_none")
 
 
-def look_of(slide: StoredSlide) -> ReportOptions:
+def options_of(slide: StoredSlide) -> ReportOptions:
     """The language and parts that the slide's report was made with; English where it is gone."""
     made = slide.report_settings
     hints = bool(made.get("hints", True))
@@ -133,7 +126,7 @@ def made_as(
     kind: str, slide: StoredSlide, report: ReviewedReport, pictures: Pictures
 ) -> tuple[str, str | bytes]:
     """`html` or one of `EXPORTS`, with the cells' pictures where the format shows some."""
-    options = look_of(slide)
+    options = options_of(slide)
     crops = crops_of(slide, report, pictures) if kind in ("html", "pdf") else {}
     if kind == "html":
         from leukodiff.pipeline.exports.html import report_html

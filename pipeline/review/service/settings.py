@@ -1,4 +1,4 @@
-"""What a person may choose of the review, and what bounds it."""
+"""Settings of the review, and the limits of a request."""
 
 import ipaddress
 from dataclasses import dataclass, field
@@ -22,7 +22,7 @@ LOCAL_NAMES = ("127.0.0.1", "localhost", "::1")
 
 @dataclass(frozen=True)
 class Limits:
-    """What a request may bring, and what is kept in memory (bytes where nothing else is said).
+    """Limits of a request and of what is kept in memory (bytes where no other unit is given).
 
     `upload_pixels`: of one image, px. `crops_on_disk`: pictures of cells that are kept.
     """
@@ -42,7 +42,7 @@ class Limits:
 
 @dataclass(frozen=True)
 class ReviewSettings:
-    """How the review is opened.
+    """Settings that the review is opened with.
 
     `out` is the folder that `analyze` writes. `record`: the address of the record, a file in `out`
     when empty. `allow`: folders whose whole-slide files may be analyzed by path. `names`: under
@@ -89,22 +89,22 @@ class ReviewSettings:
 
     @property
     def hidden(self) -> Path:
-        """Where the server keeps what is its own."""
+        """The server's own folder."""
         return self.out / HIDDEN
 
     @property
     def uploads(self) -> Path:
-        """Where images go that were dropped on the page."""
+        """The folder of images that were dropped on the page."""
         return self.out / UPLOADS
 
     @property
     def reference_folder(self) -> Path:
-        """Where the laboratory's own reference cells lie."""
+        """The folder of the laboratory's own reference cells."""
         return self.reference or self.out / REFERENCE_CELLS
 
     @property
     def is_local(self) -> bool:
-        """Whether it is reached from this computer alone, and so needs no login."""
+        """True where it is reached from this computer alone, and so needs no login."""
         if self.behind_proxy or self.names:
             return False
         try:
@@ -119,7 +119,7 @@ class ReviewSettings:
 
     @property
     def hosts(self) -> frozenset[str]:
-        """What the Host header may say, lower case, with the port unless it is the scheme's own."""
+        """Values allowed in the Host header, lower case, the port unless it is the scheme's."""
         names = LOCAL_NAMES if self.is_local else (self.host, *self.names)
         standard = {"http": 80, "https": 443}[self.scheme]
         bare = {_bracketed(name.lower()) for name in names}
@@ -131,7 +131,7 @@ class ReviewSettings:
 
     @property
     def origins(self) -> frozenset[str]:
-        """What the Origin header of an unsafe request may say."""
+        """Values allowed in the Origin header of an unsafe request."""
         return frozenset(f"{self.scheme}://{host}" for host in self.hosts)
 
     @property

@@ -19,9 +19,8 @@ from numpy.typing import NDArray
 from leukodiff.core.cache import Cache
 from leukodiff.pipeline.exports.drawing import encode_jpeg
 
-from .caches import ImagePool
 from .errors import ServiceError
-from .pictures import field_image, image_path
+from .images import ImagePool, field_image, image_path
 
 if TYPE_CHECKING:
     from leukodiff.pipeline.slides import Scan

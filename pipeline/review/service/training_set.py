@@ -26,13 +26,24 @@ from leukodiff.pipeline.slides import Scan, is_scan_name, open_scan
 
 from ..record import STATE_SIGNED, Record, SlideState
 from .errors import ServiceError
-from .pictures import image_path
-from .reviewed_cells import COLUMNS, PREFIX, ReviewedCell, joined, lessons, row, signers, splits
+from .images import image_path
+from .reviewed_cells import (
+    COLUMNS,
+    PREFIX,
+    ReviewedCell,
+    linked_groups,
+    reviewed_cells,
+    row,
+    signers,
+    splits,
+)
 from .settings import ReviewSettings
 from .slide_store import SlideStore, StoredSlide
 from .uploads import free_name, safe_name
 
-TABLE, PROVENANCE = "cells.csv", "provenance.json"
+TABLE = "cells.csv"
+
+PROVENANCE = "provenance.json"
 
 WINDOW_UM = 60.0
 """Side of what is cut out of a scan round a cell: all that a crop and its background need."""
@@ -42,17 +53,17 @@ Rgb = np.ndarray[Any, np.dtype[np.uint8]]
 
 @dataclass(frozen=True)
 class Source:
-    """A signed slide: where its review lies, and what it teaches. `name` is its own among all."""
+    """A signed slide: its review and its reviewed cells. `name` is its own among all."""
 
     name: str
     slide: StoredSlide
     state: SlideState
-    lessons: tuple[ReviewedCell, ...]
+    cells: tuple[ReviewedCell, ...]
 
 
 @dataclass
-class Made:
-    """What came of it: signed slides, cells by split and type, and what was left out, why."""
+class ExportSummary:
+    """Result of an export: signed slides, cells by split and type, and why some were left out."""
 
     slides: int = 0
     corrected: int = 0
@@ -61,7 +72,7 @@ class Made:
     left_out: list[str] = field(default_factory=list)
 
 
-def make_training_set(folders: Sequence[Path], out: Path, record: str = "") -> Made:
+def make_training_set(folders: Sequence[Path], out: Path, record: str = "") -> ExportSummary:
     """Writes the signed slides of some reviews into a new folder, whole or not at all.
 
     The images of plain fields are copied as they are; of a scan a window round each cell is cut.
@@ -78,9 +89,9 @@ def make_training_set(folders: Sequence[Path], out: Path, record: str = "") -> M
     """
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise OutputError(f"{out}: is there already; choose another --out or remove it")
-    made, sources, records = Made(), list[Source](), list[dict[str, Any]]()
+    summary, sources, records = ExportSummary(), list[Source](), list[dict[str, Any]]()
     for folder in folders:
-        found, facts = read_review(folder, record, [one.name for one in sources], made)
+        found, facts = read_review(folder, record, [one.name for one in sources], summary)
         sources += found
         records.append(facts)
     partial = out.with_name(f".{out.name}.partial")
@@ -88,18 +99,18 @@ def make_training_set(folders: Sequence[Path], out: Path, record: str = "") -> M
     try:
         with writing(partial):
             partial.mkdir(parents=True)
-        _write(sources, records, partial, made)
+        _write(sources, records, partial, summary)
         with writing(out):
             if out.exists():
                 out.rmdir()
             partial.replace(out)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
-    return made
+    return summary
 
 
 def read_review(
-    folder: Path, url: str, taken: Sequence[str], made: Made
+    folder: Path, url: str, taken: Sequence[str], summary: ExportSummary
 ) -> tuple[list[Source], dict[str, Any]]:
     """The signed slides of one review, and what the provenance says of its record.
 
@@ -112,27 +123,29 @@ def read_review(
         head = str(record.head())
         states = [record.state(row.slide_id) for row in record.slides()]
         name = record.database.name
-    shelf, sources = SlideStore(folder), list[Source]()
+    slides, sources = SlideStore(folder), list[Source]()
     for state in sorted(states, key=lambda one: one.slide):
         if state.status != STATE_SIGNED:
             continue
         own = free_name(safe_name(state.slide), [*taken, *(one.name for one in sources)])
-        if (source := _source(shelf, state, own, made)) is not None:
+        if (source := _source(slides, state, own, summary)) is not None:
             sources.append(source)
     return sources, {"folder": folder.name, "record": name, "head": head}
 
 
-def _source(shelf: SlideStore, state: SlideState, name: str, made: Made) -> Source | None:
+def _source(
+    slides: SlideStore, state: SlideState, name: str, summary: ExportSummary
+) -> Source | None:
     try:
-        slide = shelf.get(state.slide)
+        slide = slides.get(state.slide)
     except InputError as error:
-        made.left_out.append(f"{state.slide}: {error}")
+        summary.left_out.append(f"{state.slide}: {error}")
         return None
     why = _unfit(slide, state)
     if slide is None or why:
-        made.left_out.append(f"{state.slide}: {why}")
+        summary.left_out.append(f"{state.slide}: {why}")
         return None
-    return Source(name, slide, state, tuple(lessons(slide.report, state)))
+    return Source(name, slide, state, tuple(reviewed_cells(slide.report, state)))
 
 
 def _unfit(slide: StoredSlide | None, state: SlideState) -> str:
@@ -146,39 +159,42 @@ def _unfit(slide: StoredSlide | None, state: SlideState) -> str:
 
 
 def _write(
-    sources: Sequence[Source], records: Sequence[Mapping[str, Any]], folder: Path, made: Made
+    sources: Sequence[Source],
+    records: Sequence[Mapping[str, Any]],
+    folder: Path,
+    summary: ExportSummary,
 ) -> None:
     """Writes images, table and provenance."""
     rows, shown, alike = list[dict[str, Any]](), dict[str, str](), list[list[str]]()
     for source in sources:
-        own, tied = _rows(source, folder, shown, made)
+        own, tied = _rows(source, folder, shown, summary)
         rows += own
         alike += [[source.name], *([source.name, one] for one in tied)]
     if not rows:
-        told = "; ".join(made.left_out[:3]) or "sign some first"
-        raise InputError(f"no signed slide with cells that a person looked at ({told})")
+        reasons = "; ".join(summary.left_out[:3]) or "sign some first"
+        raise InputError(f"no signed slide with cells that a person looked at ({reasons})")
     alike += _same_blood(sources)
     taught = {one["slide_id"] for one in rows}
-    group = {name: first for name, first in joined(alike).items() if name in taught}
+    group = {name: first for name, first in linked_groups(alike).items() if name in taught}
     split = splits(set(group.values()))
     for one in rows:
         one["group"] = PREFIX + group[one["slide_id"]]
         one["split"] = split[group[one["slide_id"]]]
-        made.cells[one["split"], one["reviewed_as"]] += 1
+        summary.cells[one["split"], one["reviewed_as"]] += 1
     write_whole(folder / TABLE, _csv(rows))
     facts = [_facts(source, group, split, rows) for source in sources if source.name in taught]
-    made.slides = len(facts)
+    summary.slides = len(facts)
     provenance = {
         "made_by": f"leukodiff {version('leukodiff')}",
         "records": list(records),
         "slides": facts,
-        "left_out": made.left_out,
+        "left_out": summary.left_out,
     }
     write_whole(folder / PROVENANCE, json.dumps(provenance, indent=2, ensure_ascii=False) + "\n")
 
 
 def _rows(
-    source: Source, folder: Path, shown: dict[str, str], made: Made
+    source: Source, folder: Path, shown: dict[str, str], summary: ExportSummary
 ) -> tuple[list[dict[str, Any]], set[str]]:
     """The lines of a slide, and the slides that hold an image of its own.
 
@@ -192,18 +208,18 @@ def _rows(
         "signed_at": signature.at,
     }
     rows, tied = list[dict[str, Any]](), set[str]()
-    for field_id in dict.fromkeys(one.cell.field_id for one in source.lessons):
-        own = [one for one in source.lessons if one.cell.field_id == field_id]
+    for field_id in dict.fromkeys(one.cell.field_id for one in source.cells):
+        own = [one for one in source.cells if one.cell.field_id == field_id]
         try:
             path = image_path(source.slide, field_id)
             with writing(folder):
                 images = list(_images(path, source, own, folder))
         except (ServiceError, InputError) as error:
-            made.left_out.append(f"{source.name}: {len(own)} cells of {field_id}: {error}")
+            summary.left_out.append(f"{source.name}: {len(own)} cells of {field_id}: {error}")
             continue
         tied.add(shown.setdefault(_content(path), source.name))
-        made.corrected += sum(one.corrected for one in own)
-        made.added += sum(one.added for one in own)
+        summary.corrected += sum(one.corrected for one in own)
+        summary.added += sum(one.added for one in own)
         rows += [row(one, slide_wide | facts) for one, facts in images]
     return rows, tied - {source.name}
 
@@ -224,11 +240,11 @@ def _images(
             name = free_name(safe_name(f"{source.name}_{one.cell.cell_id}.png"), taken)
             taken.append(name)
             Image.fromarray(pixels).save(folder / name)
-            yield one, {"field_id": name, **_moved(one.cell, left, top)}
+            yield one, {"field_id": name, **_shifted(one.cell, left, top)}
 
 
 def window(scan: Scan, cell: Cell, um_per_px: float) -> tuple[Rgb, tuple[int, int]]:
-    """What lies round a cell, `WINDOW_UM` wide where the scan is, and its left and top (px)."""
+    """The window round a cell, `WINDOW_UM` wide where the scan is, and its left and top (px)."""
     side = round(WINDOW_UM / um_per_px)
     width, height = min(side, scan.width), min(side, scan.height)
     left = round((cell.x_min + cell.x_max - width) / 2)
@@ -238,7 +254,7 @@ def window(scan: Scan, cell: Cell, um_per_px: float) -> tuple[Rgb, tuple[int, in
     return scan.read(left, top, width, height), (left, top)
 
 
-def _moved(cell: Cell, left: int, top: int) -> dict[str, float]:
+def _shifted(cell: Cell, left: int, top: int) -> dict[str, float]:
     across = {edge: round(getattr(cell, edge) - left, 1) for edge in ("x_min", "x_max")}
     return across | {edge: round(getattr(cell, edge) - top, 1) for edge in ("y_min", "y_max")}
 

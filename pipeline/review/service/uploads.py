@@ -27,7 +27,7 @@ FORMATS = {
     "BMP": (".bmp",),
     "WEBP": (".webp",),
 }
-"""What `analyze` reads of a camera, by its content; the name must say the same."""
+"""Suffixes by the format of the content, of images that `analyze` reads: both must agree."""
 
 NAME_LETTERS = 80
 
@@ -48,7 +48,7 @@ class Incoming:
 
 @dataclass
 class Stored:
-    """What became of an upload: folders of images by slide, and what was left out and why."""
+    """Result of an upload: folders of images by slide, and files that were left out and why."""
 
     folders: dict[str, Path] = field(default_factory=dict)
     n_images: int = 0
@@ -88,7 +88,7 @@ def free_name(wanted: str, taken: Iterable[str]) -> str:
 
 
 def refusal_of(one: Incoming, limits: Limits) -> str:
-    """Why a file is not taken; empty where it is. Its pixels are not decoded.
+    """Reason why a file is not taken; empty where it is. Its pixels are not decoded.
 
     The size that the header claims decides: a small file may claim gigapixels.
     """

@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from ..record import THIRD, Difference, SlideRow, differences
-from ..service.people import LOOK
+from ..service.people import READ
 from ..service.reviewed_report import TYPES, export, reviewed_report
 from ..service.serializers import (
     Json,
@@ -118,7 +118,7 @@ async def stream(request: Request) -> Response:
 
     Server-sent events; the stream ends with the session, or when the server stops.
     """
-    require_right(request, LOOK)
+    require_right(request, READ)
     asked = api_request(request)
     version = asked.number("after", 0, 0, MAX_VERSION)
     await run_in_threadpool(lambda: asked.view)  # there is such a slide
@@ -150,7 +150,7 @@ async def _streamed(asked: ApiRequest, version: int, request: Request) -> AsyncI
 def exported(request: ApiRequest) -> Response:
     """`GET /api/slides/{id}/export/{kind}`: a file made from the reviewed state."""
     view, kind = request.view, request.path_params["kind"]
-    report = reviewed_report(view.slide.report, view.report, view.state, view.reading)
+    report = reviewed_report(view)
     table = request.query_params.get("table", "cells")
     name, content = export(kind, view.slide, report, request.app.pictures, table)
     headers = {"Content-Disposition": attachment(name)}

@@ -19,7 +19,7 @@ from leukodiff.core.errors import LeukodiffError
 from leukodiff.pipeline.runs.output import OutputError, log_error
 
 from ..service.errors import ServiceError
-from ..service.people import ANALYZE, ANYONE, LOOK, MANAGE, REVIEW, SIGN
+from ..service.people import ANALYZE, ANYONE, MANAGE, READ, REVIEW, SIGN
 from . import api_edits, api_people, api_pictures, api_queue, api_references, api_slides, pages
 from .app_state import ReviewApp
 from .endpoint import Function, JsonResponse, app_of, endpoint
@@ -99,7 +99,7 @@ def routes() -> list[BaseRoute]:
         _post("/api/users/disable", api_people.disable, MANAGE),
         _post("/api/users/enable", api_people.enable, MANAGE),
         _get("/api/log", api_people.log, MANAGE),
-        _post("/api/password", api_people.own_password, LOOK),
+        _post("/api/password", api_people.own_password, READ),
         _get("/crops/{slide}/sheet/{n}.jpg", api_pictures.sheet),
         _get("/crops/{slide}/{cell}.jpg", api_pictures.crop),
         _get("/tiles/{slide}/{field}/{level}/{x}_{y}.jpg", api_pictures.tile),
@@ -112,7 +112,7 @@ def routes() -> list[BaseRoute]:
     ]
 
 
-def _get(path: str, function: Function, right: str = LOOK) -> Route:
+def _get(path: str, function: Function, right: str = READ) -> Route:
     return Route(path, endpoint(function, right), methods=["GET"])
 
 

@@ -11,11 +11,11 @@ from leukodiff.pipeline.runs.analyze import AnalyzeSettings
 from leukodiff.pipeline.runs.output import prepare
 
 from ..record import RateLimiter, Record
-from ..service.caches import ImagePool, picture_cache
 from ..service.cell_classifier import CellClassifier
+from ..service.images import ImagePool
 from ..service.jobs import Job, Queue
 from ..service.people import Person
-from ..service.pictures import Pictures, prune
+from ..service.pictures import Pictures, picture_cache, prune
 from ..service.reference_cells import References
 from ..service.reviews import Reviews
 from ..service.settings import ReviewSettings

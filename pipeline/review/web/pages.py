@@ -25,7 +25,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from ..record import LockedOut
-from ..service.people import ANYONE, LOOK, MANAGE, REVIEW
+from ..service.people import ANYONE, MANAGE, READ, REVIEW
 from ..service.reviewed_report import export, reviewed_report
 from .api_edits import note_opened
 from .endpoint import (
@@ -100,7 +100,7 @@ async def people(request: Request) -> Response:
 
 async def password(request: Request) -> Response:
     """`/password`: another password for whoever is logged in."""
-    _require_logins(request, LOOK)
+    _require_logins(request, READ)
     return page(request, "password.html")
 
 
@@ -123,7 +123,7 @@ async def report(request: Request) -> Response:
 
 def _report(request: ApiRequest) -> Response:
     view = request.view
-    made = reviewed_report(view.slide.report, view.report, view.state, view.reading)
+    made = reviewed_report(view)
     _, content = export("html", view.slide, made, request.app.pictures)
     return HTMLResponse(content, headers={"Content-Security-Policy": REPORT_POLICY})
 

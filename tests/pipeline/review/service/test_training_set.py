@@ -20,7 +20,7 @@ from leukodiff.datasets.table import load_table
 from leukodiff.pipeline.analysis.models import Models
 from leukodiff.pipeline.cli import main
 from leukodiff.pipeline.review.record import Record, signing
-from leukodiff.pipeline.review.service.reviewed_cells import joined, splits
+from leukodiff.pipeline.review.service.reviewed_cells import linked_groups, splits
 from leukodiff.pipeline.review.service.reviews import Reviews
 from leukodiff.pipeline.review.service.slide_store import SlideStore
 from leukodiff.pipeline.review.service.training_set import make_training_set
@@ -187,10 +187,11 @@ def test_of_a_scan_a_window_round_each_cell_is_cut(
     tmp_path: Path, review: Review, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
-        "leukodiff.pipeline.review.training_set.is_scan_name", lambda path: path.suffix == ".png"
+        "leukodiff.pipeline.review.service.training_set.is_scan_name",
+        lambda path: path.suffix == ".png",
     )
-    monkeypatch.setattr("leukodiff.pipeline.review.training_set.open_scan", painted)
-    monkeypatch.setattr("leukodiff.pipeline.review.training_set.WINDOW_UM", 20.0)
+    monkeypatch.setattr("leukodiff.pipeline.review.service.training_set.open_scan", painted)
+    monkeypatch.setattr("leukodiff.pipeline.review.service.training_set.WINDOW_UM", 20.0)
     review.sign("mon")
     make_training_set([review.out], tmp_path / "set")
     rows = table(tmp_path / "set")
@@ -296,8 +297,8 @@ def test_no_pair_of_slides_is_without_train_and_val() -> None:
         ),
     ],
 )
-def test_slides_are_joined(alike: list[list[str]], expected: dict[str, str]) -> None:
-    assert joined(alike) == expected
+def test_slides_are_linked_groups(alike: list[list[str]], expected: dict[str, str]) -> None:
+    assert linked_groups(alike) == expected
 
 
 def test_slides_of_one_sample_are_one_group(review: Review, tmp_path: Path) -> None:

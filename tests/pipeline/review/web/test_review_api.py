@@ -273,7 +273,7 @@ def test_the_review_stands_in_the_report_s_language(
     browser.name("a-1", "monocyte", 1)
     browser.change("commented", {"text": "empty"}, 2)
     view = review.reviews.view("smear", OPERATOR)
-    remarks = review_remarks(view.slide.report, view.report, view.state, view.reading)
+    remarks = review_remarks(view)
     lines = [one.text(load_texts(language)) for one in remarks]
     assert len(lines) == 5
     for line, words in zip([lines[0], lines[1], lines[-1]], expected, strict=True):

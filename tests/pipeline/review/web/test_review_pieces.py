@@ -12,7 +12,7 @@ from PIL import Image
 from leukodiff.core.errors import InputError
 from leukodiff.pipeline.cli import main
 from leukodiff.pipeline.review.record import Record
-from leukodiff.pipeline.review.service.caches import ImagePool
+from leukodiff.pipeline.review.service.images import ImagePool
 from leukodiff.pipeline.review.service.pictures import prune
 from leukodiff.pipeline.review.service.settings import ReviewSettings
 from leukodiff.pipeline.review.service.tiles import levels, region, tile_box

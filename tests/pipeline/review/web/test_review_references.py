@@ -8,7 +8,12 @@ import pytest
 from PIL import Image
 
 from leukodiff.pipeline.review.service.errors import ServiceError
-from leukodiff.pipeline.review.service.reference_cells import MOST, Origin, Reference, References
+from leukodiff.pipeline.review.service.reference_cells import (
+    MAX_CELLS,
+    Origin,
+    Reference,
+    References,
+)
 from leukodiff.pipeline.review.web.app_state import ReviewApp
 
 from .conftest import Browser, House, events_of
@@ -111,7 +116,7 @@ def test_who_may_choose_them(house: House) -> None:
 
 def test_there_is_an_end_to_them(tmp_path: Path) -> None:
     kept = References(tmp_path)
-    for i in range(MOST):
+    for i in range(MAX_CELLS):
         kept.add("monocyte", f"{i:02}.jpg", b"picture", Origin("s", str(i), "Paul", "today"))
     with pytest.raises(ServiceError, match="remove one"):
         kept.add("monocyte", "one more.jpg", b"picture", Origin())
@@ -120,6 +125,6 @@ def test_there_is_an_end_to_them(tmp_path: Path) -> None:
         kept.remove("monocyte", "07.jpg")
     kept.add("monocyte", "one more.jpg", b"picture", Origin())
     found = kept.all()
-    assert len(found) == MOST
+    assert len(found) == MAX_CELLS
     assert found[0] == Reference("monocyte", "00.jpg", Origin("s", "0", "Paul", "today"))
     assert kept.picture("monocyte", "00.jpg") == (b"picture", "image/jpeg")

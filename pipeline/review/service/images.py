@@ -1,4 +1,4 @@
-"""What is kept in memory within a bound: pictures that were made, and images that are open."""
+"""Images of slides: those that are open, bounded in memory, and the image of a field."""
 
 import threading
 from collections import OrderedDict
@@ -7,18 +7,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from leukodiff.core.cache import Cache
+from leukodiff.core.errors import InputError
 from leukodiff.datasets.images import read_rgb
 from leukodiff.pipeline.slides import ImageScan, Scan, is_scan_name, open_scan
 from leukodiff.pipeline.slides.tiff_scan import CACHE_BYTES
 
-AT_ONCE = 2
+from .errors import ServiceError
+from .slide_store import StoredSlide
+
+MAX_DECODING = 2
 """Images that are decoded at a time: each may be large."""
-
-
-def picture_cache(max_bytes: int) -> Cache[bytes]:
-    """A cache of encoded pictures."""
-    return Cache(max_bytes, len)
 
 
 @dataclass
@@ -43,7 +41,9 @@ class ImagePool:
     most: int
     _held: OrderedDict[Path, _Held] = field(default_factory=OrderedDict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
-    _decoding: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(AT_ONCE))
+    _decoding: threading.Semaphore = field(
+        default_factory=lambda: threading.Semaphore(MAX_DECODING)
+    )
 
     @contextmanager
     def open(self, path: Path) -> Iterator[Scan]:
@@ -112,3 +112,47 @@ def opened(path: Path) -> Scan:
         InputError: it can't be read.
     """
     return open_scan(path) if is_scan_name(path) else ImageScan(read_rgb(path), path)
+
+
+class field_image:  # noqa: N801 - used as a function
+    """The image of a field of a slide, open for as long as it is read.
+
+    Raises:
+        ServiceError: `not_found`: no such field, or where its image was looked for.
+    """
+
+    def __init__(self, images: ImagePool, slide: StoredSlide, field_id: str) -> None:
+        self._slide, self._field_id = slide, field_id
+        self._opened = images.open(image_path(slide, field_id))
+
+    def __enter__(self) -> Scan:
+        try:
+            scan = self._opened.__enter__()
+        except InputError as error:
+            raise ServiceError("not_found", str(error)) from error
+        size = self._slide.size(self._field_id)
+        if size and None not in size and size != (scan.width, scan.height):
+            self._opened.__exit__(None, None, None)
+            raise ServiceError(
+                "not_found", f"{scan.path}: another image than the one that was analyzed"
+            )
+        return scan
+
+    def __exit__(self, *error: object) -> None:
+        self._opened.__exit__(None, None, None)
+
+
+def image_path(slide: StoredSlide, field_id: str) -> Path:
+    """The path of a field's image.
+
+    Raises:
+        ServiceError: `not_found`: there is no such field, or its image is gone.
+    """
+    if slide.size(field_id) is None:
+        raise ServiceError("not_found", "no such field", "address")
+    path = slide.paths.get(field_id)
+    if path is None:
+        raise ServiceError("not_found", f"{field_id}: nobody knows where its image was")
+    if not path.is_file() and not path.is_dir():
+        raise ServiceError("not_found", f"the image is gone: looked for {path}")
+    return path
