@@ -73,7 +73,7 @@ class StoredSlide:
         found = (self.report.class_names, self.report.um_per_px)
         digest = hashlib.sha256(repr(found).encode())
         for cell in self.report.cells:
-            digest.update(repr(cell).encode("utf-8", "backslashreplace"))
+            digest.update(hashed_form(cell).encode("utf-8", "backslashreplace"))
         return digest.hexdigest()
 
     def has_cells_of(self, state: SlideState) -> bool:
@@ -99,6 +99,23 @@ class StoredSlide:
         """Settings that its report was made with."""
         made = self.record.get("made_by", {}).get("report", {})
         return made if isinstance(made, dict) else {}
+
+
+def hashed_form(cell: Cell) -> str:
+    """A cell as `StoredSlide.cells_sha256` hashes it.
+
+    Records keep that hash: this text stays as it is, whatever becomes of `Cell` and its fields.
+    """
+    facts = cell.facts
+    return (
+        f"Cell(field_id={cell.field_id!r}, cell_id={cell.cell_id!r}, x_min={cell.x_min!r}, "
+        f"y_min={cell.y_min!r}, x_max={cell.x_max!r}, y_max={cell.y_max!r}, "
+        f"detection_confidence={cell.detection_confidence!r}, cell_type={cell.cell_type!r}, "
+        f"confidence={cell.confidence!r}, probabilities={cell.probabilities!r}, "
+        f"reviewed_as={cell.reviewed_as!r}, facts=CellFacts(cell_um2={facts.cell_um2!r}, "
+        f"nucleus_um2={facts.nucleus_um2!r}, lobes={facts.lobes!r}, note={str(facts.note)!r}), "
+        f"note={str(cell.note)!r}, atypical={cell.atypical!r}, is_atypical={cell.is_atypical!r})"
+    )
 
 
 @dataclass
