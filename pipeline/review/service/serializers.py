@@ -186,10 +186,10 @@ def estimate_json(one: Estimate | None, measured: Measurement | None) -> Json | 
 
 
 def _range(measured: Measurement | None) -> Json:
-    usual = measured.reference if measured else None
+    reference = measured.reference if measured else None
     return {
-        "reference_low": _rounded(usual.low) if usual else None,
-        "reference_high": _rounded(usual.high) if usual else None,
+        "reference_low": _rounded(reference.low) if reference else None,
+        "reference_high": _rounded(reference.high) if reference else None,
         "flag": measured.flag if measured else "",
     }
 

@@ -1,1 +1,1 @@
-"""How the record's tables came to be, step by step (Alembic)."""
+"""Steps that make the record's tables and triggers, one after the other (Alembic)."""

@@ -76,14 +76,14 @@ WRONG: dict[str, tuple[list[str], str]] = {
 }
 
 
-@pytest.mark.parametrize(("words", "told"), WRONG.values(), ids=WRONG)
-def test_what_can_t_be_read_is_told(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: list[str], told: str
+@pytest.mark.parametrize(("words", "message"), WRONG.values(), ids=WRONG)
+def test_an_unreadable_record_is_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: list[str], message: str
 ) -> None:
     monkeypatch.chdir(tmp_path)
     found = run(*words)
     assert (found.exit_code, found.stdout) == (2, "")
-    assert told in found.stderr
+    assert message in found.stderr
     assert list(tmp_path.iterdir()) == []
 
 

@@ -38,11 +38,13 @@ class Log:
         self.add("operator", "added", folder="/x", sha256="a" * 64, n_cells=3, readers=readers)
 
     def add(self, actor: str, kind: str, **payload: Any) -> None:
-        said = normal(payload)
-        check_shape(kind, said)
-        said = check_event(self.state, actor, kind, said, ())
+        content = normal(payload)
+        check_shape(kind, content)
+        content = check_event(self.state, actor, kind, content, ())
         n = self.state.version + 1
-        self.state = fold([Event(n, "s", n, actor, f"at {n}", kind, said, FIRST, "")], self.state)
+        self.state = fold(
+            [Event(n, "s", n, actor, f"at {n}", kind, content, FIRST, "")], self.state
+        )
 
     def name(self, actor: str, to: str | None, *cells: str, reader: int = 1) -> None:
         self.add(actor, "reclassified", cells={c: {"to": to} for c in cells}, reader=reader)
@@ -75,9 +77,7 @@ def test_nothing_done_is_the_machine_s_report(report: SmearReport) -> None:
     assert apply_review(report, Log().state) == report
 
 
-def test_what_a_person_said_stands_beside_the_machine_s_word(
-    report: SmearReport, missed: Cell
-) -> None:
+def test_a_person_s_name_stands_next_to_the_machine_s(report: SmearReport, missed: Cell) -> None:
     log = Log()
     log.name("anna", "monocyte", "c2", "c4")
     log.add("anna", "cell_removed", cells=["c3"])
@@ -155,8 +155,8 @@ def two_readers(report: SmearReport, missed: Cell) -> Log:
 
 def sign_both(log: Log, report: SmearReport) -> None:
     for actor, reader in (("anna", 1), ("ben", 2)):
-        said = signing(report, log.state, actor, reader=reader, reason="a test")
-        log.add(actor, "signed", **said)
+        content = signing(report, log.state, actor, reader=reader, reason="a test")
+        log.add(actor, "signed", **content)
 
 
 def test_readers_are_kept_apart(report: SmearReport, missed: Cell) -> None:
@@ -176,8 +176,8 @@ def test_what_readers_differ_on_is_open_until_a_third_decides(
     log = two_readers(report, missed)
     sign_both(log, report)
     assert log.state.awaits_third
-    told = [(d.cell_id, d.first, d.second, d.decided) for d in differences(report, log.state)]
-    assert told == [("c3", "monocyte", "lymphocyte", False)]
+    message = [(d.cell_id, d.first, d.second, d.decided) for d in differences(report, log.state)]
+    assert message == [("c3", "monocyte", "lymphocyte", False)]
     found = apply_review(report, log.state)
     assert names(found) == {
         "c1": "neutrophil",
@@ -210,8 +210,8 @@ def test_a_cell_of_one_reader_alone_is_decided_too(report: SmearReport, missed: 
     log.add("anna", "cell_removed", cells=["c1", "c2"])
     log.add("ben", "cell_added", cell=cell_payload(missed), reader=2)
     sign_both(log, report)
-    told = [(d.cell_id, d.first, d.second) for d in differences(report, log.state)]
-    assert told == [
+    message = [(d.cell_id, d.first, d.second) for d in differences(report, log.state)]
+    assert message == [
         ("c1", None, "neutrophil"),
         ("c2", None, "neutrophil"),
         ("p1", None, "monocyte"),

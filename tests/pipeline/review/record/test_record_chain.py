@@ -98,9 +98,9 @@ def test_what_was_done_shows(rows: Rows, expected: list[tuple[int, str]]) -> Non
 
 
 def test_one_in_the_middle_shows() -> None:
-    told = found(inserted(5))
-    assert (11, "inserted") in told
-    assert [one for one in told if one[1] == "out of order"] == [
+    message = found(inserted(5))
+    assert (11, "inserted") in message
+    assert [one for one in message if one[1] == "out of order"] == [
         (number, "out of order") for number in range(6, 12)
     ]
 
@@ -140,16 +140,16 @@ def test_any_byte_that_is_changed_shows(row: int, column: str, place: int, chang
         raw[place % len(raw)] ^= change
         now = raw.decode("utf-8", "surrogateescape")
     rows = [*TEN[:row], replace(TEN[row], **{column: now}), *TEN[row + 1 :]]
-    told = [one.number for one in faults(rows)]
-    assert told
-    assert column == "number" or row + 1 in told
+    message = [one.number for one in faults(rows)]
+    assert message
+    assert column == "number" or row + 1 in message
 
 
 @given(kept=st.sets(st.integers(0, 9)))
 def test_whatever_is_lost_shows(kept: set[int]) -> None:
-    told = faults([TEN[i] for i in sorted(kept)])
-    assert bool(told) == (len(kept) < 10)
-    assert {one.kind for one in told} <= {"lost"}
+    message = faults([TEN[i] for i in sorted(kept)])
+    assert bool(message) == (len(kept) < 10)
+    assert {one.kind for one in message} <= {"lost"}
 
 
 @given(st.permutations(range(10)))
@@ -222,20 +222,20 @@ ATTACKS = {
 
 
 @pytest.mark.parametrize(("statement", "number", "kind"), ATTACKS.values(), ids=ATTACKS)
-def test_a_record_that_was_attacked_says_so(
+def test_an_attack_shows_in_the_record(
     record: Record, slide: str, to: Callable[..., Any], statement: str, number: int, kind: str
 ) -> None:
     for cell in "123":
         record.append(slide, "anna", "reclassified", to("monocyte", cell))
     assert record.verify() == []
     attack(record, statement)
-    told = record.verify()
-    guards = [one for one in told if one.kind == "unguarded"]
+    message = record.verify()
+    guards = [one for one in message if one.kind == "unguarded"]
     assert len(guards) == 6
-    assert [(one.number, one.kind) for one in told[6:]] == [(number, kind)]
+    assert [(one.number, one.kind) for one in message[6:]] == [(number, kind)]
 
 
-def test_a_damaged_text_is_told_and_not_stumbled_over(tmp_path: Any, added: Any) -> None:
+def test_a_damaged_text_is_a_fault_and_no_crash(tmp_path: Any, added: Any) -> None:
     with Record(f"sqlite:///{tmp_path / 'r.db'}") as record:
         record.append("smear 1", "anna", "added", added)
         attack(record, "UPDATE events SET actor = CAST(X'ff' AS TEXT)")

@@ -59,9 +59,11 @@ BAD_USERS = {
 }
 
 
-@pytest.mark.parametrize(("name", "password", "role", "told"), BAD_USERS.values(), ids=BAD_USERS)
-def test_bad_users_are_refused(people: Any, name: str, password: str, role: str, told: str) -> None:
-    with pytest.raises(InputError, match=told):
+@pytest.mark.parametrize(("name", "password", "role", "message"), BAD_USERS.values(), ids=BAD_USERS)
+def test_bad_users_are_refused(
+    people: Any, name: str, password: str, role: str, message: str
+) -> None:
+    with pytest.raises(InputError, match=message):
         people.add_user(name, password, role)
     assert people.users() == []
 
@@ -73,9 +75,9 @@ def fail(people: Any, n: int, name: str = "Anna", address: str = "10.0.0.1") -> 
 
 def test_five_failures_lock_a_name_out_for_a_time(people: Any, anna: User, clock: Any) -> None:
     fail(people, 5)
-    with pytest.raises(LockedOut, match=r"try again in 1[56] min") as told:
+    with pytest.raises(LockedOut, match=r"try again in 1[56] min") as message:
         people.check_password("Anna", GOOD, "10.0.0.2")
-    assert 890 <= told.value.seconds <= 901
+    assert 890 <= message.value.seconds <= 901
     clock.turn(minutes=14)
     with pytest.raises(LockedOut):
         people.check_password("anna", GOOD)
@@ -152,8 +154,8 @@ def test_everything_is_in_the_record(people: Any, anna: User, record: Record) ->
     people.end_session(token)
     people.remove_user("ben", by="Anna")
     people.restore_user("ben", by="Anna")
-    told = [(e.actor, e.kind, *e.payload.values()) for e in record.events("")]
-    assert told == [
+    message = [(e.actor, e.kind, *e.payload.values()) for e in record.events("")]
+    assert message == [
         ("operator", "user_added", "administrator", "Anna"),
         ("Anna", "user_added", "technologist", "ben"),
         ("Anna", "user_changed", "ben", "role pathologist"),
@@ -261,8 +263,8 @@ def test_an_old_hash_is_made_anew(people: Any, anna: User, record: Record) -> No
 
 
 def test_what_happened_to_no_slide_newest_first(record: Record, slide: str) -> None:
-    said = {"type": "monocyte", "id": "a.jpg"}
-    given = record.note("anna", "reference_added", said)
+    content = {"type": "monocyte", "id": "a.jpg"}
+    given = record.note("anna", "reference_added", content)
     record.append(slide, "anna", "commented", {"text": "of a slide"})
     record.refuse("?", "token", "none")
     assert [one.kind for one in record.newest("", 10)] == ["refused", "reference_added"]
@@ -271,7 +273,7 @@ def test_what_happened_to_no_slide_newest_first(record: Record, slide: str) -> N
     assert [one.kind for one in record.newest(slide, 1)] == ["commented"]
     for actor in ("", "a\nb", "x" * 400):
         with pytest.raises(InputError):
-            record.note(actor, "reference_added", said)
+            record.note(actor, "reference_added", content)
     assert record.verify() == []
 
 

@@ -83,11 +83,11 @@ def test_what_makes_no_sense_is_refused_in_one_line(
     one_slide: Record, case: tuple[Any, ...]
 ) -> None:
     record = one_slide
-    slide_id, actor, kind, payload, version, told = case
+    slide_id, actor, kind, payload, version, message = case
     if payload == {"text": "deep"}:
         for _ in range(100_000):
             payload = {"text": payload}
-    with pytest.raises(InputError, match=told) as found:
+    with pytest.raises(InputError, match=message) as found:
         record.append(slide_id, actor, kind, payload, version)
     assert "\n" not in str(found.value)
     assert len(str(found.value)) < 300
@@ -102,13 +102,13 @@ ADDRESSES = {
 }
 
 
-@pytest.mark.parametrize(("address", "told"), ADDRESSES.values(), ids=ADDRESSES)
-def test_an_address_must_be_one(address: str, told: str) -> None:
-    with pytest.raises(InputError, match=told):
+@pytest.mark.parametrize(("address", "message"), ADDRESSES.values(), ids=ADDRESSES)
+def test_an_address_must_be_one(address: str, message: str) -> None:
+    with pytest.raises(InputError, match=message):
         Record(address)
 
 
-def test_a_server_that_is_not_there_is_told_without_the_password(tmp_path: Path) -> None:
+def test_a_missing_server_is_named_without_the_password(tmp_path: Path) -> None:
     pytest.importorskip("psycopg")
     with pytest.raises(RecordError, match=r"^postgresql") as found:
         Record(f"postgresql://anna:secret@/x?host={tmp_path}")

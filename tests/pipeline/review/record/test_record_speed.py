@@ -26,9 +26,9 @@ def fill(record: Record) -> None:
     with record.database.writing() as (connection, number, last):
         for i in range(MANY):
             cell, to = f"c{i % CELLS}", TYPES[(i // CELLS) % 3]
-            said = {"cells": {cell: {"from": named.get(cell), "to": to}}}
+            content = {"cells": {cell: {"from": named.get(cell), "to": to}}}
             named[cell] = to
-            facts = ("smear 1", i + 2, "anna" if i % 2 else "ben", "now", "reclassified", said)
+            facts = ("smear 1", i + 2, "anna" if i % 2 else "ben", "now", "reclassified", content)
             event = Event(number + 1, *facts, last, "")
             event = Event(**vars(event) | {"hash": hash_of(event)})
             insert_event(connection, event)

@@ -35,11 +35,11 @@ class Log:
         self.add("operator", "added", added)
 
     def add(self, actor: str, kind: str, payload: Any) -> Event:
-        said = normal(payload)
-        check_shape(kind, said)
-        said = check_event(self.state, actor, kind, said, ())
+        content = normal(payload)
+        check_shape(kind, content)
+        content = check_event(self.state, actor, kind, content, ())
         n = len(self.events) + 1
-        self.events.append(Event(n, "s", n, actor, f"at {n}", kind, said, FIRST, ""))
+        self.events.append(Event(n, "s", n, actor, f"at {n}", kind, content, FIRST, ""))
         return self.events[-1]
 
     @property
@@ -201,7 +201,7 @@ def test_a_digest_is_of_everything_that_is_signed() -> None:
 
 
 def sign(log: Log, actor: str, reader: int = 1, differs: int | None = None) -> Event:
-    said = {
+    content = {
         "name": actor,
         "reader": reader,
         "statement": "I have looked.",
@@ -212,15 +212,15 @@ def sign(log: Log, actor: str, reader: int = 1, differs: int | None = None) -> E
         "sha256": digest(log.state, reader),
         "differs": differs,
     }
-    return log.add(actor, "signed", said)
+    return log.add(actor, "signed", content)
 
 
 def test_cells_left_open_need_a_reason() -> None:
     log = Log()
-    said = dict(sign(Log(), "anna").payload) | {"open": {"unidentified": 1, "not_looked_at": 0}}
+    content = dict(sign(Log(), "anna").payload) | {"open": {"unidentified": 1, "not_looked_at": 0}}
     with pytest.raises(InputError, match="only for a reason"):
-        log.add("anna", "signed", said)
-    log.add("anna", "signed", said | {"reason": "smudged"})
+        log.add("anna", "signed", content)
+    log.add("anna", "signed", content | {"reason": "smudged"})
     assert log.state.signatures[0].reason == "smudged"
 
 

@@ -27,7 +27,7 @@ def test_the_newest_step_is_known() -> None:
     assert len(steps.get_heads()) == 1
 
 
-def test_the_steps_make_what_the_code_says(record: Record) -> None:
+def test_the_migrations_make_the_tables_of_the_code(record: Record) -> None:
     with record.database.engine.connect() as connection:
         options = {"compare_type": True, "compare_server_default": True}
         found = compare_metadata(MigrationContext.configure(connection, opts=options), t.metadata)
@@ -72,20 +72,20 @@ def test_a_record_of_a_newer_leukodiff_is_left_alone(url: str) -> None:
 def test_many_may_open_a_new_record_at_once(url: str) -> None:
     import threading
 
-    told: list[BaseException] = []
+    message: list[BaseException] = []
 
     def start() -> None:
         try:
             Database(url).close()
         except BaseException as error:
-            told.append(error)
+            message.append(error)
 
     threads = [threading.Thread(target=start) for _ in range(4)]
     for one in threads:
         one.start()
     for one in threads:
         one.join()
-    assert told == []
+    assert message == []
 
 
 def test_a_file_lasts_as_sqlite_can(tmp_path: Path) -> None:

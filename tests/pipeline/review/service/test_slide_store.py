@@ -1,7 +1,7 @@
 """Slides as a review finds them in an output folder."""
 
 from leukodiff.classifier.facts import CellFacts, CellNote
-from leukodiff.pipeline.report.report import Cell
+from leukodiff.pipeline.report.cells import Cell
 from leukodiff.pipeline.review.service.slide_store import hashed_form
 
 

@@ -50,13 +50,13 @@ class Review:
         assert loaded
         return loaded.report
 
-    def sign(self, slide: str, look: bool = True, reason: str = "one can't be told") -> None:
+    def sign(self, slide: str, view_cells: bool = True, reason: str = "one can't be told") -> None:
         report = self.report(slide)
-        if look:
+        if view_cells:
             self.do(slide, "looked_at", cells=[cell.cell_id for cell in report.cells])
         state = self.record.state(slide)
-        said = signing(report, state, "Dr <A>", reason=reason)
-        self.record.append(slide, "operator", "signed", said)
+        content = signing(report, state, "Dr <A>", reason=reason)
+        self.record.append(slide, "operator", "signed", content)
 
 
 @pytest.fixture
@@ -92,9 +92,9 @@ def test_from_a_review_to_a_model_that_learned_from_it(review: Review, tmp_path:
         review.name(slide, "a-3", "monocyte")
         review.sign(slide)
     out, run = tmp_path / "set", tmp_path / "run"
-    said = CliRunner().invoke(main, ["data", "from-reviews", str(review.out), "--out", str(out)])
-    assert said.exit_code == 0, said.output
-    assert "15 cells of 5 signed slides, of which a person named 5 otherwise" in said.output
+    content = CliRunner().invoke(main, ["data", "from-reviews", str(review.out), "--out", str(out)])
+    assert content.exit_code == 0, content.output
+    assert "15 cells of 5 signed slides, of which a person named 5 otherwise" in content.output
     fields = load_table(out)
     assert (
         sorted(field.cell_types for field in fields)
@@ -125,13 +125,13 @@ def test_what_people_stand_for_is_taught(review: Review, tmp_path: Path) -> None
     review.do("mon", "commented", text="a comment")
     review.sign("mon")
     review.name("tue", "a-1", "monocyte")
-    review.sign("tue", look=False)
+    review.sign("tue", view_cells=False)
     review.name("wed", "a-1", "monocyte")
     made = make_training_set([review.out], tmp_path / "set")
     rows = table(tmp_path / "set")
-    told = {key: (row["cell_type"], row["reviewed_as"]) for key, row in rows.items()}
+    message = {key: (row["cell_type"], row["reviewed_as"]) for key, row in rows.items()}
     # Not a-3, which nobody could tell; of `tue` only what was named; nothing of `wed`.
-    assert told == {
+    assert message == {
         ("mon", "a-1"): ("neutrophil", "basophil"),
         ("mon", "p1"): ("unidentified", "eosinophil"),
         ("tue", "a-1"): ("neutrophil", "monocyte"),
@@ -140,9 +140,9 @@ def test_what_people_stand_for_is_taught(review: Review, tmp_path: Path) -> None
     first = rows["mon", "a-1"]
     assert (first["field_id"], first["image"], first["um_per_px"]) == ("mon_a.png", "a.png", "0.5")
     assert (first["group"], first["signed_by"]) == ("reviews/mon", "Dr <A>")
-    told = provenance(tmp_path / "set")
-    assert told["records"][0]["head"] == str(review.record.head())
-    mon = told["slides"][0]
+    message = provenance(tmp_path / "set")
+    assert message["records"][0]["head"] == str(review.record.head())
+    mon = message["slides"][0]
     assert (mon["slide"], mon["cells"], mon["corrected"], mon["removed"]) == ("mon", 2, 2, 1)
     (signature,) = mon["signatures"]
     assert (signature["name"], signature["account"]) == ("Dr <A>", "operator")
@@ -213,7 +213,7 @@ def painted(path: Path) -> Any:
     return ImageScan(read_rgb(path), path)
 
 
-def test_what_can_not_be_used_is_told(review: Review, tmp_path: Path) -> None:
+def test_slides_left_out_are_listed_with_the_reason(review: Review, tmp_path: Path) -> None:
     for slide in SLIDES[:4]:
         review.sign(slide)
     shutil.rmtree(tmp_path / "smears" / "tue")
@@ -221,8 +221,8 @@ def test_what_can_not_be_used_is_told(review: Review, tmp_path: Path) -> None:
     (review.out / "thu" / "smear.json").write_text("{")
     made = make_training_set([review.out], tmp_path / "set")
     assert {row["slide_id"] for row in table(tmp_path / "set").values()} == {"mon"}
-    told = {line.partition(":")[0] for line in made.left_out}
-    assert told == {"tue", "wed", "thu"}
+    message = {line.partition(":")[0] for line in made.left_out}
+    assert message == {"tue", "wed", "thu"}
     assert provenance(tmp_path / "set")["left_out"] == made.left_out
 
 
@@ -259,9 +259,9 @@ def test_what_is_refused(review: Review, tmp_path: Path, what: str) -> None:
     else:
         folders, more = folders * 2, ["--record", "sqlite:///x.sqlite"]
     out = ["--out", str(tmp_path / "set")]
-    said = CliRunner().invoke(main, ["data", "from-reviews", *folders, *out, *more])
-    assert said.exit_code != 0
-    assert isinstance(said.exception, InputError | OutputError | SystemExit)
+    content = CliRunner().invoke(main, ["data", "from-reviews", *folders, *out, *more])
+    assert content.exit_code != 0
+    assert isinstance(content.exception, InputError | OutputError | SystemExit)
     assert what != "in the way" or (tmp_path / "set" / "mine.txt").read_text() == "mine"
 
 
