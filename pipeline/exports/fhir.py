@@ -196,20 +196,22 @@ def _interpretation(one: Measurement) -> list[Resource] | None:
     return [_concept(theirs, own, text=meaning(one.flag) or one.flag)]
 
 
-def _range(usual: ReferenceRange) -> Resource:
+def _range(reference: ReferenceRange) -> Resource:
     normal = Code(f"{_HL7}referencerange-meaning", "normal", "Normal Range")
-    low, high = format_number(usual.low), format_number(usual.high)
+    low, high = format_number(reference.low), format_number(reference.high)
     ages = {
-        "low": _years(format_number(usual.age_from)),
-        **_known(high=_years(format_number(usual.age_to)) if usual.age_to <= OLDEST else None),
+        "low": _years(format_number(reference.age_from)),
+        **_known(
+            high=_years(format_number(reference.age_to)) if reference.age_to <= OLDEST else None
+        ),
     }
-    of_an_age = usual.age_from > 0 or usual.age_to <= OLDEST
+    of_an_age = reference.age_from > 0 or reference.age_to <= OLDEST
     return {
-        "low": _quantity(low, usual.unit),
-        "high": _quantity(high, usual.unit),
+        "low": _quantity(low, reference.unit),
+        "high": _quantity(high, reference.unit),
         "type": _concept(normal),
-        **_known(appliesTo=[{"text": usual.sex}] if usual.sex else None),
-        **_known(age=ages if of_an_age else None, text=plain(usual.source)),
+        **_known(appliesTo=[{"text": reference.sex}] if reference.sex else None),
+        **_known(age=ages if of_an_age else None, text=plain(reference.source)),
     }
 
 
@@ -219,19 +221,19 @@ def _components(one: Measurement, report: SmearReport) -> Iterator[Resource]:
     if cells := counted(one, report):
         yield _part("cells_of_this_type", "cells of this type", valueInteger=cells[0])
         yield _part("named_white_cells", "named white cells", valueInteger=cells[1])
-    if moved := _moved(one, report):
+    if bounds := _bounds(one, report):
         title = "share if none, and if all, of the unidentified cells were of this type"
-        yield _part("if_unidentified", title, valueRange=_span(moved, one.unit))
+        yield _part("if_unidentified", title, valueRange=_span(bounds, one.unit))
 
 
-def _moved(one: Measurement, report: SmearReport) -> tuple[str | None, str | None] | None:
+def _bounds(one: Measurement, report: SmearReport) -> tuple[str | None, str | None] | None:
     found = report.differential
     if (one.unit, one.kind) != (PERCENT, COUNTED_SO) or not found.count(UNIDENTIFIED):
         return None
-    moved = next(
+    bounds = next(
         (row.unidentified_bounds for row in found.rows if row.cell_type == one.analyte), None
     )
-    return (format_number(moved[0]), format_number(moved[1])) if moved else None
+    return (format_number(bounds[0]), format_number(bounds[1])) if bounds else None
 
 
 def _sources(one: Measurement) -> tuple[str, ...]:

@@ -154,7 +154,7 @@ def slides_csv(rows: Iterable[Row]) -> str:
 
 
 def count_rows(report: SmearReport) -> list[Row]:
-    """The differential with its reference ranges and flags, then what is counted beside it.
+    """The differential with its reference ranges and flags, then other cells.
 
     Platelets and red cells are those of the fields that were shown, not per volume of blood.
     """
@@ -163,10 +163,10 @@ def count_rows(report: SmearReport) -> list[Row]:
         for row in report.differential.rows
         if row.cell_type in (*COUNTED, *UNCOUNTED)
     ]
-    beside = (("platelet", "n_platelet"), ("red_cell", "n_rbc"))
+    others = (("platelet", "n_platelet"), ("red_cell", "n_rbc"))
     return rows + [
         {"slide_id": report.slide_id, "cell_type": name, "count": report.total(column)}
-        for name, column in beside
+        for name, column in others
     ]
 
 
@@ -234,19 +234,19 @@ def _short(value: float | None) -> str | None:
 
 def _count_row(report: SmearReport, row: DifferentialRow) -> Row:
     one = report.measured(row.cell_type, PERCENT)
-    usual = one.reference if one else None
-    allowed = (report.corrected or {}).get(row.cell_type)
+    reference = one.reference if one else None
+    corrected = (report.corrected or {}).get(row.cell_type)
     nucleated = report.measured(row.cell_type, PER_HUNDRED)
-    moved = row.unidentified_bounds if row.percent is not None else None
+    bounds = row.unidentified_bounds if row.percent is not None else None
     shares = {
         "percent": row.percent,
         "percent_low": row.percent_low,
         "percent_high": row.percent_high,
-        "percent_if_none_unidentified": moved[0] if moved else None,
-        "percent_if_all_unidentified": moved[1] if moved else None,
-        "corrected_percent": allowed.value if allowed else None,
-        "corrected_low": allowed.low if allowed else None,
-        "corrected_high": allowed.high if allowed else None,
+        "percent_if_none_unidentified": bounds[0] if bounds else None,
+        "percent_if_all_unidentified": bounds[1] if bounds else None,
+        "corrected_percent": corrected.value if corrected else None,
+        "corrected_low": corrected.low if corrected else None,
+        "corrected_high": corrected.high if corrected else None,
         "per_100_wbc": nucleated.value if nucleated else None,
         "per_100_wbc_low": nucleated.low if nucleated else None,
         "per_100_wbc_high": nucleated.high if nucleated else None,
@@ -256,8 +256,8 @@ def _count_row(report: SmearReport, row: DifferentialRow) -> Row:
         "cell_type": row.cell_type,
         "count": row.count,
         **{name: fixed(share, PERCENT_DECIMALS) for name, share in shares.items()},
-        "reference_low": usual.low if usual else None,
-        "reference_high": usual.high if usual else None,
+        "reference_low": reference.low if reference else None,
+        "reference_high": reference.high if reference else None,
         "flag": one.flag if one else "",
     }
 

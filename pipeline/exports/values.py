@@ -131,34 +131,33 @@ def share_rows(report: SmearReport, texts: Texts) -> tuple[ShareRow, ...]:
 
 def _share_row(report: SmearReport, row: DifferentialRow, texts: Texts) -> ShareRow:
     measured = report.measured(row.cell_type, PERCENT)
-    usual = measured.reference if measured else None
+    reference = measured.reference if measured else None
     corrected = (report.corrected or {}).get(row.cell_type)
-    moved = row.unidentified_bounds if row.percent is not None else None
+    bounds = row.unidentified_bounds if row.percent is not None else None
     return ShareRow(
         BY_NAME[row.cell_type],
         texts(f"cells.{row.cell_type}"),
         str(row.count),
         number(row.percent, PERCENT_DECIMALS, texts),
         between(row.percent_low, row.percent_high, PERCENT_DECIMALS, texts),
-        reference(usual, texts),
+        range_text(reference, texts),
         with_interval(corrected, PERCENT_DECIMALS, texts),
-        between(*moved, PERCENT_DECIMALS, texts) if moved else DASH,
+        between(*bounds, PERCENT_DECIMALS, texts) if bounds else DASH,
         flag_of(measured, texts),
-        _bar(row, usual, corrected, texts),
+        _bar(row, reference, corrected, texts),
     )
 
 
 def _bar(
-    row: DifferentialRow, usual: ReferenceRange | None, corrected: Estimate | None, texts: Texts
+    row: DifferentialRow, reference: ReferenceRange | None, corrected: Estimate | None, texts: Texts
 ) -> IntervalBar | None:
     if row.percent is None or row.percent_low is None or row.percent_high is None:
         return None
     share = Estimate(row.percent, row.percent_low, row.percent_high)
-    said = texts(
-        "finding.reference", value=with_interval(share, 1, texts), reference=reference(usual, texts)
-    )
-    held = (usual.low, usual.high) if usual else None
-    return IntervalBar(share.value, share.low, share.high, held, corrected, said)
+    value = with_interval(share, 1, texts)
+    alt = texts("finding.reference", value=value, reference=range_text(reference, texts))
+    ends = (reference.low, reference.high) if reference else None
+    return IntervalBar(share.value, share.low, share.high, ends, corrected, alt)
 
 
 def blood_rows(report: SmearReport, texts: Texts) -> tuple[ValueRow, ...]:
@@ -186,7 +185,7 @@ def value_row(one: Measurement, texts: Texts) -> ValueRow:
         number(one.value, decimals, texts),
         between(one.low, one.high, decimals, texts) if counted else DASH,
         texts(f"unit.{UNIT_KEYS[one.unit]}"),
-        reference(one.reference, texts),
+        range_text(one.reference, texts),
         flag_of(one, texts),
     )
 
@@ -196,21 +195,23 @@ def _name(one: Measurement, texts: Texts) -> str:
     return texts(key if texts.has(key) else f"cells.{one.analyte}")
 
 
-def reference(usual: ReferenceRange | None, texts: Texts) -> str:
+def range_text(reference: ReferenceRange | None, texts: Texts) -> str:
     """A range in words, or a dash."""
-    return f"{limit(usual.low, texts)}{DASH}{limit(usual.high, texts)}" if usual else DASH
+    if reference is None:
+        return DASH
+    return f"{limit(reference.low, texts)}{DASH}{limit(reference.high, texts)}"
 
 
 def with_interval(one: Estimate | None, decimals: int, texts: Texts) -> str:
     """A number with its interval in brackets, or a dash."""
     if one is None:
         return DASH
-    said = between(one.low, one.high, decimals, texts)
-    return f"{number(one.value, decimals, texts)} ({said})"
+    ends = between(one.low, one.high, decimals, texts)
+    return f"{number(one.value, decimals, texts)} ({ends})"
 
 
 def flag_of(one: Measurement | None, texts: Texts) -> FlagText:
-    """A measurement's flag; of one outside its range whose interval tells nothing, that it does."""
+    """A measurement's flag; outside its range without one, a hint at too few cells."""
     if one is None or one.value is None:
         return FlagText()
     if one.flag:

@@ -108,8 +108,8 @@ def _measurements(report: SmearReport) -> Rows:
 def _measurement(slide_id: str, one: Measurement) -> Sequence[Value]:
     texts = map(format_number, (one.value, one.low, one.high))
     numbers = (float(text) if text else None for text in texts)
-    usual = (one.reference.low, one.reference.high) if one.reference else (None, None)
-    return (slide_id, one.analyte, one.unit, one.kind, *numbers, *usual, one.flag)
+    reference = (one.reference.low, one.reference.high) if one.reference else (None, None)
+    return (slide_id, one.analyte, one.unit, one.kind, *numbers, *reference, one.flag)
 
 
 def _cells(report: SmearReport) -> Rows:

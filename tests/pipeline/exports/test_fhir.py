@@ -185,10 +185,10 @@ def test_a_share(full: SmearReport) -> None:
     }
     (meaning,) = one["interpretation"]
     assert [coding["code"] for coding in meaning["coding"]] == ["H", "high"]
-    (usual,) = one["referenceRange"]
-    assert (usual["low"]["value"], usual["high"]["value"]) == (1, 6)
-    assert "Dacie" in usual["text"]
-    assert "appliesTo" not in usual
+    (reference,) = one["referenceRange"]
+    assert (reference["low"]["value"], reference["high"]["value"]) == (1, 6)
+    assert "Dacie" in reference["text"]
+    assert "appliesTo" not in reference
     parts = {part["code"]["coding"][0]["code"]: part for part in one["component"]}
     interval = parts["interval_95"]["valueRange"]
     assert (interval["low"]["value"], interval["high"]["value"]) == (6.925, 21.68)
@@ -216,13 +216,13 @@ def test_interpretations(
 
 
 def test_critical_values_and_ranges_of_a_sex_and_an_age(make: Callable[..., SmearReport]) -> None:
-    usual = ReferenceRange(
+    reference = ReferenceRange(
         "neutrophil", "%", 40, 80, "ours", "female", 18, 60, critical_high=90, critical_low=5
     )
     report = make(
         {"neutrophil": 99, "lymphocyte": 1},
         sample=KNOWN,
-        counting=CountingOptions(profile=Profile("x", "X", (usual,))),
+        counting=CountingOptions(profile=Profile("x", "X", (reference,))),
     )
     one = observations(report)["neutrophil_percent"]
     assert [c["code"] for c in one["interpretation"][0]["coding"]] == ["HH", "critical-high"]
