@@ -83,35 +83,21 @@ def analyze_slides(
     settings.report.check([slide.slide_id for slide in slides])
     prepare(out)
     workers = settings.threads or cores()
-    run = Run(
-        slides, out, settings, models or _loaded(slides, settings, workers, observer), observer
-    )
+    if models is None:
+        scans = [slide for slide in slides if slide.is_scan]
+        chosen = settings.detector, settings.classifier, settings.engine
+        models = load_models(*chosen, workers, for_scans=bool(scans))
+        warm_up(scans, observer)
+    run = Run(slides, out, settings, models, observer)
     with held(out):
         to_do = run.plan().to_do
         scheduler = SlideScheduler(workers, Progress.of(to_do, on_progress), run.collect)
-        with run.going():
-            scheduler.run(*(run.jobs(part) for part in _suspects_last(to_do, observer)))
+        with run.going():  # the suspects come last, each alone
+            free = [slide for slide in to_do if slide.slide_id not in observer.suspects]
+            suspects = [slide for slide in to_do if slide.slide_id in observer.suspects]
+            scheduler.run(run.jobs(free), alone=run.jobs(suspects))
     assert run.summary is not None  # noqa: S101  # `going` has set it
     return run.summary
-
-
-def _suspects_last(
-    slides: Sequence[Slide], observer: RunObserver
-) -> tuple[list[Slide], list[Slide]]:
-    alone = observer.suspects
-    free = [slide for slide in slides if slide.slide_id not in alone]
-    return free, [slide for slide in slides if slide.slide_id in alone]
-
-
-def _loaded(
-    slides: Sequence[Slide], settings: AnalyzeSettings, workers: int, observer: RunObserver
-) -> Models:
-    scans = [slide for slide in slides if slide.is_scan]
-    models = load_models(
-        settings.detector, settings.classifier, settings.engine, workers, for_scans=bool(scans)
-    )
-    warm_up(scans, observer)
-    return models
 
 
 def warm_up(scans: Sequence[Slide], observer: RunObserver) -> None:

@@ -298,6 +298,9 @@ class Supervisor:
             for message in child.messages(self._timeout_s):
                 self._receive(message)
                 self._kill_if_due(child)
+        except BaseException:  # of `on_message`: nobody listens any more
+            child.kill()
+            raise
         finally:
             status = child.ended()
             self._child = None

@@ -85,7 +85,11 @@ class Results:
 
     def _joined(self, name: str, columns: Sequence[str]) -> pd.DataFrame:
         there = [folder / name for folder in self.folders if (folder / name).is_file()]
-        tables = [_with_slide(_read(path), _slide_id(path.parent)) for path in there]
+        tables = []
+        for path in there:
+            tables.append(_read(path))
+            if "slide_id" not in tables[-1]:
+                tables[-1].insert(0, "slide_id", _slide_id(path.parent))
         return pd.concat(tables, ignore_index=True) if tables else _of_rows(columns, ())
 
 
@@ -124,11 +128,8 @@ def _of_run(run: RunSummary) -> Results:
 
 def _folders(folder: Path) -> list[Path]:
     """The slides' folders of an output; none where every slide failed."""
-    return [] if (folder / "slides.csv").is_file() and not _any(folder) else slide_folders([folder])
-
-
-def _any(folder: Path) -> bool:
-    return next(folder.glob(f"*/{RECORD}"), None) is not None
+    is_empty = next(folder.glob(f"*/{RECORD}"), None) is None
+    return [] if (folder / "slides.csv").is_file() and is_empty else slide_folders([folder])
 
 
 def _row(folder: Path) -> Row:
@@ -171,9 +172,3 @@ def _column(name: str, values: "pd.Series[str]") -> "pd.Series[Any]":
     if name in WHOLE and (known.abs() > LARGEST).any():
         raise ValueError(f"{name}: a number in it can't be")
     return known.astype("Int64" if name in WHOLE else "Float64")
-
-
-def _with_slide(table: pd.DataFrame, slide_id: str) -> pd.DataFrame:
-    if "slide_id" not in table:
-        table.insert(0, "slide_id", slide_id)
-    return table

@@ -54,8 +54,11 @@ def plan(
         else:
             found.to_do.append(slide)
     if made_otherwise:
+        shown, n_more = ", ".join(made_otherwise[:3]), len(made_otherwise) - 3
+        more = f" and {n_more} more" if n_more > 0 else ""
+        verb = "was" if len(made_otherwise) == 1 else "were"
         raise InputError(
-            f"{out}: {_some(made_otherwise)} made from other files, by other models or "
+            f"{out}: {shown}{more} {verb} made from other files, by other models or "
             "with other settings; choose another --out, or --overwrite"
         )
     return found
@@ -89,7 +92,9 @@ class _Sorting:
             return failed_slide(slide, slide.problem, unreadable=True)
         if reason := self.observer.failed_items.get((slide.slide_id, "")):
             return given_up(slide, reason, self.spec)
-        return self._standing(slide) or self._failed_before(slide)
+        noted = self._failed.get(slide.slide_id)
+        standing = self._standing(slide)
+        return standing or (noted if noted and self._is_same(slide, noted.record) else None)
 
     def in_the_way(self, slide: Slide) -> bool:
         """True where a slide stands there whole that was made otherwise."""
@@ -103,10 +108,6 @@ class _Sorting:
             return None
         return SlideOutcome(record, skipped=True)
 
-    def _failed_before(self, slide: Slide) -> SlideOutcome | None:
-        noted = self._failed.get(slide.slide_id)
-        return noted if noted and self._is_same(slide, noted.record) else None
-
     def _record(self, slide: Slide) -> SlideRecord | None:
         record = SlideFolder(self.out, slide.slide_id).record()
         return None if self.settings.overwrite else record
@@ -116,9 +117,3 @@ class _Sorting:
             return False
         with self.observer.under_way(slide.slide_id, ""):
             return self.is_same(slide, record.inputs)
-
-
-def _some(names: Sequence[str]) -> str:
-    shown = ", ".join(names[:3])
-    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
-    return f"{shown}{more} {'was' if len(names) == 1 else 'were'}"

@@ -2,7 +2,7 @@
 
 import platform
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
@@ -91,7 +91,7 @@ class Run:
         return plan(self.slides, self.out, spec, self.settings, self.observer)
 
     def _remark(self) -> None:
-        """Tells what becomes of the inputs, once: not again when a process has died."""
+        """Reports what is passed over, once: not again when a process has died."""
         observer = self.observer
         if observer.on_remark and not (observer.failed_items or observer.suspects):
             for line in filter(None, map(passed_over, self.slides)):
@@ -121,7 +121,7 @@ class Run:
         self.add(job.outcome)
 
     def add(self, outcome: SlideOutcome) -> None:
-        """Takes note of what a slide came to."""
+        """Takes note of the outcome of a slide."""
         self.outcomes[outcome.record.slide_id] = outcome
         if outcome.status == FAILED and outcome.record.inputs is not None and not outcome.skipped:
             note_failure(self.out, outcome)
@@ -158,7 +158,7 @@ class Run:
                 self.write_files(status)
 
     def write_files(self, status: str) -> None:
-        """Writes the run's own files, each that can be, and says what it came to."""
+        """Writes the run's own files, each that can be, and sets the summary."""
         summary = self.summary = self._summary(status == "interrupted")
         rows, counts = _tables(self.out, summary)
         refused = []
@@ -187,7 +187,12 @@ class Run:
             "models": [asdict(model) for model in self.models.used],
             "settings": _plain(asdict(self.settings)),
             "inputs": [str(slide.path) for slide in self.slides],
-            "host": _host(),
+            "host": {
+                "name": platform.node(),
+                "system": platform.platform(),
+                "python": platform.python_version(),
+                "cores": cores(),
+            },
             "start": self.started.isoformat(timespec="seconds"),
             "end": ended if summary else None,
             "failures": summary.failures if summary else [],
@@ -210,15 +215,6 @@ def _tables(out: Path, summary: RunSummary) -> tuple[list[Row], list[Row]]:
         counts.setdefault(slide_id, slide.record.counts)
     order = sorted(rows, key=natural)
     return [rows[i] for i in order], [row for i in order for row in counts.get(i, ())]
-
-
-def _host() -> Mapping[str, object]:
-    return {
-        "name": platform.node(),
-        "system": platform.platform(),
-        "python": platform.python_version(),
-        "cores": cores(),
-    }
 
 
 def _plain(value: object) -> object:

@@ -105,16 +105,16 @@ def worker_config(
         run_marker=store.run_marker,
         models=models.used,
         how_read=models.how_read,
-        files={kind: _model_files(path) for kind, path in chosen.items() if path},
+        files={
+            kind: {one.name: one.read_bytes() for one in (path, metadata_path(path))}
+            for kind, path in chosen.items()
+            if path
+        },
         threads=cluster.threads,
         share_from=cluster.share_from,
         limit_s=cluster.field_timeout_s,
         version=version_of("leukodiff"),
     )
-
-
-def _model_files(path: Path) -> Mapping[str, bytes]:
-    return {one.name: one.read_bytes() for one in (path, metadata_path(path))}
 
 
 @dataclass
@@ -175,7 +175,8 @@ class ClusterRun(Run):
             raise
 
     def _work(self, slides: Sequence[Slide], on_progress: OnProgress | None) -> None:
-        todo = [Work("analyze", (one, self._record(one), {})) for one in slides]
+        folders = {one.slide_id: SlideFolder(self.out, one.slide_id) for one in slides}
+        todo = [Work("analyze", (one, folders[one.slide_id].record(), {})) for one in slides]
         total, done = sum(_steps(slide) for slide in slides), 0
         for work, result in self._pool.each(todo):
             settled = self._settled(work, result)
@@ -259,9 +260,6 @@ class ClusterRun(Run):
                 self._collect(work.args[0], made)
             else:
                 self.store.discard(work.args[0].slide_id)
-
-    def _record(self, slide: Slide) -> SlideRecord | None:
-        return SlideFolder(self.out, slide.slide_id).record()
 
     def _collect(self, slide: Slide, made: SlideResult | GivenUp) -> None:
         if isinstance(made, GivenUp):

@@ -39,24 +39,19 @@ class Watchdog:
         """Result of `do`, which is left alone in a thread of its own where it does not get on."""
         ended = _begun(do)
         while not ended.done():
-            wait([ended], self._until_due())
-            if (late := self._late()) is not None and not ended.done():
-                return TimedOut(late)
+            with self._lock:
+                due = self._state.next_check(self.limit_s)
+            left_s = HEARTBEAT_S if due is None else max(0.05, due - self.clock())
+            wait([ended], min(left_s, HEARTBEAT_S))
+            with self._lock:
+                late = self._state.too_long(self.clock(), self.limit_s)
+            if late is not None and not ended.done():
+                return TimedOut(late[1])
         return ended.result()
 
     def _receive(self, message: Message) -> None:
         with self._lock:
             self._state.receive(message, self.clock())
-
-    def _late(self) -> str | None:
-        with self._lock:
-            work = self._state.too_long(self.clock(), self.limit_s)
-        return None if work is None else work[1]
-
-    def _until_due(self) -> float:
-        with self._lock:
-            due = self._state.next_check(self.limit_s)
-        return HEARTBEAT_S if due is None else min(max(0.05, due - self.clock()), HEARTBEAT_S)
 
 
 def _begun(do: Callable[[], Result]) -> Future[Result]:

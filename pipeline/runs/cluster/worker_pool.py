@@ -57,10 +57,6 @@ class GivenUp:
     died: bool = False
 
 
-def _call_control(method: Any) -> Any:
-    return method.options(concurrency_group=CONTROL_GROUP).remote()
-
-
 def _ended_of(refs: list[Any], within_s: float) -> set[Any]:
     """Those of some calls that end within so many seconds."""
     return set(ray.wait(refs, num_returns=len(refs), timeout=within_s)[0]) if refs else set()
@@ -106,7 +102,8 @@ class WorkerPool:
         while waiting or self.busy:
             self._start(len(waiting))
             while waiting and self.idle:
-                self._begin(self.idle.pop(), waiting.popleft())
+                worker, work = self.idle.pop(), waiting.popleft()
+                self.busy[getattr(worker, work.method).remote(*work.args)] = worker, work
             if not waiting and not more:
                 self._close_idle()
             ended, _ = ray.wait([*self.starting, *self.busy], num_returns=1, timeout=POLL_S)
@@ -123,7 +120,10 @@ class WorkerPool:
     def stop(self) -> list[tuple[Work, Any]]:
         """Ends all of them at once; what was under way, with what came of it by then or `None`."""
         busy, self.busy = self.busy, {}
-        stopping = [_call_control(worker.stop) for worker, _ in busy.values()]
+        stops = [
+            worker.stop.options(concurrency_group=CONTROL_GROUP) for worker, _ in busy.values()
+        ]
+        stopping = [one.remote() for one in stops]
         _ended_of(stopping, CLOSE_GRACE_S)
         ended = _ended_of(list(busy), RESULT_GRACE_S)
         kill_actors([worker for worker, _ in busy.values()])
@@ -153,9 +153,6 @@ class WorkerPool:
             worker = start_actor(Worker, self._shared_config, self.cpus)
             self.starting[worker.ready.remote()] = worker
 
-    def _begin(self, worker: Any, work: Work) -> None:
-        self.busy[getattr(worker, work.method).remote(*work.args)] = worker, work
-
     def _close_idle(self) -> None:
         """Ends those for which no work is left: their cores help with scans that are long."""
         kill_actors(self.starting.values())
@@ -169,15 +166,13 @@ class WorkerPool:
         except RayTaskError as error:
             self._on_unfit(worker, error)
         except RayError as error:  # its node died, or the system or Ray killed it
-            self._on_failed_start(error)
+            self.failed_starts += 1
+            if self.failed_starts >= MAX_FAILED_STARTS:
+                reason = f"workers die as they start: {one_line(str(error))}"
+                raise InputError(reason) from error
         else:
             self.failed_starts = 0
             self.idle.append(worker)
-
-    def _on_failed_start(self, error: RayError) -> None:
-        self.failed_starts += 1
-        if self.failed_starts >= MAX_FAILED_STARTS:
-            raise InputError(f"workers die as they start: {one_line(str(error))}") from error
 
     def _on_unfit(self, worker: Any, error: RayTaskError) -> None:
         self.unfit.append(worker)
