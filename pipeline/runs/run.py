@@ -57,7 +57,7 @@ def slide_spec(settings: AnalyzeSettings, models: Models) -> SlideSpec:
 class Run:
     """One run over some slides into `out`. Of one thread alone.
 
-    `settled` when it ends: `outcomes` by slide_id, and the tables and `run.json` on disk. `mark`:
+    `settled` when it ends: `outcomes` by slide_id, and the tables and `run.json` on disk. `attempt`:
     tells its half-made folders from those of a run that was stopped, a thread of which may go on.
     """
 
@@ -70,7 +70,7 @@ class Run:
     summary: RunSummary | None = None
     started: datetime = field(default_factory=lambda: datetime.now().astimezone())
     begun: float = field(default_factory=time.monotonic)
-    mark: str = field(default_factory=lambda: token_hex(4))
+    attempt: str = field(default_factory=lambda: token_hex(4))
 
     def plan(self) -> Plan:
         """Plan of what is to be done; from here on `run.json` stands and says `running`.
@@ -101,7 +101,7 @@ class Run:
         """A job for each slide, made when its turn comes, so that none waits in memory."""
         spec = slide_spec(self.settings, self.models)
         for slide in slides:
-            folder = SlideFolder(self.out, slide.slide_id, self.mark)
+            folder = SlideFolder(self.out, slide.slide_id, self.attempt)
             yield SlideJob(slide, folder, spec, self.observer)
 
     def collect(self, job: SlideJob) -> None:
