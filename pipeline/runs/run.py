@@ -57,8 +57,9 @@ def slide_spec(settings: AnalyzeSettings, models: Models) -> SlideSpec:
 class Run:
     """One run over some slides into `out`. Of one thread alone.
 
-    `settled` when it ends: `outcomes` by slide_id, and the tables and `run.json` on disk. `attempt`:
-    tells its half-made folders from those of a run that was stopped, a thread of which may go on.
+    Settled when it ends: `outcomes` by slide_id, and the tables and `run.json` on disk.
+    `attempt`: tells its half-made folders from those of a run that was stopped, a thread of which
+    may go on.
     """
 
     slides: Sequence[Slide]

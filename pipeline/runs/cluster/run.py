@@ -22,7 +22,7 @@ from ..outcomes import FAILED_SLIDES, RunSummary, failed_slide
 from ..output import ERROR_LOG, Inputs, SlideFolder, SlideRecord, writing
 from ..resume import Plan, given_up, plan
 from ..run import RUN, Run, slide_spec
-from ..scheduler import SCAN_STEPS, OnProgress
+from ..scheduler import OnProgress, steps
 from ..settings import AnalyzeSettings
 from ..signals import defer_signals
 from .connect import connected
@@ -177,14 +177,14 @@ class ClusterRun(Run):
     def _work(self, slides: Sequence[Slide], on_progress: OnProgress | None) -> None:
         folders = {one.slide_id: SlideFolder(self.out, one.slide_id) for one in slides}
         todo = [Work("analyze", (one, folders[one.slide_id].record(), {})) for one in slides]
-        total, done = sum(_steps(slide) for slide in slides), 0
+        total, done = sum(steps(one) * len(one.fields) for one in slides), 0
         for work, result in self._pool.each(todo):
             settled = self._settled(work, result)
             if settled is None:
                 continue
             slide, made = settled
             self._collect(slide, made)
-            done += _steps(slide)
+            done += steps(slide) * len(slide.fields)
             if on_progress:
                 on_progress(done, total, slide.slide_id)
 
@@ -326,7 +326,3 @@ class _Answers:
 
 def _key(slide: Slide, inputs: Inputs | None) -> str:
     return json.dumps([slide.slide_id, inputs])
-
-
-def _steps(slide: Slide) -> int:
-    return SCAN_STEPS if slide.is_scan else len(slide.fields)
