@@ -87,7 +87,7 @@ class Slide:
     """A smear: its fields in natural order of their names (2 before 10).
 
     `slide_id` names its folder in the output. A slide without fields can't be analyzed; `problem`
-    then says why. `passed_over`: sub-folders of its folder with images that are not analyzed.
+    is then the reason. `passed_over`: sub-folders of its folder with images that are not analyzed.
     """
 
     slide_id: str
@@ -102,17 +102,6 @@ class Slide:
         return any(field.is_scan for field in self.fields)
 
 
-@dataclass(frozen=True)
-class _Candidate:
-    """A slide before its name is known to be unique."""
-
-    name: str
-    path: Path
-    images: tuple[Path, ...]
-    problem: str = ""
-    passed_over: tuple[Path, ...] = ()
-
-
 def find_slides(
     inputs: Sequence[Path], per_image: bool = False, leave_out: Path | None = None
 ) -> list[Slide]:
@@ -120,9 +109,9 @@ def find_slides(
 
     A file is a slide. A folder that holds images is a slide, each image a field; a scan in it is a
     slide of its own; its sub-folders are `passed_over`, but for those that are given by name. A
-    folder of folders is a slide per sub-folder, at any depth; an empty
-    sub-folder is a slide with a `problem`, one that holds other files only (labels, notes) is
-    passed over. Hidden files, and folders that hold the output of a run, are passed over too.
+    folder of folders is a slide per sub-folder, at any depth; an empty sub-folder is a slide with a
+    `problem`, one that holds other files only (labels, notes) is passed over. Hidden files, and
+    folders that hold the output of a run, are passed over too.
 
     Args:
         inputs: files and folders.
@@ -135,11 +124,15 @@ def find_slides(
     if not inputs:
         raise InputError("nothing to analyze: give an image or a folder of images")
     skipped = leave_out.resolve() if leave_out else None
-    unique = {path.resolve(): path for path in inputs}
-    found = [slide for path in unique.values() for slide in _find(path, skipped)]
+    given = {path.resolve(): path for path in inputs}
+    found = [slide for path in given.values() for slide in _find(path, skipped)]
     if per_image:
         found = [one for slide in found for one in _split(slide)]
-    return _named([_without_given(slide, list(unique)) for slide in found])
+    name = _unique_names(RESERVED_NAMES)
+    return [
+        replace(_without_given(slide, list(given)), slide_id=name(slide.slide_id, slide.path.name))
+        for slide in found
+    ]
 
 
 def passed_over(slide: Slide, mend: str = "give them by name") -> str:
@@ -158,7 +151,7 @@ def passed_over(slide: Slide, mend: str = "give them by name") -> str:
     )
 
 
-def _without_given(slide: _Candidate, given: Sequence[Path]) -> _Candidate:
+def _without_given(slide: Slide, given: Sequence[Path]) -> Slide:
     """A slide whose `passed_over` leaves out sub-folders from which something is given by name."""
     left = [
         folder
@@ -168,10 +161,10 @@ def _without_given(slide: _Candidate, given: Sequence[Path]) -> _Candidate:
     return replace(slide, passed_over=tuple(left))
 
 
-def _find(path: Path, leave_out: Path | None) -> list[_Candidate]:
+def _find(path: Path, leave_out: Path | None) -> list[Slide]:
     if path.is_dir():
         found = list(_in_folder(path, path.resolve().name or "slide", leave_out))
-        if not any(slide.images for slide in found):
+        if not any(slide.fields for slide in found):
             raise InputError(
                 f"{path}: no image in this folder (JPEG, PNG, TIFF, BMP, WebP and whole-slide "
                 "files are looked for)"
@@ -179,24 +172,24 @@ def _find(path: Path, leave_out: Path | None) -> list[_Candidate]:
         return found
     if not path.exists():
         raise InputError(f"{path}: no such file or folder")
-    return [_Candidate(path.stem, path, (path,))]
+    return [_slide(path.stem, path, [path], is_scan(path))]
 
 
-def _in_folder(folder: Path, name: str, leave_out: Path | None) -> Iterator[_Candidate]:
+def _in_folder(folder: Path, name: str, leave_out: Path | None) -> Iterator[Slide]:
     entries = _listed(folder)
     files = [e for e in entries if e.is_file() and e.suffix.lower() in SUFFIXES]
     scans = _one_per_series([file for file in files if is_scan(file)])
-    found = [_Candidate(scan.stem, scan, (scan,)) for scan in scans]
-    images = tuple(e for e in files if e.suffix.lower() in IMAGE_SUFFIXES and e not in scans)
+    found = [_slide(scan.stem, scan, [scan], is_scan=True) for scan in scans]
+    images = [e for e in files if e.suffix.lower() in IMAGE_SUFFIXES and e not in scans]
     if images and not any(scan.suffix.lower() in WITH_JPEG_FILES for scan in scans):
-        found.append(_Candidate(name, folder, images))
+        found.append(_slide(name, folder, images))
     if found:
         folders = tuple(e for e in entries if _holds_images(e, leave_out))
         yield replace(found[0], passed_over=folders)
         yield from found[1:]
         return
     if not entries:
-        yield _Candidate(name, folder, (), "the folder is empty")
+        yield Slide(name, folder, (), "the folder is empty")
     for entry in entries:
         if entry.is_dir() and not _is_output(entry, leave_out):
             yield from _in_folder(entry, entry.name, leave_out)
@@ -268,33 +261,19 @@ def _is_output(folder: Path, leave_out: Path | None) -> bool:
     return has_output or folder.resolve() == leave_out
 
 
-def _split(slide: _Candidate) -> Iterable[_Candidate]:
-    """A slide of each image."""
-    if not slide.images:
-        return [slide]
-    each = [_Candidate(image.stem, image, (image,)) for image in slide.images]
-    return [replace(each[0], passed_over=slide.passed_over), *each[1:]]
-
-
-def _named(found: Sequence[_Candidate]) -> list[Slide]:
-    unique = _unique_names(RESERVED_NAMES)
-    return [
-        Slide(
-            unique(slide.name, slide.path.name),
-            slide.path,
-            _fields(slide.images),
-            slide.problem,
-            slide.passed_over,
-        )
-        for slide in found
-    ]
-
-
-def _fields(images: Sequence[Path]) -> tuple[Field, ...]:
+def _slide(name: str, path: Path, images: Iterable[Path], is_scan: bool = False) -> Slide:
+    """A slide whose name may not be unique yet, its images with keys that are."""
     unique = _unique_names(())
-    return tuple(
-        Field(image.name, image, unique(image.stem, image.name), is_scan(image)) for image in images
-    )
+    keys = [(image, unique(image.stem, image.name)) for image in images]
+    return Slide(name, path, tuple(Field(image.name, image, key, is_scan) for image, key in keys))
+
+
+def _split(slide: Slide) -> list[Slide]:
+    """A slide of each image."""
+    if not slide.fields:
+        return [slide]
+    each = [_slide(one.path.stem, one.path, [one.path], one.is_scan) for one in slide.fields]
+    return [replace(each[0], passed_over=slide.passed_over), *each[1:]]
 
 
 def _unique_names(taken: Iterable[str]) -> Callable[..., str]:
