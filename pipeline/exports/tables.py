@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from leukodiff.pipeline.report.cells import BOX_DECIMALS, PROBABILITY_DECIMALS, Cell
 from leukodiff.pipeline.report.differential import COUNTED, UNCOUNTED, DifferentialRow
@@ -113,9 +113,18 @@ Row = Mapping[str, object]
 
 def cells_csv(report: SmearReport) -> str:
     """A row a cell, in the order of the fields."""
+    return to_csv(cell_columns(report), cell_rows(report))
+
+
+def cell_columns(report: SmearReport) -> list[str]:
+    """Columns of cells.csv: those of every classifier and one for each of its classes."""
+    return [*CELL_COLUMNS, *(f"p_{name}" for name in report.class_names), *FACT_COLUMNS]
+
+
+def cell_rows(report: SmearReport) -> Iterator[Row]:
+    """Rows of cells.csv."""
     probabilities = [f"p_{name}" for name in report.class_names]
-    rows = (_cell_row(report.slide_id, cell, probabilities) for cell in report.cells)
-    return to_csv([*CELL_COLUMNS, *probabilities, *FACT_COLUMNS], rows)
+    return (_cell_row(report.slide_id, cell, probabilities) for cell in report.cells)
 
 
 def fields_csv(report: SmearReport) -> str:

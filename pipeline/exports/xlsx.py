@@ -7,7 +7,6 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
 
-from leukodiff.pipeline.report.cells import Cell
 from leukodiff.pipeline.report.measurements import Measurement
 from leukodiff.pipeline.report.reference_ranges import PER_LITRE
 from leukodiff.pipeline.report.remarks import hint
@@ -18,9 +17,11 @@ from .report_view import ReportOptions
 from .tables import (
     CELL_COLUMNS,
     COUNT_COLUMNS,
-    FACT_COLUMNS,
     FIELD_COLUMNS,
     MEASUREMENT_COLUMNS,
+    Row,
+    cell_columns,
+    cell_rows,
     count_rows,
 )
 
@@ -39,7 +40,7 @@ MAX_CELL_CHARACTERS = 32767
 MAX_WIDTH = 60
 """Of a column, characters."""
 
-_WORDS = {"slide_id", "cell_type", "flag"}
+_TEXT_COLUMNS = {*CELL_COLUMNS[:3], "cell_type", "reviewed_as", "note", "flag"}
 _NO_XML = re.compile("[\x00-\x08\x0b-\x1f\ufffe\uffff\ud800-\udfff]")
 _RUNS = ("=", "+", "-", "@")
 _ERRORS = ("#NULL!", "#DIV/0!", "#VALUE!", "#REF!", "#NAME?", "#NUM!", "#N/A")
@@ -55,11 +56,13 @@ def report_xlsx(report: SmearReport, options: ReportOptions | None = None) -> by
 
     book = Workbook(write_only=True)
     _add(book, "summary", ("", ""), _summary(report, options or ReportOptions()))
-    _add(book, "differential", COUNT_COLUMNS, _differential(report))
-    _add(book, "measurements", MEASUREMENT_COLUMNS, _measurements(report))
-    chances = [f"p_{name}" for name in report.class_names]
-    _add(book, "cells", (*CELL_COLUMNS, *chances, *FACT_COLUMNS), _cells(report))
-    _add(book, "fields", FIELD_COLUMNS, _fields(report))
+    _add(book, "differential", COUNT_COLUMNS, _values(COUNT_COLUMNS, count_rows(report)))
+    measurements = (_measurement(report.slide_id, one) for one in report.measurements)
+    _add(book, "measurements", MEASUREMENT_COLUMNS, measurements)
+    columns = cell_columns(report)
+    _add(book, "cells", columns, _values(columns, cell_rows(report)))
+    fields = ([getattr(field, name) for name in FIELD_COLUMNS] for field in report.fields)
+    _add(book, "fields", FIELD_COLUMNS, fields)
     return _saved(book)
 
 
@@ -89,20 +92,15 @@ def _summary(report: SmearReport, options: ReportOptions) -> Iterator[Sequence[V
     yield t("report.use"), t("report.verify")
 
 
-def _differential(report: SmearReport) -> Rows:
-    for row in count_rows(report):
-        yield [_value(name, row.get(name)) for name in COUNT_COLUMNS]
+def _values(columns: Sequence[str], rows: Iterable[Row]) -> Rows:
+    """Rows of a CSV table, with numbers where those have them as text."""
+    return ([_value(name, row.get(name)) for name in columns] for row in rows)
 
 
 def _value(column: str, value: object) -> Value:
-    """What a table of text says of a number, as a number."""
-    if isinstance(value, str) and column not in _WORDS:
+    if isinstance(value, str) and column not in _TEXT_COLUMNS:
         return float(value) if value else None
     return value if isinstance(value, str | int | float) else None
-
-
-def _measurements(report: SmearReport) -> Rows:
-    return (_measurement(report.slide_id, one) for one in report.measurements)
 
 
 def _measurement(slide_id: str, one: Measurement) -> Sequence[Value]:
@@ -110,35 +108,6 @@ def _measurement(slide_id: str, one: Measurement) -> Sequence[Value]:
     numbers = (float(text) if text else None for text in texts)
     reference = (one.reference.low, one.reference.high) if one.reference else (None, None)
     return (slide_id, one.analyte, one.unit, one.kind, *numbers, *reference, one.flag)
-
-
-def _cells(report: SmearReport) -> Rows:
-    return (_cell(report.slide_id, cell) for cell in report.cells)
-
-
-def _cell(slide_id: str, cell: Cell) -> Sequence[Value]:
-    facts = cell.facts
-    return (
-        slide_id,
-        cell.field_id,
-        cell.cell_id,
-        *(round(side, 1) for side in (cell.x_min, cell.y_min, cell.x_max, cell.y_max)),
-        round(cell.detection_confidence, 4),
-        cell.cell_type,
-        round(cell.confidence, 4),
-        cell.reviewed_as,
-        *(round(chance, 4) for chance in cell.probabilities),
-        _rounded(facts.cell_um2, 1),
-        _rounded(facts.nucleus_um2, 1),
-        _rounded(facts.nucleus_to_cell, 3),
-        facts.lobes,
-        _rounded(cell.atypical, 4),
-        cell.note,
-    )
-
-
-def _fields(report: SmearReport) -> Rows:
-    return ([getattr(field, name) for name in FIELD_COLUMNS] for field in report.fields)
 
 
 def _rounded(value: float | None, decimals: int) -> float | None:
