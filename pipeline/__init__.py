@@ -1,6 +1,6 @@
 """A slide in, a smear report and its exports out.
 
-What a program of one's own needs is here by name, and loaded when it is first asked for:
+The names for other programs stand here, each loaded when it is first asked for:
 
     from leukodiff.pipeline import analyze, read_results
 
@@ -43,7 +43,7 @@ _MODULES = {
     "load_models": ".analysis.models",
     "read_results": ".runs.results",
 }
-"""Where each name stands; `analyze` is not here: it is its module, which can be called."""
+"""Module of each name."""
 
 
 def __getattr__(name: str) -> Any:

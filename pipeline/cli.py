@@ -32,19 +32,8 @@ def main() -> None:
 
 
 for _command in (
-    analyze,
-    watch,
-    report,
-    explain,
-    compare,
-    demo,
-    evaluate,
-    train,
-    export,
-    data,
-    models,
+    *(analyze, watch, report, explain, compare, demo),
+    *(evaluate, train, export, data, models),
+    *(review, users, audit),
 ):
-    main.add_command(_command)
-main.add_command(audit)
-for _command in (review, users):
     main.add_command(_command)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from leukodiff.core.errors import InputError
 from leukodiff.core.text import printable
 
 from .options import FILE, FOLDER, json_option, out_option
@@ -109,8 +110,6 @@ def one_reader(path: Path, readings: Sequence[Reading]) -> dict[str, Reading]:
     Raises:
         InputError: a slide has several.
     """
-    from leukodiff.core.errors import InputError
-
     found = {reading.slide_id: reading for reading in readings}
     if len(found) < len(readings):
         raise InputError(
@@ -124,8 +123,6 @@ def _pairs(
     path_a: Path, path_b: Path, in_a: Sequence[Reading], in_b: Sequence[Reading]
 ) -> list[tuple[Reading, Reading]]:
     """Pairs to compare: one slide with one slide, else slides of the same slide_id."""
-    from leukodiff.core.errors import InputError
-
     a, b = one_reader(path_a, in_a), one_reader(path_b, in_b)
     if len(a) == len(b) == 1:
         return [(in_a[0], in_b[0])]
@@ -276,7 +273,10 @@ def evaluate_counts(results: Path, manual: Path, out: Path, json_file: Path | No
     counted = read_counts(read_table(manual))
     machine = one_reader(results, read_readings(results))
     found = compare_methods(counted, list(machine.values()))
-    _require_slides(found, manual, results)
+    if not any(row.manual and row.results for row in found.differences):
+        raise InputError(
+            f"{manual}: no slide with cells that {results} has too; slides are matched by slide_id"
+        )
     _show_methods(found)
     files = {
         out / "method_comparison.csv": tables.methods_csv(found),
@@ -286,15 +286,6 @@ def evaluate_counts(results: Path, manual: Path, out: Path, json_file: Path | No
         files[json_file] = json.dumps(tables.methods_json(found), indent=2) + "\n"
     write_files(files)
     _draw(found, out)
-
-
-def _require_slides(found: MethodComparison, manual: Path, results: Path) -> None:
-    from leukodiff.core.errors import InputError
-
-    if not any(row.manual and row.results for row in found.differences):
-        raise InputError(
-            f"{manual}: no slide with cells that {results} has too; slides are matched by slide_id"
-        )
 
 
 def _draw(found: MethodComparison, out: Path) -> None:

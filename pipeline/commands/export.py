@@ -1,7 +1,6 @@
 """`leukodiff export`: a trained checkpoint becomes a model file with its metadata."""
 
 import json
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +30,7 @@ def export() -> None:
     "--threshold",
     multiple=True,
     metavar="CLASS=X",
-    callback=lambda _context, _option, texts: _thresholds(texts),
+    callback=lambda _context, _option, texts: dict(map(_threshold, texts)),
     help="Least confidence of a class, 0-1; may be repeated.",
 )
 @click.option(
@@ -108,10 +107,6 @@ def _share(text: str) -> tuple[Path, float]:
         return Path(name), float(value)
     except ValueError:
         raise click.BadParameter("expected FILE=SHARE, such as last.pt=0.25") from None
-
-
-def _thresholds(texts: Iterable[str]) -> dict[str, float]:
-    return dict(map(_threshold, texts))
 
 
 def _threshold(text: str) -> tuple[str, float]:
