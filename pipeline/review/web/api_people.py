@@ -35,11 +35,8 @@ def users(request: ApiRequest) -> Json:
 
 def add(request: ApiRequest) -> Json:
     """`POST /api/users {"name", "role", "password"}`."""
-    name, role, password = (
-        _name(request),
-        text_of(request.body, "role", NAME_MAX_LETTERS),
-        _password(request),
-    )
+    name, password = _name(request), _password(request)
+    role = text_of(request.body, "role", NAME_MAX_LETTERS)
     return _done(request, lambda people: people.add_user(name, password, role, request.person.name))
 
 
