@@ -63,6 +63,12 @@ class ImagePool:
         finally:
             self._give(path, held)
 
+    @property
+    def open_bytes(self) -> dict[Path, int]:
+        """Memory of each image that is open."""
+        with self._lock:
+            return {path: held.bytes for path, held in self._held.items()}
+
     def _take(self, path: Path) -> tuple[_Held, bool]:
         with self._lock:
             held = self._held.get(path)

@@ -1,9 +1,10 @@
 """Deep zoom: a field or a whole scan as tiles, read from the slide itself.
 
 The layout is Deep Zoom's: the last level is full resolution, each one before has half of it, the
-first is one px; tiles of 254 px overlap their neighbors by one. OpenSlide's DeepZoomGenerator took
-4 to 30 times as long for the same tiles (it shrinks whole regions as RGBA by Lanczos), in unbounded
-memory, and with the adapter that it needs it was no shorter.
+first is one px; tiles of 254 px overlap their neighbors by one. OpenSlide's DeepZoomGenerator is
+not used: over a scan's own levels it took 4 to 30 times as long (it shrinks whole regions by
+Lanczos, in unbounded memory); over an adapter with a level for each of its own, longer than this
+file, 1.5 ms more a tile (RGBA and back).
 """
 
 import math

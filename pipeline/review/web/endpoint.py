@@ -123,6 +123,16 @@ def require_right(request: Request, right: str) -> Person:
     return person
 
 
+def require_logins(app: ReviewApp) -> None:
+    """Checks that people log in.
+
+    Raises:
+        ApiError: 404: they do not.
+    """
+    if app.settings.is_local:
+        raise ApiError(404, "nobody logs in here: this review is opened on its own computer alone")
+
+
 def api_request(request: Request, body: Mapping[str, Any] | None = None) -> ApiRequest:
     """A request as our functions take it."""
     return ApiRequest(

@@ -66,8 +66,8 @@ def test_open_images_are_bounded_and_one_that_is_read_stays(tmp_path: Path) -> N
             with images.open(path) as scan:
                 assert scan.width == 10
         assert first.read(0, 0, 10, 10).shape == (10, 10, 3)
-        assert paths[0] in images._held
-    assert sum(one.bytes for one in images._held.values()) <= 700
+        assert paths[0] in images.open_bytes
+    assert sum(images.open_bytes.values()) <= 700
 
 
 def test_an_image_is_decoded_once_for_all_who_ask(tmp_path: Path) -> None:
