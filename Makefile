@@ -20,7 +20,7 @@ SOURCES := $(ROOMS) tests benchmarks
 
 QUICK := not (slow or browser or cluster or database or data)
 
-.PHONY: help docs demo run-env test-env check test style types lint quick-tests web format lock clean
+.PHONY: help docs demo run-env test-env check test style types lint quick-tests slow-tests web format lock clean
 
 help:
 	@echo "make demo    a smear, its analysis and the differential; installs what it needs, no torch"
@@ -39,15 +39,21 @@ demo: $(RUN_ENV)/ready
 run-env: $(RUN_ENV)/ready
 test-env: $(TEST_ENV)/ready
 
-# Types are checked beside the tests: mypy uses one core, and so do the tests.
+# Types are checked beside the tests.
 check: style
 	@$(MAKE) --no-print-directory -j2 types quick-tests
 
-test: lint web
-	$(TEST_ENV)/bin/pytest
+test: check web slow-tests
+
+# Two processes; `make check PROCESSES=4` where there are more cores. `COVERAGE=--cov` measures.
+PROCESSES := 2
+PYTEST = $(TEST_ENV)/bin/pytest -n $(PROCESSES) --dist loadgroup
 
 quick-tests: $(TEST_ENV)/ready
-	$(TEST_ENV)/bin/pytest -q -m "$(QUICK)"
+	$(PYTEST) -q -m "$(QUICK)" $(COVERAGE)
+
+slow-tests: check
+	$(PYTEST) -m "$(subst not ,,$(QUICK))"
 
 # The review's viewer is OpenSeadragon's; without node the viewer says what is missing and all else works.
 WEB := pipeline/review/web/npm

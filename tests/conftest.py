@@ -30,13 +30,21 @@ MARKED_FIXTURES = {
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Marks tests by what they need: a fixture, or a parameter of that name."""
+    """Marks tests by what they need: a fixture, or a parameter of that name.
+
+    Where tests run in several processes, those of a file stay together, and so do those that share
+    a cluster or a browser.
+    """
     for item in items:
         parameters = getattr(item, "callspec", None)
         needs = {*getattr(item, "fixturenames", ())}
         needs |= {one for one in getattr(parameters, "params", {}).values() if type(one) is str}
         for name in needs & MARKED_FIXTURES.keys():
             item.add_marker(MARKED_FIXTURES[name])
+        shared = [one for one in ("browser", "cluster") if item.get_closest_marker(one)]
+        item.add_marker(
+            pytest.mark.xdist_group(shared[0] if shared else item.nodeid.partition("::")[0])
+        )
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:

@@ -137,6 +137,7 @@ def test_on_ones_own_computer_there_are_no_people(browser: Browser) -> None:
     assert browser.post("/api/password", {"old": "x", "new": GOOD}).status_code == 404
 
 
+@pytest.mark.slow
 def test_two_readers_know_nothing_of_each_other(make_house: Callable[..., House]) -> None:
     house = make_house(readers=2)
     paul, petra, ada = (house.login(name) for name in ("Paul", "Petra", "Ada"))

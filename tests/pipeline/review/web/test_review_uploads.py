@@ -277,6 +277,7 @@ def field(tmp_path: Path) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_a_queue_over_a_restart_and_stop(tmp_path: Path, field: Path) -> None:
     """A job that ran when the server was killed runs again; one that waits can be stopped."""
     first = Queue(tmp_path / "q", tmp_path / "out", 10, AnalyzeSettings(threads=1))
