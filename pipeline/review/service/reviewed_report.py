@@ -17,9 +17,9 @@ from leukodiff.pipeline.runs.rerender import CROPS_A_CLASS
 from ..record import Signature
 from .errors import ServiceError
 from .pictures import Pictures
+from .reviews import View
 from .serializers import counts
 from .slide_store import StoredSlide
-from .views import View
 
 CSV = {
     "cells": cells_csv,

@@ -4,7 +4,7 @@ import logging
 import threading
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from leukodiff.core.cache import Cache
@@ -13,24 +13,27 @@ from leukodiff.pipeline.report.report import SmearReport
 
 from ..record import (
     ANALYZED,
+    STATE_SIGNED,
+    THIRD,
     Conflict,
     Event,
     Locked,
+    Reading,
     Record,
+    Signature,
     SlideHistory,
     SlideRow,
     SlideState,
     StaleSignature,
     apply_review,
+    may_sign,
     redo,
     undo,
 )
-from ..record.events import ADDED
+from ..record.events import ADDED, READING_KINDS
 from .errors import ServiceError
 from .people import OPERATOR, REVIEW, Person
-from .serializers import Json, n_atypical, update_json
 from .slide_store import CELLS, FileStamp, SlideStore, StoredSlide
-from .views import ANEW, TAKEN, View, shown_reading, shown_without_reading
 
 log = logging.getLogger("leukodiff")
 
@@ -39,6 +42,73 @@ CACHED_REPORTS = 24
 
 STAMP = "stamp"
 """Key in the summary of an added slide: time of change (ns) and size of its smear.json."""
+
+
+ANEW = (
+    "this slide was analyzed anew after its review began: its cells are others than those that "
+    "were reviewed"
+)
+
+TAKEN = "the readings of this slide are taken by others"
+
+
+@dataclass(frozen=True)
+class View:
+    """A slide as one person sees it.
+
+    `reader` is the reading that is theirs, `None` where they only look. `report` is the machine's
+    with `reading` applied. `history` has all events of the slide. `stale`: the folder holds other
+    cells than were reviewed.
+    """
+
+    slide: StoredSlide
+    history: SlideHistory
+    reader: int | None
+    reading: Reading
+    report: SmearReport
+    stale: bool
+
+    @property
+    def state(self) -> SlideState:
+        """The state of the review."""
+        return self.history.state
+
+    @property
+    def events(self) -> tuple[Event, ...]:
+        """All events of the slide, the one of version n at n - 1."""
+        return self.history.events
+
+    @property
+    def locked(self) -> bool:
+        """True where the person can't change anything."""
+        signed = self.state.status == STATE_SIGNED or self.reading.signature is not None
+        return signed or self.stale or self.reader is None
+
+    @property
+    def signatures(self) -> tuple[Signature, ...]:
+        """The signatures; of two readers' each sees the own one until both have signed."""
+        found = self.state.signatures
+        if self.state.readers == 1 or self.state.first_two_signed:
+            return found
+        return tuple(one for one in found if one.reader == self.reader)
+
+    def since(self, version: int) -> list[Event]:
+        """The events after a version that the person may see.
+
+        Two readers know nothing of each other's reading until both have signed.
+        """
+        later = self.events[max(0, version) :]
+        if self.state.readers == 1 or self.state.first_two_signed:
+            return list(later)
+        return [e for e in later if e.kind not in READING_KINDS or e.reader == self.reader]
+
+    def obstacles(self, reason: str = "") -> list[str]:
+        """Obstacles to a signature by the person, one line each."""
+        if self.stale:
+            return [ANEW]
+        if self.reader is None and self.state.readers > 1:
+            return [TAKEN]
+        return may_sign(self.slide.report, self.state, reason, self.reader or 1, self.report)
 
 
 @dataclass
@@ -50,7 +120,7 @@ class Reviews:
     readers: int
     _reports: Cache[SmearReport] = field(default_factory=lambda: Cache(CACHED_REPORTS))
     _known: dict[str, FileStamp] = field(default_factory=dict)
-    _summaries: dict[str, Json] = field(default_factory=dict)
+    _summaries: dict[str, dict[str, Any]] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _adding: threading.Lock = field(default_factory=threading.Lock)
 
@@ -91,7 +161,7 @@ class Reviews:
         }
         self.record.append(slide_id, "leukodiff", ADDED, payload)
 
-    def summary(self, row: SlideRow) -> Json:
+    def summary(self, row: SlideRow) -> dict[str, Any]:
         """A slide in the worklist: as reviewed where that is known, else as it was added."""
         with self._lock:
             reviewed = self._summaries.get(row.slide_id, {})
@@ -148,8 +218,8 @@ class Reviews:
 
     def apply_event(
         self, before: View, person: Person, kind: str, payload: Mapping[str, Any], version: int
-    ) -> Json:
-        """Appends an event to a reading; returns what a page at `version` must draw anew.
+    ) -> View:
+        """Appends an event to a reading of a page at `version`; returns the slide with it.
 
         Raises:
             ServiceError: `conflict`: someone changed the same cells, `locked`: the slide is signed,
@@ -160,19 +230,18 @@ class Reviews:
         if before.reader is None:
             raise ServiceError("forbidden", TAKEN, "role")
         reader = {"reader": before.reader} if before.state.readers > 1 else {}
-        self.append(before, person, kind, {**payload, **reader}, version)
-        return self.changes_since(before, person, version)
+        return self.append(before, person, kind, {**payload, **reader}, version)
 
     def append(
         self, before: View, person: Person, kind: str, payload: Mapping[str, Any], version: int
-    ) -> Event:
-        """Appends an event.
+    ) -> View:
+        """Appends an event; returns the slide with it.
 
         Raises:
             ServiceError: as `apply_event`.
         """
         try:
-            return self.record.append(before.slide.slide_id, person.name, kind, payload, version)
+            self.record.append(before.slide.slide_id, person.name, kind, payload, version)
         except Conflict as error:
             raise ServiceError(
                 "conflict",
@@ -189,8 +258,11 @@ class Reviews:
             raise ServiceError("locked", str(error), "locked") from error
         except InputError as error:
             raise ServiceError("invalid", str(error), "body") from error
+        after = self._view(before.slide, self.record.history(before.slide.slide_id), person)
+        self._update_summary(after)
+        return after
 
-    def undo_or_redo(self, before: View, person: Person, again: bool, version: int) -> Json:
+    def undo_or_redo(self, before: View, person: Person, again: bool, version: int) -> View:
         """Undoes a person's last edit, or does it `again`.
 
         Raises:
@@ -202,17 +274,36 @@ class Reviews:
             raise ServiceError("conflict", text, version=before.state.version)
         return self.apply_event(before, person, change.kind, change.payload, version)
 
-    def changes_since(self, before: View, person: Person, version: int) -> Json:
-        """The changes that a page which knows a slide up to `version` must draw anew."""
-        history = self.record.history(before.slide.slide_id)
-        after = self._view(before.slide, history, person)
-        self._update_summary(after)
-        return update_json(after, person, version)
 
-
-def _summary(report: SmearReport) -> Json:
+def _summary(report: SmearReport) -> dict[str, Any]:
     return {
         "n_unidentified": report.differential.n_unidentified,
-        "n_atypical": n_atypical(report.cells),
+        "n_atypical": sum(one.is_atypical and not one.reviewed_as for one in report.cells),
         "flags": [str(remark) for remark in report.remarks],
     }
+
+
+def shown_reading(
+    slide: StoredSlide, state: SlideState, reader: int, report: SmearReport
+) -> Reading:
+    """A reading as it is shown: the third reader sees the first two together."""
+    own = state.reading(reader)
+    if reader != THIRD:
+        return own
+    cells = {cell.cell_id: cell for cell in report.cells}
+    return replace(
+        own,
+        reviewed_as={one: c.reviewed_as for one, c in cells.items() if c.reviewed_as},
+        viewed=frozenset().union(*(state.reading(n).viewed for n in (1, 2, THIRD))),
+        added=tuple(cell for one, cell in cells.items() if one not in slide.by_id),
+        removed=frozenset(slide.by_id.keys() - cells.keys()),
+    )
+
+
+def shown_without_reading(state: SlideState) -> int:
+    """The reading shown to one who has none; 0 for an open one of two, lest a reader be led."""
+    if state.readers == 1:
+        return 1
+    if state.status != STATE_SIGNED:
+        return 0
+    return THIRD if state.reading(THIRD).signature else 1

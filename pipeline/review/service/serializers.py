@@ -1,7 +1,7 @@
 """A slide as a page shows it, as JSON: pure functions of the machine's report and its review."""
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from functools import lru_cache
 from typing import Any
@@ -25,8 +25,8 @@ from ..record.events import (
     VIEWED,
 )
 from .people import Person
+from .reviews import ANEW, View
 from .slide_store import StoredSlide
-from .views import ANEW, View
 
 Json = dict[str, Any]
 
@@ -288,11 +288,6 @@ def counts(cells: Iterable[Cell], by: str) -> dict[str, int]:
         name = getattr(cell, by)
         found[name] = found.get(name, 0) + 1
     return {name: found[name] for name in BY_NAME if name in found}
-
-
-def n_atypical(cells: Sequence[Cell]) -> int:
-    """Cells unlike every class that no person has named yet."""
-    return sum(cell.is_atypical and not cell.reviewed_as for cell in cells)
 
 
 def _rounded(value: float | None) -> float | None:

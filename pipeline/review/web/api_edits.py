@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..record import signing
-from ..record.events import ADDED, COMMENTED, OPENED, REOPENED, SIGNED, VIEWED
+from ..record.events import ADDED, CELL_ADDED, COMMENTED, OPENED, REOPENED, SIGNED, VIEWED
 from ..service.cell_classifier import Named
-from ..service.serializers import NAMES, Json, cell_json
-from ..service.views import View
+from ..service.reviews import View
+from ..service.serializers import NAMES, Json, cell_json, update_json
 from .api_people import check_password
 from .endpoint import ApiRequest, text_of, whole_of
 from .errors import ApiError
@@ -39,20 +39,26 @@ def change(request: ApiRequest) -> Json:
         raise ApiError(400, f"kind: one of {', '.join(_PAYLOADS)}, with its payload", "body")
     stored = checked(view, payload)
     if stored is None:  # nothing of it is new
-        return request.app.reviews.changes_since(view, request.person, version)
-    return request.app.reviews.apply_event(view, request.person, kind, stored, version)
+        return update_json(view, request.person, version)
+    after = request.app.reviews.apply_event(view, request.person, kind, stored, version)
+    return update_json(after, request.person, version)
 
 
 def undo(request: ApiRequest) -> Json:
     """`POST /api/slides/{id}/undo`: takes one's last edit back."""
-    view = request.view
-    return request.app.reviews.undo_or_redo(view, request.person, False, _version(request, view))
+    return _undo_or_redo(request, again=False)
 
 
 def redo(request: ApiRequest) -> Json:
     """`POST /api/slides/{id}/redo`: does again what one took back last."""
+    return _undo_or_redo(request, again=True)
+
+
+def _undo_or_redo(request: ApiRequest, again: bool) -> Json:
     view = request.view
-    return request.app.reviews.undo_or_redo(view, request.person, True, _version(request, view))
+    version = _version(request, view)
+    after = request.app.reviews.undo_or_redo(view, request.person, again, version)
+    return update_json(after, request.person, version)
 
 
 def add_cell(request: ApiRequest) -> Json:
@@ -65,16 +71,15 @@ def add_cell(request: ApiRequest) -> Json:
     to = request.body.get("to")
     _require_type(to)
     payload = {"cell": added_payload(field_id, box, named), "to": to}
-    answer = request.app.reviews.apply_event(view, request.person, "cell_added", payload, version)
-    after = request.view
+    after = request.app.reviews.apply_event(view, request.person, CELL_ADDED, payload, version)
     newest = next(
         e.payload["cell"]["cell_id"]
         for e in reversed(after.events)
-        if e.kind == "cell_added" and e.actor == request.person.name
+        if e.kind == CELL_ADDED and e.actor == request.person.name
     )
     cell = next(one for one in after.reading.added if one.cell_id == newest)
     added = cell_json(cell, after.slide, after.reading)
-    return {**answer, "cell": added, "warning": named.warning}
+    return {**update_json(after, request.person, version), "cell": added, "warning": named.warning}
 
 
 def added_payload(field_id: str, box: tuple[float, ...], named: Named) -> Json:
@@ -129,11 +134,11 @@ def sign(request: ApiRequest) -> Json:
     if left := view.obstacles(reason):
         raise ApiError(400, "; ".join(left), may_sign=left)
     if comment and comment != view.reading.comment:
-        app.reviews.apply_event(view, person, COMMENTED, {"text": comment}, version)
-        view = request.view
+        view = app.reviews.apply_event(view, person, COMMENTED, {"text": comment}, version)
         version = view.state.version
     payload = signing(view.slide.report, view.state, name, reader=view.reader or 1, reason=reason)
-    return app.reviews.apply_event(view, person, SIGNED, payload, version)
+    after = app.reviews.apply_event(view, person, SIGNED, payload, version)
+    return update_json(after, person, version)
 
 
 def _require_openness(view: View, version: int) -> None:
@@ -156,8 +161,9 @@ def reopen(request: ApiRequest) -> Json:
     if not reason:
         raise ApiError(400, "reason: why is it opened again?", "body")
     version = _version(request, view)
-    request.app.reviews.append(view, request.person, REOPENED, {"reason": reason}, version)
-    return request.app.reviews.changes_since(view, request.person, version)
+    payload = {"reason": reason}
+    after = request.app.reviews.append(view, request.person, REOPENED, payload, version)
+    return update_json(after, request.person, version)
 
 
 def note_opened(request: ApiRequest) -> None:

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from starlette.responses import Response
 
 from ..service.pictures import SHEET_SIDE, digest
+from ..service.reviews import View
 from ..service.serializers import Json, all_cells
-from ..service.views import View
 from .endpoint import CACHE_BY_ETAG, CACHE_FOREVER, ApiRequest, picture_response
 from .errors import ApiError
 

@@ -11,6 +11,7 @@ from starlette.responses import Response, StreamingResponse
 from ..record import THIRD, Difference, SlideRow, differences
 from ..service.people import READ
 from ..service.reviewed_report import TYPES, export, reviewed_report
+from ..service.reviews import View
 from ..service.serializers import (
     Json,
     agreement_json,
@@ -19,7 +20,6 @@ from ..service.serializers import (
     slide_json,
     status_json,
 )
-from ..service.views import View
 from .api_queue import job_json
 from .endpoint import ApiRequest, api_request, attachment, require_right
 from .errors import ApiError

@@ -15,8 +15,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from ..service.people import Person
+from ..service.reviews import View
 from ..service.serializers import Json
-from ..service.views import View
 from .app_state import ReviewApp
 from .errors import ApiError
 
