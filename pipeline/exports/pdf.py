@@ -12,7 +12,6 @@ from reportlab import rl_config
 from reportlab.lib.pagesizes import A4
 from reportlab.lib.units import mm
 from reportlab.pdfbase.pdfmetrics import stringWidth
-from reportlab.pdfgen.canvas import Canvas
 from reportlab.platypus import (
     BaseDocTemplate,
     CondPageBreak,
@@ -43,7 +42,9 @@ from .pdf_elements import (
     TINY_PT,
     WIDTH_MM,
     WIDTH_PT,
+    FootedCanvas,
     Typeface,
+    boxed,
     chip,
     count_graph,
     grid,
@@ -113,30 +114,8 @@ def _built(story: Flowables, face: Typeface, view: ReportView) -> bytes:
     height = A4[1] - TOP_PT - BOTTOM_PT
     frame = Frame(MARGIN_PT, BOTTOM_PT, WIDTH_PT, height, *[0] * 4)
     document.addPageTemplates(PageTemplate(frames=[frame]))
-    document.build(story, canvasmaker=partial(_FootedCanvas, foot=partial(_draw_foot, face, view)))
+    document.build(story, canvasmaker=partial(FootedCanvas, foot=partial(_draw_foot, face, view)))
     return file.getvalue()
-
-
-class _FootedCanvas(Canvas):  # type: ignore[misc]
-    """Draws the pages' feet when all pages are there, so that each has their number."""
-
-    def __init__(self, *args: Any, foot: Any, **options: Any) -> None:
-        super().__init__(*args, **options)
-        self._foot, self._states = foot, list[dict[str, Any]]()
-
-    def showPage(self) -> None:  # noqa: N802 - reportlab's name
-        """Keeps a page for later."""
-        self._states.append(dict(self.__dict__))
-        self._startPage()
-
-    def save(self) -> None:
-        """Writes all pages."""
-        states = self._states
-        for number, state in enumerate(states, start=1):
-            self.__dict__.update(state)
-            self._foot(self, number, len(states))
-            super().showPage()
-        super().save()
 
 
 def _draw_foot(face: Typeface, view: ReportView, canvas: Any, number: int, total: int) -> None:
@@ -168,7 +147,7 @@ def _head(face: Typeface, view: ReportView) -> Flowables:
         HRFlowable("100%", 0.5, color=LINE, spaceBefore=0.8 * mm, spaceAfter=0.8 * mm),
         *_facts_grid(face, view.basis, bold=False),
         Spacer(0, 1 * mm),
-        *([_boxed(few, INK, 0.3, framed=True)] if few else []),
+        *([boxed(few, INK, 0.3, framed=True)] if few else []),
         *(_finding(face, view, one) for one in view.critical),
     ]
 
@@ -185,18 +164,6 @@ def _facts_grid(face: Typeface, facts: Sequence[Fact], bold: bool, columns: int 
     return [grid(rows, [WIDTH_MM / columns] * columns, [top])] if rows else []
 
 
-def _boxed(content: Flowables, color: str, bar_mm: float, framed: bool) -> Any:
-    """Content right of a bar of a color and, where `framed`, in a frame."""
-    commands: list[tuple[Any, ...]] = [
-        ("BACKGROUND", (0, 0), (0, 0), color),
-        ("LEFTPADDING", (1, 0), (1, 0), 2.5 * mm),
-    ]
-    commands += [("BOX", (0, 0), (-1, -1), 1, color)] if framed else []
-    padding = 1.8 * mm if framed else 0.4 * mm
-    widths = (bar_mm, WIDTH_MM - bar_mm)
-    return grid([["", content]], widths, commands, padding, spaceAfter=1.2 * mm)
-
-
 def _finding(face: Typeface, view: ReportView, one: Finding) -> Any:
     """A flag: a critical one in a frame with the word before it."""
     t, loud, colon = view.texts, one.level == Level.CRITICAL, view.texts("report.colon")
@@ -206,7 +173,7 @@ def _finding(face: Typeface, view: ReportView, one: Finding) -> Any:
     content = [face.marked_up(line, BODY_PT)]
     content += [face.text(one.settle)] if one.settle else []
     content += [face.text(one.hint, SMALL_PT, color=SOFT)] if one.hint else []
-    return _boxed(content, color, 3 if loud else 0.4, framed=loud)
+    return boxed(content, color, 3 if loud else 0.4, framed=loud)
 
 
 def _findings(face: Typeface, view: ReportView) -> Flowables:

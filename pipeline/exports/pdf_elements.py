@@ -14,6 +14,7 @@ from reportlab.lib.styles import ParagraphStyle
 from reportlab.lib.units import mm
 from reportlab.pdfbase import pdfmetrics
 from reportlab.pdfbase.ttfonts import TTFont
+from reportlab.pdfgen.canvas import Canvas
 from reportlab.platypus import Flowable, LongTable, Paragraph
 
 from leukodiff.core.units import CROP_UM
@@ -198,6 +199,40 @@ def grid(
     ]
     widths = [width * mm for width in widths_mm]
     return LongTable(rows, widths, style=style, **{"splitInRow": 1, "hAlign": "LEFT"} | options)
+
+
+def boxed(content: list[Any], color: str, bar_mm: float, framed: bool) -> Any:
+    """Content right of a bar of a color and, where `framed`, in a frame."""
+    commands: list[tuple[Any, ...]] = [
+        ("BACKGROUND", (0, 0), (0, 0), color),
+        ("LEFTPADDING", (1, 0), (1, 0), 2.5 * mm),
+    ]
+    commands += [("BOX", (0, 0), (-1, -1), 1, color)] if framed else []
+    padding = 1.8 * mm if framed else 0.4 * mm
+    widths = (bar_mm, WIDTH_MM - bar_mm)
+    return grid([["", content]], widths, commands, padding, spaceAfter=1.2 * mm)
+
+
+class FootedCanvas(Canvas):  # type: ignore[misc]
+    """Draws the pages' feet when all pages are there, so that each has their number."""
+
+    def __init__(self, *args: Any, foot: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._foot, self._states = foot, list[dict[str, Any]]()
+
+    def showPage(self) -> None:  # noqa: N802 - reportlab's name
+        """Keeps a page for later."""
+        self._states.append(dict(self.__dict__))
+        self._startPage()
+
+    def save(self) -> None:
+        """Writes all pages."""
+        states = self._states
+        for number, state in enumerate(states, start=1):
+            self.__dict__.update(state)
+            self._foot(self, number, len(states))
+            super().showPage()
+        super().save()
 
 
 class Drawing(Flowable):  # type: ignore[misc]
