@@ -1,4 +1,4 @@
-"""What is asked of the disk, and when; and what a power cut leaves."""
+"""Files are written whole or not at all, forced to the disk, and stand after a power cut."""
 
 import errno
 import os
@@ -6,7 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from leukodiff.core.files import all_to_disk, to_disk
+from leukodiff.core.files import (
+    all_to_disk,
+    replacing,
+    sha256_of,
+    to_disk,
+    write_atomic,
+    write_cache_file,
+)
 from leukodiff.pipeline.runs.output import OutputError, SlideFolder, write_whole
 
 from ..pipeline.runs.limits import frail_disk
@@ -100,3 +107,45 @@ def test_a_slide_that_the_disk_does_not_take_is_not_there(
     with pytest.raises(OutputError, match="smear: can't be written: No space left on device"):
         folder.publish()
     assert not folder.final.exists()
+
+
+def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
+    path = tmp_path / "model.json"
+    write_atomic(path, b"old")
+    with pytest.raises(ZeroDivisionError), replacing(path) as partial:
+        partial.write_bytes(b"half")
+        raise ZeroDivisionError
+    assert path.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_file_that_the_disk_does_not_take_is_not_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refusing(monkeypatch, errno.ENOSPC)
+    with pytest.raises(OSError, match="No space left"):
+        write_atomic(tmp_path / "model.json", b"new")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_cache_file_is_written_whole_into_a_new_folder(
+    tmp_path: Path, events: list[str | int]
+) -> None:
+    path = tmp_path / "crops" / "a.jpg"
+    for content in (b"one", b"other"):
+        write_cache_file(path, content)
+    assert path.read_bytes() == b"other"
+    assert list(path.parent.iterdir()) == [path]
+    assert events == ["a.jpg", "a.jpg"]  # renamed, not forced to the disk
+
+
+@pytest.mark.parametrize(
+    ("content", "digest"),
+    [
+        (b"", "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"),
+        (b"abc", "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"),
+    ],
+)
+def test_sha256(tmp_path: Path, content: bytes, digest: str) -> None:
+    (tmp_path / "file").write_bytes(content)
+    assert sha256_of(tmp_path / "file") == digest
