@@ -112,9 +112,14 @@ def test_a_slide_that_the_disk_does_not_take_is_not_there(
 def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
     path = tmp_path / "model.json"
     write_atomic(path, b"old")
-    with pytest.raises(ZeroDivisionError), replacing(path) as partial:
-        partial.write_bytes(b"half")
-        raise ZeroDivisionError
+
+    def fail() -> None:
+        with replacing(path) as partial:
+            partial.write_bytes(b"half")
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail()
     assert path.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [path]
 
