@@ -202,5 +202,5 @@ def _begin(connection: Connection) -> None:
 
 
 def _text(raw: bytes) -> str:
-    """A text that someone damaged must come back, so that `verify` can tell which it is."""
+    """A text, also one that someone damaged: `verify` finds which it is."""
     return raw.decode("utf-8", "surrogateescape")

@@ -1,7 +1,7 @@
 """The laboratory's own reference cells: pictures by class in a folder, some of signed slides.
 
 `FOLDER/TYPE/NAME.jpg` (or .png, .jpeg): anybody may put pictures there, square and 24 um wide as
-every crop. What was chosen on a slide has `NAME.json` beside it, which says where it came from.
+every crop. One that was chosen on a slide has `NAME.json` next to it, with its origin.
 """
 
 import json
@@ -61,7 +61,7 @@ class References:
         ]
 
     def picture(self, cell_type: str, name: str) -> tuple[bytes, str]:
-        """A picture and what a browser is told that it is.
+        """A picture and its media type.
 
         Raises:
             ServiceError: `not_found`: there is none such.

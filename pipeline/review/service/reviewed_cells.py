@@ -49,7 +49,7 @@ class ReviewedCell:
 def reviewed_cells(report: SmearReport, state: SlideState) -> list[ReviewedCell]:
     """The cells of a signed slide that a person named or looked at; none of one not signed.
 
-    Without the unidentified ones, and those that were signed without a look.
+    Without the unidentified ones, and those that were signed without being viewed.
     """
     if state.status != STATE_SIGNED:
         return []

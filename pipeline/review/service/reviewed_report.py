@@ -1,4 +1,4 @@
-"""A report as a person has reviewed it: the same numbers, and who said what when."""
+"""A report as a person has reviewed it: the same numbers, with signatures and edits."""
 
 from dataclasses import dataclass, fields
 from functools import partial
@@ -37,12 +37,12 @@ TYPES = {
     "hl7": "application/octet-stream",
     "csv": "text/csv; charset=utf-8",
 }
-"""The formats, and what a browser is told of them."""
+"""Media type of each format."""
 
 
 @dataclass(frozen=True)
 class ReviewedReport(SmearReport):
-    """A report whose remarks say first what a person did: in every export, whichever its format.
+    """A report whose remarks begin with those of the review, in every export.
 
     `review` is that, a sentence each, in the language of the report.
     """

@@ -146,7 +146,7 @@ class Reviews:
         if slide is None:
             return
         if state.version and (slide.has_cells_of(state) or state.status != ANALYZED):
-            return  # a review that has begun is not thrown away: the page says what happened
+            return  # a review that has begun is not thrown away: the page shows `ANEW`
         payload = {
             "folder": str(slide.folder),
             "sha256": slide.sha256,

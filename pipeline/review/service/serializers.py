@@ -152,7 +152,7 @@ def _machine(cell: Cell, class_names: tuple[str, ...]) -> Json:
 
 
 def differential_json(machine: SmearReport, reviewed: SmearReport) -> Json:
-    """The count as it stands, beside what the machine counted."""
+    """The count as reviewed, with the machine's counts."""
     found, before = reviewed.differential, machine.differential
     return {
         "n": found.n,
@@ -178,7 +178,7 @@ def differential_json(machine: SmearReport, reviewed: SmearReport) -> Json:
 
 
 def estimate_json(one: Estimate | None, measured: Measurement | None) -> Json | None:
-    """A number with its interval and range; `None` where nothing can be said."""
+    """A number with its interval and range; `None` where there is none."""
     if one is None:
         return None
     ends = {"value": _rounded(one.value), "low": _rounded(one.low), "high": _rounded(one.high)}

@@ -76,7 +76,7 @@ def make_training_set(folders: Sequence[Path], out: Path, record: str = "") -> E
     """Writes the signed slides of some reviews into a new folder, whole or not at all.
 
     The images of plain fields are copied as they are; of a scan a window round each cell is cut.
-    `cells.csv` has a row a cell, `provenance.json` says who signed what when, over which record.
+    `cells.csv` has a row a cell, `provenance.json` has the signatures, and the head of each record.
 
     Args:
         folders: what `review` was given.
@@ -112,7 +112,7 @@ def make_training_set(folders: Sequence[Path], out: Path, record: str = "") -> E
 def read_review(
     folder: Path, url: str, taken: Sequence[str], summary: ExportSummary
 ) -> tuple[list[Source], dict[str, Any]]:
-    """The signed slides of one review, and what the provenance says of its record.
+    """The signed slides of one review, and its record as the provenance has it.
 
     Raises:
         InputError: there is no record, or it is not whole.
@@ -274,7 +274,7 @@ def _facts(
     split: Mapping[str, str],
     rows: Sequence[Mapping[str, Any]],
 ) -> dict[str, Any]:
-    """What the provenance says of a slide."""
+    """A slide as the provenance has it."""
     own = [one for one in rows if one["slide_id"] == source.name]
     return {
         "slide": source.name,

@@ -181,7 +181,7 @@ def _published(incoming: Path, uploads: Path, out: Path, wanted: str) -> Path:
         standing = [path.name for folder in (out, uploads) for path in folder.iterdir()]
         folder = uploads / free_name(wanted, (*standing, *RESERVED_NAMES, UPLOADS))
         try:
-            folder.mkdir()  # mine alone, even beside another upload
+            folder.mkdir()  # of this upload alone, whatever others do
         except FileExistsError:
             continue
         with writing(folder):
