@@ -168,7 +168,7 @@ def _data(metadata: ModelMetadata) -> str:
         (*_credit(name, metadata), *(counts.get((name, split), "--") for split in ("train", "val")))
         for name in names
     ]
-    return markdown_table(("data", "licence", "citation", "train", "val"), rows)
+    return markdown_table(("data", "license", "citation", "train", "val"), rows)
 
 
 def _credit(name: str, metadata: ModelMetadata) -> tuple[str, str, str]:

@@ -197,7 +197,7 @@ def test_every_path_of_the_architecture_is_there() -> None:
         assert len(re.findall(r"^\d+\. ", section("architecture.md", journey), re.M)) <= 12
 
 
-def test_every_type_of_the_architecture_is_where_it_says() -> None:
+def test_every_type_of_the_architecture_is_in_its_file() -> None:
     rows = re.findall(r"^\| (`.*?) \| (`.*?) \|", section("architecture.md", "What flows"), re.M)
     assert len(rows) > 10
     for types, paths in rows:
