@@ -15,8 +15,8 @@ from setuptools.command.sdist import sdist
 
 WEB = Path("pipeline/review/web/npm")
 VIEWER = Path("pipeline/review/web/static/lib/openseadragon.min.js")
-SECONDS = 300
-"""How long npm may take: it downloads one library."""
+NPM_TIMEOUT_S = 300
+"""Seconds that npm may take: it downloads one library."""
 
 MISSING = (
     "leukodiff is built WITHOUT the viewer of the review's pages ({why}): all else works. "
@@ -37,7 +37,7 @@ def build_viewer(root: Path) -> str:
     for step in (("ci", "--omit=dev", "--ignore-scripts", *quiet), ("run", "--silent", "build")):
         try:
             command = [npm, "--prefix", str(root / WEB), *step]
-            done = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS)  # noqa: S603
+            done = subprocess.run(command, capture_output=True, text=True, timeout=NPM_TIMEOUT_S)  # noqa: S603
         except (OSError, subprocess.TimeoutExpired) as error:
             return f"npm {step[0]}: {error}"
         if done.returncode:
@@ -45,8 +45,8 @@ def build_viewer(root: Path) -> str:
     return "" if (root / VIEWER).is_file() else "npm built no viewer"
 
 
-def tell(why: str) -> None:
-    """Says aloud that a build goes without the viewer."""
+def warn(why: str) -> None:
+    """Warns that a build goes without the viewer."""
     if why:
         sys.stderr.write(f"\nwarning: {MISSING.format(why=why)}\n\n")
 
@@ -57,7 +57,7 @@ class BuildWithViewer(build_py):
     def run(self) -> None:
         """Builds them."""
         if not self.editable_mode:
-            tell(build_viewer(Path(__file__).parent))
+            warn(build_viewer(Path(__file__).parent))
         super().run()
 
 
@@ -66,7 +66,7 @@ class SourceWithViewer(sdist):
 
     def run(self) -> None:
         """Makes it."""
-        tell(build_viewer(Path(__file__).parent))
+        warn(build_viewer(Path(__file__).parent))
         super().run()
 
 
