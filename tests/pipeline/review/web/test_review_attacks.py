@@ -197,7 +197,11 @@ def test_a_body_may_not_lie_about_its_size(browser: Browser, refusals: Refusals)
 
 @pytest.mark.parametrize(
     ("text", "depth"),
-    [("", 0), ("{}", 1), ('{"a":[{}]}', 3), ('{"[[[": "]]\\"[["}', 1), ("[[", 2)],
+    [
+        *[("", 0), ("{}", 1), ('{"a":[{}]}', 3), ('{"[[[": "]]\\"[["}', 1), ("[[", 2)],
+        pytest.param('{"a":"[[[[\\""}', 1, id="a quote at the end of a text"),
+        pytest.param('{"a":"\\\\","b":[[1]],"c":1}', 3, id="a backslash at the end of a text"),
+    ],
 )
 def test_depth_of_json(text: str, depth: int) -> None:
     assert json_depth(text.encode()) == depth
