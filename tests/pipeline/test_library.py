@@ -159,7 +159,7 @@ def _columns(name: str) -> tuple[str, ...]:
 
 
 @pytest.mark.parametrize(
-    ("write", "told"),
+    ("write", "reported"),
     [
         (lambda out: out.rename(out.with_name("moved")), "no slide here"),
         (lambda out: (out / "slides.csv").write_text("slide_id,n_cells\na,many\n"), "slides.csv"),
@@ -169,10 +169,10 @@ def _columns(name: str) -> tuple[str, ...]:
     ids=["missing", "no number", "no text", "cut off"],
 )
 def test_what_is_no_result_is_refused(
-    two_slides: Path, write: Callable[[Path], object], told: str
+    two_slides: Path, write: Callable[[Path], object], reported: str
 ) -> None:
     write(two_slides)
-    with pytest.raises(InputError, match=told):
+    with pytest.raises(InputError, match=reported):
         read_results(two_slides)
 
 
@@ -182,21 +182,21 @@ def test_a_damaged_table_of_a_slide_is_named(two_slides: Path) -> None:
         read_results(two_slides).cells  # noqa: B018
 
 
-def test_progress_is_told_in_the_calling_thread(
+def test_progress_is_reported_in_the_calling_thread(
     tmp_path: Path, smear: Smear, models: Models
 ) -> None:
-    told: list[tuple[int, int, str]] = []
+    reported: list[tuple[int, int, str]] = []
     threads = set()
 
     def on_progress(done: int, total: int, what: str) -> None:
         threads.add(threading.get_ident())
-        told.append((done, total, what))
+        reported.append((done, total, what))
 
     folder = smear("s", a=(), b=(), c=())
     analyze(folder, tmp_path / "out", on_progress=on_progress, models=models)
     assert threads == {threading.get_ident()}
-    assert [done for done, *_ in told] == sorted(done for done, *_ in told)
-    assert told[-1] == (3, 3, "s")
+    assert [done for done, *_ in reported] == sorted(done for done, *_ in reported)
+    assert reported[-1] == (3, 3, "s")
 
 
 def comparable(out: Path) -> dict[str, bytes]:
