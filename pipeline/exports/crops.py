@@ -16,8 +16,8 @@ from leukodiff.pipeline.report.cells import DISPLAY_ORDER, Cell
 from leukodiff.pipeline.report.report import SmearReport
 from leukodiff.pipeline.slides import Scan
 
-from .colors import rgb
 from .drawing import Rgb, dark_text, encode_jpeg, label, paste
+from .formatting import rgb
 
 CROP_PX = 112
 

@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from leukodiff.datasets.vocabulary import BY_NAME
 
-from .colors import Color, rgb
+from .formatting import Color, rgb
 
 Rgb = NDArray[np.uint8]
 

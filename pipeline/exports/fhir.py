@@ -13,12 +13,12 @@ from leukodiff.pipeline.report.reference_ranges import NLR, PER_LITRE, PERCENT, 
 from leukodiff.pipeline.report.report import ModelUsed, SmearReport
 from leukodiff.pipeline.report.sample import OLDEST
 
+from .formatting import format_number
 from .loinc import AGE, LOCAL, PANEL, UCUM, Code, codes, is_given, key
 from .messages import (
     INTERPRETATIONS,
     NO_VALUE,
     counted,
-    format_number,
     identity,
     is_date,
     limits,
@@ -43,6 +43,8 @@ PATIENT = "urn:leukodiff:patient"
 
 _HL7 = "http://terminology.hl7.org/CodeSystem/"
 
+_UNITS = "http://unitsofmeasure.org"
+
 PRELIMINARY = "preliminary"
 """Status of everything: a person has yet to verify it."""
 
@@ -53,24 +55,33 @@ def report_fhir(report: SmearReport) -> str:
     Its parts refer to each other by `urn:uuid`. A measurement without a value has a
     `dataAbsentReason`. The 95 % interval is a component, since R4 has no element for it.
     """
+    entries = [
+        {
+            "fullUrl": f"urn:uuid:{identity(report, what)}",
+            "resource": {
+                "resourceType": resource["resourceType"],
+                "id": str(identity(report, what)),
+                **resource,
+            },
+        }
+        for what, resource in _resources(report)
+    ]
     bundle = {
         "resourceType": "Bundle",
         "id": str(identity(report, "bundle")),
         "type": "collection",
-        **_known(timestamp=_issued(report)),
-        "entry": [
-            {
-                "fullUrl": f"urn:uuid:{identity(report, what)}",
-                "resource": {
-                    "resourceType": resource["resourceType"],
-                    "id": str(identity(report, what)),
-                    **resource,
-                },
-            }
-            for what, resource in _resources(report)
-        ],
+        "timestamp": _issued(report),
+        "entry": entries,
     }
-    return json.dumps(bundle, ensure_ascii=False, allow_nan=False, indent=1) + "\n"
+    return json.dumps(_known(bundle), ensure_ascii=False, allow_nan=False, indent=1) + "\n"
+
+
+def _known(element: Any) -> Any:
+    """An element without its parts that have no content: FHIR allows no empty ones."""
+    if isinstance(element, dict):
+        known = ((name, _known(part)) for name, part in element.items())
+        return {name: part for name, part in known if part not in (None, "", [], {})}
+    return [_known(part) for part in element] if isinstance(element, list) else element
 
 
 def _resources(report: SmearReport) -> Iterator[tuple[str, Resource]]:
@@ -89,8 +100,8 @@ def _resources(report: SmearReport) -> Iterator[tuple[str, Resource]]:
 
 
 def _diagnostic_report(report: SmearReport) -> Resource:
-    observed = [key(one) for one in observations(report)]
-    age = ["age"] if report.sample.age_years is not None else []
+    known_age = report.sample.age_years is not None
+    results = [*map(key, observations(report)), *(["age"] if known_age else [])]
     return {
         "resourceType": "DiagnosticReport",
         "status": PRELIMINARY,
@@ -98,7 +109,7 @@ def _diagnostic_report(report: SmearReport) -> Resource:
         "code": _concept(PANEL),
         **_about(report),
         "specimen": [_reference(report, "specimen")],
-        "result": [_reference(report, what) for what in (*observed, *age)],
+        "result": [_reference(report, what) for what in results],
         "conclusion": "; ".join(statements(report)),
     }
 
@@ -109,20 +120,20 @@ def _patient(report: SmearReport) -> Resource | None:
     if not name and not sample.sex:
         return None
     named = [{"system": PATIENT, "value": name}] if name else None
-    return {"resourceType": "Patient", **_known(identifier=named, gender=sample.sex)}
+    return {"resourceType": "Patient", "identifier": named, "gender": sample.sex}
 
 
 def _specimen(report: SmearReport) -> Resource:
-    sample = report.sample
-    number, collected = plain(sample.sample_id), plain(sample.collected)
-    when = {"collectedDateTime": collected} if is_date(collected) else None
-    note = [{"text": f"collected: {collected}"}] if collected and not when else None
-    slide = {"identifier": [{"system": SLIDE, "value": plain(report.slide_id)}]}
+    number, collected = plain(report.sample.sample_id), plain(report.sample.collected)
+    dated = is_date(collected)
     return {
         "resourceType": "Specimen",
-        **_known(identifier=[{"system": SAMPLE, "value": number}] if number else None),
+        "identifier": [{"system": SAMPLE, "value": number}] if number else None,
         "type": _concept(Code(f"{_HL7}v2-0487", "BLD", "Whole blood"), text="blood smear"),
-        **_known(subject=_subject(report), collection=when, container=[slide], note=note),
+        "subject": _subject(report),
+        "collection": {"collectedDateTime": collected} if dated else None,
+        "container": [{"identifier": [{"system": SLIDE, "value": plain(report.slide_id)}]}],
+        "note": [{"text": f"collected: {collected}"}] if collected and not dated else None,
     }
 
 
@@ -150,6 +161,12 @@ def _model(model: ModelUsed, report: SmearReport) -> Resource:
 
 def _observation(one: Measurement, report: SmearReport) -> Resource:
     value = format_number(one.value)
+    found = {
+        "valueQuantity": _quantity(value, one.unit),
+        "interpretation": _interpretation(one),
+        "note": [{"text": text} for text in notes(one, report)],
+        "component": list(_components(one, report)),
+    }
     return {
         "resourceType": "Observation",
         "status": PRELIMINARY,
@@ -157,32 +174,21 @@ def _observation(one: Measurement, report: SmearReport) -> Resource:
         "code": _concept(*codes(one)),
         **_about(report),
         "specimen": _reference(report, "specimen"),
-        **(_found(value, one, report) if value else {"dataAbsentReason": _ABSENT}),
+        **(found if value else {"dataAbsentReason": _ABSENT}),
         "method": {"text": method(one, report)},
-        **_known(device=None if is_given(one) else _reference(report, "software")),
-        **_known(referenceRange=[_range(one.reference)] if one.reference else None),
-        **_known(derivedFrom=[_reference(report, what) for what in _sources(one)]),
+        "device": None if is_given(one) else _reference(report, "software"),
+        "referenceRange": [_range(one.reference)] if one.reference else None,
+        "derivedFrom": [_reference(report, what) for what in _sources(one)],
     }
 
 
-def _found(value: str, one: Measurement, report: SmearReport) -> Resource:
-    """Elements of an observation that has a value."""
-    return _known(
-        valueQuantity=_quantity(value, one.unit),
-        interpretation=_interpretation(one),
-        note=[{"text": text} for text in notes(one, report)],
-        component=list(_components(one, report)),
-    )
-
-
 def _age(report: SmearReport) -> Resource:
-    years = format_number(report.sample.age_years)
     return {
         "resourceType": "Observation",
         "status": PRELIMINARY,
         "code": _concept(AGE),
-        **_known(subject=_subject(report)),
-        "valueQuantity": _years(years),
+        "subject": _subject(report),
+        "valueQuantity": _years(report.sample.age_years),
     }
 
 
@@ -198,20 +204,18 @@ def _interpretation(one: Measurement) -> list[Resource] | None:
 
 def _range(reference: ReferenceRange) -> Resource:
     normal = Code(f"{_HL7}referencerange-meaning", "normal", "Normal Range")
-    low, high = format_number(reference.low), format_number(reference.high)
+    open_ended = reference.age_to > OLDEST
     ages = {
-        "low": _years(format_number(reference.age_from)),
-        **_known(
-            high=_years(format_number(reference.age_to)) if reference.age_to <= OLDEST else None
-        ),
+        "low": _years(reference.age_from),
+        "high": None if open_ended else _years(reference.age_to),
     }
-    of_an_age = reference.age_from > 0 or reference.age_to <= OLDEST
     return {
-        "low": _quantity(low, reference.unit),
-        "high": _quantity(high, reference.unit),
+        "low": _quantity(format_number(reference.low), reference.unit),
+        "high": _quantity(format_number(reference.high), reference.unit),
         "type": _concept(normal),
-        **_known(appliesTo=[{"text": reference.sex}] if reference.sex else None),
-        **_known(age=ages if of_an_age else None, text=plain(reference.source)),
+        "appliesTo": [{"text": reference.sex}] if reference.sex else None,
+        "age": None if open_ended and reference.age_from <= 0 else ages,
+        "text": plain(reference.source),
     }
 
 
@@ -230,9 +234,7 @@ def _bounds(one: Measurement, report: SmearReport) -> tuple[str | None, str | No
     found = report.differential
     if (one.unit, one.kind) != (PERCENT, COUNTED_SO) or not found.count(UNIDENTIFIED):
         return None
-    bounds = next(
-        (row.unidentified_bounds for row in found.rows if row.cell_type == one.analyte), None
-    )
+    bounds = {row.cell_type: row.unidentified_bounds for row in found.rows}.get(one.analyte)
     return (format_number(bounds[0]), format_number(bounds[1])) if bounds else None
 
 
@@ -252,9 +254,9 @@ def _about(report: SmearReport) -> Resource:
     """Patient and times."""
     collected = plain(report.sample.collected)
     return {
-        **_known(subject=_subject(report)),
-        **_known(effectiveDateTime=collected if is_date(collected) else None),
-        **_known(issued=_issued(report)),
+        "subject": _subject(report),
+        "effectiveDateTime": collected if is_date(collected) else None,
+        "issued": _issued(report),
     }
 
 
@@ -272,8 +274,7 @@ def _reference(report: SmearReport, what: str) -> Resource:
 
 
 def _concept(*known: Code, text: str = "") -> Resource:
-    coding = [{"system": c.system, "code": c.code, "display": c.display} for c in known]
-    return {"coding": coding, **_known(text=text)}
+    return {"coding": [vars(one) for one in known], "text": text}
 
 
 def _part(code: str, title: str, **value: object) -> Resource:
@@ -282,34 +283,25 @@ def _part(code: str, title: str, **value: object) -> Resource:
 
 def _span(ends: tuple[str | None, str | None], unit: str) -> Resource:
     low, high = ends
-    return _known(
-        low=_quantity(low, unit) if low else None, high=_quantity(high, unit) if high else None
-    )
-
-
-def _quantity(value: str | None, unit: str) -> Resource:
     return {
-        **_known(value=_number(value)),
-        "unit": unit,
-        "system": "http://unitsofmeasure.org",
-        "code": UCUM[unit],
+        "low": _quantity(low, unit) if low else None,
+        "high": _quantity(high, unit) if high else None,
     }
 
 
-def _years(value: str | None) -> Resource:
-    age = {"unit": "years", "system": "http://unitsofmeasure.org", "code": "a"}
-    return {**_known(value=_number(value)), **age}
+def _quantity(value: str | None, unit: str) -> Resource:
+    return {"value": _number(value), "unit": unit, "system": _UNITS, "code": UCUM[unit]}
+
+
+def _years(value: float | None) -> Resource:
+    years = _number(format_number(value))
+    return {"value": years, "unit": "years", "system": _UNITS, "code": "a"}
 
 
 def _number(text: str | None) -> float | int | None:
     if text is None:
         return None
     return float(text) if "." in text else int(text)
-
-
-def _known(**elements: object) -> Resource:
-    """The elements that have content: FHIR allows no empty ones."""
-    return {k: v for k, v in elements.items() if v not in (None, "", [])}
 
 
 _ABSENT = _concept(Code(f"{_HL7}data-absent-reason", "unknown", "Unknown"), text=NO_VALUE)

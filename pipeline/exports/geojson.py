@@ -7,7 +7,7 @@ from leukodiff.datasets.vocabulary import BY_NAME
 from leukodiff.pipeline.report.cells import Cell
 from leukodiff.pipeline.report.report import SmearReport
 
-from .colors import rgb
+from .formatting import rgb
 
 _NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "leukodiff/cells.geojson")
 

@@ -9,10 +9,10 @@ from datetime import datetime
 from leukodiff.pipeline.report.measurements import Measurement
 from leukodiff.pipeline.report.report import SmearReport
 
-from .loinc import AGE, LOINC, PANEL, UCUM, Code, codes, is_given
+from .formatting import format_number
+from .loinc import AGE, LOCAL, LOINC, PANEL, UCUM, Code, codes, is_given
 from .messages import (
     INTERPRETATIONS,
-    format_number,
     identity,
     is_date,
     method,
@@ -52,18 +52,25 @@ def report_hl7(report: SmearReport) -> str:
 
 
 def _segments(report: SmearReport) -> Iterator[str]:
+    sample, collected = report.sample, _collected(report)
     yield _header(report)
-    if plain(report.sample.patient):
-        yield _patient(report)
+    if plain(sample.patient):  # a name is not known: type U, unspecified
+        sex = _SEXES.get(sample.sex, "")
+        yield _segment("PID", {1: "1", 3: escaped(sample.patient), 5: "^^^^^^U", 8: sex})
     yield _order(report)
-    yield from _note_segments(_remarks(report))
-    number = 0
-    for number, one in enumerate(observations(report), start=1):
+    other = plain(sample.collected) if not collected else ""  # a date of collection that is none
+    undated = (f"collected: {other}",) if other else ()
+    yield from _note_segments((*statements(report), *undated))
+    measured = observations(report)
+    for number, one in enumerate(measured, start=1):
         yield _result(number, one, report)
         yield from _note_segments(notes(one, report))
-    if report.sample.age_years is not None:
-        yield _age(number + 1, report)
-    yield _specimen(report)
+    if sample.age_years is not None:
+        last, years = str(len(measured) + 1), format_number(sample.age_years) or ""
+        age = {1: last, 2: "NM", 3: _coded(AGE), 5: years, 6: "a^years^UCUM", 11: PRELIMINARY}
+        yield _segment("OBX", age)
+    blood = "BLD^Whole blood^HL70487"
+    yield _segment("SPM", {1: "1", 2: escaped(sample.sample_id), 4: blood, 17: collected})
 
 
 def _header(report: SmearReport) -> str:
@@ -80,12 +87,6 @@ def _header(report: SmearReport) -> str:
     return _segment("MSH", {1: r"^~\&", **fields})
 
 
-def _patient(report: SmearReport) -> str:
-    """Its number; a name is not known: type U, unspecified."""
-    sex = _SEXES.get(report.sample.sex, "")
-    return _segment("PID", {1: "1", 3: escaped(report.sample.patient), 5: "^^^^^^U", 8: sex})
-
-
 def _order(report: SmearReport) -> str:
     fields = {
         1: "1",
@@ -100,44 +101,26 @@ def _order(report: SmearReport) -> str:
 
 
 def _result(number: int, one: Measurement, report: SmearReport) -> str:
-    value = format_number(one.value)
-    ours = not is_given(one)
+    how = plain(method(one, report))
+    while len(escaped(how)) > MAX_CHARACTERS:  # cut before it is escaped: no escape is cut in two
+        how = how[:-1]
+    value, ours = format_number(one.value), not is_given(one)
+    ends = (one.reference.low, one.reference.high) if one.reference else ()
     fields = {
         1: str(number),
         2: "NM",
         3: _coded(*codes(one)),
         5: value or "",
         6: f"{escaped(UCUM[one.unit])}^{escaped(one.unit)}^UCUM",
-        7: f"{format_number(one.reference.low)}-{format_number(one.reference.high)}"
-        if one.reference
-        else "",
+        7: "-".join(str(format_number(end)) for end in ends),
         8: INTERPRETATIONS[one.flag][0] if one.flag else "",
         11: PRELIMINARY if value else NO_RESULT,
         14: _collected(report),
-        17: f"^{_short(method(one, report))}",
+        17: f"^{escaped(how)}",
         18: f"leukodiff {escaped(report.provenance.version)}" if ours else "",
         19: _time(moment(report.provenance.started)) if ours else "",
     }
     return _segment("OBX", fields)
-
-
-def _age(number: int, report: SmearReport) -> str:
-    years = format_number(report.sample.age_years) or ""
-    fields = {1: str(number), 2: "NM", 3: _coded(AGE), 5: years, 6: "a^years^UCUM", 11: "P"}
-    return _segment("OBX", fields)
-
-
-def _specimen(report: SmearReport) -> str:
-    number = escaped(report.sample.sample_id)
-    blood = "BLD^Whole blood^HL70487"
-    return _segment("SPM", {1: "1", 2: number, 4: blood, 17: _collected(report)})
-
-
-def _remarks(report: SmearReport) -> tuple[str, ...]:
-    """Statements on the whole; also a date of collection that is none."""
-    collected = plain(report.sample.collected)
-    other = (f"collected: {collected}",) if collected and not is_date(collected) else ()
-    return (*statements(report), *other)
 
 
 def _note_segments(texts: tuple[str, ...]) -> Iterator[str]:
@@ -152,22 +135,14 @@ def _segment(name: str, fields: Mapping[int, str]) -> str:
 
 def _coded(*known: Code) -> str:
     """A coded element: code, name and system, up to two of them."""
-    systems = (SYSTEM if one.system == LOINC else LOCAL_SYSTEM for one in known)
-    pairs = zip(known, systems, strict=True)
-    return "^".join(f"{escaped(c.code)}^{escaped(c.display)}^{system}" for c, system in pairs)
+    systems = {LOINC: SYSTEM, LOCAL: LOCAL_SYSTEM}
+    parts = ((escaped(one.code), escaped(one.display), systems[one.system]) for one in known)
+    return "^".join(map("^".join, parts))
 
 
 def escaped(text: str) -> str:
     r"""A text in which no delimiter stands for one: `\F\` `\S\` `\T\` `\R\` `\E\`, on one line."""
     return plain(text).translate(_ESCAPES)
-
-
-def _short(text: str) -> str:
-    """The beginning of a text that has room for no more; no escape is cut in two."""
-    cut = plain(text)[:MAX_CHARACTERS]
-    while len(escaped(cut)) > MAX_CHARACTERS:
-        cut = cut[:-1]
-    return escaped(cut)
 
 
 def _collected(report: SmearReport) -> str:

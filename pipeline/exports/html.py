@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from leukodiff.pipeline.report.report import SmearReport
 
-from .colors import text_color_on
+from .formatting import text_color_on
 from .report_view import ReportOptions, report_view
 from .values import AXIS_TICKS, on_axis
 

@@ -1,6 +1,5 @@
-"""The content of messages to other systems, in any format: texts, numbers and identities."""
+"""The content of messages to other systems, in any format: texts and identities."""
 
-import math
 import re
 import uuid
 from datetime import datetime
@@ -16,6 +15,7 @@ from leukodiff.pipeline.report.measurements import (
 from leukodiff.pipeline.report.reference_ranges import PER_HUNDRED, PER_LITRE, PERCENT
 from leukodiff.pipeline.report.report import SmearReport
 
+from .formatting import format_number
 from .loinc import CELLS
 
 RESEARCH_USE = "Research use only: suggested classes, to be verified by a person."
@@ -44,16 +44,6 @@ def plain(text: str) -> str:
     """A text on one line: no control characters, and what is no character written as an escape."""
     whole = text.encode("utf-8", "backslashreplace").decode("utf-8")
     return " ".join(_CONTROL.sub(" ", whole).split())
-
-
-def format_number(value: float | None) -> str | None:
-    """Four significant digits without an exponent, a count in full; `None`: unknown, not finite."""
-    if value is None or not math.isfinite(value):
-        return None
-    if isinstance(value, int):
-        return str(value)
-    text = f"{float(f'{value:.4g}'):.6f}"
-    return text.rstrip("0").rstrip(".")
 
 
 def identity(report: SmearReport, what: str) -> uuid.UUID:

@@ -13,7 +13,6 @@ from leukodiff.detector.areas import AreaKind
 from leukodiff.pipeline.report.cells import Cell
 from leukodiff.pipeline.report.fields import REASONS, Area, ScanReading
 
-from .colors import rgb
 from .drawing import (
     WHITE,
     Rgb,
@@ -27,6 +26,7 @@ from .drawing import (
     shrunk,
     tint,
 )
+from .formatting import rgb
 
 Boxes = NDArray[np.float32]
 

@@ -26,7 +26,6 @@ from leukodiff.pipeline.report.flags import Level
 from leukodiff.pipeline.report.report import SmearReport
 
 from .formatting import Fact
-from .gallery import GallerySection, Thumbnail
 from .pdf_elements import (
     BODY_PT,
     BOLD,
@@ -53,8 +52,8 @@ from .pdf_elements import (
     scale_bar,
     typeface,
 )
-from .quality import FieldRow
 from .report_view import Finding, ReportOptions, ReportView, report_view
+from .sections import FieldRow, GallerySection, Thumbnail
 from .values import TOO_FEW, FlagText, ValueRow
 
 TOP_PT = 13 * mm

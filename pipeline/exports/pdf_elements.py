@@ -20,7 +20,7 @@ from reportlab.platypus import Flowable, LongTable, Paragraph
 from leukodiff.core.units import CROP_UM
 from leukodiff.datasets.vocabulary import CellType
 
-from .colors import text_color_on
+from .formatting import text_color_on
 from .values import AXIS_TICKS, CountBar, CountGraph, IntervalBar, on_axis
 
 MARGIN_PT = 14 * mm
@@ -276,9 +276,9 @@ def interval_bar(bar: IntervalBar | None, width: float) -> Drawing:
             canvas.setLineWidth(0.6)
             canvas.lines([(low, 0, low, height), (high, 0, high, height)])
         middle = height - 4.5 if bar.corrected else height / 2
-        _whisker(canvas, at(bar.low), at(bar.high), middle, 1.0, INK)
+        _whisker(canvas, at(bar.share.low), at(bar.share.high), middle, 1.0, INK)
         canvas.setFillColor(INK)
-        canvas.circle(at(bar.value), middle, 1.9, stroke=0, fill=1)
+        canvas.circle(at(bar.share.value), middle, 1.9, stroke=0, fill=1)
         if bar.corrected:
             _whisker(canvas, at(bar.corrected.low), at(bar.corrected.high), 3.5, 0.6, CORRECTED)
             _diamond(canvas, at(bar.corrected.value), 3.5)

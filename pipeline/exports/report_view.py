@@ -5,29 +5,25 @@ from dataclasses import dataclass, field
 
 from leukodiff.pipeline.report.differential import UNCOUNTED
 from leukodiff.pipeline.report.flags import Direction, Level
-from leukodiff.pipeline.report.measurements import Measurement
-from leukodiff.pipeline.report.reference_ranges import PER_LITRE, PERCENT
-from leukodiff.pipeline.report.remarks import hint, profile_title
+from leukodiff.pipeline.report.measurements import PER_1000_RED, PER_FIELD, Measurement
+from leukodiff.pipeline.report.reference_ranges import PER_HUNDRED, PER_LITRE, PERCENT, RATIO
+from leukodiff.pipeline.report.remarks import flagged, hint, profile_title
 from leukodiff.pipeline.report.report import FEW_CELLS, SmearReport
 from leukodiff.pipeline.report.statistics import cells_to_settle
 from leukodiff.pipeline.report.texts import Texts, load_texts
 
 from .formatting import Fact, limit, number, readable, sentence
-from .gallery import GallerySection, gallery_sections
-from .quality import Quality, quality
+from .sections import GallerySection, Quality, gallery_sections, quality
 from .values import (
     CountBar,
     CountGraph,
     ShareRow,
     ValueRow,
-    blood_rows,
     count_graph,
-    estimate_rows,
     flag_of,
-    in_words,
-    ratio_rows,
     share_rows,
     value_row,
+    value_rows,
 )
 
 MAX_SETTLING_CELLS = 5000
@@ -121,24 +117,32 @@ def report_view(
         options: the language, and whether hints are given.
     """
     texts, found = options.texts, report.differential
+    made = report.provenance.started[:MINUTE_CHARACTERS].replace("T", " ")
+    few = {"n": found.n, "enough": FEW_CELLS} if found.n else {}
+    too_few = texts("finding.too_few" if few else "finding.no_cells", **few)
+    interval = texts(f"note.interval_{report.counting.interval}", n=found.n)
+    notes = (interval, texts("note.flags")) if found.n else ()
+    remarks = (one.text(texts) for one in report.remarks if one.code != "flagged")
+    loudest = sorted(report.flags, key=lambda one: list(Level).index(one.flag.level))
+    hints = dict.fromkeys(hint(one, texts) if options.hints else "" for one in loudest)
     return ReportView(
         texts=texts,
         version=readable(report.provenance.version),
         slide=readable(report.slide_id),
-        made=report.provenance.started[:MINUTE_CHARACTERS].replace("T", " "),
-        identity=_identity(report, texts),
+        made=made,
+        identity=_identity(report, made, texts),
         basis=_basis(report, texts),
-        too_few=_too_few(found.n, texts),
-        findings=_findings(report, options),
-        remarks=_remarks(report, texts),
+        too_few="" if found.n >= FEW_CELLS else too_few,
+        findings=tuple(_finding(one, report, texts, hints) for one in loudest),
+        remarks=tuple(sentence(readable(text)) for text in remarks),
         n=found.n,
         n_unidentified=found.n_unidentified,
         shares=share_rows(report, texts),
         corrected=_corrected(report, texts),
-        notes=_notes(report, texts),
-        blood=blood_rows(report, texts),
-        ratios=ratio_rows(report, texts),
-        estimates=estimate_rows(report, texts),
+        notes=(*notes, texts("note.relative")),
+        blood=value_rows(report, texts, PER_LITRE),
+        ratios=value_rows(report, texts, PER_HUNDRED, RATIO),
+        estimates=value_rows(report, texts, PER_FIELD, PER_1000_RED),
         graph=count_graph(report, texts),
         gallery=gallery_sections(report, crops, texts),
         quality=quality(report, views, texts),
@@ -146,7 +150,7 @@ def report_view(
     )
 
 
-def _identity(report: SmearReport, texts: Texts) -> tuple[Fact, ...]:
+def _identity(report: SmearReport, made: str, texts: Texts) -> tuple[Fact, ...]:
     """Facts about the sample."""
     sample = report.sample
     age = "" if sample.age_years is None else limit(sample.age_years, texts)
@@ -157,7 +161,7 @@ def _identity(report: SmearReport, texts: Texts) -> tuple[Fact, ...]:
         "age": texts("identity.years", age=age) if age else "",
         "collected": sample.collected,
         "slide": report.slide_id,
-        "analyzed": report.provenance.started[:MINUTE_CHARACTERS].replace("T", " "),
+        "analyzed": made,
     }
     return tuple(Fact(texts(f"identity.{k}"), readable(v)) for k, v in known.items() if v)
 
@@ -177,26 +181,6 @@ def _basis(report: SmearReport, texts: Texts) -> tuple[Fact, ...]:
     return tuple(Fact(texts(f"basis.{key}"), value) for key, value in known.items() if value)
 
 
-def _too_few(n: int, texts: Texts) -> str:
-    if n >= FEW_CELLS:
-        return ""
-    key = "too_few" if n else "no_cells"
-    return texts(f"finding.{key}", **({"n": n, "enough": FEW_CELLS} if n else {}))
-
-
-def _findings(report: SmearReport, options: ReportOptions) -> tuple[Finding, ...]:
-    """The flags, the loudest first."""
-    flags = sorted(report.flags, key=lambda one: list(Level).index(one.flag.level))
-    hints = dict.fromkeys(hint(one, options.texts) if options.hints else "" for one in flags)
-    return tuple(_finding(one, report, options.texts, hints) for one in flags)
-
-
-def _remarks(report: SmearReport, texts: Texts) -> tuple[str, ...]:
-    """Remarks other than flags, which are findings."""
-    others = (one.text(texts) for one in report.remarks if one.code != "flagged")
-    return tuple(sentence(readable(text)) for text in others)
-
-
 def _finding(
     one: Measurement, report: SmearReport, texts: Texts, hints: dict[str, None]
 ) -> Finding:
@@ -213,7 +197,7 @@ def _finding(
         advice = ""
     return Finding(
         flag_of(one, texts).level,
-        sentence(in_words(one, texts)),
+        sentence(flagged(one.analyte, one.unit, one.flag, texts)),
         detail,
         _settle(one, report, texts),
         advice,
@@ -245,45 +229,33 @@ def _corrected(report: SmearReport, texts: Texts) -> str:
     return texts("note.corrected_reviewed" if reviewed else "note.corrected_not")
 
 
-def _notes(report: SmearReport, texts: Texts) -> tuple[str, ...]:
-    """Notes on how to read the table."""
-    n = report.differential.n
-    if not n:
-        return (texts("note.relative"),)
-    interval = texts(f"note.interval_{report.counting.interval}", n=n)
-    return interval, texts("note.flags"), texts("note.relative")
-
-
 def _provenance(report: SmearReport, texts: Texts) -> tuple[Fact, ...]:
     """Versions, checksums and settings."""
     made, profile = report.provenance, report.counting.profile
+    title = _file(profile_title(profile, texts), f"({profile.name})", profile.sha256)
     sources = dict.fromkeys(
         source for one in profile.ranges for source in (one.source, one.critical_source) if source
     )
+    seconds = number(made.seconds, 1, texts)
+    took = texts("provenance.took", started=made.started, seconds=seconds) if made.started else ""
+    settings = {f"setting.{name}": (name, value) for name, value in made.settings.items()}
     known = [
         ("leukodiff", made.version),
         *((texts(f"provenance.{m.kind}"), _file(m.name, m.version, m.sha256)) for m in made.models),
         (texts("provenance.interval"), texts(f"interval.{report.counting.interval}")),
-        (texts("provenance.profile"), _profile(report, texts)),
+        (texts("provenance.profile"), title),
         (texts("provenance.sources"), "; ".join(sources)),
-        *((_setting(name, texts), _plain(value, texts)) for name, value in made.settings.items()),
-        (texts("provenance.started"), _started(report, texts)),
+        *(
+            (texts(key) if texts.has(key) else name, _plain(value, texts))
+            for key, (name, value) in settings.items()
+        ),
+        (texts("provenance.started"), took),
     ]
     return tuple(Fact(readable(label), readable(value)) for label, value in known if value)
 
 
-def _profile(report: SmearReport, texts: Texts) -> str:
-    profile = report.counting.profile
-    return _file(profile_title(profile, texts), f"({profile.name})", profile.sha256)
-
-
 def _file(name: str, version: str, sha256: str) -> str:
     return f"{name} {version}" + (f", sha256 {sha256}" if sha256 else "")
-
-
-def _setting(name: str, texts: Texts) -> str:
-    key = f"setting.{name}"
-    return texts(key) if texts.has(key) else name
 
 
 def _plain(value: object, texts: Texts) -> str:
@@ -293,9 +265,3 @@ def _plain(value: object, texts: Texts) -> str:
     if isinstance(value, bool):
         return texts("setting.yes" if value else "setting.no")
     return limit(value, texts) if isinstance(value, float) else str(value)
-
-
-def _started(report: SmearReport, texts: Texts) -> str:
-    made = report.provenance
-    seconds = number(made.seconds, 1, texts)
-    return texts("provenance.took", started=made.started, seconds=seconds) if made.started else ""

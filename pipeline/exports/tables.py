@@ -2,12 +2,17 @@
 
 import csv
 import io
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import fields
 
 from leukodiff.pipeline.report.cells import BOX_DECIMALS, PROBABILITY_DECIMALS, Cell
 from leukodiff.pipeline.report.differential import COUNTED, UNCOUNTED, DifferentialRow
+from leukodiff.pipeline.report.fields import Area, FieldResult
+from leukodiff.pipeline.report.measurements import Measurement
 from leukodiff.pipeline.report.reference_ranges import PER_HUNDRED, PERCENT
 from leukodiff.pipeline.report.report import SmearReport
+
+from .formatting import format_number
 
 CELL_COLUMNS = (
     "slide_id",
@@ -33,30 +38,10 @@ FACT_COLUMNS = (
     "note",
 )
 
-FIELD_COLUMNS = (
-    "field_id",
-    "width",
-    "height",
-    "n_wbc",
-    "n_rbc",
-    "n_platelet",
-    "status",
-    "error",
-    "kind",
-    "reason",
-)
-AREA_COLUMNS = (
-    "field_id",
-    "x_min",
-    "y_min",
-    "x_max",
-    "y_max",
-    "kind",
-    "coverage",
-    "read",
-    "n_cells",
-    "reason",
-)
+FIELD_COLUMNS = (*(one.name for one in fields(FieldResult)), "reason")
+
+AREA_COLUMNS = ("field_id", *(one.name for one in fields(Area)), "reason")
+
 COUNT_COLUMNS = (
     "slide_id",
     "cell_type",
@@ -76,32 +61,6 @@ COUNT_COLUMNS = (
     "corrected_low",
     "corrected_high",
 )
-MEASUREMENT_COLUMNS = (
-    "slide_id",
-    "analyte",
-    "unit",
-    "kind",
-    "value",
-    "low",
-    "high",
-    "reference_low",
-    "reference_high",
-    "flag",
-)
-SLIDE_COLUMNS = (
-    "slide_id",
-    "status",
-    "n_fields",
-    "n_cells",
-    "um_per_px",
-    "um_per_px_source",
-    "seconds",
-    "flags",
-    "error",
-    "um_per_px_spread",
-    "um_per_px_cells",
-)
-
 PERCENT_DECIMALS = 2
 
 AREA_DECIMALS = 1
@@ -129,9 +88,12 @@ def cell_rows(report: SmearReport) -> Iterator[Row]:
 
 def fields_csv(report: SmearReport) -> str:
     """A row a field, failed ones too."""
-    return to_csv(
-        FIELD_COLUMNS, ({name: getattr(f, name) for name in FIELD_COLUMNS} for f in report.fields)
-    )
+    return to_csv(FIELD_COLUMNS, field_rows(report))
+
+
+def field_rows(report: SmearReport) -> Iterator[Row]:
+    """Rows of fields.csv."""
+    return ({name: getattr(one, name) for name in FIELD_COLUMNS} for one in report.fields)
 
 
 def areas_csv(report: SmearReport) -> str:
@@ -167,50 +129,63 @@ def count_rows(report: SmearReport) -> list[Row]:
 
     Platelets and red cells are those of the fields that were shown, not per volume of blood.
     """
-    rows: list[Row] = [
-        _count_row(report, row)
-        for row in report.differential.rows
-        if row.cell_type in (*COUNTED, *UNCOUNTED)
-    ]
+    shown = (*COUNTED, *UNCOUNTED)
+    rows = (_count_row(report, row) for row in report.differential.rows if row.cell_type in shown)
     others = (("platelet", "n_platelet"), ("red_cell", "n_rbc"))
-    return rows + [
+    beside = (
         {"slide_id": report.slide_id, "cell_type": name, "count": report.total(column)}
         for name, column in others
-    ]
+    )
+    return [*rows, *beside]
+
+
+_MEASUREMENT: Mapping[str, Callable[[Measurement], object]] = {
+    "analyte": lambda one: one.analyte,
+    "unit": lambda one: one.unit,
+    "kind": lambda one: one.kind,
+    "value": lambda one: format_number(one.value),
+    "low": lambda one: format_number(one.low),
+    "high": lambda one: format_number(one.high),
+    "reference_low": lambda one: one.reference.low if one.reference else None,
+    "reference_high": lambda one: one.reference.high if one.reference else None,
+    "flag": lambda one: one.flag,
+}
+
+MEASUREMENT_COLUMNS = ("slide_id", *_MEASUREMENT)
 
 
 def measurements_csv(report: SmearReport) -> str:
     """A row a number of the report, with its unit, interval, range and flag."""
-    return to_csv(
-        MEASUREMENT_COLUMNS,
-        (
-            {
-                "slide_id": report.slide_id,
-                **{name: getattr(one, name) for name in ("analyte", "unit", "kind", "flag")},
-                **{name: _short(getattr(one, name)) for name in ("value", "low", "high")},
-                "reference_low": one.reference.low if one.reference else None,
-                "reference_high": one.reference.high if one.reference else None,
-            }
-            for one in report.measurements
-        ),
-    )
+    return to_csv(MEASUREMENT_COLUMNS, measurement_rows(report))
+
+
+def measurement_rows(report: SmearReport) -> Iterator[Row]:
+    """Rows of measurements.csv."""
+    for one in report.measurements:
+        values = {name: value(one) for name, value in _MEASUREMENT.items()}
+        yield {"slide_id": report.slide_id, **values}
+
+
+_SLIDE: Mapping[str, Callable[[SmearReport], object]] = {
+    "slide_id": lambda report: report.slide_id,
+    "status": lambda report: report.status,
+    "n_fields": lambda report: len(report.fields),
+    "n_cells": lambda report: len(report.cells),
+    "um_per_px": lambda report: fixed(report.um_per_px, 5),
+    "um_per_px_source": lambda report: report.um_per_px_source,
+    "seconds": lambda report: fixed(report.provenance.seconds, 2),
+    "flags": lambda report: "; ".join(map(str, report.remarks)),
+    "error": lambda report: "; ".join(f"{f.field_id}: {f.error}" for f in report.failures[:5]),
+    "um_per_px_spread": lambda report: fixed(report.scale.spread, 3) if report.scale else None,
+    "um_per_px_cells": lambda report: (report.scale.n_cells or None) if report.scale else None,
+}
+
+SLIDE_COLUMNS = tuple(_SLIDE)
 
 
 def slide_row(report: SmearReport) -> dict[str, object]:
     """A slide's row of slides.csv."""
-    return {
-        "slide_id": report.slide_id,
-        "status": report.status,
-        "n_fields": len(report.fields),
-        "n_cells": len(report.cells),
-        "um_per_px": fixed(report.um_per_px, 5),
-        "um_per_px_source": report.um_per_px_source,
-        "seconds": fixed(report.provenance.seconds, 2),
-        "flags": "; ".join(map(str, report.remarks)),
-        "error": "; ".join(f"{f.field_id}: {f.error}" for f in report.failures[:5]),
-        "um_per_px_spread": fixed(report.scale.spread, 3) if report.scale else None,
-        "um_per_px_cells": (report.scale.n_cells or None) if report.scale else None,
-    }
+    return {name: value(report) for name, value in _SLIDE.items()}
 
 
 def to_csv(columns: Sequence[str], rows: Iterable[Row]) -> str:
@@ -234,11 +209,6 @@ def without_formula(text: str) -> str:
     break, as OWASP advises on CSV injection. Numbers are not text: they pass by `_plain`.
     """
     return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r", "\n")) else text
-
-
-def _short(value: float | None) -> str | None:
-    """Four significant digits, without an exponent."""
-    return None if value is None else f"{float(f'{value:.4g}'):.6f}".rstrip("0").rstrip(".")
 
 
 def _count_row(report: SmearReport, row: DifferentialRow) -> Row:

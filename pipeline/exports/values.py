@@ -2,12 +2,12 @@
 
 import math
 from dataclasses import dataclass
+from itertools import count as count_up
 
 from leukodiff.datasets.vocabulary import BY_NAME, CellType
 from leukodiff.pipeline.report.differential import COUNTED, UNCOUNTED, DifferentialRow
 from leukodiff.pipeline.report.measurements import (
     COUNTED_SO,
-    ESTIMATED,
     PER_1000_RED,
     PER_FIELD,
     Measurement,
@@ -19,7 +19,6 @@ from leukodiff.pipeline.report.reference_ranges import (
     RATIO,
     ReferenceRange,
 )
-from leukodiff.pipeline.report.remarks import flagged
 from leukodiff.pipeline.report.report import SmearReport
 from leukodiff.pipeline.report.statistics import Estimate
 from leukodiff.pipeline.report.texts import Texts
@@ -55,14 +54,12 @@ class FlagText:
 
 @dataclass(frozen=True)
 class IntervalBar:
-    """A share to draw, percent 0-100: its interval, reference range and corrected share.
+    """A share to draw, percent 0-100: with interval, reference range and corrected share.
 
     `alt` is the same in words.
     """
 
-    value: float
-    low: float
-    high: float
+    share: Estimate
     reference: tuple[float, float] | None
     corrected: Estimate | None
     alt: str
@@ -154,45 +151,30 @@ def _bar(
     if row.percent is None or row.percent_low is None or row.percent_high is None:
         return None
     share = Estimate(row.percent, row.percent_low, row.percent_high)
-    value = with_interval(share, 1, texts)
-    alt = texts("finding.reference", value=value, reference=range_text(reference, texts))
+    value, held = with_interval(share, PERCENT_DECIMALS, texts), range_text(reference, texts)
+    alt = texts("finding.reference", value=value, reference=held)
     ends = (reference.low, reference.high) if reference else None
-    return IntervalBar(share.value, share.low, share.high, ends, corrected, alt)
+    return IntervalBar(share, ends, corrected, alt)
 
 
-def blood_rows(report: SmearReport, texts: Texts) -> tuple[ValueRow, ...]:
-    """Counts in blood; none without the analyzer's."""
-    return tuple(value_row(m, texts) for m in report.measurements if m.unit == PER_LITRE)
-
-
-def ratio_rows(report: SmearReport, texts: Texts) -> tuple[ValueRow, ...]:
-    """Nucleated red cells per 100 white cells, and the neutrophil-to-lymphocyte ratio."""
-    wanted = (PER_HUNDRED, RATIO)
-    return tuple(value_row(m, texts) for m in report.measurements if m.unit in wanted)
-
-
-def estimate_rows(report: SmearReport, texts: Texts) -> tuple[ValueRow, ...]:
-    """Estimates from the fields."""
-    return tuple(value_row(m, texts) for m in report.measurements if m.kind == ESTIMATED)
+def value_rows(report: SmearReport, texts: Texts, *units: str) -> tuple[ValueRow, ...]:
+    """The measurements in some units, in words."""
+    return tuple(value_row(one, texts) for one in report.measurements if one.unit in units)
 
 
 def value_row(one: Measurement, texts: Texts) -> ValueRow:
     """A measurement in words; one that is known as given has no interval."""
     decimals = DECIMALS.get(one.unit, 1)
+    key = f"value.{one.analyte}_{UNIT_KEYS[one.unit]}"
     counted = one.kind == COUNTED_SO or (one.low is not None and one.low != one.high)
     return ValueRow(
-        _name(one, texts),
+        texts(key if texts.has(key) else f"cells.{one.analyte}"),
         number(one.value, decimals, texts),
         between(one.low, one.high, decimals, texts) if counted else DASH,
         texts(f"unit.{UNIT_KEYS[one.unit]}"),
         range_text(one.reference, texts),
         flag_of(one, texts),
     )
-
-
-def _name(one: Measurement, texts: Texts) -> str:
-    key = f"value.{one.analyte}_{UNIT_KEYS[one.unit]}"
-    return texts(key if texts.has(key) else f"cells.{one.analyte}")
 
 
 def range_text(reference: ReferenceRange | None, texts: Texts) -> str:
@@ -221,36 +203,24 @@ def flag_of(one: Measurement | None, texts: Texts) -> FlagText:
     return FlagText()
 
 
-def in_words(one: Measurement, texts: Texts) -> str:
-    """A flagged measurement: `neutrophil possibly high`."""
-    return flagged(one.analyte, one.unit, one.flag, texts)
-
-
 def count_graph(report: SmearReport, texts: Texts) -> CountGraph:
     """Cells of each type, with the intervals in cells."""
     found = report.differential
     rows = {row.cell_type: row for row in found.rows}
-    bars = tuple(
-        CountBar(BY_NAME[name], texts(f"cells.{name}"), row.count, _cells(row, found.n))
-        for name in (*COUNTED, *UNCOUNTED)
-        for row in [rows[name]]
-    )
-    most = max(max(bar.count, bar.interval[1] if bar.interval else 0.0) for bar in bars)
-    return CountGraph(bars, ticks(most))
-
-
-def _cells(row: DifferentialRow, n: int) -> tuple[float, float] | None:
-    if row.percent_low is None or row.percent_high is None:
-        return None
-    return row.percent_low * n / 100, row.percent_high * n / 100
+    bars = []
+    for name in (*COUNTED, *UNCOUNTED):
+        low, high = rows[name].percent_low, rows[name].percent_high
+        ends = None
+        if low is not None and high is not None:
+            ends = low * found.n / 100, high * found.n / 100
+        bars.append(CountBar(BY_NAME[name], texts(f"cells.{name}"), rows[name].count, ends))
+    most = max(end for bar in bars for end in (bar.count, *(bar.interval or ())))
+    return CountGraph(tuple(bars), ticks(most))
 
 
 def ticks(most: float) -> tuple[int, ...]:
     """Whole numbers from 0 to the first at or above `most`, four to eight steps of 1, 2 or 5."""
-    power = 1
-    while True:
-        for step in (power, 2 * power, 5 * power):
-            if 8 * step >= most:
-                last = max(1, math.ceil(most / step)) * step
-                return tuple(range(0, last + 1, step))
-        power *= 10
+    steps = (digit * 10**power for power in count_up() for digit in (1, 2, 5))
+    step = next(step for step in steps if 8 * step >= most)
+    last = max(1, math.ceil(most / step)) * step
+    return tuple(range(0, last + 1, step))

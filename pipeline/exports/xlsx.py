@@ -7,29 +7,27 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
 
-from leukodiff.pipeline.report.measurements import Measurement
 from leukodiff.pipeline.report.reference_ranges import PER_LITRE
 from leukodiff.pipeline.report.remarks import hint
 from leukodiff.pipeline.report.report import SmearReport
 
-from .messages import format_number
 from .report_view import ReportOptions
 from .tables import (
     CELL_COLUMNS,
     COUNT_COLUMNS,
     FIELD_COLUMNS,
     MEASUREMENT_COLUMNS,
-    Row,
     cell_columns,
     cell_rows,
     count_rows,
+    field_rows,
+    measurement_rows,
 )
 
 if TYPE_CHECKING:
     from openpyxl import Workbook
 
 Value = str | int | float | None
-Rows = Iterable[Sequence[Value]]
 
 CREATED = datetime(2000, 1, 1)
 """Creation time of every workbook: the same report gives the same bytes."""
@@ -40,7 +38,10 @@ MAX_CELL_CHARACTERS = 32767
 MAX_WIDTH = 60
 """Of a column, characters."""
 
-_TEXT_COLUMNS = {*CELL_COLUMNS[:3], "cell_type", "reviewed_as", "note", "flag"}
+_TEXT_COLUMNS = {
+    *(*CELL_COLUMNS[:3], "cell_type", "reviewed_as", "note", "flag", "analyte", "unit"),
+    *("status", "error", "kind", "reason"),
+}
 _NO_XML = re.compile("[\x00-\x08\x0b-\x1f\ufffe\uffff\ud800-\udfff]")
 _RUNS = ("=", "+", "-", "@")
 _ERRORS = ("#NULL!", "#DIV/0!", "#VALUE!", "#REF!", "#NAME?", "#NUM!", "#N/A")
@@ -56,19 +57,25 @@ def report_xlsx(report: SmearReport, options: ReportOptions | None = None) -> by
 
     book = Workbook(write_only=True)
     _add(book, "summary", ("", ""), _summary(report, options or ReportOptions()))
-    _add(book, "differential", COUNT_COLUMNS, _values(COUNT_COLUMNS, count_rows(report)))
-    measurements = (_measurement(report.slide_id, one) for one in report.measurements)
-    _add(book, "measurements", MEASUREMENT_COLUMNS, measurements)
-    columns = cell_columns(report)
-    _add(book, "cells", columns, _values(columns, cell_rows(report)))
-    fields = ([getattr(field, name) for name in FIELD_COLUMNS] for field in report.fields)
-    _add(book, "fields", FIELD_COLUMNS, fields)
+    for title, columns, rows in (
+        ("differential", COUNT_COLUMNS, count_rows(report)),
+        ("measurements", MEASUREMENT_COLUMNS, measurement_rows(report)),
+        ("cells", cell_columns(report), cell_rows(report)),
+        ("fields", FIELD_COLUMNS, field_rows(report)),
+    ):
+        _add(
+            book,
+            title,
+            columns,
+            ([_number(name, row.get(name)) for name in columns] for row in rows),
+        )
     return _saved(book)
 
 
 def _summary(report: SmearReport, options: ReportOptions) -> Iterator[Sequence[Value]]:
     """Whose blood it is, what was read, what was found, and by what."""
     sample, made, found, t = report.sample, report.provenance, report.differential, options.texts
+    scale = None if report.um_per_px is None else round(report.um_per_px, 5)
     yield t("identity.slide"), report.slide_id
     yield t("identity.sample"), sample.sample_id
     yield t("identity.patient"), sample.patient
@@ -79,7 +86,7 @@ def _summary(report: SmearReport, options: ReportOptions) -> Iterator[Sequence[V
     yield t("basis.counted"), found.n
     yield t("basis.unidentified"), found.n_unidentified
     yield t("basis.fields"), f"{report.n_read} / {len(report.fields)}"
-    yield f"{t('quality.scale')}, um/px", _rounded(report.um_per_px, 5)
+    yield f"{t('quality.scale')}, um/px", scale
     yield t("provenance.profile"), report.counting.profile.title
     yield t("provenance.interval"), t(f"interval.{report.counting.interval}")
     yield from ((t("heading.findings"), remark.text(t)) for remark in report.remarks)
@@ -92,29 +99,16 @@ def _summary(report: SmearReport, options: ReportOptions) -> Iterator[Sequence[V
     yield t("report.use"), t("report.verify")
 
 
-def _values(columns: Sequence[str], rows: Iterable[Row]) -> Rows:
-    """Rows of a CSV table, with numbers where those have them as text."""
-    return ([_value(name, row.get(name)) for name in columns] for row in rows)
-
-
-def _value(column: str, value: object) -> Value:
+def _number(column: str, value: object) -> Value:
+    """A value of a CSV table, as a number where that has it as text."""
     if isinstance(value, str) and column not in _TEXT_COLUMNS:
         return float(value) if value else None
     return value if isinstance(value, str | int | float) else None
 
 
-def _measurement(slide_id: str, one: Measurement) -> Sequence[Value]:
-    texts = map(format_number, (one.value, one.low, one.high))
-    numbers = (float(text) if text else None for text in texts)
-    reference = (one.reference.low, one.reference.high) if one.reference else (None, None)
-    return (slide_id, one.analyte, one.unit, one.kind, *numbers, *reference, one.flag)
-
-
-def _rounded(value: float | None, decimals: int) -> float | None:
-    return None if value is None else round(value, decimals)
-
-
-def _add(book: "Workbook", title: str, columns: Sequence[str], rows: Rows) -> None:
+def _add(
+    book: "Workbook", title: str, columns: Sequence[str], rows: Iterable[Sequence[Value]]
+) -> None:
     """A sheet with a bold header that stays in sight, each column as wide as its first rows."""
     from openpyxl.cell import WriteOnlyCell
     from openpyxl.styles import Font

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from leukodiff.classifier.facts import CellFacts, CellNote
 from leukodiff.datasets.vocabulary import BY_NAME
-from leukodiff.pipeline.exports.colors import rgb
 from leukodiff.pipeline.exports.drawing import encode_jpeg, label, paste, text_image
+from leukodiff.pipeline.exports.formatting import rgb
 from leukodiff.pipeline.exports.geojson import cells_geojson
 from leukodiff.pipeline.exports.html import report_html
 from leukodiff.pipeline.exports.overlay import (

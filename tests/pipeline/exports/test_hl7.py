@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
+from leukodiff.pipeline.exports.formatting import format_number
 from leukodiff.pipeline.exports.hl7 import escaped, report_hl7
-from leukodiff.pipeline.exports.messages import format_number, observations
+from leukodiff.pipeline.exports.messages import observations
 from leukodiff.pipeline.report.cells import Cell
 from leukodiff.pipeline.report.report import Provenance, SmearReport
 from leukodiff.pipeline.report.sample import Sample

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from leukodiff.pipeline.exports.fhir import report_fhir
+from leukodiff.pipeline.exports.formatting import format_number
 from leukodiff.pipeline.exports.hl7 import report_hl7
-from leukodiff.pipeline.exports.messages import format_number, identity, is_date, moment, plain
+from leukodiff.pipeline.exports.messages import identity, is_date, moment, plain
 from leukodiff.pipeline.exports.xlsx import report_xlsx
 from leukodiff.pipeline.report.cells import Cell
 from leukodiff.pipeline.report.fields import FieldResult

@@ -12,9 +12,8 @@ import numpy as np
 import pytest
 
 from leukodiff.datasets.vocabulary import BY_NAME, CELL_TYPES
-from leukodiff.pipeline.exports.colors import contrast, text_color_on
 from leukodiff.pipeline.exports.drawing import encode_jpeg
-from leukodiff.pipeline.exports.formatting import between, number, readable
+from leukodiff.pipeline.exports.formatting import between, contrast, number, readable, text_color_on
 from leukodiff.pipeline.exports.html import report_html
 from leukodiff.pipeline.exports.report_view import ReportOptions, ReportView, report_view
 from leukodiff.pipeline.exports.values import on_axis, ticks

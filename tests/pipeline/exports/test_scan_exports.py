@@ -13,9 +13,9 @@ import pytest
 from leukodiff.classifier.facts import CellNote
 from leukodiff.datasets.vocabulary import BY_NAME
 from leukodiff.detector.areas import AreaKind
-from leukodiff.pipeline.exports.colors import rgb
 from leukodiff.pipeline.exports.crops import contact_sheets
 from leukodiff.pipeline.exports.drawing import LEFT_OUT_COLORS, encode_jpeg, shrunk
+from leukodiff.pipeline.exports.formatting import rgb
 from leukodiff.pipeline.exports.geojson import cells_geojson
 from leukodiff.pipeline.exports.html import report_html
 from leukodiff.pipeline.exports.overlay import draw_overview

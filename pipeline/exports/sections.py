@@ -1,22 +1,105 @@
-"""Quality of a smear: what was read, what was left out and why, and the scale."""
+"""Sections of a report: its cells in pictures, and the quality of the smear."""
 
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
+from urllib.parse import quote
 
+from leukodiff.datasets.vocabulary import UNIDENTIFIED, CellType
 from leukodiff.detector.areas import AreaKind
+from leukodiff.pipeline.report.cells import ATYPICAL, DISPLAY_ORDER, Cell
 from leukodiff.pipeline.report.fields import LEFT_OUT, FieldResult, ScanReading
 from leukodiff.pipeline.report.remarks import Remark
 from leukodiff.pipeline.report.report import SmearReport
 from leukodiff.pipeline.report.texts import Texts
 
 from .formatting import DASH, Fact, number, readable
-from .gallery import link
+
+SHORT_ID_CHARACTERS = 11
+"""Longest cell id that is shown whole."""
+
+SHOWN_FIRST = (ATYPICAL.name, "immature_granulocyte", "erythroblast", UNIDENTIFIED)
+"""Groups that come before the others."""
 
 MAX_LISTED_FIELDS = 400
 """Fields that the report lists; fields.csv has them all."""
 
 SCALE_DECIMALS = 4
+
+
+@dataclass(frozen=True)
+class Thumbnail:
+    """A cell's picture (JPEG), its caption, and the address of its field's overlay."""
+
+    cell_id: str
+    short_id: str
+    leading: str
+    note: str
+    alt: str
+    overlay: str
+    jpeg: bytes
+
+
+@dataclass(frozen=True)
+class GallerySection:
+    """The pictures of one type, or of the atypical cells; `shown`: their number, `20 of 96`."""
+
+    kind: CellType
+    name: str
+    shown: str
+    thumbnails: tuple[Thumbnail, ...]
+
+
+def gallery_sections(
+    report: SmearReport, crops: Mapping[str, bytes], texts: Texts
+) -> tuple[GallerySection, ...]:
+    """The abnormal and the unidentified cells, then the others; types without a cell are left out.
+
+    Args:
+        report: what was found.
+        crops: a JPEG by cell_id for the cells to show.
+        texts: the language.
+    """
+    last = len(SHOWN_FIRST)
+    places = {name: place for place, name in enumerate(SHOWN_FIRST)}
+    kinds = sorted(DISPLAY_ORDER, key=lambda kind: places.get(kind.name, last))
+    found = ((kind, report.cells_in_group(kind.name)) for kind in kinds)
+    return tuple(_section(report, kind, cells, crops, texts) for kind, cells in found if cells)
+
+
+def _section(
+    report: SmearReport,
+    kind: CellType,
+    cells: list[Cell],
+    crops: Mapping[str, bytes],
+    texts: Texts,
+) -> GallerySection:
+    name = texts(f"cells.{kind.name}")
+    pictured = [cell for cell in cells if cell.cell_id in crops]
+    shown = str(len(cells))
+    if len(pictured) < len(cells):
+        shown = texts("gallery.shown", n=len(pictured), all=len(cells))
+    pictures = (_thumbnail(report, cell, name, crops[cell.cell_id], texts) for cell in pictured)
+    return GallerySection(kind, name, shown, tuple(pictures))
+
+
+def _thumbnail(report: SmearReport, cell: Cell, name: str, jpeg: bytes, texts: Texts) -> Thumbnail:
+    cell_id = readable(cell.cell_id)
+    leading = " / ".join(cell.leading(report.class_names))
+    return Thumbnail(
+        cell_id,
+        cell_id if len(cell_id) <= SHORT_ID_CHARACTERS else f"…{cell_id[-SHORT_ID_CHARACTERS:]}",
+        leading,
+        texts.of(cell.note),
+        f"{name}: {leading}, {cell_id}",
+        link(report, cell.field_id),
+        jpeg,
+    )
+
+
+def link(report: SmearReport, field_id: str) -> str:
+    """A field's overlay as an address relative to the report; empty without one."""
+    return quote(report.overlays.get(field_id, ""), errors="surrogateescape")
 
 
 @dataclass(frozen=True)
@@ -83,16 +166,13 @@ def quality(report: SmearReport, views: Mapping[str, bytes], texts: Texts) -> Qu
     )
 
 
-def scale_text(report: SmearReport, texts: Texts) -> str:
+def _scale(report: SmearReport, texts: Texts) -> str:
     """The scale, where it comes from, and what it was measured on."""
     scale = report.scale
     if scale is None:
         return DASH
-    text = texts(
-        "quality.scale_is",
-        scale=number(scale.um_per_px, SCALE_DECIMALS, texts),
-        source=texts.of(scale.source),
-    )
+    um, source = number(scale.um_per_px, SCALE_DECIMALS, texts), texts.of(scale.source)
+    text = texts("quality.scale_is", scale=um, source=source)
     if not scale.n_cells:
         return text
     spread = number(scale.spread, 2, texts)
@@ -106,13 +186,15 @@ def _facts(report: SmearReport, texts: Texts) -> tuple[Fact, ...]:
         counted = texts("quality.beside", platelets=platelets, red_cells=red)
     if not report.n_read:
         counted = ""
-    found = [
-        Fact(texts("quality.fields"), _fields_read(report, texts)),
-        Fact(texts("quality.scale"), scale_text(report, texts)),
-        Fact(texts("quality.not_named"), _not_named(report, texts)),
-        Fact(texts("quality.other_cells"), counted),
-    ]
-    return tuple(fact for fact in found if fact.value)
+    unsure = (cell for cell in report.cells if cell.note and not cell.reviewed_as)
+    notes = Counter(texts.of(cell.note) for cell in unsure).most_common()
+    found = {
+        "fields": _fields_read(report, texts),
+        "scale": _scale(report, texts),
+        "not_named": ", ".join(f"{n} {note}" for note, n in notes),
+        "other_cells": counted,
+    }
+    return tuple(Fact(texts(f"quality.{key}"), value) for key, value in found.items() if value)
 
 
 def _fields_read(report: SmearReport, texts: Texts) -> str:
@@ -129,13 +211,6 @@ def _fields_read(report: SmearReport, texts: Texts) -> str:
     if report.failures:
         parts.append(texts("quality.failed", n=len(report.failures)))
     return "; ".join(parts)
-
-
-def _not_named(report: SmearReport, texts: Texts) -> str:
-    """Reasons for unnamed cells, `3 out of focus, 1 not sure enough`; empty without any."""
-    shown = [cell for cell in report.cells if cell.note and not cell.reviewed_as]
-    notes = Counter(texts.of(cell.note) for cell in shown)
-    return ", ".join(f"{n} {note}" for note, n in notes.most_common())
 
 
 def _sentences(report: SmearReport, texts: Texts) -> tuple[str, ...]:
@@ -158,22 +233,19 @@ def _sentences(report: SmearReport, texts: Texts) -> tuple[str, ...]:
 def _scan(
     report: SmearReport, field_id: str, reading: ScanReading, view: bytes | None, texts: Texts
 ) -> ScanPart:
+    kinds = {AreaKind.USABLE: texts("quality.not_reached_kind")}  # usable, but left out
     left_out = tuple(
-        (_kind(kind, texts), str(n), texts.of(reason))
+        (kinds.get(kind) or texts.of(kind), str(n), texts.of(reason))
         for kind, (reason, n) in reading.left_out.items()
     )
-    overlay = link(report, field_id)
     sentences = _scan_sentences(report, reading, texts)
-    return ScanPart(readable(field_id), sentences, view, overlay, left_out)
-
-
-def _kind(kind: AreaKind, texts: Texts) -> str:
-    """An area's kind; a usable one that was left out was not reached."""
-    return texts("quality.not_reached_kind") if kind == AreaKind.USABLE else texts.of(kind)
+    return ScanPart(readable(field_id), sentences, view, link(report, field_id), left_out)
 
 
 def _scan_sentences(report: SmearReport, reading: ScanReading, texts: Texts) -> tuple[str, ...]:
-    share, mm2 = number(100 * reading.share_read, 1, texts), number(_mm2(report, reading), 2, texts)
+    px = sum(area.size_px for area in reading.areas if area.read)
+    area = None if report.um_per_px is None else px * report.um_per_px**2 / 1e6
+    share, mm2 = number(100 * reading.share_read, 1, texts), number(area, 2, texts)
     sentences = [
         texts("scan.read", n=reading.n_read, all=len(reading.areas), share=share, mm2=mm2),
         texts("scan.first_look" if reading.first_look else "scan.everywhere"),
@@ -183,14 +255,6 @@ def _scan_sentences(report: SmearReport, reading: ScanReading, texts: Texts) -> 
     elif reading.target_cells:
         sentences.append(texts("quality.fewer", target=reading.target_cells))
     return tuple(sentences)
-
-
-def _mm2(report: SmearReport, reading: ScanReading) -> float | None:
-    """Area that was read, mm2; `None` without a scale."""
-    if report.um_per_px is None:
-        return None
-    read = sum(area.size_px for area in reading.areas if area.read)
-    return read * report.um_per_px**2 / 1e6
 
 
 def _rows(
