@@ -104,6 +104,7 @@ def test_a_box_that_is_not_tight_costs_little() -> None:
         assert median_error([o.nucleus_um2 for o in found], [t.nucleus_um2 for t in truth]) < 0.06
 
 
+@pytest.mark.slow
 def test_sharpness_shows_defocus_whatever_the_stain() -> None:
     for stain in STAINS:
         for cell in known_cells(stain, 0.15)[:6]:

@@ -60,6 +60,7 @@ def blurred(image: np.ndarray, um: float, um_per_px: float = 0.1) -> np.ndarray:
     return np.asarray(cv2.GaussianBlur(image, (0, 0), um / um_per_px), np.uint8)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stain", STAINS)
 @pytest.mark.parametrize("um_per_px", [0.07, 0.1, 0.25, 0.5])
 def test_kinds_whatever_the_stain_and_the_scale(stain: str, um_per_px: float) -> None:

@@ -136,6 +136,7 @@ CELLS = st.lists(
 """Classes, offsets from a lattice's points, and radii (px at working scale)."""
 
 
+@pytest.mark.slow
 @settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(cells=CELLS, dx=st.integers(0, 90), dy=st.integers(0, 90), tile_px=st.integers(180, 420))
 def test_tiled_as_untiled(discs, draw, cells, dx, dy, tile_px) -> None:

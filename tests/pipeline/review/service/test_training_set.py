@@ -82,6 +82,7 @@ def provenance(folder: Path) -> Any:
     return json.loads((folder / "provenance.json").read_text(encoding="utf-8"))
 
 
+@pytest.mark.slow
 def test_from_a_review_to_a_model_that_learned_from_it(review: Review, tmp_path: Path) -> None:
     pytest.importorskip("timm")
     import torch

@@ -303,6 +303,7 @@ def test_a_queue_over_a_restart_and_stop(tmp_path: Path, field: Path) -> None:
         again.close()
 
 
+@pytest.mark.slow
 def test_an_analysis_that_runs_is_stopped(tmp_path: Path) -> None:
     many = tmp_path / "many"
     many.mkdir()

@@ -24,6 +24,8 @@ from leukodiff.pipeline.runs.cluster.shared_scan import (
 )
 from leukodiff.pipeline.slides import open_scan
 
+pytestmark = pytest.mark.slow
+
 Rgb = NDArray[np.uint8]
 
 

@@ -11,6 +11,8 @@ from click.testing import CliRunner
 
 from leukodiff.pipeline.cli import main
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def field(tmp_path: Path) -> str:
