@@ -56,11 +56,13 @@ class Gallery:
     def offer(self, cell: Cell, crop: Callable[[], bytes]) -> None:
         """Keeps a cell's crop if it is among those to show; makes it only then."""
         rank = hashlib.sha1(cell.cell_id.encode(errors="replace"), usedforsecurity=False).digest()
-        if not self._wants(cell.display_group, rank):
-            return
-        picture = crop()
         with self._lock:
             kept = self._kept.setdefault(cell.display_group, {})
+            full = len(kept) >= self.per_class
+            if full and not any(rank < least for least, _ in kept.values()):
+                return
+        picture = crop()
+        with self._lock:
             kept[cell.cell_id] = (rank, picture)
             if len(kept) > self.per_class:
                 del kept[max(kept, key=lambda cell_id: kept[cell_id][0])]
@@ -73,12 +75,6 @@ class Gallery:
                 for kept in self._kept.values()
                 for cell_id in sorted(kept, key=lambda cell_id: kept[cell_id][0])[:per_class]
             }
-
-    def _wants(self, group: str, rank: bytes) -> bool:
-        with self._lock:
-            kept = self._kept.get(group, {})
-            full = len(kept) >= self.per_class
-            return self.per_class > 0 and (not full or rank < max(r for r, _ in kept.values()))
 
 
 def square_around(cell: Cell, um_per_px: float) -> Square:
@@ -127,9 +123,14 @@ def contact_sheets(report: SmearReport, crops: Mapping[str, bytes]) -> dict[str,
         cells = report.cells_in_group(kind.name)
         shown = [cell for cell in cells if cell.cell_id in crops]
         if shown:
-            pictures = [_decoded(crops[cell.cell_id]) for cell in shown]
+            encoded = (np.frombuffer(crops[cell.cell_id], np.uint8) for cell in shown)
+            pictures = [
+                np.asarray(cv2.imdecode(jpeg, cv2.IMREAD_COLOR_RGB), np.uint8) for jpeg in encoded
+            ]
             captions = [_caption(cell, report.class_names) for cell in shown]
-            title = _title(kind, len(shown), len(cells))
+            chip, n = label(kind.abbreviation, TITLE_PX, kind.color), len(cells)
+            count = f"{n}" if len(shown) == n else f"{len(shown)} of {n}, a fair sample"
+            title = np.hstack([chip, dark_text(f"{kind.title}: {count}", TITLE_PX)])
             sheets[kind.name] = encode_jpeg(_sheet(kind, title, pictures, captions))
     return sheets
 
@@ -160,14 +161,3 @@ def _sheet(
         for n, words_px in enumerate(caption):
             paste(sheet, words_px, x, y + side + 2 + n * line)
     return sheet
-
-
-def _title(kind: CellType, shown: int, total: int) -> Rgb:
-    chip = label(kind.abbreviation, TITLE_PX, kind.color)
-    count = f"{total}" if shown == total else f"{shown} of {total}, a fair sample"
-    return np.hstack([chip, dark_text(f"{kind.title}: {count}", TITLE_PX)])
-
-
-def _decoded(jpeg: bytes) -> Rgb:
-    picture = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR_RGB)
-    return np.asarray(picture, np.uint8)

@@ -39,6 +39,7 @@ SMEAR_COLOR: Color = (222, 214, 214)
 """A smear's background, on which a legend shows the tint."""
 
 _fonts = threading.Lock()
+_font = lru_cache(maxsize=16)(ImageFont.load_default)
 
 
 @lru_cache(maxsize=4096)
@@ -74,11 +75,6 @@ def label(text: str, size: int, color: str) -> Rgb:
 def margin(size: int) -> int:
     """The room around letters of a size, px."""
     return max(1, size // 6)
-
-
-@lru_cache(maxsize=16)
-def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
-    return ImageFont.load_default(size)
 
 
 def paste(canvas: Rgb, picture: Rgb, x: int, y: int) -> None:
@@ -127,21 +123,16 @@ def scale_bar(length_px: float, text: str, size: int) -> Rgb:
 
 def legend(entries: Sequence[Rgb], width: int, size: int) -> Rgb:
     """Entries on a white strip of a width, in as many rows as they need; (h, width, 3)."""
-    rows: list[list[Rgb]] = [[]]
-    used = 0
+    start, pitch = size // 2, entries[0].shape[0] + size // 6
+    x, row, places = start, 0, []
     for entry in entries:
-        if rows[-1] and used + entry.shape[1] > width - size:
-            rows.append([])
-            used = 0
-        rows[-1].append(entry)
-        used += entry.shape[1] + size
-    pitch = entries[0].shape[0] + size // 6
-    strip = np.full((len(rows) * pitch + size // 2, width, 3), 255, np.uint8)
-    for i, row in enumerate(rows):
-        x = size // 2
-        for entry in row:
-            paste(strip, entry, x, size // 4 + i * pitch)
-            x += entry.shape[1] + size
+        if x > start and x - start + entry.shape[1] > width - size:
+            x, row = start, row + 1
+        places.append((x, size // 4 + row * pitch))
+        x += entry.shape[1] + size
+    strip = np.full(((row + 1) * pitch + size // 2, width, 3), 255, np.uint8)
+    for entry, place in zip(entries, places, strict=True):
+        paste(strip, entry, *place)
     return strip
 
 

@@ -8,13 +8,13 @@ from collections.abc import Iterator
 from typing import Any
 
 from leukodiff.datasets.vocabulary import UNIDENTIFIED
-from leukodiff.pipeline.report.measurements import CORRECTED, COUNTED_SO, Measurement
+from leukodiff.pipeline.report.measurements import CORRECTED, COUNTED_SO, GIVEN, Measurement
 from leukodiff.pipeline.report.reference_ranges import NLR, PER_LITRE, PERCENT, ReferenceRange
 from leukodiff.pipeline.report.report import ModelUsed, SmearReport
 from leukodiff.pipeline.report.sample import OLDEST
 
 from .formatting import format_number
-from .loinc import AGE, LOCAL, PANEL, UCUM, Code, codes, is_given, key
+from .loinc import AGE, LOCAL, PANEL, UCUM, Code, codes, key
 from .messages import (
     INTERPRETATIONS,
     NO_VALUE,
@@ -176,7 +176,7 @@ def _observation(one: Measurement, report: SmearReport) -> Resource:
         "specimen": _reference(report, "specimen"),
         **(found if value else {"dataAbsentReason": _ABSENT}),
         "method": {"text": method(one, report)},
-        "device": None if is_given(one) else _reference(report, "software"),
+        "device": None if one.kind == GIVEN else _reference(report, "software"),
         "referenceRange": [_range(one.reference)] if one.reference else None,
         "derivedFrom": [_reference(report, what) for what in _sources(one)],
     }
@@ -245,7 +245,7 @@ def _sources(one: Measurement) -> tuple[str, ...]:
         return (share,)
     if one.analyte == NLR:
         return ("neutrophil_percent", "lymphocyte_percent")
-    if one.unit == PER_LITRE and not is_given(one):
+    if one.unit == PER_LITRE and one.kind != GIVEN:
         return (share, "white_cell_count")
     return ()
 

@@ -28,11 +28,16 @@ _PLAIN = json.JSONEncoder(separators=(",", ":"), check_circular=False)
 
 def _feature(report: SmearReport, cell: Cell) -> dict[str, object]:
     kind = BY_NAME[cell.counted_as]
+    # Bytes of a file name that are no text can't be hashed as UTF-8: their escapes are.
+    name = f"{report.slide_id}/{cell.cell_id}".encode("utf-8", "backslashreplace").decode("utf-8")
+    x0, y0, x1, y1 = cell.x_min, cell.y_min, cell.x_max, cell.y_max
+    # Counter-clockwise where y grows upwards, as RFC 7946 asks.
+    ring = [(x0, y0), (x1, y0), (x1, y1), (x0, y1), (x0, y0)]
     chances = zip(report.class_names, cell.probabilities, strict=True)
     return {
         "type": "Feature",
-        "id": _identity(f"{report.slide_id}/{cell.cell_id}"),
-        "geometry": {"type": "Polygon", "coordinates": [_ring(cell)]},
+        "id": str(uuid.uuid5(_NAMESPACE, name)),
+        "geometry": {"type": "Polygon", "coordinates": [ring]},
         "properties": {
             "objectType": "detection" if cell.field_id in report.readings else "annotation",
             "name": cell.cell_id,
@@ -60,14 +65,3 @@ def _measures(cell: Cell) -> dict[str, float]:
         "atypical": cell.atypical,
     }
     return {name: round(value, 4) for name, value in measures.items() if value is not None}
-
-
-def _identity(name: str) -> str:
-    # Bytes of a file name that are no text can't be hashed as UTF-8: their escapes are.
-    return str(uuid.uuid5(_NAMESPACE, name.encode("utf-8", "backslashreplace").decode("utf-8")))
-
-
-def _ring(cell: Cell) -> list[tuple[float, float]]:
-    """A closed ring, counter-clockwise where y grows upwards, as RFC 7946 asks."""
-    x0, y0, x1, y1 = cell.x_min, cell.y_min, cell.x_max, cell.y_max
-    return [(x0, y0), (x1, y0), (x1, y1), (x0, y1), (x0, y0)]

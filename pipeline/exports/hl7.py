@@ -6,11 +6,11 @@ Built by hand, since it is seven segments of text; tests read it back by hl7apy.
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 
-from leukodiff.pipeline.report.measurements import Measurement
+from leukodiff.pipeline.report.measurements import GIVEN, Measurement
 from leukodiff.pipeline.report.report import SmearReport
 
 from .formatting import format_number
-from .loinc import AGE, LOCAL, LOINC, PANEL, UCUM, Code, codes, is_given
+from .loinc import AGE, LOCAL, LOINC, PANEL, UCUM, Code, codes
 from .messages import (
     INTERPRETATIONS,
     identity,
@@ -104,7 +104,7 @@ def _result(number: int, one: Measurement, report: SmearReport) -> str:
     how = plain(method(one, report))
     while len(escaped(how)) > MAX_CHARACTERS:  # cut before it is escaped: no escape is cut in two
         how = how[:-1]
-    value, ours = format_number(one.value), not is_given(one)
+    value, ours = format_number(one.value), one.kind != GIVEN
     ends = (one.reference.low, one.reference.high) if one.reference else ()
     fields = {
         1: str(number),

@@ -40,15 +40,11 @@ def report_html(
         view=view,
         t=view.texts,
         text_color=text_color_on,
-        data_uri=_data_uri,
+        base64=lambda jpeg: base64.b64encode(jpeg).decode("ascii"),
         at=_at,
         share_at=lambda percent: _at(on_axis(percent)),
         ticks=AXIS_TICKS,
     )
-
-
-def _data_uri(jpeg: bytes) -> str:
-    return f"data:image/jpeg;base64,{base64.b64encode(jpeg).decode('ascii')}"
 
 
 def _at(place: float) -> float:

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from leukodiff.pipeline.report.measurements import (
     CORRECTED,
     ESTIMATED,
-    GIVEN,
     PER_1000_RED,
     PER_FIELD,
     Measurement,
@@ -50,12 +49,7 @@ CODES: Mapping[tuple[str, str], Code] = {
         ("monocyte", PERCENT, "26485-3", "Monocytes/Leukocytes in Blood"),
         ("eosinophil", PERCENT, "26450-7", "Eosinophils/Leukocytes in Blood"),
         ("basophil", PERCENT, "30180-4", "Basophils/Leukocytes in Blood"),
-        (
-            "immature_granulocyte",
-            PERCENT,
-            "38518-7",
-            "Immature granulocytes/Leukocytes in Blood",
-        ),
+        ("immature_granulocyte", PERCENT, "38518-7", "Immature granulocytes/Leukocytes in Blood"),
         (
             "erythroblast",
             PER_HUNDRED,
@@ -68,12 +62,7 @@ CODES: Mapping[tuple[str, str], Code] = {
         ("monocyte", PER_LITRE, "26484-6", "Monocytes [#/volume] in Blood"),
         ("eosinophil", PER_LITRE, "26449-9", "Eosinophils [#/volume] in Blood"),
         ("basophil", PER_LITRE, "26444-0", "Basophils [#/volume] in Blood"),
-        (
-            "immature_granulocyte",
-            PER_LITRE,
-            "51584-1",
-            "Immature granulocytes [#/volume] in Blood",
-        ),
+        ("immature_granulocyte", PER_LITRE, "51584-1", "Immature granulocytes [#/volume] in Blood"),
     )
 }
 """By analyte and unit: terms without a method, by the names of LOINC 2.83 (docs/exports.md)."""
@@ -129,8 +118,3 @@ def codes(one: Measurement) -> tuple[Code, ...]:
     found = CODES.get((one.analyte, one.unit)) if one.kind not in _KINDS else None
     own = local_code(one)
     return (found, own) if found else (own,)
-
-
-def is_given(one: Measurement) -> bool:
-    """True of a measurement that is not ours but the analyzer's."""
-    return one.kind == GIVEN

@@ -11,7 +11,7 @@ from leukodiff.core.boxes import overlap_matrix
 from leukodiff.datasets.vocabulary import BY_NAME
 from leukodiff.detector.areas import AreaKind
 from leukodiff.pipeline.report.cells import Cell
-from leukodiff.pipeline.report.fields import REASONS, Area, ScanReading
+from leukodiff.pipeline.report.fields import REASONS, ScanReading
 
 from .drawing import (
     WHITE,
@@ -67,9 +67,7 @@ def draw_overlay(
     entries = [legend_entry(name, count, size) for name, count in counts.items() if count]
     entries = entries or [dark_text("no cells found", size)]
     strip = legend([*entries, *_scale_bars(um_per_px, size)], width, size)
-    canvas = np.empty((height + len(strip), width, 3), np.uint8)
-    canvas[height:] = strip
-    canvas[:height] = image
+    canvas = np.concatenate([image, strip])
     field = canvas[:height]
     _outline(field, other_cells.get("red_cell"), "red_cell", RED_CELL_STRENGTH)
     _outline(field, other_cells.get("platelet"), "platelet", 1.0)
@@ -115,7 +113,9 @@ def draw_overview(
     factor = canvas.shape[1] / (picture.shape[1] * downsample)
     for area in reading.areas:
         if not area.read:
-            _tint_area(canvas, area, factor)
+            box = np.array([area.x_min, area.y_min, area.x_max, area.y_max]) * factor
+            x0, y0, x1, y1 = np.rint(box).astype(int).tolist()
+            tint(canvas[y0:y1, x0:x1], area.kind)
     size = max(14, round(min(max(canvas.shape[:2]), 2.5 * min(canvas.shape[:2])) / 110))
     _mark_cells(canvas, cells, factor, size)
     strip = _overview_legend(canvas.shape[1], size, reading, cells, um_per_px / factor)
@@ -222,12 +222,6 @@ def place_label(
         if choice.any():
             return np.asarray(places[int(choice.argmax())])
     return np.array([inside_x, inside_y, inside_x + width, inside_y + height])
-
-
-def _tint_area(canvas: Rgb, area: Area, factor: float) -> None:
-    box = np.rint(np.array([area.x_min, area.y_min, area.x_max, area.y_max]) * factor)
-    x0, y0, x1, y1 = box.astype(int).tolist()
-    tint(canvas[y0:y1, x0:x1], area.kind)
 
 
 def _mark_cells(canvas: Rgb, cells: Sequence[Cell], factor: float, size: int) -> None:

@@ -92,10 +92,13 @@ def report_pdf(
         options: its language and parts; English with hints when `None`.
     """
     view = report_view(report, crops, views or {}, options or ReportOptions())
-    parts = (_head, _differential, _findings, _numbers, _signature, _cells, _quality, _provenance)
+    parts = (_head, _differential, _findings, _numbers, _signature, _cells, _quality)
     with _one_at_a_time:  # reportlab's fonts and settings belong to the whole process
         face = typeface()
-        return _built([flowable for part in parts for flowable in part(face, view)], face, view)
+        story = [flowable for part in parts for flowable in part(face, view)]
+        story += [face.heading(view.texts("heading.provenance")), *_facts(face, view.provenance)]
+        story += [face.note(view.texts("report.escaped"))] if face.lacked else []
+        return _built(story, face, view)
 
 
 def _built(story: Flowables, face: Typeface, view: ReportView) -> bytes:
@@ -320,8 +323,9 @@ def _cells(face: Typeface, view: ReportView) -> Flowables:
     heading = face.heading(t("heading.cells"))
     if not view.gallery:
         return [heading, face.text(f"{t('note.none')}.")]
-    atypical = view.gallery[0].kind.name == "atypical"
-    note = t("gallery.note") + (f" {t('gallery.atypical')}" if atypical else "")
+    note = t("gallery.note")
+    if view.gallery[0].kind.name == "atypical":
+        note += f" {t('gallery.atypical')}"
     sections = (one for section in view.gallery for one in _section(face, view, section))
     return [heading, face.note(note, keepWithNext=1), *sections]
 
@@ -345,7 +349,9 @@ def _section(face: Typeface, view: ReportView, section: GallerySection) -> Flowa
 
 
 def _picture_row(face: Typeface, thumbnails: Sequence[Thumbnail], no_picture: str) -> Any:
-    """A row of cells with their captions, which stays together."""
+    """A row of cells, which stays together, with likeliest classes, note and number of each."""
+    missing = partial(face.text, no_picture, TINY_PT, color=SOFT, align="center")
+    small = partial(face.span, bold=False, size=TINY_PT)
     gap = (WIDTH_PT - PICTURES_PER_ROW * CROP_PT) / (PICTURES_PER_ROW - 1)
     rows: list[list[Any]] = [[], []]
     commands: list[tuple[Any, ...]] = [
@@ -353,22 +359,15 @@ def _picture_row(face: Typeface, thumbnails: Sequence[Thumbnail], no_picture: st
         ("VALIGN", (0, 1), (-1, 1), "TOP"),
     ]
     for i, one in enumerate(thumbnails):
-        missing = partial(face.text, no_picture, TINY_PT, color=SOFT, align="center")
         rows[0] += [_picture(one.jpeg, CROP_PT, CROP_PT) or missing(), ""]
-        rows[1] += [_caption(face, one), ""]
+        note = [small(one.note[:MAX_CAPTION_CHARACTERS], WARN)] if one.note else []
+        caption = [one.leading.replace(" / ", "<br/>"), *note, small(one.short_id, SOFT)]
+        rows[1] += [face.marked_up("<br/>".join(caption), TINY_PT, bold=True), ""]
         commands.append(("BOX", (2 * i, 0), (2 * i, 0), 0.4, "#bdbdbd"))
         commands.append(("BACKGROUND", (2 * i, 0), (2 * i, 0), "#f2f2f2"))
     widths = [CROP_PT / mm, gap / mm] * len(thumbnails)
     options = {"rowHeights": [CROP_PT, None], "splitByRow": 0, "splitInRow": 0}
     return grid(rows, widths, commands, 0, spaceAfter=2 * mm, **options)
-
-
-def _caption(face: Typeface, one: Thumbnail) -> Any:
-    """Likeliest classes, note and number, line by line."""
-    small = partial(face.span, bold=False, size=TINY_PT)
-    note = [small(one.note[:MAX_CAPTION_CHARACTERS], WARN)] if one.note else []
-    lines = [one.leading.replace(" / ", "<br/>"), *note, small(one.short_id, SOFT)]
-    return face.marked_up("<br/>".join(lines), TINY_PT, bold=True)
 
 
 def _picture(jpeg: bytes, width: float, height: float) -> Any | None:
@@ -394,27 +393,21 @@ def _quality(face: Typeface, view: ReportView) -> Flowables:
         heads = [t(key) for key in ("heading.areas", "column.number", "column.reason")]
         table = face.table(heads, scan.left_out, (50, 25, WIDTH_MM - 75), {1})
         story += [table] if scan.left_out else []
-    story += _fields(face, view, t("heading.left_out"), found.left_out, with_kind=True)
-    story += _fields(face, view, t("heading.failed"), found.failed, with_kind=False)
+    story += _fields(face, view, "left_out", found.left_out, {"name": 66, "kind": 30, "reason": 86})
+    story += _fields(face, view, "failed", found.failed, {"name": 86, "reason": 96})
     return [*story, face.note(t("quality.in_file"))]
 
 
 def _fields(
-    face: Typeface, view: ReportView, title: str, fields: Sequence[FieldRow], with_kind: bool
+    face: Typeface, view: ReportView, key: str, fields: Sequence[FieldRow], widths: dict[str, int]
 ) -> Flowables:
+    """Fields under a heading; `widths` of the columns, mm."""
     if not fields:
         return []
-    names = ("name", "kind", "reason") if with_kind else ("name", "reason")
-    rows = [[getattr(one, name) for name in names] for one in fields]
-    heads = [view.texts(f"column.{'field' if name == 'name' else name}") for name in names]
-    table = face.table(heads, rows, (66, 30, 86) if with_kind else (86, 96))
-    return [CondPageBreak(30 * mm), face.heading(title, size=9.2, keepWithNext=0), table]
-
-
-def _provenance(face: Typeface, view: ReportView) -> Flowables:
-    t = view.texts
-    story = [face.heading(t("heading.provenance")), *_facts(face, view.provenance)]
-    return [*story, face.note(t("report.escaped"))] if face.lacked else story
+    t, title = view.texts, face.heading(view.texts(f"heading.{key}"), size=9.2, keepWithNext=0)
+    rows = [[getattr(one, name) for name in widths] for one in fields]
+    heads = [t("column.field" if name == "name" else f"column.{name}") for name in widths]
+    return [CondPageBreak(30 * mm), title, face.table(heads, rows, [*widths.values()])]
 
 
 def _facts(face: Typeface, facts: Sequence[Fact]) -> Flowables:

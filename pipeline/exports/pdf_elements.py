@@ -42,21 +42,14 @@ LEADING = 1.28
 """Height of a line, in heights of its letters."""
 
 INK = "#1b1b1b"
-
 SOFT = "#595959"
-
 LINE = "#d9d9d9"
-
 RULE = "#8c8c8c"
-
 LIMIT = "#767676"
-
 RANGE = "#dcdcdc"
-
 CORRECTED = "#5c5c5c"
 
 REGULAR = "leukodiff-regular"
-
 BOLD = "leukodiff-bold"
 
 FONT_FILES = {REGULAR: "SourceSansPro-Regular.ttf", BOLD: "SourceSansPro-Semibold.ttf"}
@@ -247,14 +240,23 @@ class Drawing(Flowable):  # type: ignore[misc]
         self.paint(self.canv)
 
 
+def _pen(canvas: Any, color: str, width: float) -> None:
+    canvas.setStrokeColor(color)
+    canvas.setLineWidth(width)
+
+
+def _letters(canvas: Any, color: str, font: str, size: float) -> None:
+    canvas.setFillColor(color)
+    canvas.setFont(font, size)
+
+
 def chip(kind: CellType) -> Drawing:
     """A type's abbreviation on its color."""
 
     def paint(canvas: Any) -> None:
         canvas.setFillColor(kind.color)
         canvas.roundRect(0, 0, CHIP_PT, 9, 1.5, stroke=0, fill=1)
-        canvas.setFillColor(text_color_on(kind.color))
-        canvas.setFont(BOLD, TINY_PT)
+        _letters(canvas, text_color_on(kind.color), BOLD, TINY_PT)
         canvas.drawCentredString(CHIP_PT / 2, 2, kind.abbreviation)
 
     return Drawing(CHIP_PT, 9, paint)
@@ -272,8 +274,7 @@ def interval_bar(bar: IntervalBar | None, width: float) -> Drawing:
             low, high = map(at, bar.reference)
             canvas.setFillColor(RANGE)
             canvas.rect(low, 0, high - low, height, stroke=0, fill=1)
-            canvas.setStrokeColor(LIMIT)
-            canvas.setLineWidth(0.6)
+            _pen(canvas, LIMIT, 0.6)
             canvas.lines([(low, 0, low, height), (high, 0, high, height)])
         middle = height - 4.5 if bar.corrected else height / 2
         _whisker(canvas, at(bar.share.low), at(bar.share.high), middle, 1.0, INK)
@@ -291,11 +292,9 @@ def interval_axis(width: float) -> Drawing:
 
     def paint(canvas: Any) -> None:
         places = [_place(width, tick) for tick in AXIS_TICKS]
-        canvas.setStrokeColor(LIMIT)
-        canvas.setLineWidth(0.6)
+        _pen(canvas, LIMIT, 0.6)
         canvas.line(places[0], 10, places[-1], 10)
-        canvas.setFillColor(SOFT)
-        canvas.setFont(REGULAR, TICK_PT)
+        _letters(canvas, SOFT, REGULAR, TICK_PT)
         for place, tick in zip(places, AXIS_TICKS, strict=True):
             canvas.line(place, 10, place, 7.5)
             canvas.drawCentredString(place, 1, str(tick))
@@ -310,8 +309,7 @@ def _place(width: float, percent: float) -> float:
 def _whisker(
     canvas: Any, low: float, high: float, y: float, weight: float, color: str, end: float = 2.2
 ) -> None:
-    canvas.setStrokeColor(color)
-    canvas.setLineWidth(weight)
+    _pen(canvas, color, weight)
     ends = [(place, y - end, place, y + end) for place in (low, high)]
     canvas.lines([(low, y, high, y), *ends])
 
@@ -323,8 +321,7 @@ def _diamond(canvas: Any, x: float, y: float, size: float = 2.6) -> None:
         path.lineTo(x + dx, y + dy)
     path.close()
     canvas.setFillColor("#ffffff")
-    canvas.setStrokeColor(INK)
-    canvas.setLineWidth(0.8)
+    _pen(canvas, INK, 0.8)
     canvas.drawPath(path, stroke=1, fill=1)
 
 
@@ -335,10 +332,8 @@ def count_graph(graph: CountGraph, width: float, fit: Callable[[str], str]) -> D
     height = BAR_PITCH_PT * len(graph.bars) + 10
 
     def paint(canvas: Any) -> None:
-        canvas.setLineWidth(0.4)
-        canvas.setStrokeColor(LINE)
-        canvas.setFillColor(SOFT)
-        canvas.setFont(REGULAR, TICK_PT)
+        _pen(canvas, LINE, 0.4)
+        _letters(canvas, SOFT, REGULAR, TICK_PT)
         for tick in graph.ticks:
             place = left + length * graph.place(tick)
             canvas.line(place, height, place, 10)
@@ -346,13 +341,11 @@ def count_graph(graph: CountGraph, width: float, fit: Callable[[str], str]) -> D
         for number, bar in enumerate(graph.bars):
             middle = height - (number + 0.5) * BAR_PITCH_PT
             _count_bar(canvas, bar, graph, left, length, middle)
-            canvas.setFillColor(INK)
-            canvas.setFont(REGULAR, BODY_PT)
+            _letters(canvas, INK, REGULAR, BODY_PT)
             canvas.drawString(0, middle - 4, fit(bar.name))
             canvas.setFont(BOLD, BODY_PT)
             canvas.drawRightString(width, middle - 4, str(bar.count))
-        canvas.setStrokeColor(LIMIT)
-        canvas.setLineWidth(0.6)
+        _pen(canvas, LIMIT, 0.6)
         canvas.line(left, height, left, 10)
 
     return Drawing(width, height, paint)
@@ -371,8 +364,7 @@ def _count_bar(
         _whisker(canvas, low, high, middle, 1.0, INK)
     elif bar.count:
         canvas.setDash(3, 2)
-        canvas.setStrokeColor(bar.kind.color)
-        canvas.setLineWidth(1)
+        _pen(canvas, bar.kind.color, 1)
         canvas.rect(*box, stroke=1, fill=0)
         canvas.setDash()
 
@@ -382,8 +374,7 @@ def scale_bar(um: float) -> Drawing:
     length = CROP_PT * um / CROP_UM
 
     def paint(canvas: Any) -> None:
-        canvas.setStrokeColor(INK)
-        canvas.setLineWidth(1)
+        _pen(canvas, INK, 1)
         canvas.lines([(0, 0, length, 0), (0, 0, 0, 4), (length, 0, length, 4)])
 
     return Drawing(length, 4, paint)

@@ -132,11 +132,11 @@ def count_rows(report: SmearReport) -> list[Row]:
     shown = (*COUNTED, *UNCOUNTED)
     rows = (_count_row(report, row) for row in report.differential.rows if row.cell_type in shown)
     others = (("platelet", "n_platelet"), ("red_cell", "n_rbc"))
-    beside = (
+    detected = (
         {"slide_id": report.slide_id, "cell_type": name, "count": report.total(column)}
         for name, column in others
     )
-    return [*rows, *beside]
+    return [*rows, *detected]
 
 
 _MEASUREMENT: Mapping[str, Callable[[Measurement], object]] = {
