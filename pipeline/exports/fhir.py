@@ -14,13 +14,19 @@ from leukodiff.pipeline.report.report import ModelUsed, SmearReport
 from leukodiff.pipeline.report.sample import OLDEST
 
 from .formatting import format_number
-from .loinc import AGE, LOCAL, PANEL, UCUM, Code, codes, key
 from .messages import (
+    AGE,
     INTERPRETATIONS,
+    LOCAL,
     NO_VALUE,
+    PANEL,
+    UCUM,
+    Code,
+    codes,
     counted,
     identity,
     is_date,
+    key,
     limits,
     meaning,
     method,
@@ -90,13 +96,15 @@ def _resources(report: SmearReport) -> Iterator[tuple[str, Resource]]:
     if patient := _patient(report):
         yield "patient", patient
     yield "specimen", _specimen(report)
-    yield "software", _software(report)
+    title = "software that finds, names and counts white blood cells"
+    version = {"value": plain(report.provenance.version)}
+    yield "software", _device(title, "leukodiff", version)
     for model in report.provenance.models:
         yield f"model {model.kind}", _model(model, report)
     for one in observations(report):
         yield key(one), _observation(one, report)
     if report.sample.age_years is not None:
-        yield "age", _age(report)
+        yield "age", _age(report, report.sample.age_years)
 
 
 def _diagnostic_report(report: SmearReport) -> Resource:
@@ -137,26 +145,20 @@ def _specimen(report: SmearReport) -> Resource:
     }
 
 
-def _software(report: SmearReport) -> Resource:
+def _device(what: str, name: str, *versions: Resource) -> Resource:
     return {
         "resourceType": "Device",
-        "deviceName": [{"name": "leukodiff", "type": "model-name"}],
-        "type": {"text": "software that finds, names and counts white blood cells"},
-        "version": [{"value": plain(report.provenance.version)}],
+        "deviceName": [{"name": name, "type": "model-name"}],
+        "type": {"text": what},
+        "version": list(versions),
     }
 
 
 def _model(model: ModelUsed, report: SmearReport) -> Resource:
-    return {
-        "resourceType": "Device",
-        "deviceName": [{"name": plain(model.name), "type": "model-name"}],
-        "type": {"text": f"{plain(model.kind)} model"},
-        "version": [
-            {"value": plain(model.version)},
-            {"type": {"text": "SHA-256 of the model file"}, "value": model.sha256},
-        ],
-        "parent": _reference(report, "software"),
-    }
+    checksum = {"type": {"text": "SHA-256 of the model file"}, "value": model.sha256}
+    version = {"value": plain(model.version)}
+    device = _device(f"{plain(model.kind)} model", plain(model.name), version, checksum)
+    return {**device, "parent": _reference(report, "software")}
 
 
 def _observation(one: Measurement, report: SmearReport) -> Resource:
@@ -182,13 +184,13 @@ def _observation(one: Measurement, report: SmearReport) -> Resource:
     }
 
 
-def _age(report: SmearReport) -> Resource:
+def _age(report: SmearReport, years: float) -> Resource:
     return {
         "resourceType": "Observation",
         "status": PRELIMINARY,
         "code": _concept(AGE),
         "subject": _subject(report),
-        "valueQuantity": _years(report.sample.age_years),
+        "valueQuantity": _years(years),
     }
 
 
@@ -282,25 +284,21 @@ def _part(code: str, title: str, **value: object) -> Resource:
 
 
 def _span(ends: tuple[str | None, str | None], unit: str) -> Resource:
-    low, high = ends
-    return {
-        "low": _quantity(low, unit) if low else None,
-        "high": _quantity(high, unit) if high else None,
-    }
+    return {"low": _quantity(ends[0], unit), "high": _quantity(ends[1], unit)}
 
 
-def _quantity(value: str | None, unit: str) -> Resource:
+def _quantity(value: str | None, unit: str) -> Resource | None:
+    if value is None:
+        return None
     return {"value": _number(value), "unit": unit, "system": _UNITS, "code": UCUM[unit]}
 
 
-def _years(value: float | None) -> Resource:
-    years = _number(format_number(value))
+def _years(value: float) -> Resource:
+    years = _number(format_number(value) or "0")
     return {"value": years, "unit": "years", "system": _UNITS, "code": "a"}
 
 
-def _number(text: str | None) -> float | int | None:
-    if text is None:
-        return None
+def _number(text: str) -> float | int:
     return float(text) if "." in text else int(text)
 
 

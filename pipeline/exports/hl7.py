@@ -10,9 +10,15 @@ from leukodiff.pipeline.report.measurements import GIVEN, Measurement
 from leukodiff.pipeline.report.report import SmearReport
 
 from .formatting import format_number
-from .loinc import AGE, LOCAL, LOINC, PANEL, UCUM, Code, codes
 from .messages import (
+    AGE,
     INTERPRETATIONS,
+    LOCAL,
+    LOINC,
+    PANEL,
+    UCUM,
+    Code,
+    codes,
     identity,
     is_date,
     method,

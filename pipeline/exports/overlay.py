@@ -63,9 +63,7 @@ def draw_overlay(
     """
     height, width = image.shape[:2]
     size = letter_size(width, height)
-    counts = legend_counts(cells, other_cells)
-    entries = [legend_entry(name, count, size) for name, count in counts.items() if count]
-    entries = entries or [dark_text("no cells found", size)]
+    entries = _class_entries(cells, other_cells, size) or [dark_text("no cells found", size)]
     strip = legend([*entries, *_scale_bars(um_per_px, size)], width, size)
     canvas = np.concatenate([image, strip])
     field = canvas[:height]
@@ -133,11 +131,11 @@ def _scale_bars(um_per_px: float | None, size: int) -> list[Rgb]:
     return [scale_bar(SCALE_BAR_UM / um_per_px, f"{SCALE_BAR_UM:g} um", size)]
 
 
-def legend_counts(cells: Sequence[Cell], other_cells: Mapping[str, Boxes]) -> dict[str, int]:
+def _class_entries(cells: Sequence[Cell], other_cells: Mapping[str, Boxes], size: int) -> list[Rgb]:
     """Cells of each class, in the vocabulary's order; platelets named and boxed together."""
     counts = Counter(cell.counted_as for cell in cells)
     counts.update({name: len(boxes) for name, boxes in other_cells.items()})
-    return {name: counts[name] for name in BY_NAME}
+    return [legend_entry(name, counts[name], size) for name in BY_NAME if counts[name]]
 
 
 def _outline(field: Rgb, boxes: Boxes | None, name: str, strength: float) -> None:
@@ -247,11 +245,9 @@ def _mark_cells(canvas: Rgb, cells: Sequence[Cell], factor: float, size: int) ->
 def _overview_legend(
     width: int, size: int, reading: ScanReading, cells: Sequence[Cell], um_per_px: float
 ) -> Rgb:
-    counts = legend_counts(cells, {})
-    entries = [legend_entry(name, count, size) for name, count in counts.items() if count]
-    entries = entries or [dark_text("no white cells found", size)]
-    for kind, (reason, _) in reading.left_out.items():
-        entries.append(legend_swatch(kind, reason, size))
+    entries = _class_entries(cells, {}, size) or [dark_text("no white cells found", size)]
+    left_out = reading.left_out.items()
+    entries += [legend_swatch(kind, reason, size) for kind, (reason, _) in left_out]
     fits = [um for um in OVERVIEW_SCALE_BARS_UM if um / um_per_px <= width / 5]
     if fits:
         length = f"{fits[0] / 1000:g} mm" if fits[0] >= 1000 else f"{fits[0]} um"

@@ -9,6 +9,7 @@ from typing import Any
 from PIL import Image as PILImage
 from PIL import UnidentifiedImageError
 from reportlab import rl_config
+from reportlab.lib.enums import TA_CENTER, TA_RIGHT
 from reportlab.lib.pagesizes import A4
 from reportlab.lib.units import mm
 from reportlab.pdfbase.pdfmetrics import stringWidth
@@ -83,14 +84,7 @@ def report_pdf(
     views: Mapping[str, bytes] | None = None,
     options: ReportOptions | None = None,
 ) -> bytes:
-    """A slide's report as a PDF.
-
-    Args:
-        report: what was found.
-        crops: a JPEG by cell_id for the cells to show; they are embedded as they are.
-        views: a JPEG by field_id of the scans: their overviews.
-        options: its language and parts; English with hints when `None`.
-    """
+    """A slide's report as a PDF, from what `report_html` takes; crops are embedded as they are."""
     view = report_view(report, crops, views or {}, options or ReportOptions())
     parts = (_head, _differential, _findings, _numbers, _signature, _cells, _quality)
     with _one_at_a_time:  # reportlab's fonts and settings belong to the whole process
@@ -197,12 +191,12 @@ def _differential(face: Typeface, view: ReportView) -> Flowables:
         [11.0, 33, 14, 10, 20, 0, 18, 25, 21] if corrected else [11.0, 39, 15, 13, 24, 0, 20, 27]
     )
     widths[5] = WIDTH_MM - sum(widths)
-    bar, bold = widths[5] * mm, partial(face.text, bold=True, align="right")
+    bar, bold = widths[5] * mm, partial(face.text, bold=True, alignment=TA_RIGHT)
     rows = [
         [
             *(chip(row.kind), row.name, row.count, bold(row.percent), row.interval),
             *(interval_bar(row.bar, bar), row.reference),
-            *([face.text(row.corrected, SMALL_PT, align="right")] if corrected else []),
+            *([face.text(row.corrected, SMALL_PT, alignment=TA_RIGHT)] if corrected else []),
             _flag(face, row.flag),
         ]
         for row in view.shares
@@ -282,7 +276,12 @@ def _values(face: Typeface, view: ReportView, rows: Sequence[ValueRow], held: bo
     names = ("what", "value", "interval", "unit", "reference", "flag")[: len(widths)]
     body = [
         [
-            *(row.name, face.text(row.value, bold=True, align="right"), row.interval, row.unit),
+            *(
+                row.name,
+                face.text(row.value, bold=True, alignment=TA_RIGHT),
+                row.interval,
+                row.unit,
+            ),
             *([row.reference, _flag(face, row.flag)] if held else []),
         ]
         for row in rows
@@ -350,7 +349,7 @@ def _section(face: Typeface, view: ReportView, section: GallerySection) -> Flowa
 
 def _picture_row(face: Typeface, thumbnails: Sequence[Thumbnail], no_picture: str) -> Any:
     """A row of cells, which stays together, with likeliest classes, note and number of each."""
-    missing = partial(face.text, no_picture, TINY_PT, color=SOFT, align="center")
+    missing = partial(face.text, no_picture, TINY_PT, color=SOFT, alignment=TA_CENTER)
     small = partial(face.span, bold=False, size=TINY_PT)
     gap = (WIDTH_PT - PICTURES_PER_ROW * CROP_PT) / (PICTURES_PER_ROW - 1)
     rows: list[list[Any]] = [[], []]

@@ -8,7 +8,7 @@ from typing import Any
 from xml.sax.saxutils import escape
 
 from font_source_sans_pro import font_directory
-from reportlab.lib.enums import TA_CENTER, TA_LEFT, TA_RIGHT
+from reportlab.lib.enums import TA_LEFT, TA_RIGHT
 from reportlab.lib.pagesizes import A4
 from reportlab.lib.styles import ParagraphStyle
 from reportlab.lib.units import mm
@@ -69,8 +69,6 @@ AXIS_PADDING_PT = 2 * mm
 BAR_PITCH_PT = 13.5
 """Height of a row of the graph."""
 
-_ALIGNMENTS = {"left": TA_LEFT, "right": TA_RIGHT, "center": TA_CENTER}
-
 
 @dataclass
 class Typeface:
@@ -94,7 +92,7 @@ class Typeface:
         return f'<font name="{font}" color="{color}" size="{size}">{escape(self.fit(text))}</font>'
 
     def text(self, text: str, size: float = BODY_PT, **style: Any) -> Any:
-        """A paragraph: `bold`, `color`, `align`, `bullet`, and fields of reportlab's style."""
+        """A paragraph: `bold`, `color`, `bullet`, and fields of reportlab's style."""
         return self.marked_up(escape(self.fit(text)), size, **style)
 
     def marked_up(
@@ -103,7 +101,6 @@ class Typeface:
         size: float,
         bold: bool = False,
         color: str = INK,
-        align: str = "left",
         bullet: str | None = None,
         **style: Any,
     ) -> Any:
@@ -115,7 +112,6 @@ class Typeface:
             fontSize=size,
             leading=size * LEADING,
             textColor=color,
-            alignment=_ALIGNMENTS[align],
             bulletFontName=REGULAR,
             **style,
         )
@@ -145,14 +141,14 @@ class Typeface:
 
         Texts become paragraphs, aligned to the right in the columns of `right`.
         """
-        sides = ["right" if i in right else "left" for i in range(len(widths_mm))]
+        sides = [TA_RIGHT if i in right else TA_LEFT for i in range(len(widths_mm))]
         head = [
-            self.text(text, SMALL_PT, bold=True, color=SOFT, align=side) if text else ""
+            self.text(text, SMALL_PT, bold=True, color=SOFT, alignment=side) if text else ""
             for text, side in zip(heads, sides, strict=True)
         ]
         body = [
             [
-                self.text(cell, size, align=side) if cell and isinstance(cell, str) else cell
+                self.text(cell, size, alignment=side) if cell and isinstance(cell, str) else cell
                 for cell, side in zip(row, sides, strict=True)
             ]
             for row in rows

@@ -154,14 +154,18 @@ def quality(report: SmearReport, views: Mapping[str, bytes], texts: Texts) -> Qu
         _scan(report, field_id, reading, views.get(field_id), texts)
         for field_id, reading in report.readings.items()
     )
+    left_out, failed, fields = (
+        tuple(_row(report, one, texts) for one in some[:MAX_LISTED_FIELDS])
+        for some in (report.left_out, report.failures, report.fields)
+    )
     return Quality(
         _facts(report, texts),
         _sentences(report, texts),
         tuple(scans),
-        _rows(report, report.left_out, texts),
+        left_out,
         len(report.left_out),
-        _rows(report, report.failures, texts),
-        _rows(report, report.fields, texts),
+        failed,
+        fields,
         len(report.fields),
     )
 
@@ -255,12 +259,6 @@ def _scan_sentences(report: SmearReport, reading: ScanReading, texts: Texts) -> 
     elif reading.target_cells:
         sentences.append(texts("quality.fewer", target=reading.target_cells))
     return tuple(sentences)
-
-
-def _rows(
-    report: SmearReport, fields: tuple[FieldResult, ...], texts: Texts
-) -> tuple[FieldRow, ...]:
-    return tuple(_row(report, one, texts) for one in fields[:MAX_LISTED_FIELDS])
 
 
 def _row(report: SmearReport, one: FieldResult, texts: Texts) -> FieldRow:

@@ -14,30 +14,6 @@ from leukodiff.pipeline.report.report import SmearReport
 
 from .formatting import format_number
 
-CELL_COLUMNS = (
-    "slide_id",
-    "field_id",
-    "cell_id",
-    "x_min",
-    "y_min",
-    "x_max",
-    "y_max",
-    "detection_confidence",
-    "cell_type",
-    "confidence",
-    "reviewed_as",
-)
-"""Columns before those of the classes, one `p_<type>` each; `FACT_COLUMNS` follow them."""
-
-FACT_COLUMNS = (
-    "cell_area_um2",
-    "nucleus_area_um2",
-    "nucleus_to_cell_ratio",
-    "nucleus_lobes",
-    "atypical",
-    "note",
-)
-
 FIELD_COLUMNS = (*(one.name for one in fields(FieldResult)), "reason")
 
 AREA_COLUMNS = ("field_id", *(one.name for one in fields(Area)), "reason")
@@ -70,6 +46,34 @@ RATIO_DECIMALS = 3
 Row = Mapping[str, object]
 
 
+_CELL: Mapping[str, Callable[[Cell], object]] = {
+    "field_id": lambda cell: cell.field_id,
+    "cell_id": lambda cell: cell.cell_id,
+    "x_min": lambda cell: fixed(cell.x_min, BOX_DECIMALS),
+    "y_min": lambda cell: fixed(cell.y_min, BOX_DECIMALS),
+    "x_max": lambda cell: fixed(cell.x_max, BOX_DECIMALS),
+    "y_max": lambda cell: fixed(cell.y_max, BOX_DECIMALS),
+    "detection_confidence": lambda cell: fixed(cell.detection_confidence, PROBABILITY_DECIMALS),
+    "cell_type": lambda cell: cell.cell_type,
+    "confidence": lambda cell: fixed(cell.confidence, PROBABILITY_DECIMALS),
+    "reviewed_as": lambda cell: cell.reviewed_as,
+}
+
+_FACTS: Mapping[str, Callable[[Cell], object]] = {
+    "cell_area_um2": lambda cell: fixed(cell.facts.cell_um2, AREA_DECIMALS),
+    "nucleus_area_um2": lambda cell: fixed(cell.facts.nucleus_um2, AREA_DECIMALS),
+    "nucleus_to_cell_ratio": lambda cell: fixed(cell.facts.nucleus_to_cell, RATIO_DECIMALS),
+    "nucleus_lobes": lambda cell: cell.facts.lobes,
+    "atypical": lambda cell: fixed(cell.atypical, PROBABILITY_DECIMALS),
+    "note": lambda cell: cell.note,
+}
+
+CELL_COLUMNS = ("slide_id", *_CELL)
+"""Columns before those of the classes, one `p_<type>` each; `FACT_COLUMNS` follow them."""
+
+FACT_COLUMNS = tuple(_FACTS)
+
+
 def cells_csv(report: SmearReport) -> str:
     """A row a cell, in the order of the fields."""
     return to_csv(cell_columns(report), cell_rows(report))
@@ -82,8 +86,11 @@ def cell_columns(report: SmearReport) -> list[str]:
 
 def cell_rows(report: SmearReport) -> Iterator[Row]:
     """Rows of cells.csv."""
-    probabilities = [f"p_{name}" for name in report.class_names]
-    return (_cell_row(report.slide_id, cell, probabilities) for cell in report.cells)
+    names, values = [f"p_{name}" for name in report.class_names], {**_CELL, **_FACTS}
+    for cell in report.cells:
+        row = {name: value(cell) for name, value in values.items()}
+        shares = (fixed(p, PROBABILITY_DECIMALS) for p in cell.probabilities)
+        yield {"slide_id": report.slide_id, **row, **dict(zip(names, shares, strict=True))}
 
 
 def fields_csv(report: SmearReport) -> str:
@@ -193,7 +200,9 @@ def to_csv(columns: Sequence[str], rows: Iterable[Row]) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(columns)
-    writer.writerows([_plain(row.get(name)) for name in columns] for row in rows)
+    for row in rows:
+        values = (row.get(name) for name in columns)
+        writer.writerow([without_formula(v) if isinstance(v, str) else v for v in values])
     return text.getvalue()
 
 
@@ -206,7 +215,7 @@ def without_formula(text: str) -> str:
     """Text that a spreadsheet shows instead of running.
 
     An apostrophe goes before text that starts as a formula does: with = + - @, a tab or a line
-    break, as OWASP advises on CSV injection. Numbers are not text: they pass by `_plain`.
+    break, as OWASP advises on CSV injection. Numbers are not text: `to_csv` leaves them.
     """
     return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r", "\n")) else text
 
@@ -238,30 +247,4 @@ def _count_row(report: SmearReport, row: DifferentialRow) -> Row:
         "reference_low": reference.low if reference else None,
         "reference_high": reference.high if reference else None,
         "flag": one.flag if one else "",
-    }
-
-
-def _plain(value: object) -> object:
-    return without_formula(value) if isinstance(value, str) else value
-
-
-def _cell_row(slide_id: str, cell: Cell, probabilities: Sequence[str]) -> Row:
-    sides = ("x_min", "y_min", "x_max", "y_max")
-    shares = (fixed(p, PROBABILITY_DECIMALS) for p in cell.probabilities)
-    return {
-        "slide_id": slide_id,
-        "field_id": cell.field_id,
-        "cell_id": cell.cell_id,
-        **{name: fixed(getattr(cell, name), BOX_DECIMALS) for name in sides},
-        "detection_confidence": fixed(cell.detection_confidence, PROBABILITY_DECIMALS),
-        "cell_type": cell.cell_type,
-        "confidence": fixed(cell.confidence, PROBABILITY_DECIMALS),
-        "reviewed_as": cell.reviewed_as,
-        **dict(zip(probabilities, shares, strict=True)),
-        "cell_area_um2": fixed(cell.facts.cell_um2, AREA_DECIMALS),
-        "nucleus_area_um2": fixed(cell.facts.nucleus_um2, AREA_DECIMALS),
-        "nucleus_to_cell_ratio": fixed(cell.facts.nucleus_to_cell, RATIO_DECIMALS),
-        "nucleus_lobes": cell.facts.lobes,
-        "atypical": fixed(cell.atypical, PROBABILITY_DECIMALS),
-        "note": cell.note,
     }

@@ -4,6 +4,7 @@ import io
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
 
@@ -159,29 +160,16 @@ def _saved(book: "Workbook") -> bytes:
 class _TimelessZip(ZipFile):
     """An archive that knows no time: neither of its files, nor of the workbook's last change."""
 
-    def writestr(
-        self,
-        zinfo_or_arcname: str | ZipInfo,
-        data: Any,
-        compress_type: int | None = None,
-        compresslevel: int | None = None,
-    ) -> None:
-        """Adds a file made in memory."""
-        name = getattr(zinfo_or_arcname, "filename", zinfo_or_arcname)
-        content = data.encode() if isinstance(data, str) else data
+    def writestr(self, *named: Any, **_options: Any) -> None:
+        """Adds a file made in memory: its name or `ZipInfo`, and its content."""
+        name = getattr(named[0], "filename", named[0])
+        content = named[1].encode() if isinstance(named[1], str) else named[1]
         if name == "docProps/core.xml":
             constant = rb"\g<1>2000-01-01T00:00:00Z"
             content = re.sub(rb"(<dcterms:modified[^>]*>)[^<]*", constant, content)
         info = ZipInfo(str(name), CREATED.timetuple()[:6])
-        super().writestr(info, content, compress_type or ZIP_DEFLATED, compresslevel)
+        super().writestr(info, content, ZIP_DEFLATED)
 
-    def write(
-        self,
-        filename: Any,
-        arcname: Any = None,
-        compress_type: int | None = None,
-        compresslevel: int | None = None,
-    ) -> None:
+    def write(self, filename: Any, arcname: Any = None, *_options: Any, **_named: Any) -> None:
         """Adds a file from disk."""
-        with open(filename, "rb") as file:
-            self.writestr(arcname or filename, file.read(), compress_type, compresslevel)
+        self.writestr(arcname or filename, Path(filename).read_bytes())

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from leukodiff.pipeline.exports.fhir import report_fhir
-from leukodiff.pipeline.exports.loinc import LOCAL, LOINC
+from leukodiff.pipeline.exports.messages import LOCAL, LOINC
 from leukodiff.pipeline.report.cells import Cell
 from leukodiff.pipeline.report.reference_ranges import Profile, ReferenceRange
 from leukodiff.pipeline.report.report import CountingOptions, SmearReport

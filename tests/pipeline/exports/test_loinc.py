@@ -6,9 +6,18 @@ from pathlib import Path
 
 import pytest
 
-from leukodiff.pipeline.exports import loinc
-from leukodiff.pipeline.exports.loinc import AGE, CODES, LOCAL, LOINC, PANEL, UCUM, codes, key
-from leukodiff.pipeline.exports.messages import observations
+from leukodiff.pipeline.exports.messages import (
+    AGE,
+    CODES,
+    LOCAL,
+    LOINC,
+    PANEL,
+    UCUM,
+    codes,
+    key,
+    local_code,
+    observations,
+)
 from leukodiff.pipeline.report.cells import Cell
 from leukodiff.pipeline.report.measurements import (
     CORRECTED,
@@ -110,7 +119,7 @@ def test_every_measurement_has_a_key_of_its_own_a_code_and_a_unit(full: SmearRep
     assert len(set(keys)) == len(keys)
     for one in observations(full):
         assert UCUM[one.unit]
-        assert codes(one)[-1] == loinc.local_code(one)
+        assert codes(one)[-1] == local_code(one)
         assert re.fullmatch(r"[a-z0-9_]+", key(one))
 
 
