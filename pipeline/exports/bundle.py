@@ -62,38 +62,22 @@ class ReportSettings:
 
     @cached_property
     def profile(self) -> Profile:
-        """The reference ranges.
-
-        Raises:
-            InputError: the file is no profile.
-        """
+        """The reference ranges; an `InputError` where the file is no profile."""
         return read_profile(self.reference) if self.reference else adult()
 
     @cached_property
     def options(self) -> ReportOptions:
-        """Language and hints.
-
-        Raises:
-            InputError: there is no such language.
-        """
+        """Language and hints; an `InputError` where there is no such language."""
         return ReportOptions(load_texts(self.language), self.hints)
 
     @cached_property
     def lab_confusion(self) -> Confusion | None:
-        """The classifier's confusions in one's own laboratory.
-
-        Raises:
-            InputError: the file is no confusion matrix.
-        """
+        """The confusions in one's own laboratory; an `InputError` where the file is no matrix."""
         return read_confusion(self.confusion) if self.confusion else None
 
     @cached_property
     def table(self) -> Mapping[str, Sample]:
-        """Data of each slide's blood, by slide_id.
-
-        Raises:
-            InputError: the file is no table of samples.
-        """
+        """Data of each slide's blood, by slide_id; an `InputError` of a file that is no table."""
         return read_samples(self.samples) if self.samples else {}
 
     def check(self, slide_ids: Sequence[str]) -> None:

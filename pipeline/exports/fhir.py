@@ -39,14 +39,6 @@ from .messages import (
 
 Resource = dict[str, Any]
 
-FLAG = "urn:leukodiff:flag"
-
-SLIDE = "urn:leukodiff:slide"
-
-SAMPLE = "urn:leukodiff:sample"
-
-PATIENT = "urn:leukodiff:patient"
-
 _HL7 = "http://terminology.hl7.org/CodeSystem/"
 
 _UNITS = "http://unitsofmeasure.org"
@@ -127,7 +119,7 @@ def _patient(report: SmearReport) -> Resource | None:
     name = plain(sample.patient)
     if not name and not sample.sex:
         return None
-    named = [{"system": PATIENT, "value": name}] if name else None
+    named = [{"system": "urn:leukodiff:patient", "value": name}] if name else None
     return {"resourceType": "Patient", "identifier": named, "gender": sample.sex}
 
 
@@ -136,11 +128,13 @@ def _specimen(report: SmearReport) -> Resource:
     dated = is_date(collected)
     return {
         "resourceType": "Specimen",
-        "identifier": [{"system": SAMPLE, "value": number}] if number else None,
+        "identifier": [{"system": "urn:leukodiff:sample", "value": number}] if number else None,
         "type": _concept(Code(f"{_HL7}v2-0487", "BLD", "Whole blood"), text="blood smear"),
         "subject": _subject(report),
         "collection": {"collectedDateTime": collected} if dated else None,
-        "container": [{"identifier": [{"system": SLIDE, "value": plain(report.slide_id)}]}],
+        "container": [
+            {"identifier": [{"system": "urn:leukodiff:slide", "value": plain(report.slide_id)}]}
+        ],
         "note": [{"text": f"collected: {collected}"}] if collected and not dated else None,
     }
 
@@ -200,7 +194,7 @@ def _interpretation(one: Measurement) -> list[Resource] | None:
         return None
     code, display = INTERPRETATIONS[one.flag]
     theirs = Code(f"{_HL7}v3-ObservationInterpretation", code, display)
-    own = Code(FLAG, one.flag.replace(" ", "-"), one.flag)
+    own = Code("urn:leukodiff:flag", one.flag.replace(" ", "-"), one.flag)
     return [_concept(theirs, own, text=meaning(one.flag) or one.flag)]
 
 

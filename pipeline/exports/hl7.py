@@ -35,12 +35,6 @@ PRELIMINARY = "P"
 NO_RESULT = "X"
 """Status of a result (HL7 table 0085): can't be obtained."""
 
-SYSTEM = "LN"
-"""Coding system of LOINC."""
-
-LOCAL_SYSTEM = "99LKD"
-"""Our own coding system."""
-
 MAX_CHARACTERS = 199
 """Of a component of type ST."""
 
@@ -141,7 +135,7 @@ def _segment(name: str, fields: Mapping[int, str]) -> str:
 
 def _coded(*known: Code) -> str:
     """A coded element: code, name and system, up to two of them."""
-    systems = {LOINC: SYSTEM, LOCAL: LOCAL_SYSTEM}
+    systems = {LOINC: "LN", LOCAL: "99LKD"}
     parts = ((escaped(one.code), escaped(one.display), systems[one.system]) for one in known)
     return "^".join(map("^".join, parts))
 

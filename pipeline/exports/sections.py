@@ -55,10 +55,7 @@ def gallery_sections(
 ) -> tuple[GallerySection, ...]:
     """The abnormal and the unidentified cells, then the others; types without a cell are left out.
 
-    Args:
-        report: what was found.
-        crops: a JPEG by cell_id for the cells to show.
-        texts: the language.
+    `crops`: as `report_view` takes them.
     """
     last = len(SHOWN_FIRST)
     places = {name: place for place, name in enumerate(SHOWN_FIRST)}
@@ -143,13 +140,7 @@ class Quality:
 
 
 def quality(report: SmearReport, views: Mapping[str, bytes], texts: Texts) -> Quality:
-    """Quality of a smear in words.
-
-    Args:
-        report: what was found.
-        views: a JPEG by field_id of the scans: their overviews.
-        texts: the language.
-    """
+    """Quality of a smear in words; `views`: as `report_view` takes them."""
     scans = (
         _scan(report, field_id, reading, views.get(field_id), texts)
         for field_id, reading in report.readings.items()

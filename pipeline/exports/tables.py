@@ -126,11 +126,6 @@ def counts_csv(reports: Iterable[SmearReport]) -> str:
     return to_csv(COUNT_COLUMNS, (row for report in reports for row in count_rows(report)))
 
 
-def slides_csv(rows: Iterable[Row]) -> str:
-    """A row a slide, as `slide_row` makes them; failed slides too."""
-    return to_csv(SLIDE_COLUMNS, rows)
-
-
 def count_rows(report: SmearReport) -> list[Row]:
     """The differential with its reference ranges and flags, then other cells.
 

@@ -64,12 +64,8 @@ def report_xlsx(report: SmearReport, options: ReportOptions | None = None) -> by
         ("cells", cell_columns(report), cell_rows(report)),
         ("fields", FIELD_COLUMNS, field_rows(report)),
     ):
-        _add(
-            book,
-            title,
-            columns,
-            ([_number(name, row.get(name)) for name in columns] for row in rows),
-        )
+        values = ([_number(name, row.get(name)) for name in columns] for row in rows)
+        _add(book, title, columns, values)
     return _saved(book)
 
 

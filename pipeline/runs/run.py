@@ -13,7 +13,7 @@ from secrets import token_hex
 
 from leukodiff.core.cpu import cores
 from leukodiff.pipeline.analysis.models import Models
-from leukodiff.pipeline.exports.tables import COUNT_COLUMNS, Row, slides_csv, to_csv
+from leukodiff.pipeline.exports.tables import COUNT_COLUMNS, SLIDE_COLUMNS, Row, to_csv
 from leukodiff.pipeline.report.fields import FAILED
 from leukodiff.pipeline.report.report import Provenance
 from leukodiff.pipeline.slides.discover import Slide, natural, passed_over
@@ -164,7 +164,7 @@ class Run:
         rows, counts = _tables(self.out, summary)
         refused = []
         for name, content in (
-            ("slides.csv", slides_csv(rows)),
+            ("slides.csv", to_csv(SLIDE_COLUMNS, rows)),
             ("counts.csv", to_csv(COUNT_COLUMNS, counts)),
             (RUN, self._run_json(status, summary)),
         ):

@@ -7,12 +7,12 @@ import pytest
 from leukodiff.classifier.facts import CellFacts, CellNote
 from leukodiff.detector.areas import AreaKind
 from leukodiff.pipeline.exports.tables import (
+    SLIDE_COLUMNS,
     cells_csv,
     count_rows,
     counts_csv,
     fields_csv,
     slide_row,
-    slides_csv,
     to_csv,
     without_formula,
 )
@@ -111,7 +111,7 @@ def test_a_slides_row(make_report: MakeReport, failed: list[str], status: str, e
     row = slide_row(make_report(fields=fields))
     assert (row["status"], row["error"], row["n_fields"]) == (status, error, 2)
     assert (row["um_per_px"], row["um_per_px_source"]) == ("0.07300", "red cells")
-    assert slides_csv([row]).startswith("slide_id,status,n_fields,n_cells,um_per_px,")
+    assert to_csv(SLIDE_COLUMNS, [row]).startswith("slide_id,status,n_fields,n_cells,um_per_px,")
 
 
 @pytest.mark.parametrize("make", [cells_csv, fields_csv, lambda report: counts_csv([report])])
