@@ -6,7 +6,6 @@ Only click is imported at the top, here and in the commands, so that `--help` an
 import click
 
 from .commands.analyze import analyze
-from .commands.audit import audit
 from .commands.compare import compare
 from .commands.data import data
 from .commands.demo import demo
@@ -16,7 +15,7 @@ from .commands.explain import explain
 from .commands.export import export
 from .commands.models import models
 from .commands.report import report
-from .commands.review import review
+from .commands.review import audit, review
 from .commands.train import train
 from .commands.users import users
 from .commands.watch import watch

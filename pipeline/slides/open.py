@@ -63,7 +63,7 @@ def open_scan(path: Path) -> Scan:
         return OpenSlideScan.open(path)
     from leukodiff.datasets.images import read_rgb
 
-    from .plain_scale import plain_scale
+    from .metadata_scale import plain_scale
 
     return ImageScan(read_rgb(path), path, *plain_scale(path))
 

@@ -13,8 +13,7 @@ from leukodiff.core.message import Message
 from .metadata_scale import Scale, described, resolution, settled
 from .scan import Level
 from .tiff_pixels import depth_of, unreadable
-from .tiff_reduced import with_reductions
-from .tiff_tiles import UNDECODABLE, Segments, segments_of
+from .tiff_tiles import UNDECODABLE, Segments, segments_of, with_reductions
 
 if TYPE_CHECKING:
     from tifffile import TiffFile, TiffPage

@@ -13,9 +13,8 @@ from .apply import (
 )
 from .database import RECORD_FILE, RecordError
 from .event_log import Record, SlideHistory
-from .events import OPERATOR, Event, cell_payload
+from .events import OPERATOR, Event, RateLimiter, cell_payload
 from .hash_chain import Fault, Head
-from .refusals import RateLimiter
 from .replay import Change, fold, redo, undo
 from .rules import Conflict, Locked, StaleSignature
 from .sessions import LockedOut, People

@@ -20,6 +20,7 @@ from .events import (
     MAX_NAME,
     Clock,
     Event,
+    RateLimiter,
     as_text,
     canonical,
     check_shape,
@@ -27,9 +28,10 @@ from .events import (
     is_name,
     normal,
     now_utc,
+    refusal_payload,
+    short_printable,
 )
 from .hash_chain import Fault, Head, StoredEvent, chain_faults
-from .refusals import RateLimiter, refusal_payload, short_printable
 from .replay import fold
 from .rules import check_event
 from .sessions import People

@@ -10,7 +10,7 @@ from typing import Any
 from leukodiff.core.errors import InputError
 from leukodiff.pipeline.report.fields import one_line
 
-from .settings import AUTO, LOCAL
+from ..settings import AUTO, LOCAL
 
 CONNECT_TIMEOUT_S = 5.0
 """Time for a connection to an address, and again for its first answer."""

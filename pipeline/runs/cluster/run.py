@@ -23,11 +23,10 @@ from ..output import ERROR_LOG, Inputs, SlideFolder, SlideRecord, writing
 from ..resume import Plan, given_up, plan
 from ..run import RUN, Run, slide_spec
 from ..scheduler import OnProgress, steps
-from ..settings import AnalyzeSettings
+from ..settings import AnalyzeSettings, ClusterSettings, WorkerConfig
 from ..signals import defer_signals
 from .connect import connected
 from .remote_paths import at
-from .settings import ClusterSettings, WorkerConfig
 from .stores import OutputStore, output_store
 from .watchdog import TimedOut
 from .worker import SlideResult

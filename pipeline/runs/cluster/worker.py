@@ -27,10 +27,10 @@ from ..observer import RunObserver
 from ..outcomes import SlideOutcome
 from ..output import ERROR_LOG, RECORD, Inputs, SlideFolder, SlideRecord
 from ..run import slide_spec
+from ..settings import WorkerConfig
 from ..slide_job import SlideJob
 from .connect import call_ray, close_actors, start_actor
 from .remote_paths import fetched
-from .settings import WorkerConfig
 from .shared_scan import RemoteHelper, RemoteHelpers, SharingWorkers, unpacked
 from .stores import output_store
 from .watchdog import TimedOut, Watchdog

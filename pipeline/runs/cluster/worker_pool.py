@@ -12,6 +12,7 @@ from ray.exceptions import RayError, RayTaskError
 from leukodiff.core.errors import InputError, LeukodiffError
 from leukodiff.pipeline.report.fields import one_line
 
+from ..settings import WorkerConfig
 from .connect import (
     CLOSE_GRACE_S,
     CONTROL_GROUP,
@@ -20,7 +21,6 @@ from .connect import (
     kill_actors,
     start_actor,
 )
-from .settings import WorkerConfig
 from .watchdog import TimedOut
 from .worker import Worker
 

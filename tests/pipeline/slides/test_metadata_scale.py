@@ -11,8 +11,7 @@ from leukodiff.core.message import Message
 from leukodiff.pipeline.report.remarks import message_text
 from leukodiff.pipeline.report.texts import load_texts
 from leukodiff.pipeline.slides import open_scan
-from leukodiff.pipeline.slides.metadata_scale import Reading, described, settled
-from leukodiff.pipeline.slides.plain_scale import plain_scale
+from leukodiff.pipeline.slides.metadata_scale import Reading, described, plain_scale, settled
 
 Write = Callable[..., Path]
 IMAGEJ = "ImageJ=1.54f\nunit={}\nmin=0.0\n"
