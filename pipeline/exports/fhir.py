@@ -53,17 +53,11 @@ def report_fhir(report: SmearReport) -> str:
     Its parts refer to each other by `urn:uuid`. A measurement without a value has a
     `dataAbsentReason`. The 95 % interval is a component, since R4 has no element for it.
     """
-    entries = [
-        {
-            "fullUrl": f"urn:uuid:{identity(report, what)}",
-            "resource": {
-                "resourceType": resource["resourceType"],
-                "id": str(identity(report, what)),
-                **resource,
-            },
-        }
-        for what, resource in _resources(report)
-    ]
+    entries = []
+    for what, resource in _resources(report):
+        name = str(identity(report, what))
+        named = {"resourceType": resource["resourceType"], "id": name, **resource}
+        entries.append({"fullUrl": f"urn:uuid:{name}", "resource": named})
     bundle = {
         "resourceType": "Bundle",
         "id": str(identity(report, "bundle")),
@@ -95,13 +89,13 @@ def _resources(report: SmearReport) -> Iterator[tuple[str, Resource]]:
         yield f"model {model.kind}", _model(model, report)
     for one in observations(report):
         yield key(one), _observation(one, report)
-    if report.sample.age_years is not None:
-        yield "age", _age(report, report.sample.age_years)
+    if (years := report.sample.age_years) is not None:
+        age = {"code": _concept(AGE), "subject": _subject(report), "valueQuantity": _years(years)}
+        yield "age", {"resourceType": "Observation", "status": PRELIMINARY, **age}
 
 
 def _diagnostic_report(report: SmearReport) -> Resource:
-    known_age = report.sample.age_years is not None
-    results = [*map(key, observations(report)), *(["age"] if known_age else [])]
+    age = ["age"] if report.sample.age_years is not None else []
     return {
         "resourceType": "DiagnosticReport",
         "status": PRELIMINARY,
@@ -109,7 +103,7 @@ def _diagnostic_report(report: SmearReport) -> Resource:
         "code": _concept(PANEL),
         **_about(report),
         "specimen": [_reference(report, "specimen")],
-        "result": [_reference(report, what) for what in results],
+        "result": [_reference(report, what) for what in (*map(key, observations(report)), *age)],
         "conclusion": "; ".join(statements(report)),
     }
 
@@ -175,16 +169,6 @@ def _observation(one: Measurement, report: SmearReport) -> Resource:
         "device": None if one.kind == GIVEN else _reference(report, "software"),
         "referenceRange": [_range(one.reference)] if one.reference else None,
         "derivedFrom": [_reference(report, what) for what in _sources(one)],
-    }
-
-
-def _age(report: SmearReport, years: float) -> Resource:
-    return {
-        "resourceType": "Observation",
-        "status": PRELIMINARY,
-        "code": _concept(AGE),
-        "subject": _subject(report),
-        "valueQuantity": _years(years),
     }
 
 

@@ -40,9 +40,8 @@ def number(value: float | None, decimals: int, texts: Texts) -> str:
 
 def between(low: float | None, high: float | None, decimals: int, texts: Texts) -> str:
     """The ends of an interval, or a dash."""
-    if low is None or high is None or not math.isfinite(low + high):
-        return DASH
-    return f"{texts.number(low, decimals)}{DASH}{texts.number(high, decimals)}"
+    ends = [number(end, decimals, texts) for end in (low, high)]
+    return DASH if DASH in ends else DASH.join(ends)
 
 
 def format_number(value: float | None) -> str | None:

@@ -27,14 +27,7 @@ def report_html(
     views: Mapping[str, bytes] | None = None,
     options: ReportOptions | None = None,
 ) -> str:
-    """A slide's report.
-
-    Args:
-        report: what was found.
-        crops: a JPEG by cell_id for the cells to show.
-        views: a JPEG by field_id of the scans: their overviews.
-        options: its language and parts; English with hints when `None`.
-    """
+    """A slide's report, from what `report_view` takes; English with hints without `options`."""
     view = report_view(report, crops, views or {}, options or ReportOptions())
     return report_template().render(
         view=view,

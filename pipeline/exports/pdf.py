@@ -23,6 +23,7 @@ from reportlab.platypus import (
     Spacer,
 )
 
+from leukodiff.pipeline.report.cells import ATYPICAL
 from leukodiff.pipeline.report.flags import Level
 from leukodiff.pipeline.report.report import SmearReport
 
@@ -84,7 +85,7 @@ def report_pdf(
     views: Mapping[str, bytes] | None = None,
     options: ReportOptions | None = None,
 ) -> bytes:
-    """A slide's report as a PDF, from what `report_html` takes; crops are embedded as they are."""
+    """A slide's report as a PDF, from what `report_view` takes; crops are embedded as they are."""
     view = report_view(report, crops, views or {}, options or ReportOptions())
     parts = (_head, _differential, _findings, _numbers, _signature, _cells, _quality)
     with _one_at_a_time:  # reportlab's fonts and settings belong to the whole process
@@ -148,16 +149,16 @@ def _head(face: Typeface, view: ReportView) -> Flowables:
     ]
 
 
-def _facts_grid(face: Typeface, facts: Sequence[Fact], bold: bool, columns: int = 4) -> Flowables:
-    """Facts in columns, label above value."""
+def _facts_grid(face: Typeface, facts: Sequence[Fact], bold: bool) -> Flowables:
+    """Facts in four columns, label above value."""
     cells: list[Any] = [
         [face.text(fact.label, SMALL_PT, color=SOFT), face.text(fact.value, 9.2, bold=bold)]
         for fact in facts
     ]
-    cells += [""] * (-len(cells) % columns)
-    rows = [cells[i : i + columns] for i in range(0, len(cells), columns)]
+    cells += [""] * (-len(cells) % 4)
+    rows = [cells[i : i + 4] for i in range(0, len(cells), 4)]
     top = ("VALIGN", (0, 0), (-1, -1), "TOP")
-    return [grid(rows, [WIDTH_MM / columns] * columns, [top])] if rows else []
+    return [grid(rows, [WIDTH_MM / 4] * 4, [top])] if rows else []
 
 
 def _finding(face: Typeface, view: ReportView, one: Finding) -> Any:
@@ -185,11 +186,11 @@ def _findings(face: Typeface, view: ReportView) -> Flowables:
 def _differential(face: Typeface, view: ReportView) -> Flowables:
     """The differential with its bars, the sum with the axis, and cells outside the percentages."""
     t, corrected = view.texts, view.has_corrected
-    names = ["type", "", "count", "percent", "interval", "drawn", "reference_percent"]
-    names += ["corrected", "flag"] if corrected else ["flag"]
-    widths = (
-        [11.0, 33, 14, 10, 20, 0, 18, 25, 21] if corrected else [11.0, 39, 15, 13, 24, 0, 20, 27]
-    )
+    names = ["type", "", "count", "percent", "interval", "drawn", "reference_percent", "flag"]
+    widths = [11.0, 39, 15, 13, 24, 0, 20, 27]
+    if corrected:
+        names.insert(7, "corrected")
+        widths = [11.0, 33, 14, 10, 20, 0, 18, 25, 21]
     widths[5] = WIDTH_MM - sum(widths)
     bar, bold = widths[5] * mm, partial(face.text, bold=True, alignment=TA_RIGHT)
     rows = [
@@ -240,13 +241,10 @@ def _numbers(face: Typeface, view: ReportView) -> Flowables:
     """Every other table of numbers, and the graph."""
     t = view.texts
     story = _unidentified(face, view) if view.n and view.n_unidentified else []
-    for key, rows, held in (
-        ("blood", view.blood, True),
-        ("ratios", view.ratios, True),
-        ("estimates", view.estimates, False),
-    ):
+    tables = {"blood": view.blood, "ratios": view.ratios, "estimates": view.estimates}
+    for key, rows in tables.items():
         if rows:
-            table = _values(face, view, rows, held)
+            table = _values(face, view, rows, held=key != "estimates")
             story += [face.heading(t(f"heading.{key}")), table, face.note(t(f"note.{key}"))]
     if view.n:
         graph = count_graph(view.graph, WIDTH_PT, face.fit)
@@ -322,9 +320,8 @@ def _cells(face: Typeface, view: ReportView) -> Flowables:
     heading = face.heading(t("heading.cells"))
     if not view.gallery:
         return [heading, face.text(f"{t('note.none')}.")]
-    note = t("gallery.note")
-    if view.gallery[0].kind.name == "atypical":
-        note += f" {t('gallery.atypical')}"
+    atypical = view.gallery[0].kind.name == ATYPICAL.name
+    note = t("gallery.note") + (f" {t('gallery.atypical')}" if atypical else "")
     sections = (one for section in view.gallery for one in _section(face, view, section))
     return [heading, face.note(note, keepWithNext=1), *sections]
 

@@ -302,16 +302,14 @@ def _place(width: float, percent: float) -> float:
     return float(AXIS_PADDING_PT + (width - 2 * AXIS_PADDING_PT) * on_axis(percent))
 
 
-def _whisker(
-    canvas: Any, low: float, high: float, y: float, weight: float, color: str, end: float = 2.2
-) -> None:
+def _whisker(canvas: Any, low: float, high: float, y: float, weight: float, color: str) -> None:
     _pen(canvas, color, weight)
-    ends = [(place, y - end, place, y + end) for place in (low, high)]
+    ends = [(place, y - 2.2, place, y + 2.2) for place in (low, high)]
     canvas.lines([(low, y, high, y), *ends])
 
 
-def _diamond(canvas: Any, x: float, y: float, size: float = 2.6) -> None:
-    path = canvas.beginPath()
+def _diamond(canvas: Any, x: float, y: float) -> None:
+    path, size = canvas.beginPath(), 2.6
     path.moveTo(x, y + size)
     for dx, dy in ((size, 0), (0, -size), (-size, 0)):
         path.lineTo(x + dx, y + dy)

@@ -20,7 +20,6 @@ from .values import (
     ShareRow,
     ValueRow,
     count_graph,
-    flag_of,
     share_rows,
     value_row,
     value_rows,
@@ -191,16 +190,14 @@ def _finding(
     if one.low != one.high:
         detail = texts("finding.interval", value=detail, interval=row.interval)
     detail = texts("finding.reference", value=detail, reference=row.reference)
-    if advice in hints:
-        del hints[advice]
-    else:
-        advice = ""
+    first = advice in hints
+    hints.pop(advice, None)
     return Finding(
-        flag_of(one, texts).level,
+        row.flag.level,
         sentence(flagged(one.analyte, one.unit, one.flag, texts)),
         detail,
         _settle(one, report, texts),
-        advice,
+        advice if first else "",
     )
 
 
@@ -238,17 +235,15 @@ def _provenance(report: SmearReport, texts: Texts) -> tuple[Fact, ...]:
     )
     seconds = number(made.seconds, 1, texts)
     took = texts("provenance.took", started=made.started, seconds=seconds) if made.started else ""
-    settings = {f"setting.{name}": (name, value) for name, value in made.settings.items()}
+    names = {name: f"setting.{name}" for name in made.settings}
+    words = {name: texts(key) if texts.has(key) else name for name, key in names.items()}
     known = [
         ("leukodiff", made.version),
         *((texts(f"provenance.{m.kind}"), _file(m.name, m.version, m.sha256)) for m in made.models),
         (texts("provenance.interval"), texts(f"interval.{report.counting.interval}")),
         (texts("provenance.profile"), title),
         (texts("provenance.sources"), "; ".join(sources)),
-        *(
-            (texts(key) if texts.has(key) else name, _plain(value, texts))
-            for key, (name, value) in settings.items()
-        ),
+        *((words[name], _plain(value, texts)) for name, value in made.settings.items()),
         (texts("provenance.started"), took),
     ]
     return tuple(Fact(readable(label), readable(value)) for label, value in known if value)

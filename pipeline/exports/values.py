@@ -2,16 +2,11 @@
 
 import math
 from dataclasses import dataclass
-from itertools import count as count_up
+from itertools import count
 
 from leukodiff.datasets.vocabulary import BY_NAME, CellType
 from leukodiff.pipeline.report.differential import COUNTED, UNCOUNTED, DifferentialRow
-from leukodiff.pipeline.report.measurements import (
-    COUNTED_SO,
-    PER_1000_RED,
-    PER_FIELD,
-    Measurement,
-)
+from leukodiff.pipeline.report.measurements import COUNTED_SO, PER_1000_RED, PER_FIELD, Measurement
 from leukodiff.pipeline.report.reference_ranges import (
     PER_HUNDRED,
     PER_LITRE,
@@ -220,7 +215,7 @@ def count_graph(report: SmearReport, texts: Texts) -> CountGraph:
 
 def ticks(most: float) -> tuple[int, ...]:
     """Whole numbers from 0 to the first at or above `most`, four to eight steps of 1, 2 or 5."""
-    steps = (digit * 10**power for power in count_up() for digit in (1, 2, 5))
+    steps = (digit * 10**power for power in count() for digit in (1, 2, 5))
     step = next(step for step in steps if 8 * step >= most)
     last = max(1, math.ceil(most / step)) * step
     return tuple(range(0, last + 1, step))
