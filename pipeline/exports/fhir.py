@@ -41,8 +41,6 @@ Resource = dict[str, Any]
 
 _HL7 = "http://terminology.hl7.org/CodeSystem/"
 
-_UNITS = "http://unitsofmeasure.org"
-
 PRELIMINARY = "preliminary"
 """Status of everything: a person has yet to verify it."""
 
@@ -205,17 +203,13 @@ def _components(one: Measurement, report: SmearReport) -> Iterator[Resource]:
     if cells := counted(one, report):
         yield _part("cells_of_this_type", "cells of this type", valueInteger=cells[0])
         yield _part("named_white_cells", "named white cells", valueInteger=cells[1])
-    if bounds := _bounds(one, report):
-        title = "share if none, and if all, of the unidentified cells were of this type"
-        yield _part("if_unidentified", title, valueRange=_span(bounds, one.unit))
-
-
-def _bounds(one: Measurement, report: SmearReport) -> tuple[str | None, str | None] | None:
     found = report.differential
-    if (one.unit, one.kind) != (PERCENT, COUNTED_SO) or not found.count(UNIDENTIFIED):
-        return None
-    bounds = {row.cell_type: row.unidentified_bounds for row in found.rows}.get(one.analyte)
-    return (format_number(bounds[0]), format_number(bounds[1])) if bounds else None
+    if (one.unit, one.kind) == (PERCENT, COUNTED_SO) and found.count(UNIDENTIFIED):
+        rows = {row.cell_type: row.unidentified_bounds for row in found.rows}
+        if bounds := rows.get(one.analyte):
+            title = "share if none, and if all, of the unidentified cells were of this type"
+            ends = format_number(bounds[0]), format_number(bounds[1])
+            yield _part("if_unidentified", title, valueRange=_span(ends, one.unit))
 
 
 def _sources(one: Measurement) -> tuple[str, ...]:
@@ -265,19 +259,16 @@ def _span(ends: tuple[str | None, str | None], unit: str) -> Resource:
     return {"low": _quantity(ends[0], unit), "high": _quantity(ends[1], unit)}
 
 
-def _quantity(value: str | None, unit: str) -> Resource | None:
+def _quantity(value: str | None, unit: str, code: str = "") -> Resource | None:
     if value is None:
         return None
-    return {"value": _number(value), "unit": unit, "system": _UNITS, "code": UCUM[unit]}
+    number = float(value) if "." in value else int(value)
+    system = "http://unitsofmeasure.org"
+    return {"value": number, "unit": unit, "system": system, "code": code or UCUM[unit]}
 
 
-def _years(value: float) -> Resource:
-    years = _number(format_number(value) or "0")
-    return {"value": years, "unit": "years", "system": _UNITS, "code": "a"}
-
-
-def _number(text: str) -> float | int:
-    return float(text) if "." in text else int(text)
+def _years(value: float) -> Resource | None:
+    return _quantity(format_number(value), "years", code="a")
 
 
 _ABSENT = _concept(Code(f"{_HL7}data-absent-reason", "unknown", "Unknown"), text=NO_VALUE)

@@ -4,7 +4,6 @@ Built by hand, since it is seven segments of text; tests read it back by hl7apy.
 """
 
 from collections.abc import Iterator, Mapping
-from datetime import datetime
 
 from leukodiff.pipeline.report.measurements import GIVEN, Measurement
 from leukodiff.pipeline.report.report import SmearReport
@@ -77,7 +76,7 @@ def _header(report: SmearReport) -> str:
     """MSH, whose first field is the delimiter itself: number 2 here is MSH-3."""
     fields = {
         2: "LEUKODIFF",
-        6: _time(moment(report.provenance.started)),
+        6: _time(report.provenance.started),
         8: "ORU^R01^ORU_R01",
         9: identity(report, "message").hex[:20],
         10: "P",
@@ -93,7 +92,7 @@ def _order(report: SmearReport) -> str:
         3: f"{escaped(report.slide_id)}^LEUKODIFF",
         4: _coded(PANEL),
         7: _collected(report),
-        22: _time(moment(report.provenance.started)),
+        22: _time(report.provenance.started),
         24: "HM",
         25: PRELIMINARY,
     }
@@ -118,7 +117,7 @@ def _result(number: int, one: Measurement, report: SmearReport) -> str:
         14: _collected(report),
         17: f"^{escaped(how)}",
         18: f"leukodiff {escaped(report.provenance.version)}" if ours else "",
-        19: _time(moment(report.provenance.started)) if ours else "",
+        19: _time(report.provenance.started) if ours else "",
     }
     return _segment("OBX", fields)
 
@@ -150,9 +149,10 @@ def _collected(report: SmearReport) -> str:
     text = plain(report.sample.collected)
     if not is_date(text):
         return ""
-    when = moment(text) if "T" in text else None
-    return _time(when) if when else text.replace("-", "")
+    return (_time(text) if "T" in text else "") or text.replace("-", "")
 
 
-def _time(when: datetime | None) -> str:
+def _time(text: str) -> str:
+    """A time as `YYYYMMDDHHMMSS+ZZZZ`; empty of a text that is none."""
+    when = moment(text)
     return when.strftime("%Y%m%d%H%M%S%z") if when else ""
