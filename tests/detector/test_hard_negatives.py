@@ -19,6 +19,7 @@ def test_none_are_asked_for(tmp_path: Path) -> None:
     assert hard_negatives(tmp_path, 0, seed=1) == []
 
 
+@pytest.mark.slow
 def test_every_field_is_a_window_of_its_own_scale(drawn: list[LabeledField]) -> None:
     low, high = SCALES_UM_PER_PX
     assert {field.split for field in drawn} == {"train"}

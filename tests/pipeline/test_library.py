@@ -232,6 +232,7 @@ def test_two_pipelines_in_two_threads_do_not_disturb_each_other(
         assert len(alone) >= 8
 
 
+@pytest.mark.slow
 def test_two_loaded_pipelines_serve_many_threads(tmp_path: Path) -> None:
     """The shipped models, loaded twice: four threads, two models, one result."""
     from leukodiff.datasets.phantom import PhantomSettings, render_smear

@@ -61,6 +61,7 @@ def test_a_study(study: tuple[Path, Path], tmp_path: Path) -> None:
     assert json.loads((tmp_path / "j.json").read_text())["only_manual"] == ["old"]
 
 
+@pytest.mark.slow
 def test_a_picture_of_each_type(study: tuple[Path, Path], tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
     results, manual = study

@@ -155,6 +155,7 @@ def test_a_name_of_any_script_is_shown(
     assert ("are shown by their number" in text) == (shown.startswith("\\"))
 
 
+@pytest.mark.slow
 def test_long_names_and_many_fields_keep_to_the_page(
     make_cell: MakeCell, make_report: MakeReport
 ) -> None:
@@ -217,6 +218,7 @@ def test_words_are_wrapped(text: str, lines: list[str]) -> None:
     assert [" ".join(words) for _, words in paragraph.breakLines(width).lines] == lines
 
 
+@pytest.mark.slow
 def test_200_cells_are_quick(make_cell: MakeCell, make_report: MakeReport, jpeg: bytes) -> None:
     kinds = [kind.name for kind in CELL_TYPES[:7]] + ["unidentified"]
     cells = [make_cell(kind, f"{kind}-{i}") for kind in kinds for i in range(25)]

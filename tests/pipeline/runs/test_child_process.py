@@ -43,6 +43,7 @@ def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     return "child"
 
 
+@pytest.mark.slow
 def test_what_kills_and_what_hangs_costs_the_others_nothing(module: str) -> None:
     lines: list[str] = []
     messages: list[Message] = []

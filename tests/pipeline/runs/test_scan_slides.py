@@ -112,6 +112,7 @@ def test_coordinates_go_back_to_the_right_place(
             assert feature["properties"]["objectType"] == "detection"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "changes",
     [
@@ -135,6 +136,7 @@ def test_however_it_is_read_the_cells_are_the_same(
     assert places(tmp_path / "out/scan") == CELLS
 
 
+@pytest.mark.slow
 def test_a_full_pass_counts_every_red_cell_once(
     tmp_path: Path, draw_scan: Draw, write_scan: Write, models: Models
 ) -> None:
@@ -314,6 +316,7 @@ class Blind(ColorClassifier):
         return replace(printed, probabilities=unsure)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("full_pass", [False, True])
 def test_cells_that_the_detector_is_not_sure_of_count_where_they_are_named(
     tmp_path: Path, draw_scan: Draw, write_scan: Write, models: Models, full_pass: bool

@@ -89,6 +89,7 @@ def test_floats_are_taken_to_the_nearest_px() -> None:
     assert read.shape == (5, 5, 3)
 
 
+@pytest.mark.slow
 @given(
     x=st.floats(0, 150),
     y=st.floats(0, 90),

@@ -89,6 +89,7 @@ def path(draw_scan: Callable[..., Rgb], write_scan: Callable[..., Path]) -> Path
     return write_scan(draw_scan(CELLS, width=2100, height=1200))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "how",
     [

@@ -151,6 +151,7 @@ def of(slide: str, files: dict[str, bytes]) -> dict[str, bytes]:
     return {name: content for name, content in files.items() if name.startswith(f"{slide}/")}
 
 
+@pytest.mark.slow
 def test_a_cluster_of_its_own_on_this_machine(
     tmp_path: Path, environment: None, smears: Path, of_smears: Path, sheet: Sheets
 ) -> None:
