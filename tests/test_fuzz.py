@@ -320,7 +320,7 @@ def _with(content: Any, keys: Sequence[str | int], value: object) -> Any:
         ("smear.json", ["cells", 0, 7], "unicorn", "no cell type is called 'unicorn'"),
         ("smear.json", ["cells", 0, 2], float("nan"), "x_min: nan can't be"),
         ("smear.json", ["scale", "um_per_px"], True, "um_per_px: expected a number"),
-        ("smear.json", ["overlays"], None, "overlays: expected a path"),
+        ("smear.json", ["overlays"], None, "overlays: expected names"),
         ("smear.json", ["cells", 0, 9], [0.5], "expected 8 probabilities"),
         ("slide.json", ["row", "n_cells"], 1e308, "n_cells: a number in it"),
         ("slide.json", ["row"], [], "not a record"),

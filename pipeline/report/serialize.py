@@ -1,6 +1,7 @@
 """A slide's report as one JSON file, and back: what every export can be made from again."""
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields
 from pathlib import Path
@@ -28,6 +29,13 @@ VERSION = 1
 
 LARGEST = 1e12
 """No number that leukodiff stores is larger."""
+
+_MISMATCH = re.compile(
+    r"Expected `(?P<expected>[^`]+)`, got `(?P<got>[^`]+)`(?: - at `\$.*?(?P<place>\w+)`)?$"
+)
+"""A value of another type, as msgspec reports it."""
+
+_EXPECTED = {"str": "text", "int": "a whole number", "float": "a number", "object": "names"}
 
 _TYPES = frozenset({*BY_NAME, UNIDENTIFIED})
 
@@ -87,8 +95,11 @@ def read_stored(path: Path) -> SmearReport:
     if not isinstance(content, dict) or content.get("version") != VERSION:
         raise InputError(f"{path}: not a report of this version; analyze the slide again")
     try:
+        content["fields"] = _named(content["field_columns"], content["fields"])
+        content["cells"] = _named(content["cell_columns"], content["cells"])
+        report = _report(content)
         _require_numbers(content)
-        return _report(content)
+        return report
     except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
         raise InputError(f"{path}: damaged; analyze the slide again ({error})") from error
 
@@ -118,18 +129,18 @@ def _report(content: Mapping[str, Any]) -> SmearReport:
     """The report in a file; a `reason` in it is not read: it follows from the kind."""
     confusion, areas = content["confusion"], content["area_columns"]
     return SmearReport(
-        slide_id=_made(str, content["slide_id"]),
-        class_names=_made(tuple[str, ...], content["class_names"]),
+        slide_id=_made(str, content["slide_id"], "slide_id"),
+        class_names=_made(tuple[str, ...], content["class_names"], "class_names"),
         cells=tuple(_cells(content)),
-        fields=_made(tuple[FieldResult, ...], _named(content["field_columns"], content["fields"])),
+        fields=_made(tuple[FieldResult, ...], content["fields"]),
         scale=_scale(content["scale"]) if content["scale"] else None,
         provenance=_made(Provenance, content["provenance"]),
-        overlays=_made(dict[str, str], content["overlays"]),
+        overlays=_made(dict[str, str], content["overlays"], "overlays"),
         readings={
             field_id: _made(ScanReading, one | {"areas": _named(areas, one["areas"])})
             for field_id, one in content["readings"].items()
         },
-        atypical_rate=_made(float | None, content["atypical_rate"]),
+        atypical_rate=_made(float | None, content["atypical_rate"], "atypical_rate"),
         sample=_made(Sample, content["sample"]),
         counting=CountingOptions(
             content["interval"],
@@ -140,9 +151,21 @@ def _report(content: Mapping[str, Any]) -> SmearReport:
     )
 
 
-def _made(kind: Any, values: object) -> Any:
-    """Values from JSON as an instance of a type; ValueError or TypeError where they do not fit."""
-    return msgspec.convert(values, kind)
+def _made(kind: Any, values: object, name: str = "") -> Any:
+    """Values from JSON as an instance of a type.
+
+    Raises:
+        ValueError: they do not fit; it names the value, by its place in `values` or by `name`.
+    """
+    try:
+        return msgspec.convert(values, kind)
+    except msgspec.ValidationError as error:
+        found = _MISMATCH.match(str(error))
+        if not found:
+            raise
+        expected = _EXPECTED.get(found["expected"].partition(" |")[0], found["expected"])
+        where = found["place"] or name
+        raise ValueError(f"{where}: expected {expected}, got {found['got']}") from error
 
 
 def _named(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> list[dict[str, object]]:
@@ -150,9 +173,9 @@ def _named(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> list[dic
 
 
 def _cells(content: Mapping[str, Any]) -> list[Cell]:
-    rows = _named(content["cell_columns"], content["cells"])
-    for row in rows:
-        row["facts"] = {name: row.pop(f"fact_{name}") for name in _FACTS}
+    rows = [
+        row | {"facts": {name: row[f"fact_{name}"] for name in _FACTS}} for row in content["cells"]
+    ]
     cells: list[Cell] = _made(list[Cell], rows)
     n = len(content["class_names"])
     if any(len(cell.probabilities) != n for cell in cells):
@@ -168,14 +191,14 @@ def _scale(values: Mapping[str, Any]) -> SlideScale:
     return SlideScale(one.um_per_px, one.source, one.spread, one.n_cells, warnings)
 
 
-def _require_numbers(value: object) -> None:
-    """Refuses a number that is not finite or larger than any that is stored."""
+def _require_numbers(value: object, name: str = "") -> None:
+    """Refuses a number that is not finite or larger than any that is stored; `name` is its key."""
     match value:
         case dict():
-            for one in value.values():
-                _require_numbers(one)
+            for key, one in value.items():
+                _require_numbers(one, str(key))
         case list():
             for one in value:
-                _require_numbers(one)
+                _require_numbers(one, name)
         case int() | float() if not abs(value) <= LARGEST:
-            raise ValueError(f"{str(value)[:40]} can't be")
+            raise ValueError(f"{name}: {str(value)[:40]} can't be")
