@@ -11,10 +11,8 @@ from .commands.data import data
 from .commands.demo import demo
 from .commands.errors import Commands
 from .commands.evaluate import evaluate
-from .commands.explain import explain
-from .commands.export import export
-from .commands.models import models
-from .commands.report import report
+from .commands.export import export, models
+from .commands.report import explain, report
 from .commands.review import audit, review
 from .commands.train import train
 from .commands.users import users

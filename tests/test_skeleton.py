@@ -57,8 +57,15 @@ def test_what_runs_without_the_train_extra_loads_none_of_it(module: str) -> None
     ("command", "module", "settings"),
     [
         ("analyze", "leukodiff.pipeline.runs.analyze", "AnalyzeSettings"),
-        ("train detector", "leukodiff.detector.train", "DetectorTraining"),
-        ("train classifier", "leukodiff.classifier.train", "ClassifierTraining"),
+        pytest.param(
+            "train detector", "leukodiff.detector.train", "DetectorTraining", marks=pytest.mark.slow
+        ),
+        pytest.param(
+            "train classifier",
+            "leukodiff.classifier.train",
+            "ClassifierTraining",
+            marks=pytest.mark.slow,
+        ),
         ("export detector", "leukodiff.detector.export", "DetectorExport"),
         ("review", "leukodiff.pipeline.review.service.settings", "ReviewSettings"),
     ],
@@ -86,8 +93,15 @@ def test_options_of_a_report_are_settings() -> None:
 @pytest.mark.parametrize(
     ("command", "module", "settings"),
     [
-        ("train detector", "leukodiff.detector.train", "DetectorTraining"),
-        ("train classifier", "leukodiff.classifier.train", "ClassifierTraining"),
+        pytest.param(
+            "train detector", "leukodiff.detector.train", "DetectorTraining", marks=pytest.mark.slow
+        ),
+        pytest.param(
+            "train classifier",
+            "leukodiff.classifier.train",
+            "ClassifierTraining",
+            marks=pytest.mark.slow,
+        ),
     ],
 )
 def test_defaults_are_the_settings_own(command: str, module: str, settings: str) -> None:

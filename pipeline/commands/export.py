@@ -1,4 +1,4 @@
-"""`leukodiff export`: a trained checkpoint becomes a model file with its metadata."""
+"""`leukodiff export` and `models`: a checkpoint becomes a model file; what the shipped ones are."""
 
 import json
 from pathlib import Path
@@ -122,3 +122,24 @@ def _threshold(text: str) -> tuple[str, float]:
     if not 0 <= least <= 1:
         raise click.BadParameter(f"{text}: a confidence is from 0 to 1")
     return name, least
+
+
+@click.command()
+def models() -> None:
+    """List the shipped models, each checked against its own checksum."""
+    from leukodiff.classifier.infer import SHIPPED as CLASSIFIER
+    from leukodiff.detector.infer import SHIPPED as DETECTOR
+    from leukodiff.runtime.model import checked_metadata
+
+    from .console import show_table
+
+    rows = []
+    for kind, path in (("detector", DETECTOR), ("classifier", CLASSIFIER)):
+        facts = checked_metadata(path, kind)
+        data = ", ".join(dict.fromkeys(str(one.get("name", "?")) for one in facts.training_data))
+        size = f"{path.stat().st_size / 1e6:.1f}"
+        scale = f"{facts.um_per_px:.4g}"
+        rows.append((kind, facts.name, facts.version, size, scale, data, facts.sha256[:12]))
+    columns = ("kind", "name", "version", "MB", "um/px", "trained on", "sha256")
+    show_table("shipped models, checksums right", columns, rows)
+    click.echo(f"{DETECTOR.parent}\n{CLASSIFIER.parent}")

@@ -1,4 +1,4 @@
-"""`leukodiff report`: a slide's report made again, in other words or with other ranges."""
+"""`leukodiff report` and `explain`: a finished slide reported again, and one cell of it explained."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import click
 
 from leukodiff.core.text import printable
 
-from .options import FOLDER, report_options, report_settings
+from .options import FILE, FOLDER, classifier_option, report_options, report_settings
 
 
 @click.command()
@@ -44,3 +44,29 @@ def report(folders: Sequence[Path], **chosen: Any) -> None:
             click.echo(printable(f"{path.name}: {line}"), err=True)
         click.echo(f"open {click.format_filename(path / 'report.html')}")
     sys.exit(int(failed > 0))
+
+
+@click.command()
+@click.argument("slide", type=FOLDER)
+@click.argument("cell_id")
+@click.option("--out", type=FILE, help="The picture, PNG or JPEG.  [default: CELL_ID.png]")
+@click.option("--image", type=FILE, help="The cell's image, where it was moved since.")
+@classifier_option
+def explain(
+    slide: Path, cell_id: str, out: Path | None, image: Path | None, classifier: Path | None
+) -> None:
+    """Show one cell of SLIDE, a slide's folder in the output of analyze, and why it is named so.
+
+    CELL_ID is the cell's in cells.csv. The picture has the cell with the outlines of itself and its
+    nucleus, and which parts of it told the classifier its class: those are hidden in turn.
+    """
+    from leukodiff.classifier.infer import Classifier
+    from leukodiff.pipeline.runs.explain import explain as start
+    from leukodiff.pipeline.runs.explain import save
+
+    found = start(slide, cell_id, Classifier.load(classifier), image)
+    out = out or Path(f"{cell_id}.png")
+    save(found.picture, out)
+    for line in found.words:
+        click.echo(printable(line))
+    click.echo(f"open {click.format_filename(out)}")
