@@ -1,4 +1,4 @@
-"""`leukodiff report` and `explain`: a finished slide reported again, and one cell of it explained."""
+"""`leukodiff report` and `explain`: a finished slide reported again, one cell of it explained."""
 
 from __future__ import annotations
 
