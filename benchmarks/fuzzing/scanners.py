@@ -129,7 +129,7 @@ def vms(folder: Path, rgb: Rgb) -> Iterator[Path]:
     path = folder / "a.vms"
     path.write_text(
         "[Virtual Microscope Specimen]\nNoLayers=1\nNoJpegColumns=1\nNoJpegRows=1\n"
-        "ImageFile=vms.jpg\nMapFile=vms.jpg\nOptimizationFile=\nAuthCode=x\nSourceLens=40\n"
+        "ImageFile=vms.jpg\nMapFile=vms.jpg\nOptimisationFile=\nAuthCode=x\nSourceLens=40\n"
         f"PhysicalWidth={len(rgb) * 250}\nPhysicalHeight={len(rgb) * 250}\n"
     )
     yield path
