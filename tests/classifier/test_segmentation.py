@@ -12,6 +12,8 @@ from leukodiff.classifier.crops import CropSettings, cut_crops
 from leukodiff.classifier.segmentation import Outline, count_lobes, outline
 from leukodiff.datasets.phantom import STAINS, Anatomy, PhantomSettings, anatomy, place, render
 
+pytestmark = pytest.mark.slow
+
 CROP = CropSettings()
 KINDS = (
     "neutrophil",

@@ -9,6 +9,7 @@ from leukodiff.datasets.fields import LabeledField
 from leukodiff.datasets.splits import apart_from, position, split_of
 
 
+@pytest.mark.slow
 @given(st.text())
 def test_position_is_a_fraction_and_stays(group: str) -> None:
     assert 0 <= position(group) < 1

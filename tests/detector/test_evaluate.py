@@ -17,6 +17,8 @@ from leukodiff.detector.detections import Detections
 from leukodiff.detector.evaluate import evaluate_detector, figures
 from leukodiff.detector.resolution_sweep import resolution_sweep
 
+pytestmark = pytest.mark.slow
+
 if find_spec("ultralytics") is None:
     pytest.skip("average precision needs the `train` extra", allow_module_level=True)
 

@@ -15,6 +15,8 @@ from leukodiff.datasets.phantom.film import lay_film
 from leukodiff.datasets.phantom.scan import level_sizes
 from leukodiff.datasets.table import load_table
 
+pytestmark = pytest.mark.slow
+
 BLOCK = PhantomSettings(width=256, height=256, um_per_px=0.4, seed=5, n_white=3)
 RED = replace(BLOCK, n_white=0, platelets_per_mm2=0, noise=0, sharpen=0, blur_um=0)
 LOSSLESS = ScanSettings(tile_px=128, level_step=2, jpeg_quality=None)

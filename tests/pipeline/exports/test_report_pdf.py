@@ -22,6 +22,8 @@ from leukodiff.pipeline.report.sample import Sample
 from leukodiff.pipeline.report.statistics import Confusion
 from leukodiff.pipeline.report.texts import LANGUAGES, load_texts
 
+pytestmark = pytest.mark.slow
+
 MakeCell = Callable[..., Cell]
 MakeReport = Callable[..., SmearReport]
 

@@ -17,6 +17,8 @@ from leukodiff.pipeline.review.web.security import kept_secret
 
 from .conftest import BASE, PASSWORDS, Browser, House, events_of
 
+pytestmark = pytest.mark.slow
+
 SLIDE = "/api/slides/smear"
 COMMENT = {"kind": "commented", "payload": {"text": "x"}, "version": 1}
 Refusals = Callable[[], list[str]]

@@ -13,6 +13,8 @@ from leukodiff.pipeline.review.web.app_state import ReviewApp
 from .conftest import PASSWORDS, Browser, House, events_of
 from .test_review_uploads import bomb, png, zipped
 
+pytestmark = pytest.mark.slow
+
 SLIDE = "/api/slides/smear"
 FORMULA = "=cmd|'/C calc'!A0"
 MARKUP = "<img src=x onerror=alert(1)>"

@@ -7,6 +7,8 @@ import pytest
 
 from .conftest import PASSWORDS, Browser, House, events_of
 
+pytestmark = pytest.mark.slow
+
 SLIDE = "/api/slides/smear"
 GOOD = "a brush for the stain"
 
