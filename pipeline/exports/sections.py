@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import quote
 
+from leukodiff.classifier.facts import CellNote
 from leukodiff.datasets.vocabulary import UNIDENTIFIED, CellType
 from leukodiff.detector.areas import AreaKind
 from leukodiff.pipeline.report.cells import ATYPICAL, DISPLAY_ORDER, Cell
@@ -80,6 +81,11 @@ def _section(
     return GallerySection(kind, name, shown, tuple(pictures))
 
 
+def _note(cell: Cell, texts: Texts) -> str:
+    """Words of a cell's note; a text that is no code, of a cell that was added, stays as it is."""
+    return texts.of(cell.note) if isinstance(cell.note, CellNote) else readable(cell.note)
+
+
 def _thumbnail(report: SmearReport, cell: Cell, name: str, jpeg: bytes, texts: Texts) -> Thumbnail:
     cell_id = readable(cell.cell_id)
     leading = " / ".join(cell.leading(report.class_names))
@@ -87,7 +93,7 @@ def _thumbnail(report: SmearReport, cell: Cell, name: str, jpeg: bytes, texts: T
         cell_id,
         cell_id if len(cell_id) <= SHORT_ID_CHARACTERS else f"…{cell_id[-SHORT_ID_CHARACTERS:]}",
         leading,
-        texts.of(cell.note),
+        _note(cell, texts),
         f"{name}: {leading}, {cell_id}",
         link(report, cell.field_id),
         jpeg,
@@ -182,7 +188,7 @@ def _facts(report: SmearReport, texts: Texts) -> tuple[Fact, ...]:
     if not report.n_read:
         counted = ""
     unsure = (cell for cell in report.cells if cell.note and not cell.reviewed_as)
-    notes = Counter(texts.of(cell.note) for cell in unsure).most_common()
+    notes = Counter(_note(cell, texts) for cell in unsure).most_common()
     found = {
         "fields": _fields_read(report, texts),
         "scale": _scale(report, texts),

@@ -37,6 +37,9 @@ _MISMATCH = re.compile(
 
 _EXPECTED = {"str": "text", "int": "a whole number", "float": "a number", "object": "names"}
 
+_DAMAGE = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError)
+"""Errors of reading a file that does not hold what `to_json` writes."""
+
 _TYPES = frozenset({*BY_NAME, UNIDENTIFIED})
 
 _CELL = tuple(one.name for one in fields(Cell) if one.name != "facts")
@@ -100,7 +103,7 @@ def read_stored(path: Path) -> SmearReport:
         report = _report(content)
         _require_numbers(content)
         return report
-    except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
+    except _DAMAGE as error:
         raise InputError(f"{path}: damaged; analyze the slide again ({error})") from error
 
 
@@ -162,7 +165,7 @@ def _made(kind: Any, values: object, name: str = "") -> Any:
     except msgspec.ValidationError as error:
         found = _MISMATCH.match(str(error))
         if not found:
-            raise
+            raise ValueError(str(error)) from error
         expected = _EXPECTED.get(found["expected"].partition(" |")[0], found["expected"])
         where = found["place"] or name
         raise ValueError(f"{where}: expected {expected}, got {found['got']}") from error

@@ -35,6 +35,9 @@ SHUTDOWN_GRACE_S = 10.0
 HEARTBEAT_S = 1.0
 """Longest time between two checks of a child's time limits."""
 
+STALL_S = 5 * HEARTBEAT_S
+"""A parent that has not checked for so long stood still: its children are not to blame."""
+
 MAX_IDLE_DEATHS = 2
 """A child that dies so often with no slide under way is not started again."""
 
@@ -152,6 +155,7 @@ class Child:
     kill: Callable[[], None]
 
     def __post_init__(self) -> None:
+        self._closing = threading.RLock()  # a stop must not write to a descriptor that is reused
         self._received: SimpleQueue[Message | None] = SimpleQueue()
         self._readers = [threading.Thread(target=self._read, args=(one,)) for one in self.pipes]
         for one in self._readers:
@@ -172,7 +176,7 @@ class Child:
 
     def stop(self) -> None:
         """Stops it as Ctrl-C does."""
-        with suppress(OSError, ValueError):  # it has ended
+        with self._closing, suppress(OSError, ValueError):  # it has ended
             os.write(self.lifeline.fileno(), STOP)
 
     def ended(self) -> int:
@@ -181,7 +185,7 @@ class Child:
         for one in self._readers:
             one.join()
         for pipe in (*self.pipes, self.lifeline):
-            with suppress(OSError):  # of a request that it did not read to its end
+            with self._closing, suppress(OSError):  # of a request not read to its end
                 pipe.close()
         return status
 
@@ -258,17 +262,20 @@ class Supervisor:
     A child that is killed, or busy with a field for more than `limit_s` seconds without a step, is
     followed by another one. `notify`: called with a line for a person. `on_message`: called with
     each message that is not of what the child is busy with. `crash_log`: what went wrong so far.
+    `grace_s`: time that a stopped child has before it is killed.
     """
 
     limit_s: float
     notify: Callable[[str], None]
     on_message: Callable[[Message], None] = lambda _: None
     crash_log: CrashLog = field(default_factory=CrashLog)
+    grace_s: float = SHUTDOWN_GRACE_S
     _child: Child | None = None
     _ends_by: float | None = None
     _late: Work | None = None
     _idle_deaths: int = 0
     _state: UnderWay = field(default_factory=UnderWay)
+    _checked_at: float = 0.0
 
     @property
     def is_stopping(self) -> bool:
@@ -277,7 +284,7 @@ class Supervisor:
 
     def stop(self) -> None:
         """Stops the run as Ctrl-C does. Safe to call from a signal's handler, and from a thread."""
-        self._ends_by = self._ends_by or time.monotonic() + SHUTDOWN_GRACE_S
+        self._ends_by = self._ends_by or time.monotonic() + self.grace_s
         if child := self._child:
             child.stop()
 
@@ -292,6 +299,7 @@ class Supervisor:
     def attend(self, child: Child) -> int | None:
         """Exit status of a child once it has ended; `None` where another one is to be started."""
         self._state, self._late, self._child = UnderWay(), None, child
+        self._checked_at = time.monotonic()
         if self.is_stopping:
             child.stop()
         try:
@@ -323,6 +331,9 @@ class Supervisor:
 
     def _kill_if_due(self, child: Child) -> None:
         now = time.monotonic()
+        if now - self._checked_at > STALL_S:
+            self._state.restart(now)
+        self._checked_at = now
         if self._ends_by is not None:
             if now > self._ends_by:
                 child.kill()

@@ -61,6 +61,10 @@ class UnderWay:
         """The soonest time at which some work may be late; `None` while nothing is begun."""
         return min((one.last + limit_s for one in self._at_work()), default=None)
 
+    def restart(self, now: float) -> None:
+        """Counts the time of all work from `now` (s) on: nobody has listened for a while."""
+        self.entries = {number: replace(one, last=now) for number, one in self.entries.items()}
+
     def innermost(self) -> list[Entry]:
         """Work that each thread began last and has not ended, even if it waits for others."""
         return _last_of_each(one for one in self.entries.values() if one.work != WAITING)

@@ -75,6 +75,7 @@ def _load(language: str) -> Texts:
         known = ", ".join(LANGUAGES)
         raise InputError(f"no language {language!r}; known: {known}, or a file that ends in .toml")
     english = _read(_HERE / "en.toml")
+    own.pop("phrases", None)  # of files made for earlier versions, where sentences were translated
     words = _flat(own, path)
     base = _flat(english, path)
     if unknown := sorted(set(words) - set(base)):

@@ -158,9 +158,18 @@ def cell_of(payload: Mapping[str, Any]) -> Cell:
     """
     from leukodiff.classifier.facts import CellFacts
 
-    facts = CellFacts(**payload.get("facts") or {})
+    facts = CellFacts(**_with_code(payload.get("facts") or {}))
     chances = tuple(float(p) for p in payload["probabilities"])
-    return Cell(**{**payload, "probabilities": chances, "facts": facts})
+    return Cell(**_with_code({**payload, "probabilities": chances, "facts": facts}))
+
+
+def _with_code(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Values whose `note` is a `CellNote` where its text is one's; another text stays."""
+    from leukodiff.classifier.facts import CellNote
+
+    codes = {str(one): one for one in CellNote}
+    note = values.get("note", "")
+    return {**values, "note": codes.get(note, note)} if isinstance(note, str) else dict(values)
 
 
 def check_shape(kind: str, payload: Mapping[str, Any]) -> None:

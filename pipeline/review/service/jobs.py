@@ -15,13 +15,12 @@ from pathlib import Path
 from leukodiff.pipeline.runs import worker
 from leukodiff.pipeline.runs.analyze import AnalyzeSettings
 from leukodiff.pipeline.runs.child_process import (
-    SHUTDOWN_GRACE_S,
     TEXT,
     Message,
     Supervisor,
 )
 from leukodiff.pipeline.runs.crash_log import FIELD_TIMEOUT_S
-from leukodiff.pipeline.runs.output import write_whole
+from leukodiff.pipeline.runs.output import OutputError, write_whole
 from leukodiff.pipeline.runs.worker import RunRequest
 
 log = logging.getLogger("leukodiff")
@@ -34,6 +33,9 @@ STOPPED = "stopped"
 
 MAX_ENDED = 100
 """Jobs that have ended and are still listed."""
+
+STOP_GRACE_S = 20.0
+"""Time an analysis that is stopped has to write its tables, which may lie on a network share."""
 
 LOGGED_LINES = 50
 """The last lines that a failed analysis printed go into the log."""
@@ -106,7 +108,10 @@ def ended(
 
 @dataclass
 class _Reported:
-    """What the analysis of a job has reported; `began` in s, `lines`: the last that it printed."""
+    """What the analysis of a job has reported; `began` in s.
+
+    `notes`: of its supervisor; `lines`: the last that it printed.
+    """
 
     number: int
     began: float = field(default_factory=time.monotonic)
@@ -114,6 +119,7 @@ class _Reported:
     errors: list[str] = field(default_factory=list)
     is_stopped: bool = False
     is_finished: bool = False
+    notes: list[str] = field(default_factory=list)
     lines: deque[str] = field(default_factory=lambda: deque(maxlen=LOGGED_LINES))
 
 
@@ -154,7 +160,7 @@ class Queue:
         self._work.set()
         self._stop_analysis()
         if self._thread:
-            self._thread.join(SHUTDOWN_GRACE_S + 5)
+            self._thread.join(STOP_GRACE_S + 5)
 
     def add(self, name: str, inputs: list[Path], by: str, per_image: bool = False) -> Job | None:
         """Adds an analysis; `None` where too many wait already."""
@@ -194,8 +200,9 @@ class Queue:
             while not self._closed and (job := self._next()):
                 try:
                     self._analyze(job)
-                except OSError as error:
-                    self._keep(replace(job, state=FAILED, error=str(error), ended=now()))
+                except (OSError, OutputError) as error:
+                    with suppress(OutputError):  # the page shows it all the same
+                        self._keep(replace(job, state=FAILED, error=str(error), ended=now()))
                 if not self._closed:
                     self.on_end(self._jobs[job.number])
 
@@ -209,7 +216,10 @@ class Queue:
     def _analyze(self, job: Job) -> None:
         reported = _Reported(job.number)
         supervisor = Supervisor(
-            FIELD_TIMEOUT_S, reported.lines.append, partial(self._receive, reported)
+            FIELD_TIMEOUT_S,
+            reported.notes.append,
+            partial(self._receive, reported),
+            grace_s=STOP_GRACE_S,
         )
         with self._lock:
             self._supervisor = supervisor
@@ -219,8 +229,9 @@ class Queue:
         inputs = tuple(Path(one) for one in job.inputs)
         status = supervisor.run(worker.__name__, RunRequest(self.out, settings, inputs))
         self._supervisor = None
-        if reported.lines and not reported.is_finished:
-            log.error("analysis %d: %s", job.number, "\n".join(reported.lines)[-2000:])
+        lines = (*reported.notes, *reported.lines)
+        if lines and not reported.is_finished:
+            log.error("analysis %d: %s", job.number, "\n".join(lines)[-2000:])
         if self._closed:
             return  # it stays "running" on disk, and is begun again
         with self._lock:
@@ -229,7 +240,11 @@ class Queue:
                 self._keep(replace(job, state=STOPPED, ended=now(), left=None))
                 return
             if not reported.is_finished:
-                reported.errors = [f"the analysis ended by itself (status {status})"]
+                reported.errors = [
+                    reported.notes[-1]
+                    if reported.notes
+                    else f"the analysis ended by itself (status {status})"
+                ]
             self._keep(ended(job, reported.slides, reported.errors, reported.is_stopped))
 
     def _receive(self, reported: "_Reported", message: Message) -> None:
@@ -248,7 +263,8 @@ class Queue:
                 job = with_progress(self._jobs[reported.number], done, total, what, seconds)
                 self._jobs[job.number] = job
                 if time.monotonic() - self._kept_at > KEEP_EVERY_S:
-                    self._keep(job)
+                    with suppress(OutputError):  # a full disk ends no analysis before its time
+                        self._keep(job)
 
     def _stop_analysis(self) -> None:
         if supervisor := self._supervisor:

@@ -4,6 +4,7 @@ Nothing of it is stored but one secret: a token is an HMAC of it and of what the
 """
 
 import hmac
+import os
 import secrets
 from contextlib import suppress
 from dataclasses import dataclass
@@ -129,6 +130,7 @@ def kept_secret(path: Path) -> bytes:
         made = secrets.token_bytes(SECRET_BYTES)
         with replacing(path) as partial:
             partial.unlink(missing_ok=True)
-            partial.touch(0o600, exist_ok=False)
-            partial.write_bytes(made)
+            handle = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with os.fdopen(handle, "wb") as file:
+                file.write(made)
     return made

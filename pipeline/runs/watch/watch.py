@@ -60,6 +60,8 @@ class Watch:
     _listed_at: float = field(default_factory=time.monotonic)
     _error: str = ""
     _errors: list[str] = field(default_factory=list)
+    _refusal: str = ""
+    _is_finished: bool = False
     _failed: set[Path] = field(default_factory=set)
 
     def go(self) -> None:
@@ -118,7 +120,7 @@ class Watch:
         return found
 
     def _analyze(self, slides: Sequence[Slide]) -> None:
-        settings, self._errors = self.settings, []
+        settings, self._errors, self._refusal, self._is_finished = self.settings, [], "", False
         supervisor = Supervisor(settings.field_timeout, self._complain, self._receive)
         self._supervisor = supervisor
         if self._stop.is_set():  # since it was last checked
@@ -128,16 +130,19 @@ class Watch:
         self._supervisor, self._listed_at = None, time.monotonic()
         if self._stop.is_set():
             return
-        error = self._errors[-1] if self._errors else "nothing was reported"
+        error = self._refusal or (self._errors[-1] if self._errors else "nothing was reported")
         if status == worker.WRONG_USAGE:
             raise (InputError if is_writable(settings.out) else OutputError)(error)
-        if status not in (0, 1):
+        if not self._is_finished:
             self.metrics.crashes.inc()
             self.emit(f"a run ended with status {status}: {error}")
 
     def _receive(self, message: Message) -> None:
         """Counts and reports a slide that has ended; anything else is a complaint."""
         kind, *values = message
+        self._is_finished = self._is_finished or kind == "finished"
+        if kind == "error":
+            self._refusal = " ".join(values[0].split())
         if kind in ("error", TEXT):
             self._complain(values[0])
         if kind != "slide":
@@ -152,8 +157,9 @@ class Watch:
             self.emit(f"{slide['slide_id']}: {slide['status']}{cells}{error}")
 
     def _complain(self, text: str) -> None:
-        self._errors.append(" ".join(text.split()))
-        self.emit(self._errors[-1])
+        if line := " ".join(text.split()):
+            self._errors.append(line)
+            self.emit(line)
 
 
 def slides_in(folder: Path, out: Path, per_image: bool = False) -> list[Slide]:

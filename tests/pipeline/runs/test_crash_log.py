@@ -134,3 +134,10 @@ def test_what_takes_too_long_has_failed_and_its_slide_comes_last() -> None:
     known = CrashLog().after([A, B], "a death").with_failure(A, "no answer")
     assert known.failed_items == {A: "no answer"}
     assert known.suspects == {"s1", "s2"}
+
+
+def test_time_counts_anew_where_nobody_has_listened_for_a_while() -> None:
+    state = state_after(begin(0, 0, 1, A))
+    state.restart(10)
+    assert state.too_long(15, limit_s=10) is None
+    assert state.too_long(20.5, limit_s=10) == A

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from leukodiff.classifier.facts import CellNote
 from leukodiff.core.errors import InputError
 from leukodiff.pipeline.report.cells import Cell
 from leukodiff.pipeline.review.record import (
@@ -337,3 +338,11 @@ def test_an_undo_is_always_let_in(moves: Any) -> None:
     for actor in ("anna", "ben"):
         log.undo(actor)
         log.redo(actor)
+
+
+@pytest.mark.parametrize("note", ["", "not sure enough", "not classified: no model", "ééé"])
+def test_a_note_is_a_code_where_it_is_one_of_the_machine_s(note: str) -> None:
+    cell = cell_of({**normal(cell_payload(NEW)), "note": note})
+    assert str(cell.note) == note
+    assert isinstance(cell.note, CellNote) == (note in {str(one) for one in CellNote})
+    assert normal(cell_payload(cell))["note"] == note

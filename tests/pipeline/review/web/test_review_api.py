@@ -258,6 +258,15 @@ def test_exports_have_the_words_of_machine_and_person(browser: Browser) -> None:
     assert browser.get(f"{SLIDE}/export/csv?table=../cells").status_code == 404
 
 
+def test_a_cell_that_a_person_added_is_in_every_export(browser: Browser) -> None:
+    """Its note is a text of the classifier's here, or of none: no code of the machine's."""
+    added = browser.post(f"{SLIDE}/cells", {"field": "a.png", "box": [80, 40, 96, 56]})
+    assert added.status_code == 200
+    for kind in ("html", "pdf", "xlsx", "fhir", "hl7", "csv"):
+        assert browser.get(f"{SLIDE}/export/{kind}").status_code == 200, kind
+    assert browser.page("/slides/smear/report").status_code == 200
+
+
 @pytest.mark.parametrize(
     ("language", "expected"),
     [
