@@ -46,14 +46,16 @@ check: style
 test: check web slow-tests
 
 # Two processes; `make check PROCESSES=4` where there are more cores. `COVERAGE=--cov` measures.
+# Of the slow tests many wait for processes of their own: one more keeps the cores busy.
 PROCESSES := 2
-PYTEST = $(TEST_ENV)/bin/pytest -n $(PROCESSES) --dist loadgroup
+SLOW_PROCESSES := 3
+PYTEST = $(TEST_ENV)/bin/pytest --dist loadgroup
 
 quick-tests: $(TEST_ENV)/ready
-	$(PYTEST) -q -m "$(QUICK)" $(COVERAGE)
+	$(PYTEST) -n $(PROCESSES) -q -m "$(QUICK)" $(COVERAGE)
 
 slow-tests: check
-	$(PYTEST) -m "$(subst not ,,$(QUICK))"
+	$(PYTEST) -n $(SLOW_PROCESSES) -m "$(subst not ,,$(QUICK))"
 
 # The review's viewer is OpenSeadragon's; without node the viewer says what is missing and all else works.
 WEB := pipeline/review/web/npm
