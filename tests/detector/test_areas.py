@@ -19,6 +19,8 @@ from leukodiff.detector.areas import (
 )
 from leukodiff.detector.letterbox import resized
 
+pytestmark = pytest.mark.slow
+
 UM_PER_PX = 0.5
 
 

@@ -17,6 +17,8 @@ from leukodiff.detector.infer import Detector
 from leukodiff.detector.letterbox import PAD_GRAY, resized
 from leukodiff.detector.tiles import ReadAt
 
+pytestmark = pytest.mark.slow
+
 SURELY = 0.65
 """Confidence (0-1) well above every class's threshold."""
 

@@ -20,6 +20,8 @@ from leukodiff.datasets.phantom import (
 from leukodiff.datasets.phantom.artifacts import DIRT, FORMS, Artifact
 from leukodiff.datasets.phantom.debris import PAINTERS, ROOM_UM
 
+pytestmark = pytest.mark.slow
+
 FIELD = PhantomSettings(width=480, height=360, um_per_px=0.2, seed=7, n_white=2)
 DIRTY = replace(FIELD, smudge_cells=2, platelet_clumps=3, precipitate=2, dirt=5)
 PLAIN = ("red_cell", "platelet")

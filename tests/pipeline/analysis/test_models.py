@@ -9,6 +9,8 @@ import pytest
 from leukodiff.pipeline.analysis.models import Models, load_models
 from leukodiff.runtime.model import Model
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def shapes(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, ...]]:

@@ -11,6 +11,8 @@ from click.testing import CliRunner, Result
 from leukodiff.pipeline.cli import main
 from leukodiff.pipeline.comparison import tables
 
+pytestmark = pytest.mark.slow
+
 Write = Callable[..., Path]
 LONG = ("slide_id", "cell_type", "count")
 

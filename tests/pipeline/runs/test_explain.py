@@ -16,6 +16,8 @@ from leukodiff.pipeline.analysis.models import Models
 from leukodiff.pipeline.cli import main
 from leukodiff.pipeline.runs.analyze import AnalyzeSettings, analyze
 
+pytestmark = pytest.mark.slow
+
 Smear = Callable[..., Path]
 
 
