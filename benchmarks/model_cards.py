@@ -225,7 +225,7 @@ def _detector_table(found: Mapping[str, Figures]) -> str:
         (
             DETECTOR_SETS[name],
             one["n_fields"],
-            f"{one['map50']:.3f}",
+            "--" if one["map50"] is None else f"{one['map50']:.3f}",
             *(_white(one["classes"][0], what, name) for what in ("recall", "precision")),
         )
         for name, one in found.items()

@@ -76,6 +76,21 @@ def illumination_gradient(
     return (images * torch.exp(-smooth)).clamp(0, 1)
 
 
+def color_fringe(
+    images: Tensor, strength: Tensor, rng: torch.Generator, *, fringe: float, share: float
+) -> Tensor:
+    """A lens that bends colors apart: red lies up to `fringe` px from blue, for a share.
+
+    Both move by half of it, to opposite sides of green, in any direction.
+    """
+    n = len(images)
+    angle = uniform(n, rng) * 2 * math.pi
+    apart = uniform(n, rng) * fringe * strength.to(rng.device) * (uniform(n, rng) < share)
+    half = (torch.stack([angle.cos(), angle.sin()], 1) * apart[:, None] / 2).to(images)
+    red, green, blue = images.split(1, 1)
+    return torch.cat([_moved(red, half), green, _moved(blue, -half)], 1)
+
+
 def blur(
     images: Tensor, strength: Tensor, rng: torch.Generator, *, blur: float, share: float
 ) -> Tensor:
@@ -122,6 +137,15 @@ def channel_gamma(
         * strength.to(rng.device)[:, None, None, None]
     )
     return images.clamp(0, 1) ** power.to(images)
+
+
+def _moved(images: Tensor, by: Tensor) -> Tensor:
+    """Each image moved by (N, 2) px to the right and down, its edges drawn out."""
+    height, width = images.shape[2:]
+    place = torch.eye(2, 3).to(images).repeat(len(images), 1, 1)
+    place[:, :, 2] = -2 * by / torch.tensor([width, height]).to(images)
+    grid = functional.affine_grid(place, list(images.shape), align_corners=False)
+    return functional.grid_sample(images, grid, padding_mode="border", align_corners=False)
 
 
 def _blurred(images: Tensor, sigma: Tensor) -> Tensor:

@@ -23,7 +23,9 @@ class LabeledField:
     `cell_types` has N names from the vocabulary; `white_cell` where the type is unknown.
     `split` is `train`, `val` or `test`. `group` is what a split must not cut: the slide, or the
     original image of an augmented copy. `um_per_px` is the dataset's own scale, `None` if unknown.
-    `complete` says whether every cell is boxed, or only those that somebody wanted.
+    `complete` says whether every cell is boxed, or only those that somebody wanted. `boxed` names
+    the detector classes of which every cell is boxed where not all are; `None`: all, or with
+    `complete=False` only the wanted cells.
     """
 
     path: Path
@@ -34,6 +36,7 @@ class LabeledField:
     group: str = ""
     um_per_px: float | None = None
     complete: bool = True
+    boxed: frozenset[str] | None = None
 
     def __post_init__(self) -> None:
         if self.xyxy.shape != (len(self.cell_types), 4):
@@ -46,6 +49,10 @@ class LabeledField:
     def field_id(self) -> str:
         """The image's file name."""
         return self.path.name
+
+    def boxes_every(self, class_name: str) -> bool:
+        """True if every cell of a detector class is boxed: what has no box is then no such cell."""
+        return self.complete and (self.boxed is None or class_name in self.boxed)
 
     def keep(self, indices: Sequence[int]) -> "LabeledField":
         """The same field with only the cells at `indices`."""

@@ -1,8 +1,10 @@
 """Laboratories whose fields a leave-one-out test keeps apart from training."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from statistics import median
 
 from leukodiff.core.errors import DataError
 
@@ -10,7 +12,11 @@ from .fields import LabeledField
 from .registry import DATASETS
 from .splits import TEST, apart_from
 
-COPIES_OF: Mapping[str, str] = {"txl_pbc": "pbc", "kaggle_blood_cells": "bccd"}
+COPIES_OF: Mapping[str, str] = {
+    "txl_pbc": "pbc",
+    "kaggle_blood_cells": "bccd",
+    "txl_raabin": "raabin",
+}
 """Data sets made of another's images: one laboratory with it."""
 
 OWN = "table"
@@ -23,7 +29,7 @@ HELD_OUT = "held out"
 """The part for a model that has learned from the laboratory's train split: its test split."""
 
 FIELDS_A_SLIDE = 3
-"""From so many fields a group on the average, a group is taken for a slide and told apart."""
+"""From so many fields a group in the median, a group is taken for a slide and told apart."""
 
 
 @dataclass(frozen=True)
@@ -55,8 +61,8 @@ class Laboratory:
     @property
     def has_slides(self) -> bool:
         """True if its groups are slides rather than single images or scenes."""
-        groups = {field.group for field in self.tested}
-        return len(self.tested) >= FIELDS_A_SLIDE * len(groups)
+        sizes = Counter(field.group for field in self.tested).values()
+        return bool(sizes) and median(sizes) >= FIELDS_A_SLIDE
 
 
 def cells_of(row: Mapping[str, str]) -> str:

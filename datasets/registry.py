@@ -7,10 +7,23 @@ from pathlib import Path
 
 from leukodiff.core.errors import DataError, InputError
 
-from . import bccd, chula, kaggle_blood_cells, lisc, pbc, raabin, txl_pbc
+from . import (
+    bccd,
+    c_nmc,
+    chula,
+    chula_rbc12,
+    deep_apl,
+    draaslan,
+    kaggle_blood_cells,
+    lisc,
+    pbc,
+    raabin,
+    txl_pbc,
+    txl_raabin,
+)
 from .fields import LabeledField
 from .layout import BOX_LABELS
-from .vocabulary import FIVE_PART
+from .vocabulary import FIVE_PART, WHITE_CELL
 
 Loader = Callable[[Path], list[LabeledField]]
 
@@ -161,6 +174,91 @@ _INFOS = (
         folder="raabin",
         load=raabin.load_raabin,
         read=raabin.load_raabin,
+        archives={},
+    ),
+    DatasetInfo(
+        name="txl_raabin",
+        title="TXL-PBC's part of Raabin-WBC, with boxes",
+        licence="MIT; Raabin-WBC: free for research with citation",
+        citation="Gan and Li, arXiv:2407.13214; Kouzehkanan et al., Scientific Reports 12 (2022)",
+        address="https://github.com/lugan113/TXL-PBC_Dataset",
+        um_per_px=txl_raabin.UM_PER_PX,
+        boxes="cells",
+        label_map={**BOX_LABELS, **{name: name for name in FIVE_PART}},
+        files_hint="its images/ and labels/ (YOLO)",
+        folder="txl_raabin",
+        load=txl_raabin.load_txl_raabin,
+        read=txl_raabin.read_txl_raabin,
+        archives={
+            "txl_pbc.zip": Archive("https://github.com/lugan113/TXL-PBC_Dataset/archive/HEAD.zip")
+        },
+    ),
+    DatasetInfo(
+        name="draaslan",
+        title="Fields on mint-green ground, white and red cells",
+        licence="MIT",
+        citation="Aslan, A.: blood-cell-detection-dataset, 2020",
+        address="https://github.com/draaslan/blood-cell-detection-dataset",
+        um_per_px=draaslan.UM_PER_PX,
+        boxes="cells",
+        label_map={"wbc": WHITE_CELL, "rbc": "red_cell", **{name: name for name in FIVE_PART}},
+        files_hint="its annotations.csv and images/",
+        folder="draaslan",
+        load=draaslan.load_draaslan,
+        read=draaslan.read_draaslan,
+        archives={
+            "draaslan.zip": Archive(
+                "https://github.com/draaslan/blood-cell-detection-dataset/archive/HEAD.zip"
+            )
+        },
+    ),
+    DatasetInfo(
+        name="chula_rbc12",
+        title="Chula RBC-12, its fields without a white cell",
+        licence="MIT",
+        citation="Naruenatthanaset et al., arXiv:2012.01321, 2021",
+        address="https://github.com/Chula-PIC-Lab/Chula-RBC-12-Dataset",
+        um_per_px=chula_rbc12.UM_PER_PX,
+        boxes="cells",
+        label_map={},
+        files_hint="its Dataset/",
+        folder="chula_rbc12",
+        load=chula_rbc12.load_chula_rbc12,
+        read=chula_rbc12.load_chula_rbc12,
+        archives={
+            "chula_rbc12.zip": Archive(
+                "https://github.com/Chula-PIC-Lab/Chula-RBC-12-Dataset/archive/HEAD.zip"
+            )
+        },
+    ),
+    DatasetInfo(
+        name="c_nmc",
+        title="C-NMC 2019, leukemic blasts and healthy precursors",
+        licence="CC BY 3.0 (The Cancer Imaging Archive)",
+        citation="Gupta and Gupta: C_NMC_2019, The Cancer Imaging Archive, 2019",
+        address="https://www.cancerimagingarchive.net/collection/c-nmc-2019/",
+        um_per_px=None,
+        boxes="image",
+        label_map=c_nmc.LABELS,
+        files_hint="its fold_*/all and fold_*/hem",
+        folder="c_nmc",
+        load=c_nmc.load_c_nmc,
+        read=c_nmc.load_c_nmc,
+        archives={},
+    ),
+    DatasetInfo(
+        name="deep_apl",
+        title="DeepAPL, cells of acute leukemia from an analyzer",
+        licence="none stated; read its site",
+        citation="Sidhom et al., npj Precision Oncology 5 (2021) 38",
+        address="https://github.com/sidhomj/DeepAPL",
+        um_per_px=None,
+        boxes="image",
+        label_map=deep_apl.LABELS,
+        files_hint="its Data/All (Patient_*/Signed slides)",
+        folder="deep_apl",
+        load=deep_apl.load_deep_apl,
+        read=deep_apl.load_deep_apl,
         archives={},
     ),
 )

@@ -29,7 +29,8 @@ class ClassFigures:
 
     `precision` and `recall` are at the shipped `threshold` with an overlap (IoU) of 0.5 or more,
     each with the 95 % interval of Clopper and Pearson (Biometrika 1934). `best_threshold` has the
-    largest F1.
+    largest F1. Recall is of all labels; all else is of the `n_boxed_fields` fields in which every
+    cell of the class is boxed: elsewhere a detection without a label is neither right nor wrong.
     """
 
     name: str
@@ -47,11 +48,12 @@ class ClassFigures:
     n_extra: int
     n_missed: int
     best_threshold: float
+    n_boxed_fields: int
 
 
 @dataclass(frozen=True)
 class Disagreement:
-    """A labeled cell that was missed, or a detection without a label.
+    """A labeled cell that was missed, or a detection without a label where all have one.
 
     `kind` is `missed` or `extra`, at the shipped threshold. `confidence` is `None` for a missed
     cell.
@@ -68,9 +70,10 @@ class Disagreement:
 class DetectorEvaluation:
     """A detector's figures over some fields.
 
-    `map50` and `map50_95` are means over the classes that have labels. Average precision is COCO's
-    101-point interpolation as ultralytics computes it (`ultralytics.utils.metrics.ap_per_class`),
-    which is how the published figures on BCCD were made; one class an anchor, as in the pipeline.
+    `map50` and `map50_95` are means over the classes that have labels in fields which box every
+    cell of them. Average precision is COCO's 101-point interpolation as ultralytics computes it
+    (`ultralytics.utils.metrics.ap_per_class`), which is how the published figures on BCCD were
+    made; one class an anchor, as in the pipeline.
     `curves` has each class's (recall, precision) at an overlap of 0.5.
     """
 
@@ -117,8 +120,8 @@ def evaluate_detector(
 ) -> DetectorEvaluation:
     """Detect in every field and compare with its labels.
 
-    Every cell of a field must be labeled, or right detections count as wrong. `um_per_px` stands
-    in where a field's own scale is not known.
+    A field tells a class's precision only where every cell of the class is boxed
+    (`LabeledField.boxes_every`). `um_per_px` stands in where a field's own scale is not known.
 
     Raises:
         DataError: there is no field, or a field's scale is not known.
@@ -147,7 +150,7 @@ def figures(
         _class_figures(matches, (i, name), thresholds[name], by_class[name][0])
         for i, name in enumerate(names)
     )
-    labeled = [one for one in classes if one.n_labels]
+    labeled = [one for one in classes if not np.isnan(one.ap50)]
     return DetectorEvaluation(
         model=f"{detector.metadata.name} {detector.metadata.version}",
         sha256=detector.metadata.sha256,
@@ -176,25 +179,36 @@ def _detect(detector: Detector, labeled: LabeledField, um_per_px: float | None) 
 
 @dataclass(frozen=True)
 class _Matches:
+    # `boxed`: whether every cell of a detection's or label's class is boxed in its field.
     right: NDArray[np.bool_]
     confidence: NDArray[np.float32]
     class_id: NDArray[np.int64]
+    boxed: NDArray[np.bool_]
     label_class_id: NDArray[np.int64]
+    label_boxed: NDArray[np.bool_]
+    n_boxed_fields: NDArray[np.int64]
 
 
-def _matches_of(pairs: Iterable[tuple[LabeledField, Detections]]) -> _Matches:
+def _matches_of(pairs: Sequence[tuple[LabeledField, Detections]]) -> _Matches:
     right, confidence, class_id, label_class_id = [], [], [], []
-    for labeled, found in pairs:
+    boxed, label_boxed = [], []
+    by_class = np.array([[one.boxes_every(n) for n in found.class_names] for one, found in pairs])
+    for (labeled, found), of_field in zip(pairs, by_class, strict=True):
         labels = labels_of(labeled)
         right.append(match_detections(found, labeled.xyxy, labels).right)
         confidence.append(found.confidence)
         class_id.append(found.class_id)
+        boxed.append(of_field[found.class_id])
         label_class_id.append(labels)
+        label_boxed.append(of_field[labels])
     return _Matches(
         np.concatenate(right),
         np.concatenate(confidence),
         np.concatenate(class_id),
+        np.concatenate(boxed),
         np.concatenate(label_class_id),
+        np.concatenate(label_boxed),
+        by_class.sum(axis=0),
     )
 
 
@@ -207,7 +221,8 @@ def _average_precision(matches: _Matches, class_id: int) -> tuple[NDArray[np.flo
     prepare_ultralytics()
     from ultralytics.utils.metrics import ap_per_class
 
-    mine, labels = matches.class_id == class_id, matches.label_class_id == class_id
+    mine = (matches.class_id == class_id) & matches.boxed
+    labels = (matches.label_class_id == class_id) & matches.label_boxed
     if not labels.any():
         nothing = np.zeros(0)
         return np.full(len(IOU_LEVELS), np.nan), (nothing, nothing)
@@ -224,24 +239,23 @@ def _class_figures(
     matches: _Matches, one: tuple[int, str], threshold: float, ap: NDArray[np.float64]
 ) -> ClassFigures:
     class_id, name = one
-    mine = matches.class_id == class_id
-    sure = mine & (matches.confidence >= threshold)
-    n_labels = int((matches.label_class_id == class_id).sum())
-    n_right = int(matches.right[sure, 0].sum())
-    n_found = int(sure.sum())
-    precision, recall = _fraction(n_right, n_found), _fraction(n_right, n_labels)
+    mine, labels = matches.class_id == class_id, matches.label_class_id == class_id
+    sure, boxed = mine & (matches.confidence >= threshold), mine & matches.boxed
+    n_labels, n_boxed = int(labels.sum()), int((labels & matches.label_boxed).sum())
+    n_right, judged = int(matches.right[sure, 0].sum()), matches.right[sure & boxed, 0]
     return ClassFigures(
         name,
         n_labels,
         float(ap[0]),
         float(ap.mean()),
         threshold,
-        *precision,
-        *recall,
+        *_fraction(int(judged.sum()), len(judged)),
+        *_fraction(n_right, n_labels),
         n_right,
-        n_found - n_right,
+        int((~judged).sum()),
         n_labels - n_right,
-        _best_threshold(matches.right[mine, 0], matches.confidence[mine], n_labels),
+        _best_threshold(matches.right[boxed, 0], matches.confidence[boxed], n_boxed),
+        int(matches.n_boxed_fields[class_id]),
     )
 
 
@@ -274,7 +288,9 @@ def _disagreements(
         for i in np.flatnonzero(label_of < 0):
             confidence = round(float(sure.confidence[i]), 4)
             name = names[sure.class_id[i]]
-            yield Disagreement(labeled.field_id, "extra", name, _corners(sure.xyxy[i]), confidence)
+            corners = _corners(sure.xyxy[i])
+            if labeled.boxes_every(name):
+                yield Disagreement(labeled.field_id, "extra", name, corners, confidence)
         for i in np.setdiff1d(np.arange(len(labels)), label_of):
             name = names[labels[i]]
             yield Disagreement(labeled.field_id, "missed", name, _corners(labeled.xyxy[i]), None)

@@ -25,8 +25,8 @@ class DetectorRow:
     """The white cells of a laboratory, or of one of its slides, and how one model finds them.
 
     `part` is `left out` or `held out`; `slide` is empty for all slides together. `white` is of all
-    the fields, `boxed` of those alone in which every cell is boxed, `None` where there are none:
-    only there is a cell without a box a false one.
+    the fields, `boxed` of those alone in which every white cell is boxed, `None` where there are
+    none: only there is a cell without a box a false one.
     """
 
     laboratory: str
@@ -50,28 +50,31 @@ class DetectorRow:
             "recall": _share(white, "recall", white.n_labels),
             "precision": _share(boxed, "precision", n_found),
             "extra": boxed.n_extra if boxed else None,
+            "false_per_field": boxed.n_extra / boxed.n_boxed_fields if boxed else None,
         }
 
 
 def detector_rows(detector: Detector, laboratory: Laboratory, part: str) -> list[DetectorRow]:
     """A row for the laboratory's fields, and one for each of its slides where it has slides.
 
+    Fields that are known to show no white cell tell the false ones, and have no recall.
+
     Raises:
-        DataError: no white cell of the laboratory has a place of its own.
+        DataError: no white cell is labeled, nor is it known of a field that it shows none.
     """
     fields = laboratory.fields_of(part)
     pairs = detect_all(detector, fields)
     slides = sorted({field.group for field in fields}) if laboratory.has_slides else []
 
     def row(slide: str, chosen: Pairs) -> DetectorRow:
-        complete = [pair for pair in chosen if pair[0].complete]
-        boxed = figures(detector, complete).of(WHITE_CELL) if complete else None
+        judged = [pair for pair in chosen if pair[0].boxes_every(WHITE_CELL)]
+        boxed = figures(detector, judged).of(WHITE_CELL) if judged else None
         white = figures(detector, chosen).of(WHITE_CELL)
         facts = detector.metadata
         return DetectorRow(laboratory.name, part, slide, facts, len(chosen), white, boxed)
 
     rows = [row("", pairs)]
-    if not rows[0].white.n_labels:
+    if not (rows[0].white.n_labels or rows[0].boxed):
         raise DataError(f"{laboratory.name}: no labeled white cell to find")
     return rows + [row(one, [pair for pair in pairs if pair[0].group == one]) for one in slides]
 
@@ -90,7 +93,7 @@ def save_rows(rows: Sequence[DetectorRow], out: Path) -> None:
 
 
 HEADER = ("laboratory", "cells", "fields", "white cells", "recall", "precision", "false ones")
-"""Columns of the table; precision and false ones where every cell of a field is boxed."""
+"""Columns of the table; precision and false ones of fields in which every white cell is boxed."""
 
 
 def markdown(rows: Iterable[Mapping[str, Any]]) -> str:
@@ -100,15 +103,14 @@ def markdown(rows: Iterable[Mapping[str, Any]]) -> str:
 
 def table_row(row: Mapping[str, Any]) -> tuple[str, ...]:
     """A row of the table as text."""
-    precision = row["precision"]
     return (
         row["laboratory"],
         cells_of(row),
         str(row["fields"]),
         str(row["recall"]["n"]),
-        share_text(row["recall"]),
-        share_text(precision) or "--",
-        str(row["extra"]) if precision["n"] else "--",
+        share_text(row["recall"]) or "--",
+        share_text(row["precision"]) or "--",
+        "--" if row["extra"] is None else str(row["extra"]),
     )
 
 

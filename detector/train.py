@@ -33,7 +33,7 @@ AUGMENTATION: Mapping[str, float] = {
     "hsv_h": 0.01,
     "hsv_s": 0.2,
     "hsv_v": 0.2,
-    "scale": 0.35,
+    "scale": 0.5,
     "translate": 0.15,
     "mosaic": 0.0,
     "degrees": 8.0,

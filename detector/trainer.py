@@ -18,6 +18,7 @@ from leukodiff.core.cpu import cores
 from leukodiff.datasets.field_augmentation import (
     blur,
     channel_gamma,
+    color_fringe,
     color_noise,
     density_gamma,
     fade_contrast,
@@ -37,18 +38,21 @@ class FieldAugmentation:
 
     Gains, mixing, offset and light are standard deviations in optical density, `contrast` that of
     the logarithm of the power it is raised to and `curve` that of each color's own, `faintest` the
-    least contrast (0-1), `blur` the largest sigma in px, `sharpen` the largest amount of an unsharp
-    mask, `noise` the largest standard deviation in 0-1, of fine grain and of blotches.
+    least contrast (0-1), `fringe` the largest shift in px of red against blue, `blur` the largest
+    sigma in px, `sharpen` the largest amount of an unsharp mask, `noise` the largest standard
+    deviation in 0-1, of fine grain and of blotches.
     """
 
-    gain: float = 0.22
-    mixing: float = 0.09
-    offset: float = 0.08
+    gain: float = 0.35
+    mixing: float = 0.18
+    offset: float = 0.1
     light: float = 0.05
     contrast: float = 0.25
-    curve: float = 0.12
+    curve: float = 0.2
     faintest: float = 0.4
     faint_share: float = 0.3
+    fringe: float = 1.0
+    fringe_share: float = 0.5
     blur: float = 1.3
     blur_share: float = 0.3
     sharpen: float = 1.5
@@ -69,6 +73,8 @@ def augment_field(images: Tensor, settings: FieldAugmentation, rng: torch.Genera
     faint = {"faintest": settings.faintest, "share": settings.faint_share}
     images = fade_contrast(images, strength, rng, **faint)
     images = illumination_gradient(images, strength, rng, density=settings.light)
+    fringes = {"fringe": settings.fringe, "share": settings.fringe_share}
+    images = color_fringe(images, strength, rng, **fringes)
     images = blur(images, strength, rng, blur=settings.blur, share=settings.blur_share)
     sharper = {"amount": settings.sharpen, "share": settings.sharpen_share}
     images = unsharp_mask(images, strength, rng, **sharper)

@@ -53,6 +53,16 @@ def detector_class(cell_type: str) -> int:
     raise DataError(f"{cell_type}: a detector has no class for this cell")
 
 
+def labeled_classes(field: LabeledField) -> list[str]:
+    """The detector classes that a field labels: its cells of any other may be there and unboxed.
+
+    Of an incomplete field those of its boxes, since its windows lie round them.
+    """
+    if not field.complete:
+        return sorted({DETECTOR_CLASSES[detector_class(name)] for name in field.cell_types})
+    return [name for name in DETECTOR_CLASSES if field.boxes_every(name)]
+
+
 def canvas_side(fields: Sequence[LabeledField], um_per_px: float, at_most: int = 640) -> int:
     """The side (px, a multiple of 32) of the smallest square that holds every field at a scale."""
     longest = max((max(_working_size(field, um_per_px)) for field in fields), default=32)
@@ -71,11 +81,11 @@ def labeled_fields_to_yolo(
     """
     known = {}
     for number, field in enumerate(fields):
-        labeled = sorted({DETECTOR_CLASSES[detector_class(name)] for name in field.cell_types})
+        labeled = labeled_classes(field)
         for part, window in enumerate(field_windows(field, um_per_px, side)):
             name = f"{number:05d}_{part:02d}_{field.path.stem}"
             _write_window(window, root, field.split, name)
-            if not field.complete:
+            if len(labeled) < len(DETECTOR_CLASSES):
                 known[name] = labeled
     (root / KNOWN_CLASSES).write_text(json.dumps(known, indent=1) + "\n", encoding="utf-8")
     return _write_yaml(root)

@@ -1,4 +1,4 @@
-"""The adapters of PBC, TXL-PBC, Chula, Kaggle blood-cells, LISC and Raabin-WBC."""
+"""The adapters of all data sets but BCCD."""
 
 from collections import Counter
 from pathlib import Path
@@ -9,7 +9,12 @@ import numpy as np
 import pytest
 
 from leukodiff.core.errors import DataError, InputError
+from leukodiff.datasets.c_nmc import load_c_nmc
 from leukodiff.datasets.chula import SPLIT_OF_SMEAR, load_chula
+from leukodiff.datasets.chula_rbc12 import load_chula_rbc12
+from leukodiff.datasets.deep_apl import load_deep_apl
+from leukodiff.datasets.draaslan import load_draaslan, read_draaslan
+from leukodiff.datasets.fields import LabeledField
 from leukodiff.datasets.kaggle_blood_cells import kaggle_originals, load_kaggle_blood_cells
 from leukodiff.datasets.lisc import load_lisc, mask_to_xyxy
 from leukodiff.datasets.pbc import LABELS as PBC_LABELS
@@ -17,6 +22,7 @@ from leukodiff.datasets.pbc import load_pbc
 from leukodiff.datasets.raabin import load_raabin
 from leukodiff.datasets.registry import DATASETS, dataset_root, describe_datasets, load_dataset
 from leukodiff.datasets.txl_pbc import load_txl_pbc
+from leukodiff.datasets.txl_raabin import load_txl_raabin, read_txl_raabin
 from leukodiff.datasets.vocabulary import BY_NAME
 
 SMEARS = ["B-30", "B-42", "B-53", "B-56", "B-57", "E-11", "E-12", "E-15", "L-8", "M-8", "N-3B"]
@@ -186,6 +192,151 @@ def test_raabin(trees: Any, tmp_path: Path, folder: str) -> None:
     ]
 
 
+RAABIN_NAMES = (
+    "00dae381-fd8c-5369-ab10-be3e7ef84b2b",
+    "018239dc-02bb-5c9c-be33-0737ee53d592",
+    "01b4040b-7f33-57fe-a543-02357053b9c7",
+)
+"""The first names of the table: a neutrophil without a source, one by phone, one by its smear."""
+
+
+@pytest.fixture
+def raabin_tree(trees: Any, tmp_path: Path) -> Path:
+    """Those images, the last with two white cells, and one of another data set."""
+    for seed, name in enumerate((*RAABIN_NAMES, "not-in-the-table")):
+        trees.write_image(tmp_path / f"x/images/train/{name}.jpg", (100, 50), seed)
+        white = "0 0.5 0.5 0.4 0.8\n" + "0 0.1 0.5 0.1 0.1\n" * (name == RAABIN_NAMES[2])
+        trees.write_text(tmp_path / f"x/labels/train/{name}.txt", white + "1 0.9 0.1 0.1 0.1\n")
+    return tmp_path
+
+
+def test_txl_raabin(raabin_tree: Path) -> None:
+    unmatched, by_phone, two = load_txl_raabin(raabin_tree)
+    assert by_phone.xyxy[0].tolist() == pytest.approx([30, 5, 70, 45])
+    assert (by_phone.cell_types, by_phone.group) == (("basophil", "red_cell"), "20190527")
+    assert (unmatched.cell_types[0], unmatched.group) == ("neutrophil", RAABIN_NAMES[0])
+    assert (two.cell_types, two.group) == (("white_cell", "white_cell", "red_cell"), "95-7-24-2")
+    assert all(two.boxes_every(name) for name in ("white_cell", "red_cell", "platelet"))
+
+
+ERRATA = {
+    "a second white box is no white cell": (
+        "027b917d-c172-5be9-8dba-6bd4ef20d22d",
+        "0 0.1 0.5 0.1 0.1\n0 0.5 0.5 0.4 0.8\n1 0.9 0.1 0.1 0.1\n",
+        ("lymphocyte", "red_cell"),
+    ),
+    "the white cell is boxed as a red one": (
+        "2bd943ad-5094-5962-9932-d39d5952db03",
+        "1 0.1 0.5 0.1 0.1\n1 0.5 0.5 0.4 0.8\n",
+        ("neutrophil", "red_cell"),
+    ),
+}
+
+
+@pytest.mark.parametrize(("name", "labels", "types"), ERRATA.values(), ids=ERRATA)
+def test_txl_raabin_s_wrong_boxes(
+    trees: Any, tmp_path: Path, name: str, labels: str, types: tuple[str, ...]
+) -> None:
+    trees.write_image(tmp_path / f"images/{name}.jpg", (100, 50))
+    trees.write_text(tmp_path / f"labels/{name}.txt", labels)
+    (field,) = load_txl_raabin(tmp_path)
+    assert sorted(field.cell_types) == sorted(types)
+    white = field.cell_types.index(types[0])
+    assert field.xyxy[white].tolist() == pytest.approx([30, 5, 70, 45])
+    assert types[0] not in read_txl_raabin(tmp_path)[0].cell_types
+
+
+DRAASLAN_ROWS = (
+    ((85.6, 2.3, 187.7, 120.1), "wbc"),  # in the table of types
+    ((10.0, 200.0, 60.0, 250.0), "wbc"),  # not in it: no cell
+    ((200.0, 200.0, 300.0, 250.0), "rbc"),  # beyond the edge
+)
+
+
+@pytest.fixture
+def draaslan_tree(trees: Any, tmp_path: Path) -> Path:
+    """One field of the table in its published size, its boxes as fractions."""
+    trees.write_image(tmp_path / "main/images/image-1.jpg", (256, 256))
+    rows = [
+        f"1,image-1.png,{','.join(str(edge / 256) for edge in box)},{label}"
+        for box, label in DRAASLAN_ROWS
+    ]
+    header = "image_id,image,xmin,ymin,xmax,ymax,label"
+    trees.write_text(tmp_path / "main/annotations.csv", "\n".join([header, *rows]) + "\n")
+    return tmp_path
+
+
+def test_draaslan(draaslan_tree: Path) -> None:
+    (field,) = load_draaslan(draaslan_tree)
+    assert field.cell_types == ("neutrophil", "red_cell")
+    assert field.xyxy[0].tolist() == pytest.approx(DRAASLAN_ROWS[0][0])
+    assert field.xyxy[1].tolist() == [200, 200, 256, 250]
+    assert (field.group, field.um_per_px) == ("image-1", 0.14)
+    boxed = {name: field.boxes_every(name) for name in ("white_cell", "red_cell", "platelet")}
+    assert boxed == {"white_cell": True, "red_cell": True, "platelet": False}
+    (published,) = read_draaslan(draaslan_tree)
+    assert published.xyxy[1, 2] == pytest.approx(300)
+
+
+def test_draaslan_without_an_image(draaslan_tree: Path) -> None:
+    (draaslan_tree / "main/images/image-1.jpg").unlink()
+    with pytest.raises(DataError, match=r"image-1\.jpg: not a readable image"):
+        load_draaslan(draaslan_tree)
+
+
+def test_chula_rbc12(trees: Any, tmp_path: Path) -> None:
+    for name in ("1", "2", "3"):
+        trees.write_image(tmp_path / f"Dataset/{name}.jpg")
+    one, three = load_chula_rbc12(tmp_path)
+    assert (one.group, three.group) == ("chula_rbc12/1", "chula_rbc12/3")
+    assert one.xyxy.shape == (0, 4)
+    assert one.complete
+    boxed = {name: one.boxes_every(name) for name in ("white_cell", "red_cell", "platelet")}
+    assert boxed == {"white_cell": True, "red_cell": False, "platelet": False}
+
+
+def test_chula_rbc12_of_fields_with_white_cells_alone(trees: Any, tmp_path: Path) -> None:
+    trees.write_image(tmp_path / "Dataset/2.jpg")
+    with pytest.raises(DataError, match="found none"):
+        load_chula_rbc12(tmp_path)
+
+
+def test_c_nmc(trees: Any, tmp_path: Path) -> None:
+    folders = {"all": ["UID_23_21_2_all.bmp"], "hem": ["UID_H22_11_10_hem.bmp"]}
+    trees.write_class_folders(tmp_path, {f"fold_1/{name}": of for name, of in folders.items()})
+    blast, healthy = load_c_nmc(tmp_path)
+    assert (blast.group, healthy.group) == ("all/23", "hem/H22")
+    assert blast.xyxy.tolist() == [[0, 0, 72, 72]]
+    assert {blast.cell_types, healthy.cell_types} == {("white_cell",)}
+    assert (blast.split, blast.um_per_px) == ("test", None)
+
+
+def test_deep_apl(trees: Any, tmp_path: Path) -> None:
+    slides = "Data/All/Patient_07/Signed slides"
+    names = ("Artifact", "Blast", "Metamyelocyte")
+    trees.write_class_folders(tmp_path, {f"{slides}/{name}": [f"{name}.jpg"] for name in names})
+    trees.write_image(tmp_path / "Data/All/Patient_07/Unsigned slides/Blast/other.jpg")
+    blast, immature = load_deep_apl(tmp_path)
+    assert (blast.cell_types, immature.cell_types) == (("white_cell",), ("immature_granulocyte",))
+    assert (blast.group, blast.split) == ("Patient_07", "test")
+
+
+@pytest.mark.parametrize(
+    ("complete", "boxed", "expected"),
+    [
+        pytest.param(True, None, (True, True), id="every cell"),
+        pytest.param(False, None, (False, False), id="the wanted cells"),
+        pytest.param(True, frozenset({"white_cell"}), (True, False), id="every white cell"),
+        pytest.param(True, frozenset(), (False, False), id="of no class"),
+    ],
+)
+def test_where_every_cell_is_boxed(
+    complete: bool, boxed: frozenset[str] | None, expected: tuple[bool, bool]
+) -> None:
+    field = LabeledField(Path("x.png"), complete=complete, boxed=boxed)
+    assert (field.boxes_every("white_cell"), field.boxes_every("platelet")) == expected
+
+
 @pytest.mark.parametrize("name", DATASETS)
 def test_every_dataset_is_described(name: str) -> None:
     info = DATASETS[name]
@@ -226,6 +377,10 @@ REAL = {
     "txl_pbc": (500, {"train", "val", "test"}),
     "chula": (207, {"train", "val", "test"}),
     "kaggle_blood_cells": (3358, {"train", "test"}),
+    "txl_raabin": (500, {"train", "val"}),
+    "draaslan": (100, {"train", "val", "test"}),
+    "chula_rbc12": (598, {"train", "val", "test"}),
+    "c_nmc": (206, {"test"}),
 }
 
 

@@ -10,6 +10,7 @@ torch = pytest.importorskip("torch", reason="training needs the `train` extra")
 from leukodiff.datasets.field_augmentation import (  # noqa: E402
     blur,
     channel_gamma,
+    color_fringe,
     color_noise,
     density_gamma,
     fade_contrast,
@@ -27,6 +28,7 @@ CHANGES: dict[str, Callable[..., Any]] = {
     "wide focus": lambda x, by, rng: blur(x, by, rng, blur=4.0, share=1.0),
     "sharpness": lambda x, by, rng: unsharp_mask(x, by, rng, amount=1.5, share=1.0),
     "veil": lambda x, by, rng: fade_contrast(x, by, rng, faintest=0.3, share=1.0),
+    "fringe": lambda x, by, rng: color_fringe(x, by, rng, fringe=1.0, share=1.0),
     "curve": lambda x, by, rng: channel_gamma(x, by, rng, spread=0.3),
     "grain": lambda x, by, rng: gaussian_noise(x, rng, noise=0.1, share=1.0),
     "blotches": lambda x, by, rng: color_noise(x, rng, noise=0.1, share=1.0),
@@ -78,3 +80,32 @@ def test_a_sharpened_edge_overshoots_and_a_blurred_one_does_not(images: Any) -> 
     soft = blur(edge, torch.ones(3), rng, blur=2.0, share=1.0)
     assert float(sharp.max()) > 0.72
     assert float(soft.max()) <= 0.7 + 1e-5
+
+
+def center(channel: Any) -> Any:
+    """The middle of what is dark, (N, 2) px, x and y."""
+    dark = 1 - channel
+    height, width = channel.shape[1:]
+    x = (dark.sum(1) * torch.arange(float(width))).sum(1) / dark.sum((1, 2))
+    y = (dark.sum(2) * torch.arange(float(height))).sum(1) / dark.sum((1, 2))
+    return torch.stack([x, y], 1)
+
+
+def test_red_and_blue_lie_apart_on_two_sides_of_green() -> None:
+    spot = torch.ones((50, 3, 24, 40))
+    spot[..., 10:14, 18:22] = 0.2
+    rng = torch.Generator().manual_seed(2)
+    fringed = color_fringe(spot, torch.ones(50), rng, fringe=1.0, share=1.0)
+    assert torch.equal(fringed[:, 1], spot[:, 1])
+    red, green, blue = (center(fringed[:, i]) for i in range(3))
+    assert torch.allclose((red + blue) / 2, green, atol=1e-3)
+    apart = (red - blue).norm(dim=1)
+    assert 0.8 < float(apart.max()) <= 1.001
+    assert float(apart.min()) < 0.3
+    assert {bool(one) for one in ((red - blue)[:, 0] > 0)} == {True, False}
+
+
+def test_a_share_has_no_fringe(images: Any) -> None:
+    rng = torch.Generator().manual_seed(2)
+    same = color_fringe(images, torch.ones(3), rng, fringe=1.0, share=0.0)
+    assert torch.allclose(same, images, atol=1e-5)

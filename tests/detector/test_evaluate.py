@@ -92,6 +92,50 @@ def test_precision_recall_and_disagreements(discs, field: LabeledField) -> None:
     ]
 
 
+def boxed_only(field: LabeledField, *names: str) -> LabeledField:
+    """The field with only the cells of some classes, of which every one is boxed."""
+    mine = [i for i, name in enumerate(("white_cell", "red_cell", "red_cell")) if name in names]
+    return replace(field.keep(mine), boxed=frozenset(names))
+
+
+def test_a_class_that_is_not_boxed_counts_neither_as_right_nor_as_wrong(
+    discs, field: LabeledField
+) -> None:
+    white_only = boxed_only(field, "white_cell")
+    alone, both = (evaluate_detector(discs(), some) for some in ([field], [field, white_only]))
+    red = both.of("red_cell")
+    assert red == alone.of("red_cell")
+    assert (red.n_labels, red.n_extra, red.precision, red.n_boxed_fields) == (2, 0, 1.0, 1)
+    white = both.of("white_cell")
+    assert (white.n_labels, white.n_right, white.n_boxed_fields) == (2, 2, 2)
+    assert both.map50 == pytest.approx(alone.map50)
+    assert both.disagreements == ()
+
+
+def test_false_ones_of_a_class_that_is_boxed_count(discs, field: LabeledField) -> None:
+    no_white = boxed_only(field, "platelet")
+    nothing_there = replace(no_white, boxed=frozenset({"white_cell"}))
+    evaluation = evaluate_detector(discs(), [nothing_there])
+    white, red = evaluation.of("white_cell"), evaluation.of("red_cell")
+    assert (white.n_labels, white.n_extra, white.precision) == (0, 1, 0.0)
+    assert (red.n_extra, red.n_boxed_fields) == (0, 0)
+    assert math.isnan(red.precision)
+    assert math.isnan(evaluation.map50)
+    assert [(d.kind, d.class_name) for d in evaluation.disagreements] == [("extra", "white_cell")]
+
+
+def test_of_wanted_cells_alone_there_is_recall_and_no_precision(
+    discs, field: LabeledField, tmp_path: Path
+) -> None:
+    evaluation = evaluate_detector(discs(), [replace(field.keep([1]), complete=False)])
+    red = evaluation.of("red_cell")
+    assert (red.recall, red.n_right, red.n_extra, red.n_boxed_fields) == (1.0, 1, 0, 0)
+    assert math.isnan(red.precision)
+    assert math.isnan(red.ap50)
+    evaluation.save(tmp_path / "out")
+    assert json.loads((tmp_path / "out/evaluation.json").read_text())["map50"] is None
+
+
 def test_average_precision_by_hand(discs, field: LabeledField) -> None:
     # Right, wrong, right of two labels: precision 1 to recall 1/2, then 2/3 to recall 1.
     first, second = (tuple(field.xyxy[i].tolist()) for i in (1, 2))

@@ -10,6 +10,7 @@ import pytest
 
 from leukodiff.core.errors import DataError, InputError
 from leukodiff.datasets.fields import LabeledField
+from leukodiff.datasets.vocabulary import DETECTOR_CLASSES
 from leukodiff.detector.yolo_dataset import (
     KNOWN_CLASSES,
     WINDOWS_A_CELL,
@@ -160,3 +161,23 @@ def test_what_is_labeled_is_on_record(tmp_path: Path) -> None:
     labeled_fields_to_yolo([whole, wanted], tmp_path / "tree", 0.1, 320)
     known = json.loads((tmp_path / "tree" / KNOWN_CLASSES).read_text())
     assert known == {f"00001_{i:02d}_field one": ["white_cell"] for i in range(WINDOWS_A_CELL)}
+
+
+@pytest.mark.parametrize(
+    ("boxed", "expected"),
+    [
+        pytest.param({"white_cell"}, ["white_cell"], id="only that there is no white cell"),
+        pytest.param({"red_cell", "white_cell"}, ["white_cell", "red_cell"], id="no platelets"),
+        pytest.param(set(), [], id="nothing"),
+        pytest.param(set(DETECTOR_CLASSES), None, id="all, so not on record"),
+    ],
+)
+def test_of_a_field_with_some_classes_boxed_all_windows_and_its_classes(
+    tmp_path: Path, boxed: set[str], expected: list[str] | None
+) -> None:
+    empty = labeled(tmp_path, [], size=(560, 240), boxed=frozenset(boxed))
+    labeled_fields_to_yolo([empty], tmp_path / "tree", 0.1, 320)
+    names = [f"00000_{i:02d}_field one" for i in range(2)]
+    assert [p.stem for p in sorted((tmp_path / "tree/images/train").iterdir())] == names
+    known = json.loads((tmp_path / "tree" / KNOWN_CLASSES).read_text())
+    assert known == ({} if expected is None else dict.fromkeys(names, expected))
