@@ -1,4 +1,4 @@
-"""The scale of a slide from its own red cells, the ruler that lies in every field."""
+"""The scale of a slide from its own red cells, else from its white cells."""
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -12,12 +12,16 @@ from numpy.typing import NDArray
 
 from leukodiff.core.boxes import area
 from leukodiff.core.units import RED_CELL_UM
+from leukodiff.datasets.vocabulary import WHITE_CELL
 
 from .candidates import window_side
 from .detections import Detections
 from .infer import Detector
 from .letterbox import Image
 from .red_cells import outlined_diameters
+
+RED_CELL = "red_cell"
+"""The detector's class of red cells."""
 
 OUTLINED_UM = 7.35
 """Diameter (um) measured on the outline of a red cell of `RED_CELL_UM`: on phantoms, whose truth is
@@ -26,6 +30,15 @@ known, the round, free ones that are measured come out 1 to 2.5 % small."""
 ENOUGH_OUTLINES = 12
 """Number of clear outlines from which on they set the scale, not the boxes: how wide a box is drawn
 differs from labeler to labeler, and a detector has learned from several."""
+
+WHITE_CELL_BOX_UM = 15.0
+"""Side (um, root of the area) of the detector's box of a white cell, the median of five data sets'
+medians: Chula 14.3, TXL-PBC 15.0, PBC 15.0, BCCD 15.9, Raabin 17.1 (about 190 to 240 cells each, at
+their nominal scales; people's own boxes are 3 to 5 % narrower)."""
+
+CONTRADICTED = 1.6
+"""White cells overrule fewer than `ENOUGH_OUTLINES` red cells that differ by more than this factor:
+eight lymphocytes of PBC alone, which are small, differ from the truth by up to 1.46."""
 
 SCALES_UM_PER_PX = tuple(float(scale) for scale in np.geomspace(0.03, 1.0, 11))
 """Scales (um/px) that are tried where nothing is known; neighbors differ by a factor of 1.42."""
@@ -48,13 +61,20 @@ CLOSE = 1.06
 class ScaleEstimate:
     """A scale, and how sure it is.
 
-    `spread` is the interquartile range of the red cells' diameters over their median: 0.1-0.2 on a
-    good smear; `n_cells` is how many red cells were measured.
+    `spread` is the interquartile range of the cells' diameters over their median: 0.1-0.2 of red
+    cells on a good smear; `n_cells` is how many were measured; `measured_on` is their class.
     """
 
     um_per_px: float
     spread: float
     n_cells: int
+    measured_on: str = RED_CELL
+
+
+@dataclass(frozen=True)
+class _Ruler:
+    class_name: str
+    box_um: float
 
 
 @dataclass(frozen=True)
@@ -62,12 +82,12 @@ class _Reading:
     assumed: float
     diameters_px: NDArray[np.float64]
     support: float
-    box_um: float
+    ruler: _Ruler
     boxed: tuple[tuple[Image, NDArray[np.float32]], ...] = ()
 
     @property
     def um_per_px(self) -> float:
-        return self.box_um / float(np.median(self.diameters_px))
+        return self.ruler.box_um / float(np.median(self.diameters_px))
 
     @property
     def holds(self) -> bool:
@@ -98,15 +118,16 @@ def estimate_um_per_px(
     probes: int = 16,
     threads: int = 1,
 ) -> ScaleEstimate | None:
-    """The scale at which the red cells that are found measure 7.5 um; None when too few are found.
+    """The scale at which the red cells that are found measure 7.5 um, else the white cells theirs.
 
     Every one of `SCALES_UM_PER_PX` is tried on the first two fields. Of those that hold (the cells
     found at it measure as they should) the one with the most and surest cells is kept, and refined
     on up to `max_fields`. A good `guess_um_per_px`, as of the last slide, spares the others when it
-    holds.
+    holds. White cells are measured only where red cells are too few: an analyzer's pictures of one
+    cell each. `None` when those are too few, too.
 
     Args:
-        detector: must find `red_cell`.
+        detector: must find `red_cell`; `white_cell` for pictures without red cells.
         images: fields of one slide, (H, W, 3) uint8 RGB.
         guess_um_per_px: the scale to try first.
         max_fields: how many fields to measure.
@@ -118,34 +139,73 @@ def estimate_um_per_px(
         return None
     with ThreadPoolExecutor(threads) as pool:
         read = partial(_read, detector, pool)
-        found = _read_at_best(read, chosen, guess_um_per_px, max(1, probes // len(chosen)))
-    if found is None or len(found.diameters_px) < MIN_CELLS or not found.holds:
+        each = max(1, probes // len(chosen))
+        red = _by_red_cells(partial(read, _red_ruler(detector)), chosen, guess_um_per_px, each)
+        if len(chosen) < MIN_CELLS or (red and red.n_cells >= ENOUGH_OUTLINES):
+            return red
+        white = _by_white_cells(partial(read, _WHITE_RULER), chosen, guess_um_per_px, each)
+    return white if red is None or (white and _contradict(red, white)) else red
+
+
+def _red_ruler(detector: Detector) -> _Ruler:
+    ratio = float(detector.metadata.calibration.get("red_cell_box_ratio", 1.0))
+    return _Ruler(RED_CELL, RED_CELL_UM * ratio)
+
+
+_WHITE_RULER = _Ruler(WHITE_CELL, WHITE_CELL_BOX_UM)
+
+
+def _contradict(red: ScaleEstimate, white: ScaleEstimate) -> bool:
+    return not 1 / CONTRADICTED <= white.um_per_px / red.um_per_px <= CONTRADICTED
+
+
+def _by_red_cells(
+    read: _Read, images: Sequence[Image], guess: float | None, each: int
+) -> ScaleEstimate | None:
+    found = _read_at_best(read, images, images[:2], guess, each)
+    if found is None:
         return None
-    return _by_outlines(found) or _estimate(found.diameters_px, found.box_um)
+    return _by_outlines(found) or _estimate(found.diameters_px, found.ruler)
+
+
+def _by_white_cells(
+    read: _Read, images: Sequence[Image], guess: float | None, each: int
+) -> ScaleEstimate | None:
+    # All pictures are searched, not two: each has a cell or none.
+    found = _read_at_best(read, images, images, guess, each)
+    return _estimate(found.diameters_px, found.ruler) if found else None
 
 
 def _read_at_best(
-    read: _Read, images: Sequence[Image], guess: float | None, each: int
+    read: _Read,
+    images: Sequence[Image],
+    searched: Sequence[Image],
+    guess: float | None,
+    each: int,
 ) -> _Reading | None:
+    """The reading at its own answer; `None` where that does not hold or has too few cells."""
     found = _best([read(images, guess, each)]) if guess else None
     if found is None:
-        start = _best([read(images[:2], scale, 1) for scale in SCALES_UM_PER_PX])
+        start = _best([read(searched, scale, 1) for scale in SCALES_UM_PER_PX])
         if start is None:
             return None
         found = read(images, start.um_per_px, each)
-    is_final = found.close or not len(found.diameters_px)
-    return found if is_final else read(images, found.um_per_px, each)
+    if not found.close and len(found.diameters_px):
+        found = read(images, found.um_per_px, each)
+    return found if len(found.diameters_px) >= MIN_CELLS and found.holds else None
 
 
 def _by_outlines(found: _Reading) -> ScaleEstimate | None:
     diameters = np.concatenate([outlined_diameters(*boxed) for boxed in found.boxed])
     clear = diameters[~np.isnan(diameters)]
-    return _estimate(clear, OUTLINED_UM) if len(clear) >= ENOUGH_OUTLINES else None
+    ruler = _Ruler(RED_CELL, OUTLINED_UM)
+    return _estimate(clear, ruler) if len(clear) >= ENOUGH_OUTLINES else None
 
 
-def _estimate(diameters_px: NDArray[np.float64], mean_um: float) -> ScaleEstimate:
+def _estimate(diameters_px: NDArray[np.float64], ruler: _Ruler) -> ScaleEstimate:
     low, middle, high = np.percentile(diameters_px, [25, 50, 75])
-    return ScaleEstimate(float(mean_um / middle), float((high - low) / middle), len(diameters_px))
+    spread = float((high - low) / middle)
+    return ScaleEstimate(float(ruler.box_um / middle), spread, len(diameters_px), ruler.class_name)
 
 
 def _spaced(items: Sequence[_Item], n: int) -> list[_Item]:
@@ -162,6 +222,7 @@ def _best(readings: Sequence[_Reading]) -> _Reading | None:
 def _read(
     detector: Detector,
     pool: ThreadPoolExecutor,
+    ruler: _Ruler,
     images: Sequence[Image],
     assumed: float,
     each: int,
@@ -169,15 +230,15 @@ def _read(
     """Reading of up to `each` probes of each image."""
     diameters, confidence, boxed = [np.zeros(0)], [np.zeros(0)], []
     probes = [one for i in images for one in _probes(i, detector.um_per_px, assumed, each)]
-    detect = partial(_red_cells, detector, assumed)
-    for probe, red in (one for some in pool.map(detect, _alike(probes, detector)) for one in some):
-        diameters.append(np.sqrt(area(red.xyxy)).astype(np.float64))
-        confidence.append(red.confidence.astype(np.float64))
-        boxed.append((probe, red.xyxy))
-    ratio = float(detector.metadata.calibration.get("red_cell_box_ratio", 1.0))
+    detect = partial(_whole_cells, detector, ruler.class_name, assumed)
+    for probe, cells in (
+        one for some in pool.map(detect, _alike(probes, detector)) for one in some
+    ):
+        diameters.append(np.sqrt(area(cells.xyxy)).astype(np.float64))
+        confidence.append(cells.confidence.astype(np.float64))
+        boxed.append((probe, cells.xyxy))
     support = float(np.concatenate(confidence).sum())
-    box_um = RED_CELL_UM * ratio
-    return _Reading(assumed, np.concatenate(diameters), support, box_um, tuple(boxed))
+    return _Reading(assumed, np.concatenate(diameters), support, ruler, tuple(boxed))
 
 
 def _probes(image: Image, um_per_px: float, assumed: float, most: int) -> list[_Probe]:
@@ -205,18 +266,18 @@ def _alike(probes: Sequence[_Probe], detector: Detector) -> Iterator[tuple[list[
             yield images[start : start + detector.batch], framed
 
 
-def _red_cells(
-    detector: Detector, assumed: float, probes: tuple[list[Image], bool]
+def _whole_cells(
+    detector: Detector, class_name: str, assumed: float, probes: tuple[list[Image], bool]
 ) -> list[_Boxed]:
-    """Each probe with the red cells that are whole in it."""
+    """Each probe with the cells of a class that are whole in it."""
     images, framed = probes
     least = dict.fromkeys(detector.metadata.classes, MIN_CONFIDENCE)
     found = [
-        cells.of("red_cell")
+        cells.of(class_name)
         for cells in detector.detect_many(images, assumed, least, framed=framed)
     ]
     pairs = zip(images, found, strict=True)
-    return [(image, red.select(_whole(red.xyxy, image))) for image, red in pairs]
+    return [(image, cells.select(_whole(cells.xyxy, image))) for image, cells in pairs]
 
 
 def _square(image: Image, side: int, x: float = 0.5, y: float = 0.5) -> Image:

@@ -12,6 +12,7 @@ from leukodiff.pipeline.report.cells import ATYPICAL, DISPLAY_ORDER, Cell
 from leukodiff.pipeline.report.fields import LEFT_OUT, FieldResult, ScanReading
 from leukodiff.pipeline.report.remarks import Remark
 from leukodiff.pipeline.report.report import SmearReport
+from leukodiff.pipeline.report.scale import ScaleSource
 from leukodiff.pipeline.report.texts import Texts
 
 from .formatting import DASH, Fact, number, readable
@@ -61,24 +62,19 @@ def gallery_sections(
     last = len(SHOWN_FIRST)
     places = {name: place for place, name in enumerate(SHOWN_FIRST)}
     kinds = sorted(DISPLAY_ORDER, key=lambda kind: places.get(kind.name, last))
-    found = ((kind, report.cells_in_group(kind.name)) for kind in kinds)
-    return tuple(_section(report, kind, cells, crops, texts) for kind, cells in found if cells)
-
-
-def _section(
-    report: SmearReport,
-    kind: CellType,
-    cells: list[Cell],
-    crops: Mapping[str, bytes],
-    texts: Texts,
-) -> GallerySection:
-    name = texts(f"cells.{kind.name}")
-    pictured = [cell for cell in cells if cell.cell_id in crops]
-    shown = str(len(cells))
-    if len(pictured) < len(cells):
-        shown = texts("gallery.shown", n=len(pictured), all=len(cells))
-    pictures = (_thumbnail(report, cell, name, crops[cell.cell_id], texts) for cell in pictured)
-    return GallerySection(kind, name, shown, tuple(pictures))
+    sections = []
+    for kind in kinds:
+        cells = report.cells_in_group(kind.name)
+        if not cells:
+            continue
+        name = texts(f"cells.{kind.name}")
+        pictured = [cell for cell in cells if cell.cell_id in crops]
+        shown = str(len(cells))
+        if len(pictured) < len(cells):
+            shown = texts("gallery.shown", n=len(pictured), all=len(cells))
+        pictures = [_thumbnail(report, one, name, crops[one.cell_id], texts) for one in pictured]
+        sections.append(GallerySection(kind, name, shown, tuple(pictures)))
+    return tuple(sections)
 
 
 def _note(cell: Cell, texts: Texts) -> str:
@@ -177,7 +173,9 @@ def _scale(report: SmearReport, texts: Texts) -> str:
     if not scale.n_cells:
         return text
     spread = number(scale.spread, 2, texts)
-    return text + "; " + texts("quality.measured", n=scale.n_cells, spread=spread)
+    by_white = scale.source == ScaleSource.WHITE_CELLS
+    key = "quality.measured_white" if by_white else "quality.measured"
+    return text + "; " + texts(key, n=scale.n_cells, spread=spread)
 
 
 def _facts(report: SmearReport, texts: Texts) -> tuple[Fact, ...]:
@@ -239,11 +237,6 @@ def _scan(
         (kinds.get(kind) or texts.of(kind), str(n), texts.of(reason))
         for kind, (reason, n) in reading.left_out.items()
     )
-    sentences = _scan_sentences(report, reading, texts)
-    return ScanPart(readable(field_id), sentences, view, link(report, field_id), left_out)
-
-
-def _scan_sentences(report: SmearReport, reading: ScanReading, texts: Texts) -> tuple[str, ...]:
     px = sum(area.size_px for area in reading.areas if area.read)
     area = None if report.um_per_px is None else px * report.um_per_px**2 / 1e6
     share, mm2 = number(100 * reading.share_read, 1, texts), number(area, 2, texts)
@@ -255,7 +248,7 @@ def _scan_sentences(report: SmearReport, reading: ScanReading, texts: Texts) -> 
         sentences.append(texts("scan.reached", target=reading.target_cells))
     elif reading.target_cells:
         sentences.append(texts("quality.fewer", target=reading.target_cells))
-    return tuple(sentences)
+    return ScanPart(readable(field_id), tuple(sentences), view, link(report, field_id), left_out)
 
 
 def _row(report: SmearReport, one: FieldResult, texts: Texts) -> FieldRow:

@@ -18,6 +18,7 @@ STORED = (
     "no_scale",
     "no_scale_and",
     "scale_contradicted",
+    "scale_by_white_cells",
     "scale_refused",
     "px_not_positive",
     "px_out_of_range",

@@ -1,4 +1,4 @@
-"""The scale of a slide: what its files say, what the user says, what its red cells say."""
+"""The scale of a slide: what its files say, what the user says, what its cells say."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -7,6 +7,7 @@ from enum import StrEnum
 from leukodiff.core.errors import LeukodiffError
 from leukodiff.core.message import Message
 from leukodiff.core.units import RED_CELL_UM
+from leukodiff.datasets.vocabulary import WHITE_CELL
 from leukodiff.detector.scale import ScaleEstimate
 
 from .remarks import Remark
@@ -18,6 +19,7 @@ class ScaleSource(StrEnum):
     METADATA = "metadata"
     USER = "user"
     RED_CELLS = "red cells"
+    WHITE_CELLS = "white cells"
 
 
 BELIEVED = 1.4
@@ -27,20 +29,24 @@ and the largest mean volume (60 and 130 fl) differ from a normal one by 1.2 in d
 ENOUGH_CELLS = 20
 """Fewer red cells don't contradict the metadata."""
 
+WHITE_CELL_PERCENT = 20
+"""Error (%) within which white cells tell the scale of nine of ten slides: docs/attempts.md."""
+
 AGREE = 1.02
 """Greatest factor between the scales that fields of one slide state."""
 
 
 class ScaleUnknownError(LeukodiffError):
-    """A slide's um/px is neither given nor to be told from its red cells."""
+    """A slide's um/px is neither given nor to be told from its cells."""
 
 
 @dataclass(frozen=True)
 class SlideScale:
     """A slide's scale, and where it comes from.
 
-    `spread` is the interquartile range of the red cells' diameters over their median and `n_cells`
-    how many were measured, `None` and 0 where none were. `warnings` say what was not believed.
+    `spread` is the interquartile range of the cells' diameters over their median and `n_cells` how
+    many were measured, white ones if they are the source; `None` and 0 where none were. `warnings`
+    say what was not believed.
     """
 
     um_per_px: float
@@ -56,16 +62,16 @@ def resolve_scale(
     measure: Callable[[float | None], ScaleEstimate | None],
     warnings: Sequence[Message] = (),
 ) -> SlideScale:
-    """The user's word before the metadata, those before the red cells, unless the cells differ.
+    """The user's word before the metadata, those before the cells, unless the red cells differ.
 
     Args:
         given: what the user says, um/px.
         metadata: what the files say, um/px.
-        measure: measures the red cells, trying the scale it is given first.
+        measure: measures the cells, trying the scale it is given first.
         warnings: what was refused of the metadata already.
 
     Raises:
-        ScaleUnknownError: nobody knows, and there are too few red cells.
+        ScaleUnknownError: nobody knows, and there are too few cells.
     """
     if given is not None:
         return SlideScale(given, ScaleSource.USER)
@@ -75,7 +81,7 @@ def resolve_scale(
         if measured is None:
             raise ScaleUnknownError("; ".join(map(str, (Remark("no_scale"), *doubts))))
         return _by_cells(measured, doubts)
-    if measured is None:
+    if measured is None or measured.measured_on == WHITE_CELL:
         return SlideScale(metadata, ScaleSource.METADATA, warnings=doubts)
     factor = measured.um_per_px / metadata
     if measured.n_cells >= ENOUGH_CELLS and not 1 / BELIEVED <= factor <= BELIEVED:
@@ -89,9 +95,12 @@ def resolve_scale(
 
 
 def _by_cells(measured: ScaleEstimate, warnings: tuple[Remark, ...]) -> SlideScale:
-    return SlideScale(
-        measured.um_per_px, ScaleSource.RED_CELLS, measured.spread, measured.n_cells, warnings
-    )
+    source = ScaleSource.RED_CELLS
+    if measured.measured_on == WHITE_CELL:
+        source = ScaleSource.WHITE_CELLS
+        unsure = Remark("scale_by_white_cells", n=measured.n_cells, percent=WHITE_CELL_PERCENT)
+        warnings = (*warnings, unsure)
+    return SlideScale(measured.um_per_px, source, measured.spread, measured.n_cells, warnings)
 
 
 def agreed(values: Sequence[float | None]) -> float | None:

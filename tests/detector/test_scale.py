@@ -1,9 +1,21 @@
-"""A slide's scale is read from its red cells, whatever the scale is."""
+"""A slide's scale is read from its red cells, whatever the scale is, else from its white cells."""
+
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from leukodiff.detector.scale import SCALES_UM_PER_PX, ScaleEstimate, estimate_um_per_px
+from leukodiff.core.boxes import area
+from leukodiff.datasets.images import read_rgb
+from leukodiff.datasets.registry import load_dataset
+from leukodiff.detector.infer import Detector
+from leukodiff.detector.letterbox import resized
+from leukodiff.detector.scale import (
+    SCALES_UM_PER_PX,
+    WHITE_CELL_BOX_UM,
+    ScaleEstimate,
+    estimate_um_per_px,
+)
 from leukodiff.runtime.model import Outputs
 
 
@@ -131,3 +143,78 @@ def test_the_order_of_fields_does_not_matter(discs, draw) -> None:
 def test_the_scales_span_microscopes() -> None:
     assert SCALES_UM_PER_PX[0] <= 0.03
     assert SCALES_UM_PER_PX[-1] >= 0.99
+
+
+WORKING = 0.26
+"""Scale (um/px) at which the detector of discs is as sure of white as of red cells."""
+
+
+def single_cells(
+    draw, um_per_px: float, n: int = 8, red_cells: tuple[tuple[float, float, float], ...] = ()
+) -> list[np.ndarray]:
+    """Pictures of a white cell each, 20 um wide; `red_cells` are (x, y, diameter) in um."""
+    side, random = round(20 / um_per_px), np.random.default_rng(0)
+    others = [(1, *(int(value / um_per_px) for value in one)) for one in red_cells]
+    diameters = (WHITE_CELL_BOX_UM * random.uniform(0.9, 1.1, n) / um_per_px).astype(int)
+    return [draw([(0, side // 2, side // 2, int(one)), *others], side, side) for one in diameters]
+
+
+@pytest.mark.parametrize("um_per_px", [0.06, 0.1, 0.17, 0.25])
+@pytest.mark.parametrize("guess", [None, 0.15])
+def test_white_cells_alone(discs, draw, um_per_px: float, guess: float | None) -> None:
+    estimate = estimate_um_per_px(discs(um_per_px=WORKING), single_cells(draw, um_per_px), guess)
+    assert estimate is not None
+    assert estimate.um_per_px == pytest.approx(um_per_px, rel=0.08)
+    assert (estimate.n_cells, estimate.measured_on) == (8, "white_cell")
+
+
+def test_too_few_white_cells(discs, draw) -> None:
+    assert estimate_um_per_px(discs(um_per_px=WORKING), single_cells(draw, 0.1, n=3)) is None
+
+
+@pytest.mark.parametrize(
+    ("red_um", "measured_on"),
+    [
+        pytest.param(7.5, "red_cell", id="they agree"),
+        pytest.param(3.0, "white_cell", id="platelets taken for red cells"),
+    ],
+)
+def test_white_cells_overrule_hardly_any_red_cells(
+    discs, draw, red_um: float, measured_on: str
+) -> None:
+    fields = [
+        *single_cells(draw, 0.05, n=6, red_cells=((4.5, 4.5, red_um),)),
+        *single_cells(draw, 0.05, n=2),
+    ]
+    estimate = estimate_um_per_px(discs(um_per_px=WORKING), fields)
+    assert estimate is not None
+    assert estimate.measured_on == measured_on
+    assert estimate.um_per_px == pytest.approx(0.05, rel=0.08)
+
+
+def test_white_cells_cost_nothing_where_red_cells_suffice(discs, draw) -> None:
+    shapes: list[tuple[int, ...]] = []
+    fields = smear(draw, 0.1875, n_fields=4, side=250)
+    estimate = estimate_um_per_px(counting(discs, shapes), fields, 0.1875)
+    assert estimate is not None
+    assert (estimate.measured_on, len(shapes)) == ("red_cell", 1)
+
+
+@pytest.mark.data
+@pytest.mark.slow
+def test_single_cells_of_a_laboratory(data_root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sixteen cells of TXL-PBC, each cut out 18 um wide, as an analyzer exports them."""
+    monkeypatch.setenv("LEUKODIFF_DATA", str(data_root))
+    side, pictures = 173, []
+    for field in (one for one in load_dataset("txl_pbc") if one.split == "train"):
+        chosen = [name not in ("red_cell", "platelet") for name in field.cell_types]
+        for box in field.xyxy[chosen]:
+            left, top = ((box[:2] + box[2:] - side) / 2).astype(int)
+            cut = read_rgb(field.path)[max(0, top) : top + side, max(0, left) : left + side]
+            if cut.shape[:2] == (side, side) and area(box[None])[0] < (0.9 * side) ** 2:
+                pictures.append(resized(cut, 130, 130))
+    um_per_px = 0.104 * side / 130
+    estimate = estimate_um_per_px(Detector.load(threads=1), pictures[:16:2])
+    assert estimate is not None
+    assert estimate.measured_on == "white_cell"
+    assert estimate.um_per_px == pytest.approx(um_per_px, rel=0.2)

@@ -5,6 +5,7 @@ import io
 import json
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -193,6 +194,12 @@ def test_the_sheet_of_atypical_cells_comes_first_and_gives_reasons(
 
 def test_contact_sheets_of_no_cells(make_report: MakeReport) -> None:
     assert contact_sheets(make_report(), {}) == {}
+
+
+def test_a_scale_of_white_cells_is_named_in_the_report(report: SmearReport) -> None:
+    scale = SlideScale(0.25, ScaleSource.WHITE_CELLS, 0.2, 8)
+    text = " ".join(report_html(replace(report, scale=scale), {}, {}).split())
+    assert "0.2500 µm/px from white cells; 8 white cells measured" in text
 
 
 def test_the_report_describes_what_was_read(report: SmearReport) -> None:

@@ -40,6 +40,21 @@ def test_whose_word_counts(
         assert "its red cells would be 3.8 um wide" in str(scale.warnings[1])
 
 
+@pytest.mark.parametrize(
+    ("metadata", "source", "n_cells"),
+    [
+        pytest.param(None, "white cells", 30, id="nobody else knows"),
+        pytest.param(0.2, "metadata", 0, id="they never contradict the file"),
+    ],
+)
+def test_white_cells(metadata: float | None, source: str, n_cells: int) -> None:
+    measured = ScaleEstimate(0.4, 0.2, 30, "white_cell")
+    scale = resolve_scale(None, metadata, lambda guess: measured)
+    assert (scale.source, scale.n_cells) == (source, n_cells)
+    warned = ["scale measured by 30 white cells alone, good to about 20 %"] if n_cells else []
+    assert [str(one).partition(":")[0] for one in scale.warnings] == warned
+
+
 def test_an_unknown_scale_is_refused_with_what_to_do() -> None:
     refused = Message(
         "scale_refused",
