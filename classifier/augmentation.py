@@ -52,11 +52,15 @@ class Augmentation:
     amount of an unsharp mask, `noise` a standard deviation in 0-1. `*_share` are probabilities:
     `swap_share` that what lies round the cell is another crop's, or background; `mild_share` that
     the changes are a third as strong and the surroundings stay. `left_*` is the difference in color
-    that may be left after stain normalization.
+    that may be left after stain normalization. `fringe` is how far red and blue lie apart at most,
+    px at a window of 128 px, as a lens may leave them; `low_resolution_share` is the share of a
+    batch that is sampled down to between `lowest_resolution` (0-1) of its side and 0.85, and up.
+    `normalized_share`, `half_normalized_share`: how many views have their stain normalized, whole
+    and by half; the others keep their laboratory's.
     """
 
     shift: float = 0.06
-    scale: float = 1.25
+    scale: float = 1.3
     shear: float = 0.1
     gain: float = 0.55
     mixing: float = 0.2
@@ -78,6 +82,12 @@ class Augmentation:
     left_gain: float = 0.25
     left_mixing: float = 0.1
     left_offset: float = 0.06
+    fringe: float = 1.5
+    fringe_share: float = 0.3
+    low_resolution_share: float = 0.25
+    lowest_resolution: float = 0.35
+    normalized_share: float = 0.4
+    half_normalized_share: float = 0.2
 
 
 def augment(crops: Tensor, size_px: int, settings: Augmentation, rng: torch.Generator) -> Tensor:
@@ -100,7 +110,16 @@ def augment(crops: Tensor, size_px: int, settings: Augmentation, rng: torch.Gene
     views = _other_appearance(views, strength, settings, rng)
     views = _cut_by_border(views, settings, rng)
     noise = {"noise": settings.noise, "share": settings.noise_share}
-    return color_noise(gaussian_noise(views, rng, **noise), rng, **noise).clamp(0, 1)
+    views = color_noise(gaussian_noise(views, rng, **noise), rng, **noise).clamp(0, 1)
+    return _low_resolution(_fringed(views, settings, rng), settings, rng)
+
+
+def normalized_by(n: int, settings: Augmentation, rng: torch.Generator) -> Tensor:
+    """Strength of the stain normalization of `n` views, (N, 1, 1, 1): 1, 0.5 or 0."""
+    drawn = uniform(n, rng)
+    half = drawn < settings.normalized_share + settings.half_normalized_share
+    strength = torch.where(drawn < settings.normalized_share, 1.0, torch.where(half, 0.5, 0.0))
+    return strength[:, None, None, None]
 
 
 def after_references(views: Tensor, settings: Augmentation, rng: torch.Generator) -> Tensor:
@@ -180,3 +199,35 @@ def _cut_by_border(views: Tensor, settings: Augmentation, rng: torch.Generator) 
     mirrored = uniform(n, rng) < 0.5
     mask[mirrored] = mask[mirrored].flip(2, 3)
     return torch.where(mask.to(views.device), BACKGROUND, views)
+
+
+def _fringed(views: Tensor, settings: Augmentation, rng: torch.Generator) -> Tensor:
+    """Red and blue, moved against each other in some of the views."""
+    n = len(views)
+    chosen = torch.nonzero(uniform(n, rng) < settings.fringe_share).ravel()
+    k, side = len(chosen), views.shape[-1]
+    if not k or not settings.fringe:
+        return views
+    drawn = torch.rand(k, 2, 1, generator=rng, device=rng.device) * 2 - 1
+    shift = (drawn * settings.fringe * 2 / BLUR_AT_PX).to(views)
+    still = torch.eye(2).to(views).expand(k, 2, 2)
+    views = views.clone()
+    for channel, sign in ((0, 1), (2, -1)):
+        theta = torch.cat([still, sign * shift], 2)
+        grid = functional.affine_grid(theta, [k, 1, side, side], align_corners=False)
+        moved = views[chosen, channel : channel + 1]
+        moved = functional.grid_sample(moved, grid, padding_mode="border", align_corners=False)
+        views[chosen, channel : channel + 1] = moved
+    return views
+
+
+def _low_resolution(views: Tensor, settings: Augmentation, rng: torch.Generator) -> Tensor:
+    """The first views of the batch as a coarser camera shows them, all of one resolution."""
+    k, side = int(len(views) * settings.low_resolution_share), views.shape[-1]
+    part = settings.lowest_resolution + (0.85 - settings.lowest_resolution) * float(uniform(1, rng))
+    if not k:
+        return views
+    small = functional.interpolate(
+        views[:k], (max(1, int(side * part)),) * 2, mode="bilinear", antialias=True
+    )
+    return torch.cat([functional.interpolate(small, (side, side), mode="bilinear"), views[k:]])

@@ -23,7 +23,10 @@ def fit_temperature(logits: NDArray[np.float32], class_id: NDArray[np.int64]) ->
 
 
 def fit_temperatures(
-    logits: NDArray[np.float32], class_id: NDArray[np.int64], atypical: NDArray[np.float32]
+    logits: NDArray[np.float32],
+    class_id: NDArray[np.int64],
+    atypical: NDArray[np.float32],
+    weights: NDArray[np.float64] | None = None,
 ) -> tuple[float, float]:
     """The temperature at an atypical score of 0, and how its logarithm rises with the score.
 
@@ -34,11 +37,12 @@ def fit_temperatures(
         logits: (N, K) of validation cells, as they are and in other looks.
         class_id: (N,) true classes.
         atypical: (N,) scores, 0-1.
+        weights: (K,) of a prior; `None` for none.
     """
 
     def loss(chosen: NDArray[np.float64]) -> float:
         temperature = np.exp(chosen[0] + max(chosen[1], 0.0) * atypical)
-        return _mean_surprise(softmax(logits, temperature), class_id)
+        return _mean_surprise(softmax(logits, temperature, weights), class_id)
 
     start = np.array([np.log(fit_temperature(logits, class_id)), 0.5])
     found = minimize(loss, start, method="Nelder-Mead", options={"xatol": 1e-3, "fatol": 1e-6})

@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.special import expit, logit
 from torch import Tensor, nn
 from torch.nn import functional
 
-from leukodiff.core.errors import ModelFileError
+from leukodiff.core.errors import DataError, ModelFileError
 from leukodiff.core.files import sha256_of
 from leukodiff.datasets.fields import LabeledField
 from leukodiff.datasets.registry import DATASETS
@@ -26,6 +27,7 @@ from .cells import LabeledCells
 from .crops import CropSettings
 from .infer import Classifier
 from .ood import SOFT, OodScorer, fit_ood
+from .priors import ROUTINE
 from .tensor_ops import middle, predict_with_features, with_features
 from .train import ClassifierTraining, create_model, load_splits
 
@@ -34,6 +36,13 @@ CELLS_A_CLASS = 600
 
 TTA_THRESHOLD = 0.98
 """Confidence (0-1) below which a cell is classified in all eight orientations."""
+
+PLAIN_VIEWS = 4
+"""Views of the second look, of eight, that are classified without stain normalization."""
+
+FAR_BEYOND = 6.0
+"""Spreads of the out-of-distribution score beyond the threshold from which a cell is marked, from
+where it is not named."""
 
 TYPICAL_SHARE = 0.99
 """Share of each laboratory's ordinary validation cells that are not called atypical."""
@@ -117,22 +126,29 @@ def _read(checkpoint: Path) -> dict[str, Any]:
 
 
 def export_classifier(
-    checkpoint: Path, fields: Sequence[LabeledField], out: Path, notes: ExportNotes
+    checkpoint: Path,
+    fields: Sequence[LabeledField],
+    out: Path,
+    notes: ExportNotes,
+    calibration: Mapping[str, Any] | None = None,
 ) -> ModelMetadata:
-    """Writes `out` (ONNX) and its metadata; temperature and threshold come from the `val` split.
+    """Writes `out` (ONNX) and its metadata.
 
     Args:
         checkpoint: `best.pt` of `train_classifier`.
-        fields: the fields it was trained with; only their `val` split is used here.
+        fields: the fields it was trained with: `train` cells set the out-of-distribution score,
+            `val` cells its threshold and the confusion.
         out: the ONNX file to write; the metadata goes beside it as `.json`.
         notes: name, version and the command that made it.
+        calibration: temperatures and reject threshold by laboratories left out, as
+            `pooled_calibration` gives them; by the `val` cells when `None`.
+
+    Raises:
+        DataError: the calibration lacks one of its numbers, or is of another prior.
     """
     model, settings = load_trained(checkpoint)
     train, val = load_splits(fields, settings)
     known, _, _ = known_places(model, train, settings)
-    logits, features = predict_with_features(model, val.crops, settings.crop)
-    atypical = known.score(features, logits)
-    calibration = _calibrated(model, val, settings, known, logits, atypical)
     out.parent.mkdir(parents=True, exist_ok=True)
     write_onnx(model, settings.crop.size_px, out, known)
     metadata = ModelMetadata(
@@ -144,50 +160,80 @@ def export_classifier(
         um_per_px=settings.crop.um_per_px,
         mean=(0.5, 0.5, 0.5),
         std=(0.5, 0.5, 0.5),
-        calibration={**calibration, "second_look": TTA_THRESHOLD},
+        calibration={"second_look": TTA_THRESHOLD, "plain_views": PLAIN_VIEWS},
         training_data=with_earlier(_training_data(train, val), learnt_before(checkpoint)),
         sha256=sha256_of(out),
         command=notes.command,
         licence="AGPL-3.0-or-later",
     )
     write_metadata(metadata_path(out), metadata)
-    return settle(out, val, settings)
+    return settle(out, val, settings, calibration)
 
 
-def settle(path: Path, val: LabeledCells, settings: ClassifierTraining) -> ModelMetadata:
+def settle(
+    path: Path,
+    val: LabeledCells,
+    settings: ClassifierTraining,
+    calibration: Mapping[str, Any] | None = None,
+) -> ModelMetadata:
     """Fits temperature and thresholds to an exported classifier's outputs of validation cells.
 
-    As it is used: with test-time augmentation of the cells that it is not sure of.
+    As it is used: with test-time augmentation of the cells that it is not sure of. Where a
+    `calibration` is given its temperatures and reject threshold are taken.
 
     Args:
         path: the ONNX file; its metadata are written anew.
         val: cells with crops at the training margin.
         settings: of the training, its augmentation among them.
+        calibration: see `export_classifier`.
     """
     plain = middle(val.crops, settings.crop.size_px)
     classifier = Classifier.load(path)
-    outputs = [classifier.outputs(one, val.width_um) for one in (plain, _changed(val, settings))]
-    logits, atypical = (np.concatenate(part) for part in zip(*outputs, strict=True))
-    base, rise = fit_temperatures(logits, np.tile(val.class_id, 2), atypical)
-    fitted = {"temperature": max(round(base, 4), COLDEST), "temperature_rise": round(rise, 4)}
+    if calibration is None:
+        views = (plain, _changed(val, settings))
+        outputs = [classifier.outputs(one, val.width_um) for one in views]
+        logits, atypical = (np.concatenate(part) for part in zip(*outputs, strict=True))
+        base, rise = fit_temperatures(logits, np.tile(val.class_id, 2), atypical)
+        fitted = {"temperature": max(round(base, 4), COLDEST), "temperature_rise": round(rise, 4)}
+        reject = None
+    else:
+        fitted, reject = _taken(calibration)
     metadata = classifier.metadata
     metadata = replace(metadata, calibration={**metadata.calibration, **fitted}, thresholds={})
     write_metadata(metadata_path(path), metadata)
-    return _with_thresholds(path, replace(val, crops=plain))
+    return _with_thresholds(path, replace(val, crops=plain), reject)
 
 
-def _with_thresholds(path: Path, val: LabeledCells) -> ModelMetadata:
-    """The metadata with thresholds, and the errors with them, by validation cells."""
+def _taken(calibration: Mapping[str, Any]) -> tuple[dict[str, float], float]:
+    """Temperatures and reject threshold of a pooled calibration."""
+    try:
+        numbers = {k: float(calibration[k]) for k in ("temperature", "temperature_rise", "reject")}
+    except (KeyError, TypeError, ValueError) as error:
+        raise DataError(f"not a calibration by laboratories left out ({error})") from error
+    if calibration.get("prior", ROUTINE) != ROUTINE:
+        raise DataError(f"a calibration with the prior {ROUTINE} is needed")
+    return numbers, numbers.pop("reject")
+
+
+def _with_thresholds(path: Path, val: LabeledCells, reject: float | None) -> ModelMetadata:
+    """The metadata with thresholds, and the errors with them, by validation cells.
+
+    `reject` is the reject threshold where it is known already.
+    """
     classifier = Classifier.load(path)
     predictions, metadata = classifier.classify_crops(val.crops, val.width_um), classifier.metadata
     right = predictions.probabilities.argmax(axis=1) == val.class_id
-    thresholds = {"reject": round(reject_threshold(predictions.confidence, right), 4)}
+    if reject is None:
+        reject = reject_threshold(predictions.confidence, right)
+    thresholds = {"reject": round(reject, 4)}
     if predictions.atypical is not None:
         thresholds["atypical"] = round(atypical_threshold(predictions.atypical, val.source), 4)
+        thresholds["far"] = round(far_threshold(thresholds["atypical"]), 4)
     named = replace(
         predictions,
         reject_threshold=thresholds["reject"],
         atypical_threshold=thresholds.get("atypical", math.inf),
+        far_threshold=thresholds.get("far", math.inf),
     )
     truth = [metadata.classes[k] for k in val.class_id]
     errors = {
@@ -237,6 +283,11 @@ def atypical_threshold(atypical: NDArray[np.float32], source: Sequence[str]) -> 
     return max(float(np.quantile(part, TYPICAL_SHARE)) for part in large)
 
 
+def far_threshold(atypical: float) -> float:
+    """The score beyond which a cell is not named at all, by that from which it is marked, 0-1."""
+    return float(expit(logit(atypical) + FAR_BEYOND / SOFT))
+
+
 def known_places(
     model: nn.Module, train: LabeledCells, settings: ClassifierTraining
 ) -> tuple[OodScorer, NDArray[np.float32], NDArray[np.int64]]:
@@ -255,26 +306,6 @@ def known_places(
     logits, features = predict_with_features(model, train.crops[chosen], settings.crop)
     class_id = train.class_id[chosen]
     return fit_ood(features, logits, class_id, len(settings.classes)), features, class_id
-
-
-def _calibrated(
-    model: nn.Module,
-    val: LabeledCells,
-    settings: ClassifierTraining,
-    known: OodScorer,
-    logits: NDArray[np.float32],
-    atypical: NDArray[np.float32],
-) -> dict[str, float]:
-    """Temperatures fitted on the val cells as they are and augmented."""
-    rng = torch.Generator().manual_seed(settings.seed)
-    changed = Augmentation(**asdict(settings.augmentation) | {"mild_share": 0.0})
-    other, features = predict_with_features(model, val.crops, settings.crop, changed, rng)
-    base, rise = fit_temperatures(
-        np.concatenate([logits, other]),
-        np.concatenate([val.class_id, val.class_id]),
-        np.concatenate([atypical, known.score(features, other)]),
-    )
-    return {"temperature": max(round(base, 4), COLDEST), "temperature_rise": round(rise, 4)}
 
 
 def _training_data(train: LabeledCells, val: LabeledCells) -> list[dict[str, str]]:

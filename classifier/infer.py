@@ -16,6 +16,7 @@ from leukodiff.runtime.model import Model, load_model
 from .crops import CropSettings, Image, cut_crops
 from .morphometry import measure_cells
 from .predictions import Predictions
+from .priors import ROUTINE, prior_weights
 from .stain_normalization import normalize_stain
 
 LARGEST_PLATELET_UM = 9.0
@@ -25,6 +26,9 @@ more (Bain, Blood Cells, 5th ed., 2015)."""
 LARGEST_CELL_UM = 30.0
 """A wider box does not show a cell's size: the label covers the image."""
 
+VIEWS = 8
+"""Views of a cell in the second look, the first look's among them."""
+
 Outputs = tuple[NDArray[np.float32], NDArray[np.float32] | None]
 """Logits (N, K) of crops, and how atypical each is, (N,), where the model has that output."""
 
@@ -32,14 +36,18 @@ SHIPPED = Path(__file__).with_name("weights") / "leukodiff-classifier.onnx"
 
 
 def softmax(
-    logits: NDArray[np.float32], temperature: float | NDArray[np.float64] = 1.0
+    logits: NDArray[np.float32],
+    temperature: float | NDArray[np.float64] = 1.0,
+    weights: NDArray[np.float64] | None = None,
 ) -> NDArray[np.float32]:
     """Probabilities (N, K) of logits (N, K) divided by a temperature (Guo et al., ICML 2017).
 
-    One temperature for all, or one a cell, (N,).
+    One temperature for all, or one a cell, (N,). `weights` (K,) multiply the probabilities, as a
+    prior does.
     """
     scaled = logits.astype(np.float64) / np.reshape(temperature, (-1, 1))
     powers = np.exp(scaled - scaled.max(axis=1, keepdims=True, initial=-np.inf))
+    powers = powers if weights is None else powers * weights
     return np.asarray(powers / powers.sum(axis=1, keepdims=True), np.float32)
 
 
@@ -59,11 +67,14 @@ def widths_um(xyxy: NDArray[np.float32], um_per_px: float) -> NDArray[np.float32
     return np.asarray(np.sqrt(area(xyxy)) * um_per_px, np.float32)
 
 
-def turned(crops: Image) -> list[Image]:
-    """The seven other ways in which crops (N, S, S, 3) can lie: turned by 90 degrees, mirrored."""
+def orientations(crops: Image) -> list[Image]:
+    """The eight ways in which crops (N, S, S, 3) can lie, turned by 90 degrees and mirrored.
+
+    The first is as they are; the first four alone are half turns and mirror images.
+    """
     across = crops.transpose(0, 2, 1, 3)
     ways = [one[:, ::y, ::x] for one in (crops, across) for y in (1, -1) for x in (1, -1)]
-    return [np.ascontiguousarray(one) for one in ways[1:]]
+    return [np.ascontiguousarray(one) for one in ways]
 
 
 def _with_others(first: NDArray[np.float32], others: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -72,7 +83,7 @@ def _with_others(first: NDArray[np.float32], others: NDArray[np.float32]) -> NDA
     return np.asarray(views.mean(axis=0), np.float32)
 
 
-def _possible(
+def possible(
     logits: NDArray[np.float32], classes: Sequence[str], width_um: NDArray[np.float32] | None
 ) -> NDArray[np.float32]:
     """The logits, those of platelets ruled out where the cell is too large for one."""
@@ -89,6 +100,7 @@ class Classifier:
     """A loaded classifier. Safe to use from many threads at once."""
 
     model: Model
+    prior: str = ROUTINE
 
     @classmethod
     def load(
@@ -98,16 +110,20 @@ class Classifier:
         engine: str = "openvino",
         threads: int | None = None,
         background: Executor | None = None,
+        prior: str = ROUTINE,
     ) -> "Classifier":
         """Loads a model file, the shipped one when `path` is None; see `load_model`.
+
+        `prior` is one of `priors.PRIORS`.
 
         Raises:
             ModelFileError: if the file is missing, damaged or not a classifier.
         """
         chosen = path or SHIPPED
-        return cls(
-            load_model(chosen, "classifier", engine=engine, threads=threads, background=background)
+        model = load_model(
+            chosen, "classifier", engine=engine, threads=threads, background=background
         )
+        return cls(model, prior)
 
     @property
     def metadata(self) -> ModelMetadata:
@@ -144,7 +160,9 @@ class Classifier:
         the model's calibration says so. `width_um` (N,), where known, rules out platelets.
 
         Test-time augmentation: a cell whose confidence is below the calibration's `second_look`
-        (0-1) is classified turned and mirrored in all eight ways, and the outputs averaged.
+        (0-1) is classified in eight views, and the outputs averaged: the first ways that it can lie
+        with its stain normalized, and so many as the calibration's `plain_views` says as it is
+        (stain normalization helps in some laboratories and hurts in others).
         """
         return self._predictions(*self.outputs(crops, width_um, batch_size), width_um)
 
@@ -152,14 +170,17 @@ class Classifier:
         self, crops: Image, width_um: NDArray[np.float32] | None = None, batch_size: int = 64
     ) -> Outputs:
         """Outputs for crops, test-time augmentation included, before any calibration."""
-        crops = normalize_stain(crops, self.crop)
-        logits, atypical = self._run(crops, batch_size)
-        tta_threshold = self.metadata.calibration.get("second_look", 0.0)
+        normalized = normalize_stain(crops, self.crop)
+        logits, atypical = self._run(normalized, batch_size)
+        calibration = self.metadata.calibration
         confidence = self._predictions(logits, atypical, width_um).confidence
-        again = np.flatnonzero(confidence < tta_threshold)
+        again = np.flatnonzero(confidence < calibration.get("second_look", 0.0))
         if not len(again):
             return logits, atypical
-        others, scores = self._run(np.concatenate(turned(crops[again])), batch_size)
+        n_plain = int(calibration.get("plain_views", 0))
+        views = orientations(normalized[again])[1 : VIEWS - n_plain]
+        views += orientations(crops[again])[:n_plain]
+        others, scores = self._run(np.concatenate(views), batch_size)
         logits[again] = _with_others(logits[again], others)
         if atypical is not None and scores is not None:
             atypical[again] = _with_others(atypical[again], scores)
@@ -183,9 +204,14 @@ class Classifier:
         facts = self.metadata
         temperature = temperatures(facts.calibration, atypical)
         return Predictions(
-            softmax(_possible(logits, facts.classes, width_um), temperature),
+            softmax(
+                possible(logits, facts.classes, width_um),
+                temperature,
+                prior_weights(self.prior, facts.classes),
+            ),
             facts.classes,
             facts.thresholds.get("reject", 0.0),
             atypical=atypical,
             atypical_threshold=facts.thresholds.get("atypical", math.inf),
+            far_threshold=facts.thresholds.get("far", facts.thresholds.get("atypical", math.inf)),
         )

@@ -7,10 +7,12 @@ at all: the energy of its logits (Liu et al., NeurIPS 2020). A few matrix produc
 the exported graph.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import expit, logit
 
 KEPT = 384
 """Directions of the feature space that are kept: those of the largest variance."""
@@ -21,6 +23,19 @@ SHRINKAGE = 3.0
 SOFT = 3.0
 """Spreads beyond the typical score by which the result rises from 0.5 to 0.73: a slow rise keeps
 scores far out distinct."""
+
+REFERENCE_TYPES = ("neutrophil", "eosinophil")
+"""Types whose ordinary cells tell how a smear's scores lie: no blast is taken for a granulocyte of
+many lobes, or for one of orange grain, with much confidence."""
+
+REFERENCE_CONFIDENCE = 0.9
+"""Least confidence of such a cell, 0-1."""
+
+MIN_REFERENCE_CELLS = 10
+"""With fewer of them a smear's scores are taken as they are."""
+
+MAX_SHIFT = 1.5
+"""Largest shift of a smear's scores, in logits."""
 
 Features = NDArray[np.float32]
 
@@ -85,6 +100,22 @@ def fit_ood(
     return replace(
         found, distance=_typical(found.distances(features)), energy=_typical(energies(logits))
     )
+
+
+def smear_threshold(threshold: float, reference: Sequence[float]) -> float:
+    """The score from which a cell of a smear is unlike every class, 0-1.
+
+    In a laboratory that the classifier has not seen the scores of all cells are higher. The
+    threshold then moves, in logits, by as much as those of its ordinary granulocytes do.
+
+    Args:
+        threshold: the model's own, 0-1.
+        reference: scores of the smear's cells that are surely of `REFERENCE_TYPES`.
+    """
+    if len(reference) < MIN_REFERENCE_CELLS or not 0 < threshold < 1:
+        return threshold
+    beyond = float(np.median(logit(np.clip(reference, 1e-6, 1 - 1e-6))))
+    return float(expit(logit(threshold) + np.clip(beyond, 0.0, MAX_SHIFT)))
 
 
 def _typical(values: NDArray[np.float64]) -> tuple[float, float]:

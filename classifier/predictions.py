@@ -20,8 +20,9 @@ class Predictions:
     has what is known of each cell besides. `atypical` (N,) says how unlike every class a cell is,
     `None` where the model has no such output.
 
-    A cell is `unidentified` when its largest probability is below `reject_threshold` (0-1), when
-    it is more atypical than `atypical_threshold`, or when its facts say not to name it.
+    A cell more atypical than `atypical_threshold` is marked for a person to look at. It is
+    `unidentified` when its largest probability is below `reject_threshold` (0-1), when it is more
+    atypical than `far_threshold`, or when its facts say not to name it.
     """
 
     probabilities: NDArray[np.float32]
@@ -30,6 +31,7 @@ class Predictions:
     facts: tuple[CellFacts, ...] = ()
     atypical: NDArray[np.float32] | None = None
     atypical_threshold: float = math.inf
+    far_threshold: float = math.inf
 
     def __post_init__(self) -> None:
         if self.probabilities.ndim != 2 or self.probabilities.shape[1] != len(self.class_names):
@@ -59,20 +61,23 @@ class Predictions:
     @property
     def is_atypical(self) -> NDArray[np.bool_]:
         """Mask (N,) of the cells unlike every class; a cell in a bad picture is not among them."""
+        return self._beyond(self.atypical_threshold)
+
+    def _beyond(self, threshold: float) -> NDArray[np.bool_]:
         if self.atypical is None:
             return np.zeros(len(self), np.bool_)
         clear = np.array([not one.note for one in self.facts], np.bool_)
-        return np.asarray(clear & (self.atypical > self.atypical_threshold), np.bool_)
+        return np.asarray(clear & (self.atypical > threshold), np.bool_)
 
     @property
     def notes(self) -> tuple[CellNote, ...]:
         """The reason that each cell is not named, `NONE` for a cell that is."""
-        rows = zip(self.facts, self.is_atypical, self.confidence, strict=True)
+        rows = zip(self.facts, self._beyond(self.far_threshold), self.confidence, strict=True)
         return tuple(
             one.note
-            or (CellNote.ATYPICAL if odd else CellNote.NONE)
+            or (CellNote.ATYPICAL if far else CellNote.NONE)
             or (CellNote.UNSURE if sure < self.reject_threshold else CellNote.NONE)
-            for one, odd, sure in rows
+            for one, far, sure in rows
         )
 
     @property

@@ -29,13 +29,16 @@ from leukodiff.datasets.vocabulary import CLASSIFIER_CLASSES
 from leukodiff.runtime.model import checked_metadata
 from leukodiff.runtime.onnx_import import restore_norms
 
-from .augmentation import Augmentation, after_references, augment
+from .augmentation import Augmentation, after_references, augment, normalized_by
 from .cells import LabeledCells, labeled_cells, wide
 from .crops import CropSettings
 from .from_onnx import load_exported
 from .infer import SHIPPED
 from .mixstyle import mixstyle
 from .tensor_ops import normalize, predict_with_features, stain_normalized
+
+LARGEST_SHARE = 0.45
+"""Share (0-1) of the draws that no laboratory exceeds where others have cells."""
 
 OF_BCCD = ("bccd", "kaggle_blood_cells")
 """The sources whose groups are scenes of BCCD."""
@@ -204,17 +207,25 @@ def _score(recall: Mapping[str, float], cells: LabeledCells) -> float:
 
 
 def draw_weights(cells: LabeledCells) -> Tensor:
-    """Weight of a cell in the drawing: one over the roots of its class's and of its source's size.
+    """Weights by which cells are drawn: by the roots of laboratories' sizes and of their classes'.
 
     The root stands between seeing every cell as often (rare classes and small sources drown) and
-    seeing every class as often (a rare class's few cells are learned by heart).
+    seeing every class as often (a rare class's few cells are learned by heart). No laboratory has
+    more than `LARGEST_SHARE` of the draws, unless there are too few others.
     """
-    by_class, by_source = Counter(cells.class_id.tolist()), Counter(cells.source)
-    weights = [
-        (by_class[c] * by_source[s]) ** -0.5
-        for c, s in zip(cells.class_id.tolist(), cells.source, strict=True)
-    ]
-    return torch.tensor(weights, dtype=torch.float64)
+    source, class_id = np.array(cells.source), cells.class_id.tolist()
+    number = Counter(zip(cells.source, class_id, strict=True))
+    weights = np.array(
+        [number[one] ** -0.5 for one in zip(cells.source, class_id, strict=True)], np.float64
+    )
+    sizes = Counter(cells.source)
+    roots = {name: n**0.5 for name, n in sizes.items()}
+    largest = max(roots, key=lambda name: roots[name])
+    others = sum(roots.values()) - roots[largest]
+    roots[largest] = min(roots[largest], others * LARGEST_SHARE / (1 - LARGEST_SHARE)) or 1.0
+    for name, root in roots.items():
+        weights[source == name] *= root / weights[source == name].sum()
+    return torch.from_numpy(weights)
 
 
 def _device(settings: ClassifierTraining) -> torch.device:
@@ -266,9 +277,9 @@ def _train_epoch(run: _Run, cells: LabeledCells, steps: int, settings: Classifie
     for step in range(steps):
         chosen = drawn[step * size : (step + 1) * size]
         views = augment(crops[chosen], size_px, settings.augmentation, run.rng)
-        views = after_references(
-            stain_normalized(views, settings.crop), settings.augmentation, run.rng
-        )
+        strength = normalized_by(size, settings.augmentation, run.rng).to(views)
+        views = views + strength * (stain_normalized(views, settings.crop) - views)
+        views = after_references(views, settings.augmentation, run.rng)
         with (
             mixstyle(run.model, settings.style_share, run.rng),
             torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"),

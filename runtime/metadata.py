@@ -14,7 +14,7 @@ from leukodiff.core.errors import ModelFileError
 from leukodiff.core.files import write_atomic
 
 CALIBRATING = frozenset(
-    {"temperature", "temperature_rise", "atypical_rate", "second_look"}
+    {"temperature", "temperature_rise", "atypical_rate", "second_look", "plain_views"}
     | {"nms_iou", "red_cell_box_ratio", "confirm_from"}
 )
 """Keys of a calibration that are one number."""

@@ -82,6 +82,15 @@ class CellPredictions:
             class_names=tuple(self.class_names[i] for i in columns),
         )
 
+    def with_unidentified(self) -> "CellPredictions":
+        """The same with `unidentified` a class of its own: that of the cells not named."""
+        left = np.where(self.named[:, None], self.probabilities, 0)
+        return replace(
+            self,
+            probabilities=np.column_stack([left, ~self.named]).astype(np.float32),
+            class_names=(*self.class_names, UNIDENTIFIED),
+        )
+
     def _indices(self, names: Sequence[str]) -> list[int]:
         return [self.class_names.index(name) for name in names if name in self.class_names]
 
@@ -106,16 +115,19 @@ def figures(predictions: CellPredictions, types: Sequence[str] = FIVE_PART) -> d
     """The figures of the cells of these true types, ready for JSON.
 
     Shares are 0-1 with exact 95 % intervals (Clopper-Pearson). Recall, F1 and accuracy take each
-    cell's likeliest class, whether it is named or not; the named cells are counted separately. F1
+    cell's likeliest class, whether it is named or not; the named cells are counted separately, and
+    `macro_f1_named` is that of the names as given: a cell left unidentified is wrong there. F1
     counts the cells of these types alone: an immature granulocyte taken for a neutrophil costs
     nothing.
     """
     cells = predictions.of_types(types)
     by_class = {name: _class_figures(cells, name) for name in types if name in cells.class_names}
     present = {name: one for name, one in by_class.items() if one["recall"]["n"]}
+    indices = [cells.class_names.index(name) for name in present]
     return {
         "n": len(cells),
-        "macro_f1": _macro_f1(cells, [cells.class_names.index(name) for name in present]),
+        "macro_f1": _macro_f1(cells, indices),
+        "macro_f1_named": _macro_f1(cells.with_unidentified(), indices),
         "accuracy": share_with_interval(cells.right),
         "calibration_error": _calibration_error(cells),
         "unidentified": share_with_interval(~cells.named),

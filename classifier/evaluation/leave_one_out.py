@@ -154,8 +154,12 @@ def laboratory_rows(
     ]
 
 
-def save_rows(rows: Sequence[LaboratoryRow], out: Path) -> None:
+def save_rows(
+    rows: Sequence[LaboratoryRow], out: Path, calibration: Mapping[str, Any] | None = None
+) -> None:
     """Writes `laboratories.json`, `table.csv`, `table.md`, and of each laboratory its curves.
+
+    `calibration`, where there is one, goes to `calibration.json`: what `export classifier` takes.
 
     That is its confusion matrix, its reliability and its risk-coverage curve, each as CSV and PNG,
     of the cells of the five types.
@@ -165,6 +169,9 @@ def save_rows(rows: Sequence[LaboratoryRow], out: Path) -> None:
     text = json.dumps({"rows": facts}, indent=2)
     (out / "laboratories.json").write_text(text + "\n", encoding="utf-8")
     (out / "table.md").write_text(markdown(facts) + "\n", encoding="utf-8")
+    if calibration is not None:
+        text = json.dumps(calibration, indent=2)
+        (out / "calibration.json").write_text(text + "\n", encoding="utf-8")
     _write_csv(out / "table.csv", [flat(one) for one in facts])
     for row in rows:
         if not row.slide:

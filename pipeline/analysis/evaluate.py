@@ -16,7 +16,12 @@ from leukodiff.core.errors import DataError, InputError
 from leukodiff.core.intervals import share_with_interval
 from leukodiff.datasets.fields import LabeledField
 from leukodiff.datasets.images import read_rgb
-from leukodiff.datasets.vocabulary import CLASSIFIER_CLASSES, UNIDENTIFIED, WHITE_CELL
+from leukodiff.datasets.vocabulary import (
+    CLASSIFIER_CLASSES,
+    FIVE_PART,
+    UNIDENTIFIED,
+    WHITE_CELL,
+)
 from leukodiff.detector.detections import Detections
 from leukodiff.detector.infer import Detector
 from leukodiff.detector.matching import match_detections
@@ -63,6 +68,7 @@ class PipelineEvaluation:
             "likeliest_right": share_with_interval(
                 [c.likeliest == c.true_type for c in self.cells]
             ),
+            "macro_f1": self.macro_f1,
             "unidentified": share_with_interval([c.cell_type == UNIDENTIFIED for c in self.cells]),
             "recall": {name: share_with_interval(self._right(name)) for name in self.true_types},
         }
@@ -72,6 +78,17 @@ class PipelineEvaluation:
         """The types that occur, in the vocabulary's order."""
         present = {cell.true_type for cell in self.cells}
         return [name for name in NAMED_TYPES if name in present]
+
+    @property
+    def macro_f1(self) -> float | None:
+        """Mean F1 of those of the five types that occur, 0-1; missed and unidentified are wrong."""
+        counts, scores = self.confusion(), list[float]()
+        for name in (one for one in FIVE_PART if one in self.true_types):
+            both = sum(
+                n * ((true == name) + (called == name)) for (true, called), n in counts.items()
+            )
+            scores.append(2 * counts[name, name] / both)
+        return sum(scores) / len(scores) if scores else None
 
     def confusion(self) -> Counter[tuple[str, str]]:
         """Counts of cells by (true type, name given)."""

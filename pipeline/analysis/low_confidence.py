@@ -28,6 +28,9 @@ dirt are."""
 
 MAX_LENGTH_UM = 22.0
 
+CONFIRMING_CONFIDENCE = 0.87
+"""Least confidence of the classifier, 0-1, that makes a cell of a low-confidence box."""
+
 
 @dataclass(frozen=True)
 class DetectorResult:
@@ -91,10 +94,12 @@ def other_cells(found: DetectorResult, more: Detections | None = None) -> Detect
 
 
 def accepted(predictions: Predictions) -> Mask:
-    """Mask (N,) of the low-confidence boxes that hold a cell: named, and not as a platelet."""
-    return np.array(
+    """Mask (N,) of the low-confidence boxes that hold a cell: surely named, and as no platelet."""
+    is_cell = np.array(
         [name not in (UNIDENTIFIED, "platelet") for name in predictions.cell_types], np.bool_
     )
+    sure = predictions.confidence >= CONFIRMING_CONFIDENCE
+    return np.asarray(is_cell & sure & ~predictions.is_atypical, np.bool_)
 
 
 def _thresholds(detector: FindsCells) -> Mapping[str, float] | None:

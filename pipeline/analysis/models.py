@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from leukodiff.classifier.predictions import Predictions
+from leukodiff.classifier.priors import ROUTINE
 from leukodiff.core.cpu import cores
 from leukodiff.core.errors import ModelFileError
 from leukodiff.detector.detections import Detections
@@ -107,7 +108,7 @@ class NamesCells(Protocol):
 
 
 class MeasuresScale(Protocol):
-    """Measures the scale of a few fields of one slide by their red cells."""
+    """Measures the scale of a few fields of one slide by their cells."""
 
     def __call__(
         self, images: Sequence[Rgb], guess_um_per_px: float | None, /, *, probes: int = ...
@@ -119,7 +120,7 @@ class MeasuresScale(Protocol):
 class Models:
     """A detector, a classifier, and a measure of scale.
 
-    `estimate_um_per_px` gives the scale of a few fields of one slide, or `None` with too few red
+    `estimate_um_per_px` gives the scale of a few fields of one slide, or `None` with too few
     cells; it takes a scale to try first, or `None`.
     """
 
@@ -163,11 +164,13 @@ def load_models(
     engine: str = "openvino",
     workers: int | None = None,
     for_scans: bool = False,
+    prior: str = ROUTINE,
 ) -> Models:
     """Loads both models, the shipped ones where no file is given.
 
     The engine starts in the background: the first call of a model waits for it. `for_scans`: it
-    then goes on to what the first windows of a scan would have to wait for.
+    then goes on to what the first windows of a scan would have to wait for. `prior`: how likely
+    each cell type is beforehand, see `leukodiff.classifier.priors`.
 
     Raises:
         ModelFileError: a file is missing, damaged or of the other kind.
@@ -183,7 +186,9 @@ def load_models(
     finds = Detector.load(detector, engine=engine, threads=workers, background=background)
     if for_scans:  # before the classifier, which is needed later
         _learn(finds.model, finds.batch, window_side(finds.um_per_px), threads, background)
-    names = Classifier.load(classifier, engine=engine, threads=workers, background=background)
+    names = Classifier.load(
+        classifier, engine=engine, threads=workers, background=background, prior=prior
+    )
     if for_scans:
         _learn(names.model, 1, names.crop.size_px, threads, background)
     if engine == "onnxruntime" and finds.model.device == CPU:

@@ -8,6 +8,8 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
+from leukodiff.classifier.facts import CellNote
+from leukodiff.classifier.ood import REFERENCE_CONFIDENCE, REFERENCE_TYPES, smear_threshold
 from leukodiff.classifier.predictions import Predictions
 from leukodiff.core.errors import InputError
 from leukodiff.datasets.images import Rgb
@@ -225,11 +227,16 @@ class SlideAnalysis:
         return self._target.ended(index, outcome.result.n_wbc or 0)
 
     def outcomes(self) -> list[FieldAnalysis]:
-        """Outcomes of all fields, in the slide's order; those after the target are not read."""
-        return [
+        """Outcomes of all fields, in the slide's order; those after the target are not read.
+
+        Their cells are marked as atypical beside the slide's own.
+        """
+        found = [
             self._ended[i] if self.wants(i) else FieldAnalysis.not_read(one)
             for i, one in enumerate(self.slide.fields)
         ]
+        threshold = self._models.classifier.metadata.thresholds.get("atypical")
+        return found if threshold is None else _marked_by_slide(found, threshold)
 
     def prepare(self) -> None:
         """Measures the scale of the slide's fields now, where that can be done."""
@@ -282,6 +289,25 @@ class SlideAnalysis:
                 yield replace(read, reading=found.reading, pixels=pixels)
             return
         yield outcome
+
+
+def _marked_by_slide(found: Sequence[FieldAnalysis], threshold: float) -> list[FieldAnalysis]:
+    """The outcomes, a cell atypical where it is so beside the slide's own ordinary cells."""
+    reference = [
+        cell.atypical
+        for outcome in found
+        for cell in outcome.cells
+        if cell.atypical is not None
+        and cell.cell_type in REFERENCE_TYPES
+        and cell.confidence >= REFERENCE_CONFIDENCE
+    ]
+    above = smear_threshold(threshold, reference)
+
+    def marked(cell: Cell) -> Cell:
+        far = cell.note == CellNote.ATYPICAL or (cell.atypical or 0.0) > above
+        return replace(cell, is_atypical=cell.is_atypical and far)
+
+    return [replace(one, cells=tuple(map(marked, one.cells))) for one in found]
 
 
 def make_cells(field: Field, white: Detections, predictions: Predictions) -> tuple[Cell, ...]:

@@ -24,6 +24,7 @@ from .options import (
     engine_options,
     json_option,
     labeled_fields,
+    prior_option,
     scale_option,
     split_option,
     together,
@@ -62,6 +63,7 @@ class Evaluation:
     engine: str
     threads: int | None
     split: str | None = None
+    prior: str = "routine"
 
     def labeled_fields(self) -> list[LabeledField]:
         """The labeled fields asked for."""
@@ -77,7 +79,7 @@ class Evaluation:
         """A classifier, the shipped one where no file is named."""
         from leukodiff.classifier.infer import Classifier
 
-        return Classifier.load(path, engine=self.engine, threads=self.threads)
+        return Classifier.load(path, engine=self.engine, threads=self.threads, prior=self.prior)
 
     def write(self, facts: Mapping[str, Any], save: Callable[[Path], object]) -> None:
         """Writes figures where they are asked for: `facts` as JSON, `save` a folder of files."""
@@ -137,7 +139,7 @@ def evaluate_detector(detector: Path | None, scales: list[float], **chosen: Any)
 
 @evaluate.command("classifier")
 @classifier_option
-@evaluation_options("pbc")
+@evaluation_options("pbc", more=(split_option, prior_option))
 def evaluate_classifier(classifier: Path | None, **chosen: Any) -> None:
     """Classification report, confusion matrix, reliability; crops cut by the labeled boxes."""
     from leukodiff.classifier.evaluation.evaluate import evaluate_classifier as measure
@@ -156,7 +158,7 @@ def evaluate_classifier(classifier: Path | None, **chosen: Any) -> None:
 @evaluate.command("pipeline")
 @detector_option
 @classifier_option
-@evaluation_options("bccd")
+@evaluation_options("bccd", more=(split_option, prior_option))
 def evaluate_pipeline(detector: Path | None, classifier: Path | None, **chosen: Any) -> None:
     """From the field's pixels to each known cell's name, both models together."""
     from leukodiff.pipeline.analysis.evaluate import evaluate_pipeline as measure
@@ -176,6 +178,8 @@ def evaluate_pipeline(detector: Path | None, classifier: Path | None, **chosen: 
     show_table(f"{summary['fields']} fields", ("type", "cells", "recall", "low", "high"), rows)
     for what in ("found", "named_right", "likeliest_right"):
         click.echo(f"{what.replace('_', ' ')} {_interval(summary[what])}")
+    (macro_f1,) = _fixed(summary["macro_f1"])
+    click.echo(f"macro-F1 of five, missed and unidentified as wrong {macro_f1}")
     evaluation.write(summary, figures.save)
 
 
@@ -202,7 +206,11 @@ def laboratories() -> None:
 
 @laboratories.command("classifier")
 @classifier_option
-@evaluation_options("pbc", "bccd", "chula", more=(_only, _model, _runs), out=_LABORATORIES_OUT)
+@evaluation_options(
+    *("pbc", "bccd", "chula", "txl_raabin"),
+    more=(_only, _model, _runs, prior_option),
+    out=_LABORATORIES_OUT,
+)
 def laboratories_classifier(
     classifier: Path | None,
     only: tuple[str, ...],
@@ -218,6 +226,8 @@ def laboratories_classifier(
     """
     from leukodiff.classifier.evaluation.leave_one_out import fold_model, laboratory_rows, save_rows
     from leukodiff.classifier.evaluation.leave_one_out_table import SCREEN, screen_row
+    from leukodiff.classifier.evaluation.pooled_calibration import pooled_calibration
+    from leukodiff.datasets.leave_one_out import LEFT_OUT
 
     from .console import show_table
 
@@ -234,10 +244,15 @@ def laboratories_classifier(
 
     load = evaluation.classifier
     tests = _tests(_chosen(labs, only, model), load(classifier), fold_of, load)
-    rows = [row for one, lab, part in tests for row in laboratory_rows(one, lab, part)]
+    done = list(tests)
+    rows = [row for one, lab, part in done for row in laboratory_rows(one, lab, part)]
     facts = [row.as_dict() for row in rows]
     show_table("", SCREEN, [screen_row(one) for one in facts])
-    evaluation.write({"rows": facts}, lambda folder: save_rows(rows, folder))
+    calibration = pooled_calibration((one, lab) for one, lab, part in done if part == LEFT_OUT)
+    evaluation.write(
+        {"rows": facts, "calibration": calibration},
+        lambda folder: save_rows(rows, folder, calibration),
+    )
 
 
 laboratories_classifier.params += [

@@ -80,25 +80,41 @@ def export_detector(
 @_out
 @_version
 @data_options("pbc", "bccd")
+@click.option(
+    "--calibration",
+    type=FILE,
+    help="Temperature and threshold by laboratories left out: the calibration.json of `evaluate "
+    "laboratories classifier --out`.  [default: by the data's val split]",
+)
 def export_classifier(
-    checkpoint: Path, out: Path, version: str, data: tuple[str, ...], official_labels: bool
+    checkpoint: Path,
+    out: Path,
+    version: str,
+    data: tuple[str, ...],
+    official_labels: bool,
+    calibration: Path | None,
 ) -> None:
-    """Export a checkpoint of `train classifier`, calibrated on its data's val split."""
+    """Export a checkpoint of `train classifier`, calibrated."""
     from leukodiff.classifier.export import ExportNotes
     from leukodiff.classifier.export import export_classifier as write
 
     notes = ExportNotes(version=version, command=command_line())
-    metadata = write(checkpoint, labeled_fields(data, official_labels), out, notes)
+    by_others = _json(calibration, "evaluate laboratories classifier") if calibration else None
+    metadata = write(checkpoint, labeled_fields(data, official_labels), out, notes, by_others)
     click.echo(f"{out}  sha256 {metadata.sha256}")
 
 
 def _figures(path: Path) -> dict[str, Any]:
     # The file they were measured on is this one before its figures were known.
-    try:
-        facts = dict(json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError) as error:
-        raise InputError(f"{path}: not what `evaluate detector --json` writes ({error})") from error
+    facts = _json(path, "evaluate detector --json")
     return {name: value for name, value in facts.items() if name not in ("model", "sha256")}
+
+
+def _json(path: Path, command: str) -> dict[str, Any]:
+    try:
+        return dict(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError) as error:
+        raise InputError(f"{path}: not what `{command}` writes ({error})") from error
 
 
 def _share(text: str) -> tuple[Path, float]:

@@ -166,12 +166,21 @@ report_options = together(
 )
 """Contents and form of a report; `report_settings` gathers it."""
 
+prior_option = click.option(
+    "--prior",
+    type=click.Choice(["routine", "marrow", "none"]),
+    default="routine",
+    show_default=True,
+    help="What the smear is of: blood, in which immature granulocytes and erythroblasts are rare; "
+    "marrow; or none: every type is as likely.",
+)
+
 analysis_options = together(
     click.option("--per-image", is_flag=True, help="Make every image a slide of its own."),
     click.option(
         "--um-per-px",
         type=float,
-        help="Scale of the images.  [default: from the file, else from the red cells]",
+        help="Scale of the images.  [default: from the file, else from the cells]",
     ),
     click.option("--overwrite", is_flag=True, help="Make slides anew that were made otherwise."),
     click.option(
@@ -184,6 +193,7 @@ analysis_options = together(
     click.option(
         "--all-areas", is_flag=True, help="Read empty, thick and blurred fields and areas too."
     ),
+    prior_option,
     click.option("--retry-failed", is_flag=True, help="Try slides again that failed before."),
     click.option(
         "--field-timeout",

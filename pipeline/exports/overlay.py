@@ -116,8 +116,15 @@ def draw_overview(
             tint(canvas[y0:y1, x0:x1], area.kind)
     size = max(14, round(min(max(canvas.shape[:2]), 2.5 * min(canvas.shape[:2])) / 110))
     _mark_cells(canvas, cells, factor, size)
-    strip = _overview_legend(canvas.shape[1], size, reading, cells, um_per_px / factor)
-    return np.concatenate([canvas, strip])
+    entries = _class_entries(cells, {}, size) or [dark_text("no white cells found", size)]
+    left_out = reading.left_out.items()
+    entries += [legend_swatch(kind, reason, size) for kind, (reason, _) in left_out]
+    scale, width = um_per_px / factor, canvas.shape[1]
+    fits = [um for um in OVERVIEW_SCALE_BARS_UM if um / scale <= width / 5]
+    if fits:
+        length = f"{fits[0] / 1000:g} mm" if fits[0] >= 1000 else f"{fits[0]} um"
+        entries.append(scale_bar(fits[0] / scale, length, size))
+    return np.concatenate([canvas, legend(entries, width, size)])
 
 
 def letter_size(width: int, height: int) -> int:
@@ -177,9 +184,14 @@ def _draw_labels(
 
 
 def label_text(cell: Cell) -> str:
-    """The class and its probability: `NEU 98%`; a person's word has no percentage."""
+    """The class and its probability: `NEU 98%`, `NEU 61%?` where it is to be looked at first.
+
+    A person's word has no percentage.
+    """
     abbreviation = BY_NAME[cell.counted_as].abbreviation
-    return abbreviation if cell.reviewed_as else f"{abbreviation} {cell.percent}%"
+    if cell.reviewed_as:
+        return abbreviation
+    return f"{abbreviation} {cell.percent}%{'?' * cell.is_doubtful}"
 
 
 def place_label(
@@ -240,16 +252,3 @@ def _mark_cells(canvas: Rgb, cells: Sequence[Cell], factor: float, size: int) ->
         reach = (rings + 2 * line + 1)[:, None]
         rings_px = np.concatenate([middle - reach, middle + reach], axis=1)
         _draw_labels(canvas, cells, rings_px, size, 1)
-
-
-def _overview_legend(
-    width: int, size: int, reading: ScanReading, cells: Sequence[Cell], um_per_px: float
-) -> Rgb:
-    entries = _class_entries(cells, {}, size) or [dark_text("no white cells found", size)]
-    left_out = reading.left_out.items()
-    entries += [legend_swatch(kind, reason, size) for kind, (reason, _) in left_out]
-    fits = [um for um in OVERVIEW_SCALE_BARS_UM if um / um_per_px <= width / 5]
-    if fits:
-        length = f"{fits[0] / 1000:g} mm" if fits[0] >= 1000 else f"{fits[0]} um"
-        entries.append(scale_bar(fits[0] / um_per_px, length, size))
-    return legend(entries, width, size)

@@ -17,6 +17,9 @@ DISPLAY_ORDER = (
 )
 """Order in which cells are shown: first those that a smear of a healthy adult does not have."""
 
+DOUBTFUL_BELOW = 0.8
+"""Confidence, 0-1, below which a cell that is named is to be looked at first."""
+
 BOX_DECIMALS = 1
 PROBABILITY_DECIMALS = 4
 
@@ -31,7 +34,7 @@ class Cell:
 
     `facts` are its measures. `note` is the reason that the classifier does not name it.
     `atypical` is its distance from every class, `None` where the model does not tell; it
-    `is_atypical` above the model's threshold.
+    `is_atypical` above the threshold of its smear, whether it is named or not.
     """
 
     field_id: str
@@ -54,6 +57,13 @@ class Cell:
     def counted_as(self) -> str:
         """The type that counts: a person's where there is one."""
         return self.reviewed_as or self.cell_type
+
+    @property
+    def is_doubtful(self) -> bool:
+        """Named by the machine, and to be looked at first: not sure enough, or atypical."""
+        if self.reviewed_as or self.cell_type == UNIDENTIFIED:
+            return False
+        return self.is_atypical or self.confidence < DOUBTFUL_BELOW
 
     @property
     def display_group(self) -> str:

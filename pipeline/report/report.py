@@ -7,7 +7,7 @@ from functools import cached_property
 
 from leukodiff.core.intervals import binomial_at_least
 
-from .cells import ATYPICAL, Cell
+from .cells import ATYPICAL, DOUBTFUL_BELOW, Cell
 from .differential import COUNTED, Differential, differential
 from .fields import (
     DONE,
@@ -111,7 +111,7 @@ class SmearReport:
 
     @property
     def um_per_px_source(self) -> str:
-        """The source of its scale: `metadata`, `user` or `red cells`; empty without one."""
+        """The source of its scale: `metadata`, `user`, `red cells`, `white cells`; empty without."""
         return self.scale.source if self.scale else ""
 
     @cached_property
@@ -165,6 +165,7 @@ class SmearReport:
             *(Remark.of_flag(one) for one in self.flags),
             *([Remark("few_cells", n=found.n, enough=FEW_CELLS)] if found.n < FEW_CELLS else []),
             *(Remark(code, n=n) for code, n in some.items() if n),
+            *self._doubtful(),
             *([self.atypical_remark] if self.atypical_remark else []),
             *([Remark("failed", n=len(self.failures), all=n_all)] if self.failures else []),
             *([self.left_out_remark] if self.left_out else []),
@@ -173,6 +174,11 @@ class SmearReport:
             *self._without_range(),
             *(self.scale.warnings if self.scale else ()),
         )
+
+    def _doubtful(self) -> list[Remark]:
+        """The named cells that are to be looked at first."""
+        n = sum(cell.is_doubtful for cell in self.cells)
+        return [Remark("doubtful", n=n, percent=round(100 * DOUBTFUL_BELOW))] if n else []
 
     def _wanted_cells(self) -> list[Remark]:
         """The cells that every share would need to be as close as it is wanted, by its interval."""

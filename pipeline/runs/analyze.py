@@ -86,7 +86,7 @@ def analyze_slides(
     if models is None:
         scans = [slide for slide in slides if slide.is_scan]
         chosen = settings.detector, settings.classifier, settings.engine
-        models = load_models(*chosen, workers, for_scans=bool(scans))
+        models = load_models(*chosen, workers, bool(scans), settings.prior)
         warm_up(scans, observer)
     run = Run(slides, out, settings, models, observer)
     with held(out):

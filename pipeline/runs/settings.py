@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+from leukodiff.classifier.priors import PRIORS, ROUTINE
 from leukodiff.core.errors import InputError
 from leukodiff.pipeline.analysis import ReadingSettings
 from leukodiff.pipeline.exports.bundle import ReportSettings
@@ -16,7 +17,7 @@ from .crash_log import FIELD_TIMEOUT_S
 class AnalyzeSettings:
     """Settings of an analysis.
 
-    `um_per_px`: scale of every field, told from the red cells when `None`. `per_image`: every image
+    `um_per_px`: scale of every field, told from the cells when `None`. `per_image`: every image
     is a slide of its own. `engine`: `openvino` or `onnxruntime`. `threads`: how many fields at a
     time, one a core when `None`. `detector`, `classifier`: model files, the shipped ones when
     `None`. `overlays`: draw them. `crops_per_class`: cells on show in the report. `overwrite`:
@@ -28,7 +29,8 @@ class AnalyzeSettings:
 
     `target_cells`: stop a slide at so many white cells. `all_areas`: read the fields and areas that
     are empty, thick or out of focus too. Of scans alone: `full_pass`: detect everywhere, without a
-    first look.
+    first look. `prior`: how likely each cell type is beforehand, one of
+    `leukodiff.classifier.priors.PRIORS`.
     """
 
     um_per_px: float | None = None
@@ -44,11 +46,14 @@ class AnalyzeSettings:
     target_cells: int | None = None
     full_pass: bool = False
     all_areas: bool = False
+    prior: str = ROUTINE
     report: ReportSettings = field(default_factory=ReportSettings)
 
     def __post_init__(self) -> None:
         if self.um_per_px is not None and not 0.001 <= self.um_per_px < 100:
             raise InputError(f"um/px must be from 0.001 to below 100, not {self.um_per_px}")
+        if self.prior not in PRIORS:
+            raise InputError(f"no prior {self.prior!r}: expected one of {', '.join(PRIORS)}")
         if self.threads is not None and self.threads < 1:
             raise InputError(f"at least one thread is needed, not {self.threads}")
         if self.target_cells is not None and self.target_cells < 1:
@@ -62,7 +67,7 @@ class AnalyzeSettings:
     @property
     def result_affecting(self) -> dict[str, object]:
         """The settings that change what is found; the models are named beside them."""
-        return {"engine": self.engine, **asdict(self.reading)}
+        return {"engine": self.engine, "prior": self.prior, **asdict(self.reading)}
 
 
 AUTO = "auto"

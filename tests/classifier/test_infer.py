@@ -3,7 +3,7 @@ import pytest
 
 from leukodiff.classifier.crops import cut_crops
 from leukodiff.classifier.facts import CellNote
-from leukodiff.classifier.infer import Classifier, turned, widths_um
+from leukodiff.classifier.infer import Classifier, orientations, widths_um
 from leukodiff.classifier.occlusion import occlusion_map
 from leukodiff.classifier.stain_normalization import normalize_stain
 from leukodiff.datasets.phantom import PhantomSettings, place, render
@@ -77,9 +77,9 @@ def test_crops_alone_are_named_alike(write_classifier, smear):
 
 def test_all_eight_ways_of_lying_are_different_and_all_there():
     crop = np.arange(12, dtype=np.uint8).reshape(1, 2, 2, 3)
-    ways = {one.tobytes() for one in (crop, *turned(crop))}
+    ways = {one.tobytes() for one in orientations(crop)}
     assert len(ways) == 8
-    assert ways == {one.tobytes() for one in (turned(crop)[3], *turned(turned(crop)[3]))}
+    assert ways == {one.tobytes() for one in orientations(orientations(crop)[4])}
 
 
 def test_unsure_cells_get_test_time_augmentation(write_classifier, smear):
@@ -92,8 +92,7 @@ def test_unsure_cells_get_test_time_augmentation(write_classifier, smear):
     path = write_classifier(atypical=True, calibration={"second_look": level})
     twice = Classifier.load(path, threads=1)
     both = twice.outputs(crops)
-    views = [normalize_stain(crops, once.crop)]
-    views += turned(views[0])
+    views = orientations(normalize_stain(crops, once.crop))
     outputs = [once.model.outputs(view) for view in views]
     unsure = first.confidence < level
     assert unsure.sum() == 2
@@ -104,6 +103,26 @@ def test_unsure_cells_get_test_time_augmentation(write_classifier, smear):
         found = found.reshape(len(crops), -1)
         assert found[unsure] == pytest.approx(mean[unsure], abs=1e-4)
         assert found[~unsure] == pytest.approx(alone[~unsure], abs=1e-4)
+
+
+def test_augmentation_at_test_time_has_plain_views_too(write_classifier, smear):
+    path = write_classifier(calibration={"second_look": 1.0, "plain_views": 3})
+    classifier = Classifier.load(path, threads=1)
+    crops = cut_crops(smear[0], smear[1], 0.2, classifier.crop)
+    views = [*orientations(normalize_stain(crops, classifier.crop))[:5], *orientations(crops)[:3]]
+    mean = np.mean([classifier.model.outputs(view)["logits"] for view in views], axis=0)
+    assert classifier.outputs(crops)[0] == pytest.approx(mean, abs=1e-4)
+
+
+def test_a_prior_changes_probabilities_and_no_logits(write_classifier, smear):
+    path = write_classifier()
+    routine, none = (Classifier.load(path, threads=1, prior=one) for one in ("routine", "none"))
+    crops = cut_crops(smear[0], smear[1], 0.2, none.crop)
+    assert routine.outputs(crops)[0] == pytest.approx(none.outputs(crops)[0])
+    rare = [none.metadata.classes.index(name) for name in ("immature_granulocyte", "erythroblast")]
+    before, after = (one.classify_crops(crops).probabilities for one in (none, routine))
+    odds = [rows[:, rare] / rows[:, :1] for rows in (before, after)]
+    assert odds[1] == pytest.approx(odds[0] * 0.02, rel=1e-3)
 
 
 def test_hiding_what_speaks_for_a_class_costs_it_evidence(write_classifier):

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from leukodiff.classifier.ood import fit_ood
+from leukodiff.classifier.ood import fit_ood, smear_threshold
 
 
 def cells(n: int, at: list[float], seed: int) -> np.ndarray:
@@ -62,3 +62,18 @@ def test_cells_that_are_all_alike_still_differ_from_another():
     learned = fit_ood(alike, sure(9), np.zeros(9, np.int64), 1)
     typical = learned.score(alike, sure(9)).max()
     assert typical < learned.score(np.zeros((1, 4), np.float32), SURE)[0]
+
+
+@pytest.mark.parametrize(
+    ("reference", "expected"),
+    [
+        pytest.param([], 0.8, id="no cell to go by"),
+        pytest.param([0.9] * 9, 0.8, id="too few"),
+        pytest.param([0.5] * 10, 0.8, id="as where it learned"),
+        pytest.param([0.2] * 10, 0.8, id="never lower"),
+        pytest.param([0.75] * 11 + [1.0] * 3, 12 / 13, id="odds three times as high"),
+        pytest.param([0.999] * 10, 0.9472, id="no more than so much"),
+    ],
+)
+def test_the_threshold_goes_with_a_smear_s_ordinary_cells(reference, expected):
+    assert smear_threshold(0.8, reference) == pytest.approx(expected, abs=1e-4)

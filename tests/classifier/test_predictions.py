@@ -93,11 +93,11 @@ def test_reject_threshold(confidence, right, most, expected):
     assert found == pytest.approx(expected)
 
 
-def judged(atypical=(0.1, 0.9), threshold=0.5, note=CellNote.NONE):
+def judged(atypical=(0.1, 0.9), threshold=0.5, note=CellNote.NONE, far=1.0):
     facts = (CellFacts(), CellFacts(note=note))
     rows = np.array([[0.9, 0.1], [0.9, 0.1]], np.float32)
     scores = None if atypical is None else np.array(atypical, np.float32)
-    return Predictions(rows, NAMES, 0.5, facts, scores, threshold)
+    return Predictions(rows, NAMES, 0.5, facts, scores, threshold, far)
 
 
 @pytest.mark.parametrize(
@@ -105,7 +105,10 @@ def judged(atypical=(0.1, 0.9), threshold=0.5, note=CellNote.NONE):
     [
         pytest.param(judged(None), [False, False], ("", ""), id="the model does not tell"),
         pytest.param(
-            judged(), [False, True], ("", CellNote.ATYPICAL), id="one above the threshold"
+            judged(), [False, True], ("", ""), id="one above the threshold: named, and marked"
+        ),
+        pytest.param(
+            judged(far=0.8), [False, True], ("", CellNote.ATYPICAL), id="one far above: not named"
         ),
         pytest.param(judged((0.5, 0.5)), [False, False], ("", ""), id="on the threshold"),
         pytest.param(judged(note=CUT), [False, False], ("", CUT), id="a bad picture"),
@@ -134,7 +137,7 @@ def test_a_note_does_not_take_the_place_of_another():
 
 
 def test_predictions_are_joined_in_order():
-    one, two = judged(), judged((0.3, 0.4), note=CUT)
+    one, two = judged(far=0.8), judged((0.3, 0.4), note=CUT)
     both = joined([one, two])
     assert len(both) == 4
     assert both.atypical is not None

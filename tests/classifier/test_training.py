@@ -18,8 +18,9 @@ from leukodiff.classifier.augmentation import (  # noqa: E402
     after_references,
     augment,
     center_views,
+    normalized_by,
 )
-from leukodiff.classifier.cells import labeled_cells  # noqa: E402
+from leukodiff.classifier.cells import LabeledCells, labeled_cells  # noqa: E402
 from leukodiff.classifier.crops import CropSettings  # noqa: E402
 from leukodiff.classifier.evaluation.evaluate import evaluate_classifier  # noqa: E402
 from leukodiff.classifier.export import (  # noqa: E402
@@ -140,7 +141,8 @@ def test_the_exported_file_gives_what_torch_gives(fields, trained, tmp_path):
     )
     classifier = Classifier.load(out)
     cells = labeled_cells(fields, metadata.classes, classifier.crop)
-    assert set(metadata.thresholds) == {"reject", "atypical"}
+    assert set(metadata.thresholds) == {"reject", "atypical", "far"}
+    assert metadata.thresholds["atypical"] <= metadata.thresholds["far"] <= 1
     errors = metadata.calibration["confusion"]
     assert sum(n for row in errors.values() for n in row.values()) == metadata.metrics["val_cells"]
     model, _ = load_trained(trained)
@@ -294,6 +296,55 @@ def test_what_is_left_of_a_laboratory_is_little():
     still = Augmentation(left_gain=0, left_mixing=0, left_offset=0, noise=0)
     same = after_references(views, still, torch.Generator().manual_seed(1))
     assert torch.allclose(same, views, atol=4e-3)
+
+
+def test_no_laboratory_has_more_than_its_share_of_the_draws():
+    def drawn(**cells: tuple[int, ...]) -> dict[str, float]:
+        class_id = np.concatenate([np.repeat(range(len(n)), n) for n in cells.values()])
+        source = tuple(name for name, n in cells.items() for _ in range(sum(n)))
+        empty = np.zeros((len(source), 1, 1, 3), np.uint8)
+        some = LabeledCells(empty, class_id, source, np.ones(len(source), np.float32))
+        weights = draw_weights(some).numpy()
+        share = {one: weights[np.array(source) == one].sum() for one in cells}
+        return {one: float(part / weights.sum()) for one, part in share.items()}
+
+    assert drawn(large=(6400, 3600), small=(60, 40)) == pytest.approx(
+        {"large": 0.45, "small": 0.55}
+    )
+    assert drawn(a=(100,), b=(64, 36), c=(50, 50)) == pytest.approx(
+        {"a": 1 / 3, "b": 1 / 3, "c": 1 / 3}
+    )
+    assert drawn(alone=(30, 5)) == {"alone": 1}
+
+
+def test_stains_are_normalized_whole_by_half_or_not_at_all():
+    settings = Augmentation(normalized_share=0.5, half_normalized_share=0.25)
+    strength = normalized_by(4000, settings, torch.Generator().manual_seed(0)).ravel()
+    shares = [float((strength == one).float().mean()) for one in (1.0, 0.5, 0.0)]
+    assert shares == pytest.approx([0.5, 0.25, 0.25], abs=0.03)
+
+
+def test_fringes_move_red_and_blue_and_leave_green():
+    crops = torch.randint(0, 256, (8, 24, 24, 3), dtype=torch.uint8)
+    crops[..., 1:] = crops[..., :1]
+    off = {name: 0.0 for name in vars(Augmentation()) if name.endswith("_share")}
+    still = {"shift": 0, "scale": 1, "shear": 0, "gain": 0, "mixing": 0, "offset": 0, "contrast": 0}
+    still |= {"curve": 0, "light": 0, "faintest": 1, "noise": 0}
+    rng = torch.Generator().manual_seed(0)
+    views = augment(crops, 16, Augmentation(**{**off, **still, "fringe_share": 1.0}), rng)
+    assert float((views[:, 0] - views[:, 1]).abs().mean()) > 0.003
+    assert float((views[:, 2] - views[:, 1]).abs().mean()) > 0.003
+    rng = torch.Generator().manual_seed(0)
+    views = augment(crops, 16, Augmentation(**{**off, **still}), rng)
+    assert torch.allclose(views[:, 0], views[:, 1], atol=1e-5)
+
+
+def test_a_part_of_the_views_is_of_low_resolution():
+    crops = torch.randint(0, 256, (8, 96, 96, 3), dtype=torch.uint8)
+    settings = Augmentation(low_resolution_share=0.5, lowest_resolution=0.2)
+    rng = torch.Generator().manual_seed(0)
+    steps = (augment(crops, 64, settings, rng).diff(dim=3)).abs().mean((1, 2, 3))
+    assert float(steps[:4].mean()) < 0.7 * float(steps[4:].mean())
 
 
 @pytest.mark.parametrize(

@@ -258,6 +258,7 @@ class Worker:
             chosen.get("classifier"),
             config.settings.engine,
             config.threads,
+            prior=config.settings.prior,
         )
 
     def _written(self, kind: str, files: Mapping[str, bytes]) -> Path:

@@ -158,3 +158,13 @@ def test_a_row_of_the_table_in_every_form():
     numbers = flat(row)
     assert (numbers["n"], numbers["recall_neutrophil"], numbers["n_basophil"]) == (3, 0.5, 0)
     assert numbers["recall_basophil"] is None
+
+
+def test_an_unidentified_cell_is_wrong_in_the_f1_of_names():
+    cells = readings([(NEU, NEU), (NEU, NEU), (LYM, LYM), (LYM, NEU)])
+    one_left = replace(cells, named=np.array([True, False, True, True]))
+    found = figures(one_left)
+    assert found["macro_f1"] == figures(cells)["macro_f1"]
+    assert found["macro_f1_named"]["value"] == pytest.approx((2 / 4 + 2 / 3) / 2)
+    assert figures(cells)["macro_f1_named"] == figures(cells)["macro_f1"]
+    assert one_left.with_unidentified().chosen.tolist() == [NEU, 8, LYM, NEU]

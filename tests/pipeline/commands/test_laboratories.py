@@ -100,8 +100,10 @@ def test_folds_that_stand_are_taken_again(first, data, tmp_path):
     assert again.exit_code == 0, again.output
     assert "epoch" not in again.stderr
     assert (out / "runs" / "without_north" / "model.onnx").stat().st_mtime_ns == before
-    whole = (out / "all" / "laboratories.json").read_text()
-    assert json.loads((tmp_path / "f.json").read_text()) == json.loads(whole)
+    whole = json.loads((out / "all" / "laboratories.json").read_text())
+    calibration = json.loads((out / "all" / "calibration.json").read_text())
+    assert calibration["laboratories"] == ["north", "south"]
+    assert json.loads((tmp_path / "f.json").read_text()) == {**whole, "calibration": calibration}
 
 
 def test_a_fold_whose_export_was_lost_is_exported_not_trained_anew(first, data, tmp_path):

@@ -79,7 +79,8 @@ def found(n: int) -> Detections:
 def test_a_cell_has_what_was_predicted_of_it() -> None:
     facts = (CellFacts(150.0, 60.0, 2), CellFacts(), CellFacts(note=CellNote.BLURRED))
     scores = np.array([0.1, 0.9, 0.9], np.float32)
-    predicted = named(facts=facts, atypical=scores, atypical_threshold=0.5)
+    beyond = {"atypical_threshold": 0.5, "far_threshold": 0.8}
+    predicted = named(facts=facts, atypical=scores, **beyond)
     plain, odd, bad = make_cells(field(), found(3), predicted)
     assert (plain.cell_type, plain.note, plain.facts) == ("monocyte", "", facts[0])
     assert (odd.cell_type, odd.note, odd.is_atypical) == ("unidentified", CellNote.ATYPICAL, True)
@@ -88,6 +89,17 @@ def test_a_cell_has_what_was_predicted_of_it() -> None:
     groups = [cell.display_group for cell in (plain, odd, bad)]
     assert groups == ["monocyte", "atypical", "unidentified"]
     assert plain.leading(CLASSIFIER_CLASSES)[0] == "MON 86%"
+
+
+def test_a_cell_that_is_atypical_and_named_is_doubtful() -> None:
+    scores = np.array([0.1, 0.9, 0.9], np.float32)
+    plain, odd, _ = make_cells(field(), found(3), named(atypical=scores, atypical_threshold=0.5))
+    assert (odd.cell_type, odd.note, odd.is_atypical) == ("monocyte", CellNote.NONE, True)
+    assert (odd.counted_as, odd.display_group) == ("monocyte", "atypical")
+    assert (plain.is_doubtful, odd.is_doubtful) == (False, True)
+    assert not replace(odd, reviewed_as="monocyte").is_doubtful
+    assert replace(plain, confidence=0.7).is_doubtful
+    assert not replace(plain, cell_type="unidentified", confidence=0.3).is_doubtful
 
 
 def test_a_cell_of_a_model_without_a_score() -> None:
