@@ -217,7 +217,12 @@ def _figures(
     name: str, rows: Sequence[Difference], readers: Mapping[str, Sequence[Reading]]
 ) -> TypeFigures:
     paired = tuple(row for row in rows if row.points is not None)
-    x, y = _percents(paired)
+    pairs = [
+        (row.manual.percent, row.results.percent)
+        for row in paired
+        if row.manual is not None and row.results is not None
+    ]
+    x, y = np.array(pairs, float).reshape(-1, 2).T
     ratio, by_counting = _counting(paired)
     together = correlation(x, y)
     lines = (deming(x, y, ratio or 1.0), passing_bablok(x, y)) if together else (None, None)
@@ -235,16 +240,6 @@ def _figures(
         *_between_readers(paired, readers),
         _note(name, x, y, lines),
     )
-
-
-def _percents(rows: Sequence[Difference]) -> tuple[Floats, Floats]:
-    pairs = [
-        (row.manual.percent, row.results.percent)
-        for row in rows
-        if row.manual is not None and row.results is not None
-    ]
-    x, y = np.array(pairs, float).reshape(-1, 2).T
-    return x, y
 
 
 def _counting(rows: Sequence[Difference]) -> tuple[float | None, float | None]:

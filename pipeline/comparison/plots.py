@@ -54,21 +54,17 @@ def _draw(one: TypeFigures, path: Path) -> None:
 
     figure = Figure(figsize=(11, 6.4), layout="constrained")
     left, right = figure.subplots(1, 2)
-    x, y, within = _points(one)
-    _scatter(left, one, x, y, within)
-    _bland_altman(right, one, x, y, within)
-    figure.suptitle(f"{title(one.cell_type)}, {one.n} slides".capitalize())
-    figure.savefig(path, dpi=DPI)
-
-
-def _points(one: TypeFigures) -> tuple[Any, Any, Any]:
     rows = [
         (row.manual.percent, row.results.percent or 0.0, bool(row.within_counting_error))
         for row in one.differences
         if row.manual and row.results
     ]
     x, y, within = np.array(rows, float).T
-    return x, y, within.astype(bool)
+    within = within.astype(bool)
+    _scatter(left, one, x, y, within)
+    _bland_altman(right, one, x, y, within)
+    figure.suptitle(f"{title(one.cell_type)}, {one.n} slides".capitalize())
+    figure.savefig(path, dpi=DPI)
 
 
 def _scatter(axes: Any, one: TypeFigures, x: Any, y: Any, within: Any) -> None:

@@ -132,22 +132,20 @@ def _plain(text: str) -> str:
 
 
 def _of_cells(table: Table, as_classified: bool) -> Reading:
-    cells = [_cell(table, line, row, as_classified) for line, row in table.rows]
+    cells = []
+    for line, row in table.rows:
+        person = "" if as_classified else row.get("reviewed_as", "")
+        name = person or row.get("cell_type", "")
+        if not name:
+            raise table.error(line, "cell_type is empty")
+        box = _box(table, line, row)
+        field_id, cell_id = row.get("field_id", ""), row.get("cell_id", "")
+        cells.append(ReadCell(field_id, cell_id, type_of(name), box, bool(person)))
     slides = {row.get("slide_id", "") for _, row in table.rows} - {""}
     if len(slides) > 1:
         raise InputError(f"{table.path}: cells of several slides; give one slide's folder")
     slide_id = slides.pop() if slides else table.path.resolve().parent.name
     return Reading.of_cells(table.path, slide_id, cells)
-
-
-def _cell(table: Table, line: int, row: Mapping[str, str], as_classified: bool) -> ReadCell:
-    person = "" if as_classified else row.get("reviewed_as", "")
-    name = person or row.get("cell_type", "")
-    if not name:
-        raise table.error(line, "cell_type is empty")
-    box = _box(table, line, row)
-    field_id, cell_id = row.get("field_id", ""), row.get("cell_id", "")
-    return ReadCell(field_id, cell_id, type_of(name), box, bool(person))
 
 
 def _box(table: Table, line: int, row: Mapping[str, str]) -> Box | None:

@@ -10,7 +10,7 @@ from typing import Any
 from leukodiff.datasets.vocabulary import UNIDENTIFIED
 from leukodiff.pipeline.report.measurements import CORRECTED, COUNTED_SO, GIVEN, Measurement
 from leukodiff.pipeline.report.reference_ranges import NLR, PER_LITRE, PERCENT, ReferenceRange
-from leukodiff.pipeline.report.report import ModelUsed, SmearReport
+from leukodiff.pipeline.report.report import SmearReport
 from leukodiff.pipeline.report.sample import OLDEST
 
 from .formatting import format_number
@@ -84,7 +84,10 @@ def _resources(report: SmearReport) -> Iterator[tuple[str, Resource]]:
     version = {"value": plain(report.provenance.version)}
     yield "software", _device(title, "leukodiff", version)
     for model in report.provenance.models:
-        yield f"model {model.kind}", _model(model, report)
+        version = {"value": plain(model.version)}
+        checksum = {"type": {"text": "SHA-256 of the model file"}, "value": model.sha256}
+        device = _device(f"{plain(model.kind)} model", plain(model.name), version, checksum)
+        yield f"model {model.kind}", {**device, "parent": _reference(report, "software")}
     for one in observations(report):
         yield key(one), _observation(one, report)
     if (years := report.sample.age_years) is not None:
@@ -138,13 +141,6 @@ def _device(what: str, name: str, *versions: Resource) -> Resource:
         "type": {"text": what},
         "version": list(versions),
     }
-
-
-def _model(model: ModelUsed, report: SmearReport) -> Resource:
-    checksum = {"type": {"text": "SHA-256 of the model file"}, "value": model.sha256}
-    version = {"value": plain(model.version)}
-    device = _device(f"{plain(model.kind)} model", plain(model.name), version, checksum)
-    return {**device, "parent": _reference(report, "software")}
 
 
 def _observation(one: Measurement, report: SmearReport) -> Resource:

@@ -34,6 +34,15 @@ def _feature(report: SmearReport, cell: Cell) -> dict[str, object]:
     # Counter-clockwise where y grows upwards, as RFC 7946 asks.
     ring = [(x0, y0), (x1, y0), (x1, y1), (x0, y1), (x0, y0)]
     chances = zip(report.class_names, cell.probabilities, strict=True)
+    facts = cell.facts
+    measures = {
+        "cell area um2": facts.cell_um2,
+        "nucleus area um2": facts.nucleus_um2,
+        "nucleus to cell ratio": facts.nucleus_to_cell,
+        "nucleus lobes": facts.lobes,
+        "atypical": cell.atypical,
+    }
+    known = {name: round(value, 4) for name, value in measures.items() if value is not None}
     return {
         "type": "Feature",
         "id": str(uuid.uuid5(_NAMESPACE, name)),
@@ -47,21 +56,8 @@ def _feature(report: SmearReport, cell: Cell) -> dict[str, object]:
                 "detection confidence": round(cell.detection_confidence, 4),
                 "confidence": round(cell.confidence, 4),
                 **{f"p {name}": round(p, 4) for name, p in chances},
-                **_measures(cell),
+                **known,  # QuPath wants numbers
             },
             **({"note": cell.note} if cell.note else {}),
         },
     }
-
-
-def _measures(cell: Cell) -> dict[str, float]:
-    """The measurements that are known: QuPath wants numbers."""
-    facts = cell.facts
-    measures = {
-        "cell area um2": facts.cell_um2,
-        "nucleus area um2": facts.nucleus_um2,
-        "nucleus to cell ratio": facts.nucleus_to_cell,
-        "nucleus lobes": facts.lobes,
-        "atypical": cell.atypical,
-    }
-    return {name: round(value, 4) for name, value in measures.items() if value is not None}

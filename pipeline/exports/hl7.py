@@ -56,7 +56,16 @@ def _segments(report: SmearReport) -> Iterator[str]:
     if plain(sample.patient):  # a name is not known: type U, unspecified
         sex = _SEXES.get(sample.sex, "")
         yield _segment("PID", {1: "1", 3: escaped(sample.patient), 5: "^^^^^^U", 8: sex})
-    yield _order(report)
+    order = {
+        1: "1",
+        3: f"{escaped(report.slide_id)}^LEUKODIFF",
+        4: _coded(PANEL),
+        7: collected,
+        22: _time(report.provenance.started),
+        24: "HM",
+        25: PRELIMINARY,
+    }
+    yield _segment("OBR", order)
     other = plain(sample.collected) if not collected else ""  # a date of collection that is none
     undated = (f"collected: {other}",) if other else ()
     yield from _note_segments((*statements(report), *undated))
@@ -84,19 +93,6 @@ def _header(report: SmearReport) -> str:
         17: "UNICODE UTF-8",
     }
     return _segment("MSH", {1: r"^~\&", **fields})
-
-
-def _order(report: SmearReport) -> str:
-    fields = {
-        1: "1",
-        3: f"{escaped(report.slide_id)}^LEUKODIFF",
-        4: _coded(PANEL),
-        7: _collected(report),
-        22: _time(report.provenance.started),
-        24: "HM",
-        25: PRELIMINARY,
-    }
-    return _segment("OBR", fields)
 
 
 def _result(number: int, one: Measurement, report: SmearReport) -> str:

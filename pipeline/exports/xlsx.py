@@ -55,6 +55,7 @@ def report_xlsx(report: SmearReport, options: ReportOptions | None = None) -> by
     runs as a formula, whatever it starts with.
     """
     from openpyxl import Workbook
+    from openpyxl.writer.excel import ExcelWriter
 
     book = Workbook(write_only=True)
     _add(book, "summary", ("", ""), _summary(report, options or ReportOptions()))
@@ -66,7 +67,12 @@ def report_xlsx(report: SmearReport, options: ReportOptions | None = None) -> by
     ):
         values = ([_number(name, row.get(name)) for name in columns] for row in rows)
         _add(book, title, columns, values)
-    return _saved(book)
+    book.properties.creator = "leukodiff"
+    book.properties.created = CREATED
+    content = io.BytesIO()
+    with _TimelessZip(content, "w", ZIP_DEFLATED) as archive:
+        ExcelWriter(book, archive).save()
+    return content.getvalue()
 
 
 def _summary(report: SmearReport, options: ReportOptions) -> Iterator[Sequence[Value]]:
@@ -140,17 +146,6 @@ def _held(sheet: Any, value: Value) -> Any:
     cell = WriteOnlyCell(sheet, text)
     cell.data_type, cell.quotePrefix = "s", True
     return cell
-
-
-def _saved(book: "Workbook") -> bytes:
-    from openpyxl.writer.excel import ExcelWriter
-
-    book.properties.creator = "leukodiff"
-    book.properties.created = CREATED
-    content = io.BytesIO()
-    with _TimelessZip(content, "w", ZIP_DEFLATED) as archive:
-        ExcelWriter(book, archive).save()
-    return content.getvalue()
 
 
 class _TimelessZip(ZipFile):

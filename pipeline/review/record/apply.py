@@ -138,26 +138,21 @@ def signing(
 
 
 def _as_read(report: SmearReport, reading: Reading) -> SmearReport:
-    _check_known(report, reading)
     named, gone = reading.reviewed_as, reading.removed
+    made = {cell.cell_id for cell in reading.added}
+    known = {cell.cell_id for cell in report.cells}
+    if unknown := sorted((named.keys() | gone) - known - made):
+        raise InputError(f"{report.slide_id}: there is no cell {unknown[0]!r:.80}")
+    if twice := sorted(made & known):
+        raise InputError(f"{report.slide_id}: the cell {twice[0]!r:.80} is there twice")
+    if any(len(cell.probabilities) != len(report.class_names) for cell in reading.added):
+        raise InputError(f"{report.slide_id}: a cell was added with other classes than the slide's")
     cells = tuple(
         replace(cell, reviewed_as=named[cell.cell_id]) if cell.cell_id in named else cell
         for cell in (*report.cells, *reading.added)
         if cell.cell_id not in gone
     )
     return replace(report, cells=cells)
-
-
-def _check_known(report: SmearReport, reading: Reading) -> None:
-    made = {cell.cell_id for cell in reading.added}
-    known = {cell.cell_id for cell in report.cells}
-    touched = reading.reviewed_as.keys() | reading.removed
-    if unknown := sorted(touched - known - made):
-        raise InputError(f"{report.slide_id}: there is no cell {unknown[0]!r:.80}")
-    if twice := sorted(made & known):
-        raise InputError(f"{report.slide_id}: the cell {twice[0]!r:.80} is there twice")
-    if any(len(cell.probabilities) != len(report.class_names) for cell in reading.added):
-        raise InputError(f"{report.slide_id}: a cell was added with other classes than the slide's")
 
 
 def _together(report: SmearReport, state: SlideState) -> SmearReport:

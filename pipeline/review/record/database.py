@@ -191,7 +191,8 @@ def postgresql_engine(url: URL) -> Engine:
 
 def _prepare(connection: Any, _record: Any) -> None:
     connection.isolation_level = None  # transactions begin below, not where sqlite3 guesses
-    connection.text_factory = _text
+    # A text that someone damaged is read too: `verify` finds which it is.
+    connection.text_factory = lambda raw: raw.decode("utf-8", "surrogateescape")
     for pragma in _PRAGMAS:
         connection.execute(pragma)
 
@@ -199,8 +200,3 @@ def _prepare(connection: Any, _record: Any) -> None:
 def _begin(connection: Connection) -> None:
     writes = connection.get_execution_options().get("writes")
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
-
-
-def _text(raw: bytes) -> str:
-    """A text, also one that someone damaged: `verify` finds which it is."""
-    return raw.decode("utf-8", "surrogateescape")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -20,7 +20,7 @@ def fold(events: Iterable[Event], start: SlideState | None = None) -> SlideState
     readings: dict[int, _OpenReading] = {}
     for event in events:
         state = state or SlideState(event.slide)
-        if event.kind in _ON_READING:
+        if event.kind in kinds.READING_KINDS:
             if event.reader not in readings:
                 reading = state.reading(event.reader)
                 readings[event.reader] = _OpenReading(reading, state.readers > 1)
@@ -30,8 +30,7 @@ def fold(events: Iterable[Event], start: SlideState | None = None) -> SlideState
             if event.kind == kinds.SIGNED:
                 state, readings = _closed(state, readings), {}
         else:
-            on_slide = _ON_SLIDE.get(event.kind, _passed)
-            state, readings = on_slide(_closed(state, readings), event), {}
+            state, readings = _on_slide(_closed(state, readings), event), {}
     return _closed(state or SlideState(""), readings)
 
 
@@ -53,39 +52,28 @@ def _passed(state: SlideState, event: Event) -> SlideState:
     return replace(state, number=event.number, version=event.version)
 
 
-def _added(state: SlideState, event: Event) -> SlideState:
+def _on_slide(state: SlideState, event: Event) -> SlideState:
     payload = event.payload
-    return replace(
-        _changed(state, event),
-        status=ANALYZED,
-        folder=payload["folder"],
-        source_sha256=payload["sha256"],
-        n_cells=payload["n_cells"],
-        summary=payload.get("summary") or {},
-        readers=payload.get("readers") or 1,
-        readings={},
-    )
-
-
-def _opened(state: SlideState, event: Event) -> SlideState:
-    state = _passed(state, event)
-    if "reader" not in event.payload or state.readers == 1:
-        return state
-    one = replace(state.reading(event.reader), actor=event.actor)
-    return replace(state, readings=dict(state.readings) | {event.reader: one})
-
-
-def _reopened(state: SlideState, event: Event) -> SlideState:
-    readings = {n: replace(one, signature=None) for n, one in state.readings.items()}
-    reopened = state.reopened + 1
-    return replace(_changed(state, event), status=IN_REVIEW, reopened=reopened, readings=readings)
-
-
-_ON_SLIDE: Mapping[str, Callable[[SlideState, Event], SlideState]] = {
-    kinds.ADDED: _added,
-    kinds.OPENED: _opened,
-    kinds.REOPENED: _reopened,
-}
+    match event.kind:
+        case kinds.ADDED:
+            return replace(
+                _changed(state, event),
+                status=ANALYZED,
+                folder=payload["folder"],
+                source_sha256=payload["sha256"],
+                n_cells=payload["n_cells"],
+                summary=payload.get("summary") or {},
+                readers=payload.get("readers") or 1,
+                readings={},
+            )
+        case kinds.OPENED if "reader" in payload and state.readers != 1:
+            own = {event.reader: replace(state.reading(event.reader), actor=event.actor)}
+            return replace(_passed(state, event), readings=dict(state.readings) | own)
+        case kinds.REOPENED:
+            readings = {n: replace(one, signature=None) for n, one in state.readings.items()}
+            changed = replace(_changed(state, event), status=IN_REVIEW, readings=readings)
+            return replace(changed, reopened=state.reopened + 1)
+    return _passed(state, event)
 
 
 class _OpenReading:
@@ -117,7 +105,25 @@ class _OpenReading:
 
     def apply(self, event: Event) -> None:
         self.actor = self.actor or (event.actor if self.owned else "")
-        _ON_READING[event.kind](self, event)
+        payload = event.payload
+        match event.kind:
+            case kinds.RECLASSIFIED:
+                for cell_id, change in payload["cells"].items():
+                    self.name(cell_id, change["to"])
+            case kinds.VIEWED:
+                self.viewed.update(payload["cells"])
+            case kinds.CELL_ADDED:
+                cell = cell_of(payload["cell"])
+                self.added.append(cell)
+                self.name(cell.cell_id, payload.get("to"))
+            case kinds.CELL_REMOVED:
+                self.removed.update(payload["cells"])
+            case kinds.CELL_RESTORED:
+                self.removed.difference_update(payload["cells"])
+            case kinds.COMMENTED:
+                self.comment = payload["text"]
+            case kinds.SIGNED:
+                self.signature = _signature(event)
         if event.kind in kinds.EDITS:
             self._stack(event)
 
@@ -151,41 +157,9 @@ class _OpenReading:
         return {one: (self.reviewed_as.get(one),) * 2 for one in cells}
 
 
-def _pop_through(steps: list[Step], number: int) -> None:
-    while steps and steps.pop().number != number:
-        pass
-
-
-def _reclassified(reading: _OpenReading, event: Event) -> None:
-    for cell_id, change in event.payload["cells"].items():
-        reading.name(cell_id, change["to"])
-
-
-def _viewed(reading: _OpenReading, event: Event) -> None:
-    reading.viewed.update(event.payload["cells"])
-
-
-def _cell_added(reading: _OpenReading, event: Event) -> None:
-    cell = cell_of(event.payload["cell"])
-    reading.added.append(cell)
-    reading.name(cell.cell_id, event.payload.get("to"))
-
-
-def _cell_removed(reading: _OpenReading, event: Event) -> None:
-    reading.removed.update(event.payload["cells"])
-
-
-def _cell_restored(reading: _OpenReading, event: Event) -> None:
-    reading.removed.difference_update(event.payload["cells"])
-
-
-def _commented(reading: _OpenReading, event: Event) -> None:
-    reading.comment = event.payload["text"]
-
-
-def _signed(reading: _OpenReading, event: Event) -> None:
+def _signature(event: Event) -> Signature:
     payload = event.payload
-    reading.signature = Signature(
+    return Signature(
         number=event.number,
         reader=event.reader,
         actor=event.actor,
@@ -202,15 +176,9 @@ def _signed(reading: _OpenReading, event: Event) -> None:
     )
 
 
-_ON_READING: Mapping[str, Callable[[_OpenReading, Event], None]] = {
-    kinds.RECLASSIFIED: _reclassified,
-    kinds.VIEWED: _viewed,
-    kinds.CELL_ADDED: _cell_added,
-    kinds.CELL_REMOVED: _cell_removed,
-    kinds.CELL_RESTORED: _cell_restored,
-    kinds.COMMENTED: _commented,
-    kinds.SIGNED: _signed,
-}
+def _pop_through(steps: list[Step], number: int) -> None:
+    while steps and steps.pop().number != number:
+        pass
 
 
 @dataclass(frozen=True)

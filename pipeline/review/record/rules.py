@@ -66,15 +66,22 @@ def check_event(
         StaleSignature: the state that was signed is not the present one.
     """
     given = {key: value for key, value in payload.items() if value is not None or key == "to"}
-    _check_open(state, kind)
+    if not state.version and kind != kinds.ADDED:
+        raise InputError(f"{state.slide}: no such slide in the record")
+    if state.status == STATE_SIGNED and kind not in _WITH_SIGNED:
+        raise Locked(f"{state.slide}: signed; re-open it first, with a reason")
     if kind not in kinds.READING_KINDS:
         _check_slide_wide(state, actor, kind, given)
         return given
     reader = _checked_reader(state, actor, given.get("reader", 1))
     filled = _filled(state, reader, kind, given)
     _check_conflict(state, reader, kind, filled, since)
-    if check := _CHECKS.get(kind):
-        check(state, reader, actor, filled)
+    if kind == kinds.SIGNED:
+        _check_signature(state, reader, filled)
+    elif kind == kinds.CELL_ADDED:
+        _check_new_cell(state, reader, filled)
+    elif kind in kinds.EDITS:
+        _check_edit(state, reader, actor, filled)
     return filled
 
 
@@ -85,13 +92,6 @@ def touched(kind: str, payload: Mapping[str, Any]) -> frozenset[str]:
     if kind == kinds.CELL_ADDED:
         return frozenset({payload["cell"]["cell_id"]})
     return frozenset(payload["cells"]) if kind in kinds.EDITS else frozenset()
-
-
-def _check_open(state: SlideState, kind: str) -> None:
-    if not state.version and kind != kinds.ADDED:
-        raise InputError(f"{state.slide}: no such slide in the record")
-    if state.status == STATE_SIGNED and kind not in _WITH_SIGNED:
-        raise Locked(f"{state.slide}: signed; re-open it first, with a reason")
 
 
 def _check_slide_wide(state: SlideState, actor: str, kind: str, payload: Mapping[str, Any]) -> None:
@@ -141,11 +141,12 @@ def _check_conflict(
     both = theirs if kind == kinds.SIGNED else theirs & mine
     both |= _not_as_claimed(state, reader, kind, payload)
     if both:
+        reading = state.reading(reader)
         raise Conflict(
             state,
             tuple(clash),
             {one: _wanted(kind, payload, one) for one in sorted(both)},
-            {one: _present(state, reader, one) for one in sorted(both)},
+            {c: reading.comment if c == COMMENT else reading.value(c) for c in sorted(both)},
         )
 
 
@@ -173,11 +174,6 @@ def _wanted(kind: str, payload: Mapping[str, Any], cell_id: str) -> str | None:
     return REMOVED if kind == kinds.CELL_REMOVED else None
 
 
-def _present(state: SlideState, reader: int, cell_id: str) -> str | None:
-    reading = state.reading(reader)
-    return reading.comment if cell_id == COMMENT else reading.value(cell_id)
-
-
 def _check_edit(state: SlideState, reader: int, actor: str, payload: Mapping[str, Any]) -> None:
     reading = state.reading(reader)
     for word, stacks in (("undo_of", reading.undo), ("redo_of", reading.redo)):
@@ -186,7 +182,7 @@ def _check_edit(state: SlideState, reader: int, actor: str, payload: Mapping[str
             raise InputError(f"{state.slide}: event {number} is not there to {word[:4]}")
 
 
-def _check_new_cell(state: SlideState, reader: int, actor: str, payload: Mapping[str, Any]) -> None:
+def _check_new_cell(state: SlideState, reader: int, payload: Mapping[str, Any]) -> None:
     made = {cell.cell_id for one in state.readings.values() for cell in one.added}
     if reader == THIRD:
         raise InputError(f"{state.slide}: the third reader decides, and adds no cells")
@@ -194,18 +190,9 @@ def _check_new_cell(state: SlideState, reader: int, actor: str, payload: Mapping
         raise InputError(f"{state.slide}: there is a cell {payload['cell']['cell_id']} already")
 
 
-def _check_signature(
-    state: SlideState, reader: int, actor: str, payload: Mapping[str, Any]
-) -> None:
+def _check_signature(state: SlideState, reader: int, payload: Mapping[str, Any]) -> None:
     if payload["sha256"] != digest(state, reader):
         raise StaleSignature(f"{state.slide}: changed since it was looked at; look and sign again")
     n_open = payload["open"]["unidentified"] + payload["open"]["not_looked_at"]
     if n_open and not payload["reason"].strip():
         raise InputError(f"{state.slide}: signed with cells left open only for a reason")
-
-
-_CHECKS = {
-    **dict.fromkeys(kinds.EDITS, _check_edit),
-    kinds.CELL_ADDED: _check_new_cell,
-    kinds.SIGNED: _check_signature,
-}

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from leukodiff.classifier.predictions import Predictions
 from leukodiff.core.errors import LeukodiffError
 from leukodiff.datasets.vocabulary import UNIDENTIFIED
 from leukodiff.pipeline.analysis.models import NamesCells
@@ -17,8 +16,6 @@ from .errors import ServiceError
 from .images import ImagePool, field_image
 
 if TYPE_CHECKING:
-    from leukodiff.pipeline.slides import Scan
-
     from .slide_store import StoredSlide
 
 Box = tuple[float, float, float, float]
@@ -67,7 +64,11 @@ class CellClassifier:
                 return unnamed(slide, f"not classified: {error}")
             if classifier.metadata.classes != slide.report.class_names:
                 return unnamed(slide, "not classified: the classifier here has other classes")
-            found = _classified(classifier, scan, box, slide.um_per_px)
+            # As a scan is read: all that is looked at is a crop and the glass about it.
+            left, top, width, height = square_around(scan, box, SURROUNDINGS_UM / slide.um_per_px)
+            around = np.ascontiguousarray(scan.read(left, top, width, height))
+            moved = np.array([box], np.float32) - np.array([left, top] * 2, np.float32)
+            found = classifier.classify(around, moved, slide.um_per_px)
         warning = other_model(slide, classifier)
         confidence = round(float(found.confidence[0]), 6)
         chances = tuple(round(float(one), 6) for one in found.probabilities[0])
@@ -114,11 +115,3 @@ def require_box(box: Box, width: int, height: int, um_per_px: float) -> None:
         raise ServiceError(
             "invalid", f"a cell has {MIN_SIDE_UM:.0f} to {MAX_SIDE_UM:.0f} um, this box {long:.1f}"
         )
-
-
-def _classified(classifier: NamesCells, scan: "Scan", box: Box, um_per_px: float) -> Predictions:
-    # As the reading of a scan does it: a crop and the glass about it is all that is looked at.
-    left, top, width, height = square_around(scan, box, SURROUNDINGS_UM / um_per_px)
-    around = np.ascontiguousarray(scan.read(left, top, width, height))
-    moved = np.array([box], np.float32) - np.array([left, top] * 2, np.float32)
-    return classifier.classify(around, moved, um_per_px)

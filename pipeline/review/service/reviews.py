@@ -208,13 +208,14 @@ class Reviews:
         reader = state.reader_of(person.name) if person.may(REVIEW) else None
         shown = reader or shown_without_reading(state)
         stale = not slide.has_cells_of(state)
-        report = slide.report if stale or not shown else self._report(slide, state, shown)
+        report = slide.report
+        if shown and not stale:
+            key = (slide.slide_id, slide.sha256, state.version, shown)
+            report = self._reports.get_or_make(
+                key, lambda: apply_review(slide.report, state, shown)
+            )
         reading = shown_reading(slide, state, shown, report)
         return View(slide, history, reader, reading, report, stale)
-
-    def _report(self, slide: StoredSlide, state: SlideState, reader: int) -> SmearReport:
-        key = (slide.slide_id, slide.sha256, state.version, reader)
-        return self._reports.get_or_make(key, lambda: apply_review(slide.report, state, reader))
 
     def apply_event(
         self, before: View, person: Person, kind: str, payload: Mapping[str, Any], version: int

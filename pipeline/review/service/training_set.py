@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import io
 import json
 import shutil
 from collections import Counter
@@ -19,7 +17,7 @@ from PIL import Image
 
 from leukodiff.core.errors import InputError
 from leukodiff.datasets.layout import IMAGE_SUFFIXES
-from leukodiff.pipeline.exports.tables import without_formula
+from leukodiff.pipeline.exports.tables import to_csv
 from leukodiff.pipeline.report.cells import Cell
 from leukodiff.pipeline.runs.output import OutputError, write_whole, writing
 from leukodiff.pipeline.slides import Scan, is_scan_name, open_scan
@@ -127,25 +125,17 @@ def read_review(
     for state in sorted(states, key=lambda one: one.slide):
         if state.status != STATE_SIGNED:
             continue
+        try:
+            slide = slides.get(state.slide)
+            why = _unfit(slide, state)
+        except InputError as error:
+            slide, why = None, str(error)
+        if slide is None or why:
+            summary.left_out.append(f"{state.slide}: {why}")
+            continue
         own = free_name(safe_name(state.slide), [*taken, *(one.name for one in sources)])
-        if (source := _source(slides, state, own, summary)) is not None:
-            sources.append(source)
+        sources.append(Source(own, slide, state, tuple(reviewed_cells(slide.report, state))))
     return sources, {"folder": folder.name, "record": name, "head": head}
-
-
-def _source(
-    slides: SlideStore, state: SlideState, name: str, summary: ExportSummary
-) -> Source | None:
-    try:
-        slide = slides.get(state.slide)
-    except InputError as error:
-        summary.left_out.append(f"{state.slide}: {error}")
-        return None
-    why = _unfit(slide, state)
-    if slide is None or why:
-        summary.left_out.append(f"{state.slide}: {why}")
-        return None
-    return Source(name, slide, state, tuple(reviewed_cells(slide.report, state)))
 
 
 def _unfit(slide: StoredSlide | None, state: SlideState) -> str:
@@ -181,7 +171,7 @@ def _write(
         one["group"] = PREFIX + group[one["slide_id"]]
         one["split"] = split[group[one["slide_id"]]]
         summary.cells[one["split"], one["reviewed_as"]] += 1
-    write_whole(folder / TABLE, _csv(rows))
+    write_whole(folder / TABLE, to_csv(COLUMNS, rows))
     facts = [_facts(source, group, split, rows) for source in sources if source.name in taught]
     summary.slides = len(facts)
     provenance = {
@@ -240,7 +230,9 @@ def _images(
             name = free_name(safe_name(f"{source.name}_{one.cell.cell_id}.png"), taken)
             taken.append(name)
             Image.fromarray(pixels).save(folder / name)
-            yield one, {"field_id": name, **_shifted(one.cell, left, top)}
+            origin = {"x_min": left, "x_max": left, "y_min": top, "y_max": top}
+            edges = {edge: round(getattr(one.cell, edge) - at, 1) for edge, at in origin.items()}
+            yield one, {"field_id": name, **edges}
 
 
 def window(scan: Scan, cell: Cell, um_per_px: float) -> tuple[Rgb, tuple[int, int]]:
@@ -252,11 +244,6 @@ def window(scan: Scan, cell: Cell, um_per_px: float) -> tuple[Rgb, tuple[int, in
     left = min(max(left, 0), scan.width - width)
     top = min(max(top, 0), scan.height - height)
     return scan.read(left, top, width, height), (left, top)
-
-
-def _shifted(cell: Cell, left: int, top: int) -> dict[str, float]:
-    across = {edge: round(getattr(cell, edge) - left, 1) for edge in ("x_min", "x_max")}
-    return across | {edge: round(getattr(cell, edge) - top, 1) for edge in ("y_min", "y_max")}
 
 
 def _same_blood(sources: Sequence[Source]) -> list[list[str]]:
@@ -292,16 +279,6 @@ def _facts(
         "signatures": signers(source.state),
         "comment": source.state.comment,
     }
-
-
-def _csv(rows: Sequence[Mapping[str, Any]]) -> str:
-    text = io.StringIO()
-    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
-    writer.writeheader()
-    for one in rows:
-        plain = {k: without_formula(v) if isinstance(v, str) else v for k, v in one.items()}
-        writer.writerow(plain)
-    return text.getvalue()
 
 
 def _content(path: Path) -> str:

@@ -144,18 +144,15 @@ def store(files: Sequence[Incoming], out: Path, limits: Limits, name: str = "") 
             "upload",
             refused=made.refused,
         )
-    _require_room(out, sum(one.size for group in groups.values() for one in group))
+    size = sum(one.size for group in groups.values() for one in group)
+    if shutil.disk_usage(out).free < 2 * size + 100_000_000:
+        raise ServiceError("no_room", "not enough room on the disk for these images", "upload")
     for parent, group in groups.items():
         title = PurePosixPath(parent).name or name or PurePosixPath(group[0].name).stem
         folder = _stored(group, out, safe_name(title))
         made.folders[folder.name] = folder
         made.n_images += len(group)
     return made
-
-
-def _require_room(out: Path, size: int) -> None:
-    if shutil.disk_usage(out).free < 2 * size + 100_000_000:
-        raise ServiceError("no_room", "not enough room on the disk for these images", "upload")
 
 
 def _stored(group: Sequence[Incoming], out: Path, wanted: str) -> Path:

@@ -16,7 +16,7 @@ from leukodiff.pipeline.slides.discover import find_slides
 from ..service.jobs import Job
 from ..service.people import ANALYZE, Person
 from ..service.serializers import Json
-from ..service.uploads import Incoming, Stored, store
+from ..service.uploads import Incoming, store
 from .app_state import ReviewApp
 from .endpoint import ApiRequest, JsonResponse, app_of, content_type, require_right, text_of
 from .errors import ApiError
@@ -108,9 +108,12 @@ async def upload(request: Request) -> Response:
             texts = {key: one for key, one in parts.multi_items() if isinstance(one, str)}
             incoming = [Incoming(one.filename or "", one.file, one.size or 0) for one in files]
             name = texts.get("name", "")[:NAME_MAX_LETTERS]
-            stored = await run_in_threadpool(_stored, app, incoming, name)
+            out, limits = app.settings.out, app.settings.limits
+            stored = await run_in_threadpool(store, incoming, out, limits, name)
     except MultiPartException as error:
         raise ApiError(400, f"not a form with files: {error.message}", "upload") from error
+    except OutputError as error:
+        raise ApiError(413, str(error)) from error
     for one in stored.refused:
         refusal = ApiError(415, one["why"], "upload")
         await run_in_threadpool(app.record_refusal, person, one["name"], refusal)
@@ -120,13 +123,6 @@ async def upload(request: Request) -> Response:
         for name, folder in stored.folders.items()
     ]
     return JsonResponse({"jobs": jobs, "n_images": stored.n_images, "refused": stored.refused})
-
-
-def _stored(app: ReviewApp, files: Sequence[Incoming], name: str) -> Stored:
-    try:
-        return store(files, app.settings.out, app.settings.limits, name)
-    except OutputError as error:
-        raise ApiError(413, str(error)) from error
 
 
 def _queued(app: ReviewApp, name: str, inputs: list[Path], person: Person, per_image: bool) -> Json:

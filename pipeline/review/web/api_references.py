@@ -1,7 +1,6 @@
 """The laboratory's own reference cells: shown next to the gallery, chosen on signed slides."""
 
 import hashlib
-from typing import Any
 from urllib.parse import quote
 
 from starlette.responses import Response
@@ -11,7 +10,7 @@ from leukodiff.datasets.vocabulary import UNIDENTIFIED
 
 from ..record import STATE_SIGNED
 from ..record.events import REFERENCE_ADDED, REFERENCE_REMOVED
-from ..service.reference_cells import Origin, Reference
+from ..service.reference_cells import Origin
 from ..service.serializers import Json
 from .api_edits import ID_MAX_LETTERS
 from .endpoint import CACHE_BY_ETAG, ApiRequest, picture_response, text_of
@@ -24,7 +23,9 @@ def references(request: ApiRequest) -> Json:
     """`GET /api/references`: by class; empty where the laboratory has chosen none."""
     classes: dict[str, list[Json]] = {}
     for one in request.app.references.all():
-        classes.setdefault(one.cell_type, []).append(_json(one))
+        address = f"/references/{one.cell_type}/{quote(one.name, safe='')}"
+        known = {"id": one.name, "url": address, **vars(one.origin)}
+        classes.setdefault(one.cell_type, []).append(known)
     return {"classes": classes, "width_um": CROP_UM}
 
 
@@ -63,8 +64,3 @@ def remove(request: ApiRequest) -> Json:
     request.app.references.remove(kind, name)
     request.app.record.note(request.person.name, REFERENCE_REMOVED, {"type": kind, "id": name})
     return references(request)
-
-
-def _json(one: Reference) -> dict[str, Any]:
-    address = f"/references/{one.cell_type}/{quote(one.name, safe='')}"
-    return {"id": one.name, "url": address, **vars(one.origin)}

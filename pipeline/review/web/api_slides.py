@@ -8,10 +8,9 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
-from ..record import THIRD, Difference, SlideRow, differences
+from ..record import THIRD, SlideRow, differences
 from ..service.people import READ
 from ..service.reviewed_report import TYPES, export, reviewed_report
-from ..service.reviews import View
 from ..service.serializers import (
     Json,
     agreement_json,
@@ -168,7 +167,10 @@ def differing(request: ApiRequest) -> Json:
         raise ApiError(404, "this slide is read by one reader")
     if not view.state.first_two_signed:
         raise ApiError(409, "both readers have to sign first", version=view.state.version)
-    found = differences(view.slide.report, view.state)
+    state = view.state
+    cells = {cell.cell_id: cell for n in (1, 2) for cell in state.reading(n).added}
+    cells |= view.slide.by_id
+    found = differences(view.slide.report, state)
     return {
         "version": view.state.version,
         "awaits_third": view.state.awaits_third,
@@ -178,18 +180,14 @@ def differing(request: ApiRequest) -> Json:
         ],
         "you": view.reader,
         "undecided": sum(not one.decided for one in found),
-        "differences": [_difference(view, one) for one in found],
-    }
-
-
-def _difference(view: View, one: Difference) -> Json:
-    state = view.state
-    added = {cell.cell_id: cell for n in (1, 2) for cell in state.reading(n).added}
-    cell = view.slide.by_id.get(one.cell_id) or added[one.cell_id]
-    return {
-        "cell": cell_json(cell, view.slide, view.reading),
-        "first": one.first,
-        "second": one.second,
-        "decided": one.decided,
-        "now": state.reading(THIRD).value(one.cell_id),
+        "differences": [
+            {
+                "cell": cell_json(cells[one.cell_id], view.slide, view.reading),
+                "first": one.first,
+                "second": one.second,
+                "decided": one.decided,
+                "now": state.reading(THIRD).value(one.cell_id),
+            }
+            for one in found
+        ],
     }

@@ -38,7 +38,14 @@ def open_app(settings: ReviewSettings, record: Record | None = None) -> ReviewAp
     record = record or Record(settings.record_url)
     if not settings.is_local:
         require_users(record)
-    return ReviewApp(settings, record, _loader(settings))
+
+    def load() -> NamesCells:
+        from leukodiff.classifier.infer import Classifier
+
+        logging.getLogger("leukodiff").info("the classifier is loaded")
+        return Classifier.load(settings.classifier, threads=settings.threads)
+
+    return ReviewApp(settings, record, load)
 
 
 def require_users(record: Record) -> None:
@@ -112,13 +119,3 @@ def listen(host: str, port: int) -> socket.socket:
     except OSError as error:
         reason = error.strerror or error
         raise InputError(f"{host}:{port} can't be listened at: {reason}; try --port") from error
-
-
-def _loader(settings: ReviewSettings) -> Callable[[], NamesCells]:
-    def load() -> NamesCells:
-        from leukodiff.classifier.infer import Classifier
-
-        logging.getLogger("leukodiff").info("the classifier is loaded")
-        return Classifier.load(settings.classifier, threads=settings.threads)
-
-    return load

@@ -105,10 +105,6 @@ def upgrade() -> None:
     first = sa.table("head", *(sa.column(name) for name in ("id", "number", "hash")))
     op.execute(first.insert().values(id=1, number=0, hash="0" * 64))
     triggers = SQLITE if op.get_bind().dialect.name == "sqlite" else POSTGRESQL
-    for statement in _statements(triggers):
-        op.get_bind().exec_driver_sql(statement.replace("%", "%%"))
-
-
-def _statements(text: str) -> list[str]:
-    """A statement starts where a line starts with CREATE."""
-    return [f"CREATE {one.strip()}" for one in text.split("\nCREATE ") if one.strip()]
+    for one in triggers.split("\nCREATE "):  # a statement starts where a line starts with CREATE
+        if one.strip():
+            op.get_bind().exec_driver_sql(f"CREATE {one.strip()}".replace("%", "%%"))
