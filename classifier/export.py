@@ -40,11 +40,11 @@ TTA_THRESHOLD = 0.98
 PLAIN_VIEWS = 4
 """Views of the second look, of eight, that are classified without stain normalization."""
 
-FAR_BEYOND = 6.0
+FAR_BEYOND = 9.0
 """Spreads of the out-of-distribution score beyond the threshold from which a cell is marked, from
 where it is not named."""
 
-TYPICAL_SHARE = 0.99
+TYPICAL_SHARE = 0.95
 """Share of each laboratory's ordinary validation cells that are not called atypical."""
 
 COLDEST = 1e-3
@@ -271,7 +271,7 @@ def confusion(predicted: Sequence[str], truth: Sequence[str]) -> dict[str, dict[
 
 
 def atypical_threshold(atypical: NDArray[np.float32], source: Sequence[str]) -> float:
-    """The score that one in a hundred ordinary cells exceeds, where such scores are highest.
+    """The score that one in twenty ordinary cells exceeds, where such scores are highest.
 
     Args:
         atypical: (N,) scores of validation cells.

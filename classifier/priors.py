@@ -17,7 +17,7 @@ ROUTINE = "routine"
 MARROW = "marrow"
 NONE = "none"
 
-RARE_WEIGHT = 0.02
+RARE_WEIGHT = 0.1
 """Weight of a type of which ordinary blood or marrow has one in a hundred or fewer."""
 
 PRIORS: Mapping[str, Mapping[str, float]] = {

@@ -5,6 +5,7 @@ from leukodiff.classifier.crops import cut_crops
 from leukodiff.classifier.facts import CellNote
 from leukodiff.classifier.infer import Classifier, orientations, widths_um
 from leukodiff.classifier.occlusion import occlusion_map
+from leukodiff.classifier.priors import RARE_WEIGHT
 from leukodiff.classifier.stain_normalization import normalize_stain
 from leukodiff.datasets.phantom import PhantomSettings, place, render
 
@@ -122,7 +123,7 @@ def test_a_prior_changes_probabilities_and_no_logits(write_classifier, smear):
     rare = [none.metadata.classes.index(name) for name in ("immature_granulocyte", "erythroblast")]
     before, after = (one.classify_crops(crops).probabilities for one in (none, routine))
     odds = [rows[:, rare] / rows[:, :1] for rows in (before, after)]
-    assert odds[1] == pytest.approx(odds[0] * 0.02, rel=1e-3)
+    assert odds[1] == pytest.approx(odds[0] * RARE_WEIGHT, rel=1e-3)
 
 
 def test_hiding_what_speaks_for_a_class_costs_it_evidence(write_classifier):

@@ -356,7 +356,7 @@ def test_a_part_of_the_views_is_of_low_resolution():
         pytest.param({"c": 3}, 0.3, id="too few everywhere"),
     ],
 )
-def test_one_in_a_hundred_cells_of_any_laboratory_is_atypical(cells, expected):
+def test_one_in_twenty_cells_of_any_laboratory_is_atypical(cells, expected):
     level = {"a": 0.1, "b": 0.2, "c": 0.3}
     scores = np.concatenate([np.full(n, level[name], np.float32) for name, n in cells.items()])
     sources = [name for name, n in cells.items() for _ in range(n)]
