@@ -18,7 +18,7 @@ SUMMARY = """
 review.** What falls short, and what was tried, stands in [attempts.md](attempts.md).
 
 The demo's phantom smear is a test object, no evidence: with the default seed the five types come
-out at 58, 29, 7, 4, 1 of 58, 30, 7, 4, 1 cells, one left unidentified.
+out at 58, 30, 7, 4, 1, which is what it holds.
 """
 
 DETECTOR_SETS = {

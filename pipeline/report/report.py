@@ -111,7 +111,7 @@ class SmearReport:
 
     @property
     def um_per_px_source(self) -> str:
-        """The source of its scale: `metadata`, `user`, `red cells`, `white cells`; empty without."""
+        """Source of its scale: `metadata`, `user`, `red cells` or `white cells`; else empty."""
         return self.scale.source if self.scale else ""
 
     @cached_property

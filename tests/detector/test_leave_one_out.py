@@ -31,8 +31,8 @@ def shown(tmp_path: Path, draw) -> Callable[..., LabeledField]:
     def make(name: str = "one", **facts) -> LabeledField:
         path = tmp_path / f"{name}.png"
         cv2.imwrite(str(path), draw([WHITE, RED])[..., ::-1])
-        known = {"source": "mine", "group": name, "um_per_px": 0.1875} | facts
-        return LabeledField(path, **known)
+        field = LabeledField(path, source="mine", group=name, um_per_px=0.1875)
+        return replace(field, **facts)
 
     return make
 
