@@ -86,6 +86,7 @@ def results_of(tmp_path: Path, kind: str, sha256: str, part: str) -> Path:
     figures: dict[str, Any] = {
         "n": 4,
         "macro_f1": macro,
+        "macro_f1_named": macro,
         "accuracy": share,
         "calibration_error": 0.1,
     }
