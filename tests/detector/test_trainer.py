@@ -13,7 +13,16 @@ if find_spec("ultralytics") is None:
     pytest.skip("training needs the `train` extra", allow_module_level=True)
 
 from leukodiff.detector.train import AUGMENTATION  # noqa: E402
-from leukodiff.detector.trainer import FieldAugmentation, augment_field  # noqa: E402
+from leukodiff.detector.yolo import prepare_ultralytics  # noqa: E402
+
+
+def trainer() -> Any:
+    """The trainer, imported once ultralytics is prepared: it puts its own `open` into Pillow."""
+    prepare_ultralytics()
+    from leukodiff.detector import trainer
+
+    return trainer
+
 
 NOTHING = {
     "gain": 0.0,
@@ -44,26 +53,28 @@ def seeded(seed: int = 3) -> Any:
 
 
 def test_the_same_generator_gives_the_same_fields(images: Any) -> None:
-    one, again = (augment_field(images, FieldAugmentation(), seeded()) for _ in range(2))
+    one, again = (
+        trainer().augment_field(images, trainer().FieldAugmentation(), seeded()) for _ in range(2)
+    )
     assert torch.equal(one, again)
     assert one.shape == images.shape
     assert (float(one.min()) >= 0, float(one.max()) <= 1) == (True, True)
-    other = augment_field(images, FieldAugmentation(), seeded(4))
+    other = trainer().augment_field(images, trainer().FieldAugmentation(), seeded(4))
     assert not torch.equal(one, other)
 
 
 def test_the_defaults() -> None:
-    made = FieldAugmentation()
+    made = trainer().FieldAugmentation()
     assert (made.gain, made.mixing, made.offset, made.curve) == (0.35, 0.18, 0.1, 0.2)
     assert (made.fringe, made.fringe_share, AUGMENTATION["scale"]) == (1.0, 0.5, 0.5)
 
 
 def test_half_of_the_fields_have_fringes(images: Any) -> None:
-    made = augment_field(images, FieldAugmentation(**NOTHING), seeded())
+    made = trainer().augment_field(images, trainer().FieldAugmentation(**NOTHING), seeded())
     fringed = (made[:, 0] - made[:, 2]).abs().amax((1, 2)) > 0.01
     assert 10 <= int(fringed.sum()) <= 30
 
 
 def test_without_a_fringe_no_color_moves(images: Any) -> None:
-    settings = FieldAugmentation(**NOTHING, fringe=0.0)
-    assert torch.allclose(augment_field(images, settings, seeded()), images, atol=0.01)
+    settings = trainer().FieldAugmentation(**NOTHING, fringe=0.0)
+    assert torch.allclose(trainer().augment_field(images, settings, seeded()), images, atol=0.01)
