@@ -13,6 +13,7 @@ from torch.nn import functional
 from leukodiff.datasets.field_augmentation import (
     blur,
     channel_gamma,
+    color_fringe,
     color_noise,
     density_gamma,
     fade_contrast,
@@ -82,7 +83,7 @@ class Augmentation:
     left_gain: float = 0.25
     left_mixing: float = 0.1
     left_offset: float = 0.06
-    fringe: float = 1.5
+    fringe: float = 3.0
     fringe_share: float = 0.3
     low_resolution_share: float = 0.25
     lowest_resolution: float = 0.35
@@ -111,7 +112,9 @@ def augment(crops: Tensor, size_px: int, settings: Augmentation, rng: torch.Gene
     views = _cut_by_border(views, settings, rng)
     noise = {"noise": settings.noise, "share": settings.noise_share}
     views = color_noise(gaussian_noise(views, rng, **noise), rng, **noise).clamp(0, 1)
-    return _low_resolution(_fringed(views, settings, rng), settings, rng)
+    lens = {"fringe": settings.fringe * size_px / BLUR_AT_PX, "share": settings.fringe_share}
+    views = color_fringe(views, torch.ones_like(strength), rng, **lens)
+    return _low_resolution(views, settings, rng)
 
 
 def normalized_by(n: int, settings: Augmentation, rng: torch.Generator) -> Tensor:
@@ -199,26 +202,6 @@ def _cut_by_border(views: Tensor, settings: Augmentation, rng: torch.Generator) 
     mirrored = uniform(n, rng) < 0.5
     mask[mirrored] = mask[mirrored].flip(2, 3)
     return torch.where(mask.to(views.device), BACKGROUND, views)
-
-
-def _fringed(views: Tensor, settings: Augmentation, rng: torch.Generator) -> Tensor:
-    """Red and blue, moved against each other in some of the views."""
-    n = len(views)
-    chosen = torch.nonzero(uniform(n, rng) < settings.fringe_share).ravel()
-    k, side = len(chosen), views.shape[-1]
-    if not k or not settings.fringe:
-        return views
-    drawn = torch.rand(k, 2, 1, generator=rng, device=rng.device) * 2 - 1
-    shift = (drawn * settings.fringe * 2 / BLUR_AT_PX).to(views)
-    still = torch.eye(2).to(views).expand(k, 2, 2)
-    views = views.clone()
-    for channel, sign in ((0, 1), (2, -1)):
-        theta = torch.cat([still, sign * shift], 2)
-        grid = functional.affine_grid(theta, [k, 1, side, side], align_corners=False)
-        moved = views[chosen, channel : channel + 1]
-        moved = functional.grid_sample(moved, grid, padding_mode="border", align_corners=False)
-        views[chosen, channel : channel + 1] = moved
-    return views
 
 
 def _low_resolution(views: Tensor, settings: Augmentation, rng: torch.Generator) -> Tensor:

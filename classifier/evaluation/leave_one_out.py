@@ -159,10 +159,9 @@ def save_rows(
 ) -> None:
     """Writes `laboratories.json`, `table.csv`, `table.md`, and of each laboratory its curves.
 
-    `calibration`, where there is one, goes to `calibration.json`: what `export classifier` takes.
-
     That is its confusion matrix, its reliability and its risk-coverage curve, each as CSV and PNG,
-    of the cells of the five types.
+    of the cells of the five types. `calibration`, where there is one, goes to `calibration.json`:
+    what `export classifier` takes.
     """
     out.mkdir(parents=True, exist_ok=True)
     facts = [row.as_dict() for row in rows]
